@@ -1,0 +1,127 @@
+"""The Worker: the only file that knows the platform. Everything else runs anywhere.
+
+On D1, the API runs here. With a Durable Object per user, the whole request goes on to the object of the user who asks,
+and the same API runs there.
+"""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from pyodide.ffi import JsException
+from workers import DurableObject, Request, Response, WorkerEntrypoint
+
+from threadkeep import backends
+from threadkeep.errors import ThreadkeepError, Unavailable
+from threadkeep.http import wire
+from threadkeep.http.api import Api, connect
+from threadkeep.settings import D1_BINDINGS
+from threadkeep.store import Store
+
+_OFFERED = ("d1", "durable-object", "memory", "local")
+
+# The settings and bindings of an isolate never change, so what follows from them is made once, on the first request.
+_apis: list[Api] = []
+_memory: list[Any] = []
+
+
+class Default(WorkerEntrypoint):  # type: ignore[misc]
+    """Finds out who asks, and answers, or hands the request to the user's object."""
+
+    async def fetch(self, request: Request) -> Response:
+        """Answer a request."""
+        api = _api(self.env)
+        incoming = _incoming(request)
+        admitted = await api.admit(incoming)
+        if isinstance(admitted, wire.Response):
+            return _outgoing(admitted)
+        if isinstance(api.choice, backends.Choice) and api.choice.store == "durable-object":
+            objects = getattr(self.env, api.settings.durable_object_binding)
+            try:
+                return await objects.getByName(admitted).fetch(request)
+            except JsException as error:
+                print(f"the object of a user failed: {error}")
+                return _outgoing(api.refuse(incoming, Unavailable("The user's object failed. Try again.")))
+
+        async def open_store(bookmark: str | None) -> Store:
+            if _memory:
+                return backends.open_memory(_memory[0], admitted)
+            return backends.open_d1(_d1(self.env), admitted, bookmark)
+
+        return _outgoing(await api.answer(incoming, open_store))
+
+
+class UserConversations(DurableObject):  # type: ignore[misc]
+    """The conversations of one user, in a SQLite database of their own."""
+
+    def __init__(self, ctx: Any, env: Any) -> None:
+        super().__init__(ctx, env)
+        self._executor: Any = None
+
+    async def fetch(self, request: Request) -> Response:
+        """Answer a request of the user whose object this is."""
+        return _outgoing(await _api(self.env).answer(_incoming(request), self._open_store))
+
+    async def _open_store(self, bookmark: str | None) -> Store:
+        # The user is the object's own name: no header can say otherwise.
+        if self._executor is None:
+            self._executor = await backends.open_durable_object(self.ctx.storage)
+        return backends.open_sql(self._executor, self.ctx.id.name)
+
+
+def _api(env: Any) -> Api:
+    if not _apis:
+        api = connect(
+            lambda name: _variable(env, name),
+            lambda name: getattr(env, name, None) is not None,
+            offered=_OFFERED,
+        )
+        for warning in api.settings.warnings:
+            print(warning)
+        if isinstance(api.choice, ThreadkeepError):
+            print(api.choice)
+        elif api.choice.store == "memory":
+            _memory.append(backends.new_memory())
+        _apis.append(api)
+    return _apis[0]
+
+
+def _variable(env: Any, name: str) -> str | None:
+    """A variable as text; in wrangler.toml it may also be a boolean or a number."""
+    value = getattr(env, name, None)
+    return str(value).lower() if isinstance(value, bool) else None if value is None else str(value)
+
+
+def _d1(env: Any) -> Any:
+    return next(database for name in D1_BINDINGS if (database := getattr(env, name, None)) is not None)
+
+
+def _incoming(request: Request) -> wire.Request:
+    raw = request.js_object
+    url = urlsplit(raw.url)
+
+    def header(name: str) -> str | None:
+        value = raw.headers.get(name)
+        return value if isinstance(value, str) else None  # null is an object of its own
+
+    async def body() -> bytes:
+        # Most requests say how long they are; one that does not is read no further than it may be long.
+        length = header("content-length")
+        if length is not None:
+            if int(length) > wire.BODY_BYTES_MAX:
+                raise wire.body_too_large()
+            return await request.bytes()
+        parts: list[bytes] = []
+        size = 0
+        if raw.body is not None:
+            async for part in request.body:
+                parts.append(part.to_bytes())
+                size += len(parts[-1])
+                if size > wire.BODY_BYTES_MAX:
+                    raise wire.body_too_large()
+        return b"".join(parts)
+
+    return wire.Request(raw.method, url.path, url.query, header, body)
+
+
+def _outgoing(response: wire.Response) -> Response:
+    return Response(response.body or None, status=response.status, headers=response.headers)

@@ -1,0 +1,136 @@
+"""Which back end keeps the conversations, and how it is opened. Drivers are imported here and nowhere else."""
+
+from collections.abc import Container
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from threadkeep.errors import Unavailable, Unsupported
+from threadkeep.settings import D1_BINDINGS, Settings
+from threadkeep.store import Store
+
+if TYPE_CHECKING:
+    from threadkeep.sql.executor import Executor
+    from threadkeep.stores.memory import MemoryDatabase
+
+_BUILT = ("d1", "durable-object", "memory", "sqlite", "local")
+_AUTO = ("agentstate", "d1", "durable-object", "postgres", "clickhouse", "memory")
+"""The order in which `auto` takes the first that is set up."""
+
+
+class Choice(Struct, frozen=True):
+    """The back end that was chosen, and why."""
+
+    requested: str
+    store: str
+    is_persistent: bool
+    """Whether what is kept outlives the process."""
+    reason: str
+
+
+def choose(settings: Settings, bindings: Container[str], offered: Container[str]) -> Choice:
+    """Choose the back end. `bindings` are those that the platform has, `offered` the back ends that can run on it.
+
+    A store that was asked for by name is that store or an error, never another.
+    Raises Unsupported for one that is not built yet or cannot run here, Unavailable where what it needs is missing.
+    """
+    if not settings.persistence:
+        return Choice(
+            settings.store,
+            "local",
+            False,
+            "AGENT_CONVERSATION_PERSISTENCE is not true, so nothing is kept here.",
+        )
+    missing = _missing(settings, bindings)
+    if settings.store == "auto":
+        store = next((name for name in _AUTO if missing[name] is None), None)
+        if store is None:
+            raise Unavailable(
+                "No back end is set up, and in production nothing is kept in memory. "
+                "Bind a D1 database or a Durable Object, or set AGENT_CONVERSATION_STORE."
+            )
+        reason = "It is the first of those that are set up."
+    else:
+        store = settings.store
+        reason = "AGENT_CONVERSATION_STORE asks for it."
+    if store not in _BUILT:
+        raise Unsupported(f"The back end {store} is not built yet. Choose one of {', '.join(_BUILT)}.")
+    if missing[store] is not None:
+        raise Unavailable(f"The back end {store} is not set up: {missing[store]}.")
+    if store not in offered:
+        raise Unsupported(f"The back end {store} cannot run here. Choose another in AGENT_CONVERSATION_STORE.")
+    return Choice(settings.store, store, store not in ("memory", "local"), reason)
+
+
+def d1_binding(bindings: Container[str]) -> str | None:
+    """The name of the D1 binding that is there, or None."""
+    return next((name for name in D1_BINDINGS if name in bindings), None)
+
+
+def open_d1(database: Any, user_id: str, bookmark: str | None) -> Store:
+    """A user's store in a D1 database, for one request."""
+    from threadkeep.sql.d1 import D1Executor
+    from threadkeep.sql.store import SqlStore
+
+    return SqlStore(D1Executor(database, bookmark), user_id)
+
+
+async def open_durable_object(storage: Any) -> "Executor":
+    """The database of a Durable Object, brought to the newest schema. For `open_sql`, as long as the object lives."""
+    from threadkeep.sql.durable_object import DurableObjectExecutor
+    from threadkeep.sql.migrations import migrate
+    from threadkeep.sql.schema import MIGRATIONS
+
+    executor = DurableObjectExecutor(storage)
+    await migrate(executor, MIGRATIONS)
+    return executor
+
+
+async def open_sqlite(path: str) -> "Executor":
+    """A SQLite file, or `:memory:`, brought to the newest schema. For `open_sql`, as long as the process lives."""
+    from threadkeep.sql.migrations import migrate
+    from threadkeep.sql.schema import MIGRATIONS
+    from threadkeep.sql.sqlite import SqliteExecutor
+
+    executor = SqliteExecutor(path)
+    await migrate(executor, MIGRATIONS)
+    return executor
+
+
+def open_sql(executor: "Executor", user_id: str) -> Store:
+    """A user's store in a database that is open already."""
+    from threadkeep.sql.store import SqlStore
+
+    return SqlStore(executor, user_id)
+
+
+def new_memory() -> "MemoryDatabase":
+    """An empty database in memory. For `open_memory`, as long as the process lives."""
+    from threadkeep.stores.memory import MemoryDatabase
+
+    return MemoryDatabase()
+
+
+def open_memory(database: "MemoryDatabase", user_id: str) -> Store:
+    """A user's store in memory."""
+    from threadkeep.stores.memory import MemoryStore
+
+    return MemoryStore(database, user_id)
+
+
+def _missing(settings: Settings, bindings: Container[str]) -> dict[str, str | None]:
+    """What each back end lacks; None where it is set up."""
+    return {
+        "agentstate": None if settings.agentstate_api_key else "AGENTSTATE_API_KEY is not set",
+        "d1": None if d1_binding(bindings) else f"there is no D1 binding {D1_BINDINGS[0]}",
+        "durable-object": (
+            None
+            if settings.durable_object_binding in bindings
+            else f"there is no Durable Object binding {settings.durable_object_binding}"
+        ),
+        "postgres": None if settings.database_url else "DATABASE_URL is not set",
+        "clickhouse": None if settings.has_clickhouse_table else "CLICKHOUSE_AGENT_CONVERSATIONS_TABLE is not set",
+        "memory": "ENVIRONMENT is production" if settings.environment == "production" else None,
+        "sqlite": None if settings.sqlite_path else "SQLITE_PATH is not set",
+        "local": None,
+    }

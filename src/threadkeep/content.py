@@ -1,0 +1,116 @@
+"""The content of a message: is it well formed, what is it the same as, and what title would it give."""
+
+import hashlib
+from math import isfinite
+from typing import Any
+
+import msgspec
+from msgspec import Raw, UnsetType
+
+from threadkeep.errors import Invalid, TooLarge
+from threadkeep.models import BLOCKS, INTEGER_MAX, METADATA_BYTES_MAX
+from threadkeep.validation import convert, join, not_json
+
+TITLE_LENGTH_MAX = 60
+"""Characters that a title made from a message may have before it is cut."""
+
+_CONTROL_CHARACTERS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], " ")
+
+
+def read_content(raw: Raw, path: str) -> list[dict[str, Any]]:
+    """The blocks of a content as plain values, with the known fields of known types checked.
+
+    Numbers come back in one form for each value, so that the result can be compared; see `digest`.
+    Raises Invalid with the path of the block or field that is wrong.
+    """
+    blocks = _parse(raw, path)
+    if type(blocks) is not list or not blocks:
+        raise Invalid(
+            f'{path}: Content is an array of at least one block, such as [{{"type": "text", "text": "Hello"}}].',
+            path,
+        )
+    for index, block in enumerate(blocks):
+        _check_block(block, f"{path}[{index}]")
+    return blocks
+
+
+def read_metadata(raw: Raw | UnsetType, path: str) -> dict[str, Any] | None:
+    """Metadata as plain values; None where there is none or it is null.
+
+    Raises Invalid for anything but an object, TooLarge over 16 KiB.
+    """
+    if isinstance(raw, UnsetType):
+        return None
+    metadata = _parse(raw, path)
+    if metadata is None:
+        return None
+    if type(metadata) is not dict:
+        raise Invalid(f"{path}: Metadata is a JSON object.", path)
+    if len(msgspec.json.encode(metadata)) > METADATA_BYTES_MAX:
+        raise metadata_too_large(path)
+    return metadata
+
+
+def metadata_too_large(path: str) -> TooLarge:
+    """The error for metadata over its limit, be it as sent or as merged."""
+    return TooLarge(
+        f"{path}: Metadata may have {METADATA_BYTES_MAX} bytes as JSON, and this would be more; keep less in it.",
+        {"path": path},
+    )
+
+
+def digest(*values: Any) -> str:
+    """SHA-256, in hexadecimal, of plain values in canonical JSON: keys sorted, no white space."""
+    return hashlib.sha256(msgspec.json.encode(values, order="sorted")).hexdigest()
+
+
+def merged(target: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
+    """A JSON Merge Patch applied. Source: RFC 7396, section 2."""
+    result = dict(target)
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        elif type(value) is dict:
+            before = result.get(name)
+            result[name] = merged(before if type(before) is dict else {}, value)
+        else:
+            result[name] = value
+    return result
+
+
+def title_from(blocks: list[dict[str, Any]]) -> str | None:
+    """The title that a first message gives: its first words on one line, 60 characters at the most, or None."""
+    for block in blocks:
+        if block["type"] == "text":
+            line = " ".join(block["text"].translate(_CONTROL_CHARACTERS).split())
+            if line:
+                return line if len(line) <= TITLE_LENGTH_MAX else line[: TITLE_LENGTH_MAX - 3] + "..."
+    return None
+
+
+def _check_block(block: Any, path: str) -> None:
+    if type(block) is not dict:
+        raise Invalid(f'{path}: A block is an object with a `type`, such as {{"type": "text", "text": "Hello"}}.', path)
+    name = block.get("type")
+    if type(name) is not str or not name:
+        raise Invalid(f"{path}: A block names its `type`, such as `text`.", join(path, "type"))
+    if name in BLOCKS:
+        convert(block, BLOCKS[name], path)
+
+
+def _parse(raw: Raw, path: str) -> Any:
+    try:
+        return _decoder.decode(raw)
+    except msgspec.DecodeError as error:
+        raise not_json(error, path) from error
+
+
+def _number(text: str) -> int | float | Raw:
+    """One form for each value: 1.0, 1e0 and 1 are the same JSON number to a JavaScript client that resends them."""
+    value = float(text)
+    if not isfinite(value):
+        return Raw(text.encode())
+    return int(value) if value.is_integer() and abs(value) <= INTEGER_MAX else value
+
+
+_decoder = msgspec.json.Decoder(float_hook=_number)

@@ -1,0 +1,182 @@
+"""The API: from a request to a response, over any back end.
+
+It works in two steps, since the two may run in different places: `admit` finds out who asks, or answers at once what
+anybody may know; `answer` does the work with that user's store.
+"""
+
+import logging
+import re
+from collections.abc import Awaitable, Callable, Container
+
+from threadkeep.backends import Choice, choose
+from threadkeep.clock import is_id, new_id
+from threadkeep.errors import Invalid, ThreadkeepError, Unsupported
+from threadkeep.http.auth import Authenticator
+from threadkeep.http.public import PUBLIC_ROUTES, Server
+from threadkeep.http.router import Router
+from threadkeep.http.routes import ROUTES, Call, read_body
+from threadkeep.http.wire import (
+    Request,
+    Response,
+    UnsupportedMediaType,
+    bookmark_in,
+    error_response,
+    json_response,
+    query_fields,
+)
+from threadkeep.settings import D1_BINDINGS, Settings
+from threadkeep.store import Store
+from threadkeep.validation import convert
+
+OpenStore = Callable[[str | None], Awaitable[Store]]
+"""Opens the store of the user who asks. The bookmark is where the client's last request ended, or None."""
+
+_router = Router([*PUBLIC_ROUTES, *ROUTES])
+_log = logging.getLogger("threadkeep")
+_matches_request_id = re.compile(r"[A-Za-z0-9._-]{1,128}").fullmatch
+
+_CORS_MAX_AGE_SECONDS = 7_200
+_CORS_REQUEST_HEADERS = "Authorization, Content-Type, If-Match, X-D1-Bookmark, X-Request-Id, X-User-Id"
+_CORS_RESPONSE_HEADERS = "ETag, Location, Retry-After, X-D1-Bookmark, X-Request-Id"
+
+
+class Api:
+    """The API under some settings, with the back end that they chose or the reason why they chose none."""
+
+    def __init__(self, settings: Settings, choice: Choice | ThreadkeepError) -> None:
+        self.settings = settings
+        self.choice = choice
+        self._server = Server(settings, choice, Authenticator(settings), [*PUBLIC_ROUTES, *ROUTES])
+
+    async def admit(self, request: Request) -> str | Response:
+        """The id of the user who asks, or the response, where none is needed or nobody may pass."""
+        request_id = _request_id(request)
+        try:
+            admitted = await self._admit(request)
+        except Exception as error:
+            admitted = _failure(error, request_id)
+        return admitted if isinstance(admitted, str) else self._finished(admitted, request, request_id)
+
+    async def answer(self, request: Request, open_store: OpenStore) -> Response:
+        """The response to a request of a user who was admitted."""
+        request_id = _request_id(request)
+        try:
+            response = await self._answer(request, open_store)
+        except Exception as error:
+            response = _failure(error, request_id)
+        return self._finished(response, request, request_id)
+
+    def refuse(self, request: Request, error: ThreadkeepError) -> Response:
+        """The response to a request that could not be handed on."""
+        return self._finished(error_response(error), request, _request_id(request))
+
+    async def _admit(self, request: Request) -> str | Response:
+        if request.method == "OPTIONS":
+            return self._preflight(request)
+        route, _ = _router.match(request.method, request.path)
+        if route.is_public:
+            return await route.handler(self._server, request)
+        choice = self._server.choice
+        if isinstance(choice, ThreadkeepError):
+            raise choice
+        if choice.store == "local":
+            raise Unsupported(f"This server keeps no conversations. {choice.reason}")
+        return self._server.authenticator.user_of(request)
+
+    async def _answer(self, request: Request, open_store: OpenStore) -> Response:
+        route, path = _router.match(request.method, request.path)
+        for name, value in path.items():
+            if not is_id(value):
+                raise Invalid(f"{name}: {value[:40]!r} is no id; an id is a ULID, 26 characters in upper case.", name)
+        bookmark = bookmark_in(request.header("x-d1-bookmark"))
+        query = convert(query_fields(request.query), route.query, from_text=True)
+        body = None
+        if route.body is not None:
+            _check_media_type(request.header("content-type"))
+            body = read_body(route, await request.body())
+        store = await open_store(bookmark)
+        response = await route.handler(Call(request, store, path, query, body))
+        if store.bookmark is not None:
+            response.headers["x-d1-bookmark"] = store.bookmark
+        return response
+
+    def _preflight(self, request: Request) -> Response:
+        """Tell a browser, or whoever else asks, what an address takes."""
+        allow = ", ".join(_router.allow(request.path))
+        headers = {"allow": allow}
+        if self._may_read(request.header("origin")):
+            headers |= {
+                "access-control-allow-methods": allow,
+                "access-control-allow-headers": _CORS_REQUEST_HEADERS,
+                "access-control-max-age": str(_CORS_MAX_AGE_SECONDS),
+            }
+        return Response(204, headers, b"")
+
+    def _finished(self, response: Response, request: Request, request_id: str) -> Response:
+        """Add what every response has."""
+        if request.method == "HEAD":
+            response.body = b""
+        headers = response.headers
+        headers["x-request-id"] = request_id
+        headers["x-content-type-options"] = "nosniff"
+        headers["cache-control"] = "no-store"
+        if self._server.settings.cors_origins:
+            headers["vary"] = "Origin"
+            origin = request.header("origin")
+            if origin is not None and self._may_read(origin):
+                headers["access-control-allow-origin"] = origin
+                headers["access-control-expose-headers"] = _CORS_RESPONSE_HEADERS
+        return response
+
+    def _may_read(self, origin: str | None) -> bool:
+        return origin in self._server.settings.cors_origins
+
+
+def connect(get: Callable[[str], str | None], has_binding: Callable[[str], bool], offered: Container[str]) -> Api:
+    """Read the settings, choose the back end, and answer the API over it.
+
+    `get` gives the value of a variable, `has_binding` tells whether the platform has a binding, and `offered` are the
+    back ends that can run there. If anything is wrong with that, the API says so to whoever asks.
+    """
+    try:
+        settings = Settings.read(get)
+    except ThreadkeepError as error:
+        return Api(Settings.read(lambda name: None), error)
+    bindings = {name for name in (*D1_BINDINGS, settings.durable_object_binding) if has_binding(name)}
+    try:
+        return Api(settings, choose(settings, bindings, offered))
+    except ThreadkeepError as error:
+        return Api(settings, error)
+
+
+def _request_id(request: Request) -> str:
+    """The caller's own name for the request, or a new one."""
+    given = request.header("x-request-id")
+    return given if given is not None and _matches_request_id(given) else new_id()
+
+
+def _failure(error: Exception, request_id: str) -> Response:
+    if isinstance(error, ThreadkeepError):
+        return error_response(error)
+    _log.error("request %s failed", request_id, exc_info=error)
+    return json_response(
+        500,
+        {
+            "error": {
+                "code": "internal",
+                "message": "Something went wrong on the server. Report it with this request id.",
+                "details": {"requestId": request_id},
+            }
+        },
+    )
+
+
+def _check_media_type(content_type: str | None) -> None:
+    media_type, _, parameters = (content_type or "").partition(";")
+    charset = parameters.strip().lower()
+    if media_type.strip().lower() != "application/json" or charset not in (
+        "",
+        "charset=utf-8",
+        'charset="utf-8"',
+    ):
+        raise UnsupportedMediaType("Send JSON in UTF-8, with `Content-Type: application/json`.")

@@ -1,0 +1,86 @@
+"""Who is asking: from a request to a user id, or a refusal."""
+
+import hashlib
+import hmac
+
+import jwt
+
+from threadkeep.errors import Invalid, Unauthenticated
+from threadkeep.http.wire import Request
+from threadkeep.settings import Settings
+from threadkeep.users import check_user_id
+
+SERVICE_KEY_PREFIX = "tk_"
+
+_LEEWAY_SECONDS = 30
+"""How far the clock of whoever signs tokens may be from ours."""
+
+
+class Authenticator:
+    """The ways in that the settings open: service keys, signed tokens and, in development, a fixed user."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._service_keys = settings.service_keys
+        self._jwt_secret = settings.jwt_secret
+        self._development_user = settings.development_user
+
+    def user_of(self, request: Request) -> str:
+        """The id of the user who asks.
+
+        A service key, `Authorization: Bearer tk_…`, acts for the user in `X-User-Id`.
+        A token, `Authorization: Bearer <JWT>`, names its user in `sub`; it is signed by HS256, and it expires.
+
+        Raises Unauthenticated; Invalid for an `X-User-Id` that is no user id.
+        """
+        authorization = request.header("authorization")
+        if authorization is None:
+            return self._without_credentials(request)
+        scheme, _, token = authorization.partition(" ")
+        token = token.strip()
+        if scheme.lower() != "bearer" or not token:
+            raise Unauthenticated("Send `Authorization: Bearer`, followed by a token or a service key.")
+        if token.startswith(SERVICE_KEY_PREFIX):
+            return self._user_of_service(token, request)
+        return self._user_of_token(token)
+
+    def _without_credentials(self, request: Request) -> str:
+        if self._development_user is None:
+            raise Unauthenticated("Send `Authorization: Bearer`, followed by a token or a service key.")
+        if request.header("x-user-id") is not None:
+            raise Unauthenticated("`X-User-Id` is for requests with a service key; send one along.")
+        return self._development_user
+
+    def _user_of_service(self, key: str, request: Request) -> str:
+        given = hashlib.sha256(key.encode()).hexdigest()
+        # All are compared, each in constant time, so that the time taken tells nothing.
+        if not any([hmac.compare_digest(given, known) for known in self._service_keys]):  # noqa: C419
+            raise Unauthenticated("This service key is not known here.")
+        user_id = request.header("x-user-id")
+        if user_id is None:
+            raise Unauthenticated("A service key acts for a user; name one in `X-User-Id`.")
+        try:
+            return check_user_id(user_id)
+        except Invalid as error:
+            raise Invalid(f"x-user-id: {error.message}", "x-user-id") from error
+
+    def _user_of_token(self, token: str) -> str:
+        if self._jwt_secret is None:
+            raise Unauthenticated("Signed tokens are not accepted here; AUTH_JWT_SECRET is not set.")
+        try:
+            claims = jwt.decode(
+                token,
+                self._jwt_secret,
+                algorithms=["HS256"],  # never what the token itself asks for
+                leeway=_LEEWAY_SECONDS,
+                options={"require": ["exp", "sub"]},
+            )
+            return check_user_id(claims["sub"])
+        except jwt.ExpiredSignatureError as error:
+            raise Unauthenticated("The token has expired; get a new one.") from error
+        except jwt.ImmatureSignatureError as error:
+            raise Unauthenticated("The token is not valid yet.") from error
+        except (jwt.InvalidTokenError, Invalid, ValueError) as error:
+            raise Unauthenticated(
+                "The token is not valid: it must be signed by HS256 with the secret of this server, "
+                "and have `exp` and, as the user id, `sub`."
+            ) from error

@@ -1,0 +1,74 @@
+"""The router: from a method and a path to the one route that answers them.
+
+Our own, because on Workers a framework costs 2 to 3 ms a request where this costs next to nothing.
+"""
+
+from typing import Generic, Protocol, TypeVar
+from urllib.parse import unquote
+
+from threadkeep.errors import Invalid, NotFound
+from threadkeep.http.wire import MethodNotAllowed
+
+
+class HasPath(Protocol):
+    """Anything that can be routed to: a method, and a path such as `/api/conversations/{id}`."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+
+
+R = TypeVar("R", bound=HasPath)
+
+
+class Router(Generic[R]):
+    """Matches a path whole, or else segment by segment. HEAD is answered as GET."""
+
+    def __init__(self, routes: list[R]) -> None:
+        self._fixed: dict[str, dict[str, R]] = {}
+        self._patterns: dict[tuple[str, ...], dict[str, R]] = {}
+        for route in routes:
+            if "{" in route.path:
+                methods = self._patterns.setdefault(tuple(route.path.split("/")), {})
+            else:
+                methods = self._fixed.setdefault(route.path, {})
+            methods[route.method] = route
+
+    def match(self, method: str, path: str) -> tuple[R, dict[str, str]]:
+        """The route, and its path parameters, decoded.
+
+        Raises NotFound for a path that is not there, MethodNotAllowed for a method that it does not take.
+        """
+        methods, parameters = self._find(path)
+        route = methods.get("GET" if method == "HEAD" else method)
+        if route is None:
+            allow = _allow(methods)
+            raise MethodNotAllowed(f"This address takes {', '.join(allow)}, and not {method}.", {"allow": allow})
+        return route, parameters
+
+    def allow(self, path: str) -> list[str]:
+        """The methods that a path takes. Raises NotFound for a path that is not there."""
+        return _allow(self._find(path)[0])
+
+    def _find(self, path: str) -> tuple[dict[str, R], dict[str, str]]:
+        if path in self._fixed:
+            return self._fixed[path], {}
+        segments = path.split("/")
+        for steps, methods in self._patterns.items():
+            if len(steps) == len(segments):
+                pairs = list(zip(steps, segments, strict=True))
+                if all(step == segment or step[:1] == "{" for step, segment in pairs):
+                    return methods, {step[1:-1]: _decoded(segment) for step, segment in pairs if step[:1] == "{"}
+        raise NotFound("There is nothing at this address. See /docs for what there is.")
+
+
+def _allow(methods: dict[str, R]) -> list[str]:
+    return sorted({*methods, "OPTIONS", *(("HEAD",) if "GET" in methods else ())})
+
+
+def _decoded(segment: str) -> str:
+    try:
+        return unquote(segment, errors="strict")
+    except UnicodeDecodeError as error:
+        raise Invalid("The address is not UTF-8.") from error

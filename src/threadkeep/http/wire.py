@@ -1,0 +1,126 @@
+"""Request and Response: what is left of HTTP when the platform is taken away."""
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+from msgspec import Struct
+
+from threadkeep.errors import Invalid, ThreadkeepError, TooLarge
+
+BODY_BYTES_MAX = 8 * 1024 * 1024
+
+_QUERY_FIELDS_MAX = 20
+
+
+class MethodNotAllowed(ThreadkeepError):
+    """The path is there, but not for this method. `details["allow"]` names those it takes."""
+
+    code = "method_not_allowed"
+
+
+class UnsupportedMediaType(ThreadkeepError):
+    """The body is not what this route reads."""
+
+    code = "unsupported_media_type"
+
+
+STATUS: dict[str, int] = {
+    "invalid": 400,
+    "unauthenticated": 401,
+    "forbidden": 403,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "conflict": 409,
+    "stale": 412,
+    "too_large": 413,
+    "unsupported_media_type": 415,
+    "rate_limited": 429,
+    "unsupported": 501,
+    "unavailable": 503,
+}
+"""The status that says each code in HTTP. The one table, read backwards by clients."""
+
+
+class Request(Struct):
+    """A request as it came. Headers and body are functions: on some platforms each look costs a crossing."""
+
+    method: str
+    path: str
+    """As in the URL: still percent-encoded."""
+    query: str
+    header: Callable[[str], str | None]
+    """The value of a header by its name in lower case, or None."""
+    body: Callable[[], Awaitable[bytes]]
+    """Read the body, once. Raises TooLarge over `BODY_BYTES_MAX`, and reads no further than that."""
+
+
+class Response(Struct):
+    """A response, whole."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def json_response(status: int, value: Any, headers: dict[str, str] | None = None) -> Response:
+    """A response that carries a value as JSON."""
+    return Response(status, {"content-type": "application/json", **(headers or {})}, msgspec.json.encode(value))
+
+
+def error_response(error: ThreadkeepError) -> Response:
+    """The one shape of every error: `{"error": {"code", "message", "details"?}}`."""
+    body: dict[str, Any] = {"code": error.code, "message": error.message}
+    if error.details is not None:
+        body["details"] = error.details
+    headers = {}
+    if error.code == "unauthenticated":
+        headers["www-authenticate"] = "Bearer"
+    if error.code == "method_not_allowed":
+        headers["allow"] = ", ".join((error.details or {})["allow"])
+    if error.code == "unavailable":
+        headers["retry-after"] = "1"
+    return json_response(STATUS[error.code], {"error": body}, headers)
+
+
+def body_too_large() -> TooLarge:
+    """The error for a body over its limit."""
+    return TooLarge(f"A request may have a body of {BODY_BYTES_MAX} bytes, and this one has more. Send it in parts.")
+
+
+def query_fields(query: str) -> dict[str, str]:
+    """The fields of a query string. Raises Invalid where it is malformed, or a field is there twice."""
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=_QUERY_FIELDS_MAX)
+    except ValueError as error:
+        raise Invalid("The query string is malformed, or has too many fields.") from error
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        raise Invalid("A field of the query string is there twice; each may be there once.")
+    return fields
+
+
+def version_in(if_match: str | None) -> int | None:
+    """The version that an `If-Match` header names; None where there is none, or for `*`. Raises Invalid."""
+    if if_match is None or if_match == "*":
+        return None
+    match = re.fullmatch(r'(?:W/)?"([0-9]{1,15})"', if_match)
+    if match is None:
+        raise Invalid('if-match: This names no version; send an `ETag` as it came, such as "3".', "if-match")
+    return int(match[1])
+
+
+def bookmark_in(header: str | None) -> str | None:
+    """The bookmark that an `X-D1-Bookmark` header carries, or None. Raises Invalid for what D1 did not make."""
+    if header is None:
+        return None
+    if not re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{32}", header):
+        raise Invalid("x-d1-bookmark: This is no bookmark; send one as it came, or none.", "x-d1-bookmark")
+    return header
+
+
+def etag(version: int) -> str:
+    """The `ETag` of a version."""
+    return f'"{version}"'

@@ -1,0 +1,258 @@
+"""What is kept: conversations, messages, content blocks, and the limits on them.
+
+JSON names are camelCase, Python names snake_case.
+Times are Unix milliseconds by the server's clock; ids are ULIDs, 26 characters in upper case.
+A `Raw` field is JSON text that passed validation on its way in and is carried as it is from then on.
+"""
+
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from threadkeep.clock import ID_PATTERN
+
+TITLE_CHARACTERS_MAX = 300
+MODEL_CHARACTERS_MAX = 200
+METADATA_BYTES_MAX = 16 * 1024
+MESSAGE_BYTES_MAX = 1_500_000
+APPEND_MESSAGES_MAX = 1_000
+NESTING_MAX = 100
+LIST_LIMIT_MAX = 100
+MESSAGES_LIMIT_MAX = 200
+PAGE_BYTES_MAX = 1_000_000
+"""A page stops before it grows over this, but holds at least one row; it may be shorter than its limit."""
+VALUE_BYTES_MAX = 1_900_000
+"""No value crosses to or from a database over this. D1 refuses values over 2,000,000 bytes."""
+INTEGER_MAX = 2**53 - 1
+"""The largest integer that JavaScript holds exactly, which is what our clients and D1's bindings count in."""
+
+DEFAULT_TITLE = "New conversation"
+
+Role = Literal["user", "assistant", "system", "tool"]
+TitleSource = Literal["default", "first_message", "generated", "user"]
+
+# Patterns that Python and JSON Schema read alike: `$` alone would let a final line break pass in Python.
+LINE_PATTERN = r"^(?![\s\S]*[\u0000-\u001f\u007f-\u009f])(?=[\s\S]*\S)"
+
+Id = Annotated[
+    str,
+    Meta(
+        pattern=ID_PATTERN,
+        max_length=26,
+        description="A ULID: 26 characters of Crockford base32, upper case.",
+    ),
+]
+Title = Annotated[
+    str,
+    Meta(pattern=LINE_PATTERN, max_length=TITLE_CHARACTERS_MAX, description="One line of text, not blank."),
+]
+Model = Annotated[
+    str,
+    Meta(pattern=LINE_PATTERN, max_length=MODEL_CHARACTERS_MAX, description="The name of a language model."),
+]
+Count = Annotated[int, Meta(ge=0, le=INTEGER_MAX)]
+Time = Annotated[int, Meta(ge=0, le=INTEGER_MAX, description="Unix milliseconds.")]
+Content = Annotated[
+    Raw,
+    Meta(
+        description="An array of at least one content block. Fields and block types that are not listed are kept.",
+        extra_json_schema={
+            "type": "array",
+            "minItems": 1,
+            "items": {"type": "object", "required": ["type"], "properties": {"type": {"type": "string"}}},
+        },
+    ),
+]
+Metadata = Annotated[
+    Raw,
+    Meta(
+        description=f"A JSON object of at most {METADATA_BYTES_MAX} bytes as JSON.",
+        extra_json_schema={"type": "object"},
+    ),
+]
+OptionalMetadata = Annotated[
+    Raw,
+    Meta(description="A JSON object, or null.", extra_json_schema={"type": ["object", "null"]}),
+]
+OptionalMetadataField = Annotated[
+    Raw | UnsetType,
+    Meta(
+        description=f"A JSON object of at most {METADATA_BYTES_MAX} bytes as JSON, or null.",
+        extra_json_schema={"type": ["object", "null"]},
+    ),
+]
+
+
+# What is kept
+
+
+class Conversation(Struct, rename="camel", kw_only=True):
+    """One conversation, without its messages."""
+
+    id: Id
+    user_id: str
+    """Whose it is."""
+    title: str
+    title_source: TitleSource
+    """`default` until somebody or something gave a title: the `first_message`, a model, or the `user`."""
+    model: str | None
+    created_at: int
+    updated_at: int
+    """When messages were last appended. Nothing else moves it, and it never goes back."""
+    message_count: int
+    is_archived: bool
+    metadata: Metadata
+    version: int
+    """Starts at 1 and counts changes of the conversation itself; appends do not count."""
+    deleted_at: int | None
+    """When it was deleted; null while it is there."""
+
+
+class Message(Struct, rename="camel", kw_only=True):
+    """One message of a conversation."""
+
+    id: Id
+    conversation_id: Id
+    seq: int
+    """1, 2, 3 … without gaps within a conversation, given by the database. This is the order; no clock is."""
+    role: Role
+    content: Content
+    created_at: int
+    token_count: int | None
+    model: str | None
+    parent_id: str | None
+    metadata: OptionalMetadata
+
+
+# Content blocks. Only these fields of these types are checked; further fields and other types are kept.
+
+
+class TextBlock(Struct, rename="camel", tag="text", tag_field="type"):
+    """Words."""
+
+    text: str
+
+
+class ThinkingBlock(Struct, rename="camel", tag="thinking", tag_field="type"):
+    """What a model thought before it answered; the provider's signature goes back to it unchanged."""
+
+    thinking: str
+    signature: str | None = None
+
+
+class ToolUseBlock(Struct, rename="camel", tag="tool_use", tag_field="type"):
+    """A model's call of a tool."""
+
+    id: str
+    name: str
+    input: dict[str, Any]
+
+
+class ToolResultBlock(Struct, rename="camel", tag="tool_result", tag_field="type"):
+    """What a tool answered. `content` is any JSON: text, blocks, or the tool's own."""
+
+    tool_use_id: str
+    content: Any
+    is_error: bool | None = None
+
+
+class ImageBlock(Struct, rename="camel", tag="image", tag_field="type"):
+    """An image. Providers disagree on where it is; whatever they say is kept."""
+
+    source: dict[str, Any] | None = None
+    url: str | None = None
+
+
+class FileBlock(Struct, rename="camel", tag="file", tag_field="type"):
+    """A file. Providers disagree on where it is; whatever they say is kept."""
+
+    source: dict[str, Any] | None = None
+    url: str | None = None
+
+
+BLOCKS: dict[str, type[Struct]] = {
+    "text": TextBlock,
+    "thinking": ThinkingBlock,
+    "tool_use": ToolUseBlock,
+    "tool_result": ToolResultBlock,
+    "image": ImageBlock,
+    "file": FileBlock,
+}
+
+
+# What callers ask for
+
+
+class NewMessage(Struct, rename="camel", kw_only=True, forbid_unknown_fields=True):
+    """A message to append. With an `id` of the caller's, sending it again is safe."""
+
+    id: Id | None = None
+    role: Role
+    content: Content
+    token_count: Count | None = None
+    model: Model | None = None
+    parent_id: Id | None = None
+    metadata: OptionalMetadataField = UNSET
+
+
+class NewConversation(Struct, rename="camel", kw_only=True, forbid_unknown_fields=True):
+    """A conversation to create, with its first messages or without. With an `id`, sending it again is safe."""
+
+    id: Id | None = None
+    title: Title | None = None
+    model: Model | None = None
+    metadata: OptionalMetadataField = UNSET
+    messages: list[NewMessage] = []
+
+
+class NewMessages(Struct, rename="camel", kw_only=True, forbid_unknown_fields=True):
+    """Messages to append together: all of them or none."""
+
+    messages: Annotated[list[NewMessage], Meta(min_length=1, max_length=APPEND_MESSAGES_MAX)]
+    expected_message_count: Count | None = None
+    """How many messages the caller has seen; `stale` where there are others by now."""
+
+
+class ConversationChanges(Struct, rename="camel", kw_only=True, forbid_unknown_fields=True):
+    """A JSON Merge Patch (RFC 7396) of a conversation: null clears a field, `metadata` merges."""
+
+    title: Title | UnsetType | None = UNSET
+    is_archived: bool | UnsetType | None = UNSET
+    model: Model | UnsetType | None = UNSET
+    metadata: OptionalMetadataField = UNSET
+    edited_at: Time | None = None
+    """When the user made the edit, for edits that arrive late; never taken as later than now."""
+
+
+# What callers get back
+
+
+class ConversationPage(Struct, rename="camel"):
+    """Conversations, latest `updatedAt` first."""
+
+    conversations: list[Conversation]
+    next_cursor: str | None
+    """Leads to the next page; null on the last one."""
+
+
+class MessagePage(Struct, rename="camel"):
+    """Messages in order of `seq`."""
+
+    messages: list[Message]
+    next_cursor: str | None
+    """Leads on in the direction of reading; null where there is no more."""
+
+
+class Receipt(Struct, rename="camel"):
+    """What the database gave a message when it was stored."""
+
+    id: Id
+    seq: int
+    created_at: int
+
+
+class Appended(Struct, rename="camel"):
+    """The answer to an append: a receipt for each message in the order sent, and the conversation as it is now."""
+
+    messages: list[Receipt]
+    conversation: Conversation

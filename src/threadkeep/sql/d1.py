@@ -1,0 +1,37 @@
+"""Executor for Cloudflare D1. Runs only inside workerd."""
+
+from typing import Any
+
+from pyodide.ffi import JsException
+
+from threadkeep.errors import Unavailable
+from threadkeep.sql.executor import Row, Statement
+
+
+class D1Executor:
+    """A session with a D1 database: one request's view of it, which sees its own writes on any replica."""
+
+    def __init__(self, database: Any, bookmark: str | None = None) -> None:
+        """`database` is the binding; `bookmark` is where the caller's last session ended."""
+        self._session = database.withSession(bookmark or "first-primary")
+
+    @property
+    def bookmark(self) -> str | None:
+        return self._session.getBookmark()  # type: ignore[no-any-return]
+
+    async def run(self, *statements: Statement) -> list[list[Row]]:
+        try:
+            prepared = [self._session.prepare(query.numbered).bind(*values) for query, values in statements]
+            return [result["results"] for result in await self._session.batch(prepared)]
+        except JsException as error:
+            raise _translated(error) from error
+
+
+def _translated(error: Any) -> Exception:
+    """D1 puts everything into one class of error; the text tells."""
+    text = str(error.message)
+    if "no such table" in text:
+        return Unavailable("The D1 database lacks its tables. Apply the migrations: `wrangler d1 migrations apply`.")
+    if "SQLITE_ERROR" in text or "SQLITE_CONSTRAINT" in text or "D1_TYPE_ERROR" in text:
+        return RuntimeError(text)  # a statement of ours is wrong
+    return Unavailable("D1 could not be reached or was too busy. Try again.")

@@ -1,0 +1,60 @@
+"""Executor: what a database must offer to keep conversations, and the statements it is given."""
+
+import re
+from typing import Any, NamedTuple, Protocol
+
+from threadkeep.errors import TooLarge
+from threadkeep.models import VALUE_BYTES_MAX
+
+Value = str | int | None
+Row = dict[str, Any]
+
+_PARAMETER = re.compile(r":([a-z_]+)")
+
+
+class Query:
+    """A text of SQL with named parameters, `:user`; numbered, `?1`, for the drivers that know no names."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text.strip()
+        self.names = tuple(dict.fromkeys(_PARAMETER.findall(self.text)))
+        self.numbered = _PARAMETER.sub(lambda match: f"?{self.names.index(match[1]) + 1}", self.text)
+        self.writes = not self.text.startswith(("SELECT", "WITH"))
+
+    def __call__(self, **values: Value) -> "Statement":
+        """The query with a value for each of its parameters. Others may be given, and are left out."""
+        return Statement(self, tuple(_checked(values[name]) for name in self.names))
+
+
+class Statement(NamedTuple):
+    """A query and its values, in the order of its parameters."""
+
+    query: Query
+    values: tuple[Value, ...]
+
+
+class Executor(Protocol):
+    """Runs statements together. Drivers differ; this is all that the rest of the code sees of them."""
+
+    @property
+    def bookmark(self) -> str | None:
+        """See `Store.bookmark`."""
+
+    async def run(self, *statements: Statement) -> list[list[Row]]:
+        """Run the statements in order, all or none, in one round trip, and answer the rows of each.
+
+        Raises Unavailable where the database could not be reached.
+        """
+
+
+def _checked(value: Value) -> Value:
+    """What every driver binds alike. They disagree on everything else, and some of them silently."""
+    if value is None or type(value) is int:
+        return value
+    if type(value) is bool:
+        return int(value)
+    if type(value) is str:
+        if len(value) * 4 > VALUE_BYTES_MAX and len(value.encode()) > VALUE_BYTES_MAX:
+            raise TooLarge(f"A value for the database may have {VALUE_BYTES_MAX} bytes. Send less at once.")
+        return value
+    raise TypeError(f"{type(value).__name__} cannot be bound; text, integers and None can")

@@ -1,0 +1,305 @@
+"""SqlStore: the contract over any database that speaks SQLite's SQL, one batch of statements per method.
+
+The order within a batch is what keeps it right: a verdict on the state before, the guarded changes, the counter, and
+the answer read from the state after.
+"""
+
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import UNSET, Struct
+
+from threadkeep import cursors
+from threadkeep.clock import Clock, NewId, is_id, new_id, now
+from threadkeep.content import metadata_too_large
+from threadkeep.drafts import ConversationDraft, ConversationEdit, MessageDraft
+from threadkeep.models import (
+    DEFAULT_TITLE,
+    INTEGER_MAX,
+    METADATA_BYTES_MAX,
+    PAGE_BYTES_MAX,
+    VALUE_BYTES_MAX,
+    Appended,
+    Conversation,
+    ConversationPage,
+    Message,
+    MessagePage,
+)
+from threadkeep.sql import statements
+from threadkeep.sql.executor import Executor, Row, Statement
+from threadkeep.store import (
+    conversation_conflict,
+    count_stale,
+    message_conflict,
+    no_conversation,
+    version_stale,
+)
+
+T = TypeVar("T")
+
+# Beyond every time and seq there can be, and still an integer that D1 lets through.
+_BEYOND = INTEGER_MAX - 1
+_BEYOND_IDS = "Z" * 26
+
+
+class _Rows(Struct):
+    """A page as the database makes it, in no particular order."""
+
+    more: bool
+
+
+class _ConversationRows(_Rows):
+    rows: list[Conversation]
+
+
+class _MessageRows(_Rows):
+    rows: list[Message]
+
+
+class _CreateVerdict(Struct, rename="camel"):
+    digest: str | None
+    deleted_at: int | None
+    conflicts: list[str]
+
+
+class _AppendVerdict(Struct, rename="camel"):
+    message_count: int
+    repeats: int
+    conflicts: list[str]
+
+
+class _EditVerdict(Struct, rename="camel"):
+    version: int
+    metadata_bytes: int
+
+
+class SqlStore:
+    """A `Store` over an executor. See `store.py` for what each method promises."""
+
+    def __init__(self, executor: Executor, user_id: str, clock: Clock = now, new_id: NewId = new_id) -> None:
+        self._executor = executor
+        self._user_id = user_id
+        self._clock = clock
+        self._new_id = new_id
+
+    @property
+    def bookmark(self) -> str | None:
+        return self._executor.bookmark
+
+    async def create_conversation(self, draft: ConversationDraft) -> tuple[Conversation, bool]:
+        title = draft.title or DEFAULT_TITLE
+        values = {
+            **self._values(draft.id),
+            "epoch": self._new_id(),
+            "ids": _ids(draft.messages),
+            "digest": draft.digest,
+            "title": title,
+            "title_source": "user" if draft.title else "default",
+            "model": draft.model,
+            "metadata": _text(draft.metadata),
+        }
+        _, verdicts, *_, answers = await self._executor.run(
+            statements.ENSURE_OWNER(**values),
+            statements.CREATE_VERDICT(**values),
+            statements.INSERT_CONVERSATION(**values),
+            *_inserts(draft.messages, {**values, "expected": None}, creates=True),
+            statements.BUMP_REV(**values),
+            statements.GET_CONVERSATION(**values),
+        )
+        verdict = _decode(verdicts, _CreateVerdict, draft.id)
+        if verdict.digest is not None and (verdict.deleted_at is not None or verdict.digest != draft.digest):
+            raise conversation_conflict(draft.id)
+        if verdict.digest is None and verdict.conflicts:
+            raise message_conflict(verdict.conflicts)
+        return _decode(answers, Conversation, draft.id), verdict.digest is None
+
+    async def get_conversation(self, conversation_id: str) -> Conversation:
+        (answers,) = await self._executor.run(statements.GET_CONVERSATION(**self._values(conversation_id)))
+        conversation = _decode(answers, Conversation, conversation_id)
+        if conversation.deleted_at is not None:
+            raise no_conversation(conversation_id)
+        return conversation
+
+    async def list_conversations(
+        self, *, is_archived: bool = False, cursor: str | None = None, limit: int = 20
+    ) -> ConversationPage:
+        values: dict[str, Any] = {
+            **self._values(cursor or ""),
+            "is_archived": is_archived,
+            "updated_at": _BEYOND,
+            "before_id": _BEYOND_IDS,
+            "limit": limit,
+            "page_bytes": PAGE_BYTES_MAX,
+        }
+        anchors = []
+        if cursor is not None and is_id(cursor):
+            values |= {"updated_at": None, "before_id": cursor}
+            anchors = [statements.CONVERSATION_EXISTS(**values)]
+        elif cursor is not None:
+            position = cursors.decode_conversation(cursor)
+            values |= {"updated_at": min(position.updated_at, _BEYOND), "before_id": position.id}
+        *found, answers = await self._executor.run(*anchors, statements.LIST_CONVERSATIONS(**values))
+        if [] in found:
+            raise cursors.invalid()
+        page = _decode(answers, _ConversationRows, "")
+        page.rows.sort(key=lambda row: (row.updated_at, row.id), reverse=True)
+        last = page.rows[-1] if page.more else None
+        return ConversationPage(
+            page.rows, cursors.encode(cursors.AfterConversation(last.updated_at, last.id)) if last else None
+        )
+
+    async def update_conversation(
+        self, conversation_id: str, edit: ConversationEdit, *, expected_version: int | None = None
+    ) -> Conversation:
+        time = self._clock()
+        edited_at = time if edit.edited_at is None else min(edit.edited_at, time)
+        values = {
+            **self._values(conversation_id),
+            "expected": expected_version,
+            "edited_at": edited_at,
+            "wins_from": edited_at if expected_version is None else _BEYOND,
+            "sets_title": edit.title is not UNSET,
+            "title": edit.title or DEFAULT_TITLE,
+            "title_source": "user" if edit.title else "default",
+            "sets_model": edit.model is not UNSET,
+            "model": edit.model or None,
+            "sets_is_archived": edit.is_archived is not UNSET,
+            "is_archived": bool(edit.is_archived),
+            "sets_metadata": edit.metadata is not UNSET,
+            "clears_metadata": edit.metadata is None,
+            "metadata": _text(edit.metadata) if isinstance(edit.metadata, msgspec.Raw) else "{}",
+            "metadata_bytes_max": METADATA_BYTES_MAX,
+        }
+        verdicts, _, _, answers = await self._executor.run(
+            statements.EDIT_VERDICT(**values),
+            statements.EDIT_CONVERSATION(**values),
+            statements.BUMP_REV(**values),
+            statements.GET_CONVERSATION(**values),
+        )
+        verdict = _decode(verdicts, _EditVerdict, conversation_id)
+        conversation = _decode(answers, Conversation, conversation_id)
+        if expected_version is not None and verdict.version != expected_version:
+            raise version_stale(expected_version, conversation)
+        if verdict.metadata_bytes > METADATA_BYTES_MAX:
+            raise metadata_too_large("metadata")
+        return conversation
+
+    async def delete_conversation(self, conversation_id: str) -> None:
+        values = self._values(conversation_id)
+        found, _, _ = await self._executor.run(
+            statements.CONVERSATION_EXISTS(**values),
+            statements.DELETE_CONVERSATION(**values),
+            statements.BUMP_REV(**values),
+        )
+        if not found:
+            raise no_conversation(conversation_id)
+
+    async def restore_conversation(self, conversation_id: str) -> Conversation:
+        values = self._values(conversation_id)
+        *_, answers = await self._executor.run(
+            statements.TOUCH_MESSAGES_OF_DELETED(**values),
+            statements.RESTORE_CONVERSATION(**values),
+            statements.BUMP_REV(**values),
+            statements.GET_CONVERSATION(**values),
+        )
+        return _decode(answers, Conversation, conversation_id)
+
+    async def append_messages(
+        self, conversation_id: str, messages: list[MessageDraft], *, expected_message_count: int | None = None
+    ) -> tuple[Appended, bool]:
+        expected = None if expected_message_count is None else min(expected_message_count, _BEYOND)
+        values = {**self._values(conversation_id), "ids": _ids(messages), "expected": expected}
+        verdicts, *_, answers = await self._executor.run(
+            statements.APPEND_VERDICT(**values),
+            *_inserts(messages, values, creates=False),
+            statements.BUMP_REV(**values),
+            statements.APPENDED(**values),
+        )
+        verdict = _decode(verdicts, _AppendVerdict, conversation_id)
+        if verdict.conflicts:
+            raise message_conflict(verdict.conflicts)
+        is_new = verdict.repeats < len(messages)
+        if is_new and expected not in (None, verdict.message_count):
+            raise count_stale(expected_message_count, verdict.message_count)
+        answer = _decode(answers, Appended, conversation_id)
+        receipts = {receipt.id: receipt for receipt in answer.messages}
+        return Appended([receipts[message.id] for message in messages], answer.conversation), is_new
+
+    async def list_messages(
+        self, conversation_id: str, *, cursor: str | None = None, after: int | None = None, limit: int = 50
+    ) -> MessagePage:
+        values: dict[str, Any] = {
+            **self._values(conversation_id),
+            "seq": _BEYOND,
+            "message": cursor,
+            "limit": limit,
+            "page_bytes": PAGE_BYTES_MAX,
+        }
+        anchors = []
+        forward = after is not None
+        if after is not None:
+            values["seq"] = min(after, _BEYOND)
+        elif cursor is not None and is_id(cursor):
+            values["seq"] = None
+            anchors = [statements.MESSAGE_EXISTS(**values)]
+        elif cursor is not None:
+            position = cursors.decode_message(cursor)
+            values["seq"] = min(position.seq, _BEYOND)
+            forward = isinstance(position, cursors.AfterMessage)
+        query = statements.LIST_MESSAGES_AFTER if forward else statements.LIST_MESSAGES_BEFORE
+        *found, answers = await self._executor.run(*anchors, query(**values))
+        page = _decode(answers, _MessageRows, conversation_id)
+        if [] in found:
+            raise cursors.invalid()
+        page.rows.sort(key=lambda row: row.seq)
+        if not page.more:
+            return MessagePage(page.rows, None)
+        if forward:
+            return MessagePage(page.rows, cursors.encode(cursors.AfterMessage(page.rows[-1].seq)))
+        return MessagePage(page.rows, cursors.encode(cursors.BeforeMessage(page.rows[0].seq)))
+
+    def _values(self, conversation_id: str) -> dict[str, Any]:
+        return {"user": self._user_id, "conversation": conversation_id, "now": self._clock()}
+
+
+def _inserts(messages: list[MessageDraft], values: dict[str, Any], *, creates: bool) -> list[Statement]:
+    """The statements that store messages: as many as it takes to keep each value small enough to cross."""
+    if not messages:
+        return []
+    title = next((message.title for message in messages if message.title), None)
+    return [
+        *(
+            statements.INSERT_MESSAGES(**values, messages=part, creates=creates)
+            for part in _parts([msgspec.json.encode(message) for message in messages])
+        ),
+        statements.COUNT_MESSAGES(**{**values, "title": title}),
+    ]
+
+
+def _parts(documents: list[bytes]) -> Iterator[str]:
+    """JSON arrays of these documents in order, each as long as a value may be."""
+    part: list[bytes] = []
+    size = 2
+    for document in documents:
+        if part and size + len(document) + 1 > VALUE_BYTES_MAX:
+            yield f"[{b','.join(part).decode()}]"
+            part, size = [], 2
+        part.append(document)
+        size += len(document) + 1
+    yield f"[{b','.join(part).decode()}]"
+
+
+def _ids(messages: list[MessageDraft]) -> str:
+    return msgspec.json.encode([(message.id, message.digest) for message in messages]).decode()
+
+
+def _text(raw: msgspec.Raw) -> str:
+    return bytes(raw).decode()
+
+
+def _decode(rows: list[Row], into: type[T], conversation_id: str) -> T:
+    """The one answer of a statement; no row means that the conversation is not there."""
+    if not rows:
+        raise no_conversation(conversation_id)
+    return msgspec.json.decode(rows[0]["answer"], type=into)

@@ -1,0 +1,147 @@
+"""Store: the contract of every back end. Read this first.
+
+A store is opened for one user, so no method takes a user and none can forget one: whatever belongs to somebody
+else does not exist here. Every method is one round trip to the database and all or nothing. What a method has
+answered is kept, whatever happens next. Calls may come at the same time, from many processes.
+
+Every write stamps what it touched with the next `rev` of the user's change counter.
+Any method raises Unavailable when the back end cannot be reached; then nothing was done, or all of it was.
+"""
+
+from typing import Protocol
+
+from threadkeep.drafts import ConversationDraft, ConversationEdit, MessageDraft
+from threadkeep.errors import Conflict, NotFound, Stale
+from threadkeep.models import Appended, Conversation, ConversationPage, MessagePage
+
+
+class Store(Protocol):
+    """The conversations of one user."""
+
+    @property
+    def bookmark(self) -> str | None:
+        """Where a later read must begin to see what this store has seen; None where there is only one copy.
+
+        Source: D1's read replication, https://developers.cloudflare.com/d1/best-practices/read-replication/
+        """
+
+    async def create_conversation(self, draft: ConversationDraft) -> tuple[Conversation, bool]:
+        """Keep a new conversation with its first messages; answer it, and whether it is new.
+
+        A known id with the same digest is a repeat: the conversation as it is now, and False.
+        Without a title it takes one as in `append_messages`; `titleSource` tells which it was.
+
+        Raises Conflict for a known id with another digest, for a deleted one, and where a message's id is taken.
+        """
+
+    async def get_conversation(self, conversation_id: str) -> Conversation:
+        """The conversation. Raises NotFound where it never was, is deleted, or is not this user's."""
+
+    async def list_conversations(
+        self, *, is_archived: bool = False, cursor: str | None = None, limit: int = 20
+    ) -> ConversationPage:
+        """Conversations that are archived, or that are not; latest `updatedAt` first, ties by id, descending.
+
+        `cursor` is a `nextCursor`, or the id of a conversation after which to go on.
+        Rows that no append moved while somebody pages come exactly once.
+        A page has at most `limit` rows (1 to 100), and fewer where they are large.
+
+        Raises Invalid for a cursor that leads nowhere.
+        """
+
+    async def update_conversation(
+        self, conversation_id: str, edit: ConversationEdit, *, expected_version: int | None = None
+    ) -> Conversation:
+        """Edit title, archiving, model or metadata, and answer the conversation as it is now.
+
+        With `expected_version` the edit applies to that version or not at all.
+        Without, the last edit of each field wins: by `edited_at` where it is given, which counts as now if it is
+        later, and else by arrival; a title that was never edited gives way to any edit.
+        A cleared title is the default one again, with `titleSource` `default`; cleared metadata is `{}`, and a cleared
+        `isArchived` is false. `version` goes up by one if any field was applied.
+
+        Raises NotFound as `get_conversation` does; Stale, with the conversation as it is now in
+        `details["conversation"]`, where the version is not the expected one; TooLarge where the merged metadata would
+        be over 16 KiB.
+        """
+
+    async def delete_conversation(self, conversation_id: str) -> None:
+        """Delete the conversation so that it can be restored. Doing so again changes nothing.
+
+        Raises NotFound where it never was.
+        """
+
+    async def restore_conversation(self, conversation_id: str) -> Conversation:
+        """Undo a delete, and answer the conversation. One that is not deleted is answered as it is.
+
+        Its messages count as changed, since whoever follows the changes has dropped them.
+
+        Raises NotFound where it never was.
+        """
+
+    async def append_messages(
+        self, conversation_id: str, messages: list[MessageDraft], *, expected_message_count: int | None = None
+    ) -> tuple[Appended, bool]:
+        """Append messages, all or none, in the order given; answer a receipt for each, and whether any is new.
+
+        `seq` goes on from the last message without a gap. Of two writers at once both succeed, one after the other.
+        Messages that are known already, by id and digest, are repeats: they are not stored again, and get the receipt
+        of the first time. `updatedAt` moves to `max(itself, now)`.
+        A conversation whose title is the default takes the first title among the drafts (the first words of a user);
+        that is not an edit: `version` stays.
+
+        Raises, in this order: NotFound as `get_conversation` does; Conflict where an id belongs to another message,
+        with those ids in `details["ids"]`; Stale where `expected_message_count` is given and is not the count now,
+        with the count in `details["messageCount"]`, unless all messages are repeats.
+        """
+
+    async def list_messages(
+        self, conversation_id: str, *, cursor: str | None = None, after: int | None = None, limit: int = 50
+    ) -> MessagePage:
+        """A page of messages, in order of `seq`: the newest, or those that the cursor or `after` leads to.
+
+        `cursor` is a `nextCursor`, or the id of a message before which to read.
+        `after` reads forward from the message that follows this `seq`; 0 begins at the first. Not both.
+        A page has at most `limit` rows (1 to 200), and fewer where they are large, but always one if there is any.
+
+        Raises NotFound as `get_conversation` does, Invalid for a cursor that leads nowhere.
+        """
+
+
+# The words in which every back end refuses.
+
+
+def no_conversation(conversation_id: str) -> NotFound:
+    """There is none under this id, or it is deleted, or somebody else's."""
+    return NotFound(f"There is no conversation {conversation_id}.")
+
+
+def conversation_conflict(conversation_id: str) -> Conflict:
+    """The id of a conversation to create is taken."""
+    return Conflict(
+        f"The id {conversation_id} belongs to another conversation, or to a deleted one. Create yours under a new id."
+    )
+
+
+def message_conflict(ids: list[str]) -> Conflict:
+    """Ids of messages to store are taken."""
+    return Conflict(
+        "Other messages have these ids: other content, or in another conversation. Send each message under its own id.",
+        {"ids": sorted(ids)},
+    )
+
+
+def version_stale(expected_version: int, conversation: Conversation) -> Stale:
+    """An edit was meant for another version."""
+    return Stale(
+        f"The conversation is at version {conversation.version}, not {expected_version}. Look at it, and try again.",
+        {"conversation": conversation},
+    )
+
+
+def count_stale(expected_message_count: int | None, message_count: int) -> Stale:
+    """An append was meant to follow another message than the last."""
+    return Stale(
+        f"The conversation has {message_count} messages, not {expected_message_count}. Read the others, and try again.",
+        {"messageCount": message_count},
+    )

@@ -1,0 +1,301 @@
+"""A store in memory: the contract in plain Python. For tests and for trying things; it keeps nothing past its process.
+
+It is also the model that the other back ends are compared with, so it is written to be read, not to be fast.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw
+from msgspec.structs import replace
+
+from threadkeep import cursors
+from threadkeep.clock import Clock, is_id, now
+from threadkeep.content import merged, metadata_too_large, read_metadata
+from threadkeep.drafts import ConversationDraft, ConversationEdit, MessageDraft
+from threadkeep.models import (
+    DEFAULT_TITLE,
+    METADATA_BYTES_MAX,
+    PAGE_BYTES_MAX,
+    Appended,
+    Conversation,
+    ConversationPage,
+    Message,
+    MessagePage,
+    Receipt,
+)
+from threadkeep.store import (
+    conversation_conflict,
+    count_stale,
+    message_conflict,
+    no_conversation,
+    version_stale,
+)
+
+
+@dataclass
+class _KeptMessage:
+    message: Message
+    digest: str
+    size: int
+
+
+@dataclass
+class _KeptConversation:
+    conversation: Conversation
+    digest: str
+    messages: list[_KeptMessage] = field(default_factory=list)
+    edited_at: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class _Owner:
+    conversations: dict[str, _KeptConversation] = field(default_factory=dict)
+    messages: dict[str, _KeptMessage] = field(default_factory=dict)
+
+
+class MemoryDatabase:
+    """What all users keep."""
+
+    def __init__(self) -> None:
+        self.owners: dict[str, _Owner] = {}
+
+
+class MemoryStore:
+    """A `Store` in memory. See `store.py` for what each method promises."""
+
+    bookmark: str | None = None
+
+    def __init__(self, database: MemoryDatabase, user_id: str, clock: Clock = now) -> None:
+        self._owner = database.owners.setdefault(user_id, _Owner())
+        self._user_id = user_id
+        self._clock = clock
+
+    async def create_conversation(self, draft: ConversationDraft) -> tuple[Conversation, bool]:
+        kept = self._owner.conversations.get(draft.id)
+        if kept is not None:
+            if kept.conversation.deleted_at is not None or kept.digest != draft.digest:
+                raise conversation_conflict(draft.id)
+            return replace(kept.conversation), False
+        taken = [message.id for message in draft.messages if message.id in self._owner.messages]
+        if taken:
+            raise message_conflict(taken)
+        time = self._clock()
+        kept = _KeptConversation(
+            Conversation(
+                id=draft.id,
+                user_id=self._user_id,
+                title=draft.title or DEFAULT_TITLE,
+                title_source="user" if draft.title else "default",
+                model=draft.model,
+                created_at=time,
+                updated_at=time,
+                message_count=0,
+                is_archived=False,
+                metadata=draft.metadata,
+                version=1,
+                deleted_at=None,
+            ),
+            draft.digest,
+        )
+        self._owner.conversations[draft.id] = kept
+        self._keep(kept, draft.messages, _title(draft.messages))
+        return replace(kept.conversation), True
+
+    async def get_conversation(self, conversation_id: str) -> Conversation:
+        return replace(self._find(conversation_id).conversation)
+
+    async def list_conversations(
+        self, *, is_archived: bool = False, cursor: str | None = None, limit: int = 20
+    ) -> ConversationPage:
+        rows = [
+            kept.conversation
+            for kept in self._owner.conversations.values()
+            if kept.conversation.is_archived == is_archived and kept.conversation.deleted_at is None
+        ]
+        rows.sort(key=_place, reverse=True)
+        if cursor is not None:
+            if is_id(cursor):
+                if cursor not in self._owner.conversations:
+                    raise cursors.invalid()
+                before = _place(self._owner.conversations[cursor].conversation)
+            else:
+                position = cursors.decode_conversation(cursor)
+                before = (position.updated_at, position.id)
+            rows = [row for row in rows if _place(row) < before]
+        count = _count_that_fits([len(msgspec.json.encode(row)) for row in rows[:limit]])
+        page = [replace(row) for row in rows[:count]]
+        more = len(rows) > count
+        return ConversationPage(page, cursors.encode(cursors.AfterConversation(*_place(page[-1]))) if more else None)
+
+    async def update_conversation(
+        self, conversation_id: str, edit: ConversationEdit, *, expected_version: int | None = None
+    ) -> Conversation:
+        kept = self._find(conversation_id)
+        conversation = kept.conversation
+        if expected_version is not None and conversation.version != expected_version:
+            raise version_stale(expected_version, replace(conversation))
+        new_metadata = conversation.metadata
+        if edit.metadata is None:
+            new_metadata = Raw(b"{}")
+        elif isinstance(edit.metadata, Raw):
+            new_metadata = _merged(conversation.metadata, edit.metadata)
+            if len(bytes(new_metadata)) > METADATA_BYTES_MAX:
+                raise metadata_too_large("metadata")
+        time = self._clock()
+        edited_at = time if edit.edited_at is None else min(edit.edited_at, time)
+        changes: dict[str, dict[str, Any]] = {
+            "title": {
+                "title": edit.title or DEFAULT_TITLE,
+                "title_source": "user" if edit.title else "default",
+            },
+            "model": {"model": edit.model or None},
+            "is_archived": {"is_archived": bool(edit.is_archived)},
+            "metadata": {"metadata": new_metadata},
+        }
+        applied = False
+        for name, change in changes.items():
+            if getattr(edit, name) is UNSET:
+                continue
+            if expected_version is not None or edited_at >= kept.edited_at.get(name, 0):
+                conversation = replace(conversation, **change)
+                applied = True
+        if applied:
+            for name in changes:
+                if getattr(edit, name) is not UNSET:
+                    kept.edited_at[name] = max(kept.edited_at.get(name, 0), edited_at)
+            kept.conversation = replace(conversation, version=conversation.version + 1)
+        return replace(kept.conversation)
+
+    async def delete_conversation(self, conversation_id: str) -> None:
+        kept = self._find(conversation_id, even_deleted=True)
+        if kept.conversation.deleted_at is None:
+            kept.conversation = replace(
+                kept.conversation, deleted_at=self._clock(), version=kept.conversation.version + 1
+            )
+
+    async def restore_conversation(self, conversation_id: str) -> Conversation:
+        kept = self._find(conversation_id, even_deleted=True)
+        if kept.conversation.deleted_at is not None:
+            kept.conversation = replace(kept.conversation, deleted_at=None, version=kept.conversation.version + 1)
+        return replace(kept.conversation)
+
+    async def append_messages(
+        self, conversation_id: str, messages: list[MessageDraft], *, expected_message_count: int | None = None
+    ) -> tuple[Appended, bool]:
+        kept = self._find(conversation_id)
+        known = {
+            message.id: self._owner.messages[message.id] for message in messages if message.id in self._owner.messages
+        }
+        taken = [
+            message.id
+            for message in messages
+            if message.id in known
+            and (
+                known[message.id].digest != message.digest
+                or known[message.id].message.conversation_id != conversation_id
+            )
+        ]
+        if taken:
+            raise message_conflict(taken)
+        fresh = [message for message in messages if message.id not in known]
+        count = kept.conversation.message_count
+        if fresh and expected_message_count not in (None, count):
+            raise count_stale(expected_message_count, count)
+        self._keep(kept, fresh, _title(messages))
+        receipts = [self._owner.messages[message.id].message for message in messages]
+        return (
+            Appended(
+                [Receipt(message.id, message.seq, message.created_at) for message in receipts],
+                replace(kept.conversation),
+            ),
+            bool(fresh),
+        )
+
+    async def list_messages(
+        self, conversation_id: str, *, cursor: str | None = None, after: int | None = None, limit: int = 50
+    ) -> MessagePage:
+        rows = self._find(conversation_id).messages
+        before = len(rows) + 1
+        if cursor is not None:
+            if is_id(cursor):
+                anchor = self._owner.messages.get(cursor)
+                if anchor is None or anchor.message.conversation_id != conversation_id:
+                    raise cursors.invalid()
+                before = anchor.message.seq
+            else:
+                position = cursors.decode_message(cursor)
+                if isinstance(position, cursors.AfterMessage):
+                    after = position.seq
+                else:
+                    before = position.seq
+        if after is not None:
+            ahead = rows[after:]
+            page = ahead[: _count_that_fits([row.size for row in ahead[:limit]])]
+            more = len(ahead) > len(page)
+            next_cursor = cursors.encode(cursors.AfterMessage(page[-1].message.seq)) if more else None
+        else:
+            behind = rows[: before - 1][::-1]
+            page = behind[: _count_that_fits([row.size for row in behind[:limit]])][::-1]
+            more = len(behind) > len(page)
+            next_cursor = cursors.encode(cursors.BeforeMessage(page[0].message.seq)) if more else None
+        return MessagePage([replace(row.message) for row in page], next_cursor)
+
+    def _find(self, conversation_id: str, *, even_deleted: bool = False) -> _KeptConversation:
+        kept = self._owner.conversations.get(conversation_id)
+        if kept is None or (kept.conversation.deleted_at is not None and not even_deleted):
+            raise no_conversation(conversation_id)
+        return kept
+
+    def _keep(self, kept: _KeptConversation, drafts: list[MessageDraft], title: str | None) -> None:
+        """Store messages that are known to be new, and what follows from them."""
+        if not drafts:
+            return
+        time = self._clock()
+        for draft in drafts:
+            message = Message(
+                id=draft.id,
+                conversation_id=kept.conversation.id,
+                seq=len(kept.messages) + 1,
+                role=draft.role,
+                content=draft.content,
+                created_at=time,
+                token_count=draft.token_count,
+                model=draft.model,
+                parent_id=draft.parent_id,
+                metadata=draft.metadata or Raw(b"null"),
+            )
+            kept.messages.append(_KeptMessage(message, draft.digest, draft.size))
+            self._owner.messages[draft.id] = kept.messages[-1]
+        conversation = replace(
+            kept.conversation,
+            message_count=len(kept.messages),
+            updated_at=max(kept.conversation.updated_at, time),
+        )
+        if title and conversation.title_source == "default":
+            conversation = replace(conversation, title=title, title_source="first_message")
+        kept.conversation = conversation
+
+
+def _title(drafts: list[MessageDraft]) -> str | None:
+    return next((draft.title for draft in drafts if draft.title), None)
+
+
+def _place(conversation: Conversation) -> tuple[int, str]:
+    return conversation.updated_at, conversation.id
+
+
+def _count_that_fits(sizes: list[int]) -> int:
+    """How many rows of these sizes make a page: at least one if there is any."""
+    total = 0
+    for index, size in enumerate(sizes):
+        total += size
+        if index and total > PAGE_BYTES_MAX:
+            return index
+    return len(sizes)
+
+
+def _merged(target: Raw, patch: Raw) -> Raw:
+    before, change = (read_metadata(raw, "metadata") or {} for raw in (target, patch))
+    return Raw(msgspec.json.encode(merged(before, change)))
