@@ -1,0 +1,164 @@
+"""A store that another Threadkeep keeps: the contract spoken over its HTTP API."""
+
+from typing import Any, TypeVar
+
+import httpx
+import msgspec
+from msgspec import UNSET, Raw, Struct
+
+from threadkeep.drafts import ConversationDraft, ConversationEdit, MessageDraft
+from threadkeep.errors import Invalid, ThreadkeepError, Unavailable
+from threadkeep.http.wire import etag
+from threadkeep.models import (
+    Appended,
+    Conversation,
+    ConversationChanges,
+    ConversationPage,
+    MessagePage,
+    NewConversation,
+    NewMessage,
+    NewMessages,
+)
+
+T = TypeVar("T")
+
+_BOOKMARK = "X-D1-Bookmark"
+
+
+class RemoteStore:
+    """A `Store` over the HTTP API. See `store.py` for what each method promises.
+
+    `client` brings the base URL, the credentials of one user, and its timeouts:
+
+        client = httpx.AsyncClient(base_url="https://…", headers={"Authorization": "Bearer …"})
+        store = RemoteStore(client)
+    """
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+        self.bookmark: str | None = None
+
+    async def create_conversation(self, draft: ConversationDraft) -> tuple[Conversation, bool]:
+        new = NewConversation(
+            id=draft.id,
+            title=draft.title,
+            model=draft.model,
+            metadata=draft.metadata,
+            messages=[_new_message(message) for message in draft.messages],
+        )
+        response = await self._send("POST", "", new)
+        return _read(response, Conversation), response.status_code == httpx.codes.CREATED
+
+    async def get_conversation(self, conversation_id: str) -> Conversation:
+        return _read(await self._send("GET", f"/{conversation_id}"), Conversation)
+
+    async def list_conversations(
+        self, *, is_archived: bool = False, cursor: str | None = None, limit: int = 20
+    ) -> ConversationPage:
+        query = {"archived": "true" if is_archived else "false", "cursor": cursor, "limit": limit}
+        return _read(await self._send("GET", "", query=query), ConversationPage)
+
+    async def update_conversation(
+        self, conversation_id: str, edit: ConversationEdit, *, expected_version: int | None = None
+    ) -> Conversation:
+        changes = ConversationChanges(
+            title=edit.title,
+            is_archived=edit.is_archived,
+            model=edit.model,
+            metadata=Raw(b"null") if edit.metadata is None else edit.metadata,
+            edited_at=edit.edited_at,
+        )
+        headers = {} if expected_version is None else {"If-Match": etag(expected_version)}
+        return _read(await self._send("PATCH", f"/{conversation_id}", changes, headers=headers), Conversation)
+
+    async def delete_conversation(self, conversation_id: str) -> None:
+        await self._send("DELETE", f"/{conversation_id}")
+
+    async def restore_conversation(self, conversation_id: str) -> Conversation:
+        return _read(await self._send("POST", f"/{conversation_id}/restore"), Conversation)
+
+    async def append_messages(
+        self, conversation_id: str, messages: list[MessageDraft], *, expected_message_count: int | None = None
+    ) -> tuple[Appended, bool]:
+        new = NewMessages(
+            messages=[_new_message(message) for message in messages], expected_message_count=expected_message_count
+        )
+        response = await self._send("POST", f"/{conversation_id}/messages", new)
+        return _read(response, Appended), response.status_code == httpx.codes.CREATED
+
+    async def list_messages(
+        self, conversation_id: str, *, cursor: str | None = None, after: int | None = None, limit: int = 50
+    ) -> MessagePage:
+        query = {"cursor": cursor, "after": after, "limit": limit}
+        return _read(await self._send("GET", f"/{conversation_id}/messages", query=query), MessagePage)
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        body: Struct | None = None,
+        *,
+        query: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> httpx.Response:
+        headers = dict(headers or {})
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        if self.bookmark is not None:
+            headers[_BOOKMARK] = self.bookmark
+        try:
+            response = await self._client.request(
+                method,
+                f"/api/conversations{path}",
+                content=None if body is None else msgspec.json.encode(body),
+                params={name: value for name, value in (query or {}).items() if value is not None},
+                headers=headers,
+            )
+        except httpx.TransportError as error:
+            raise Unavailable(f"Threadkeep at {self._client.base_url} could not be reached. Try again.") from error
+        self.bookmark = response.headers.get(_BOOKMARK, self.bookmark)
+        if response.is_error:
+            raise _error(response)
+        return response
+
+
+def _new_message(draft: MessageDraft) -> NewMessage:
+    return NewMessage(
+        id=draft.id,
+        role=draft.role,
+        content=draft.content,
+        token_count=draft.token_count,
+        model=draft.model,
+        parent_id=draft.parent_id,
+        metadata=UNSET if draft.metadata is None else draft.metadata,
+    )
+
+
+def _read(response: httpx.Response, into: type[T]) -> T:
+    return msgspec.json.decode(response.content, type=into)
+
+
+class _Body(Struct):
+    code: str
+    message: str
+    details: dict[str, Raw] = {}
+
+
+class _ErrorBody(Struct):
+    error: _Body
+
+
+def _error(response: httpx.Response) -> Exception:
+    """The error that the other side raised. One that is no `ThreadkeepError` is a defect, there or in between."""
+    try:
+        body = _read(response, _ErrorBody).error
+    except msgspec.MsgspecError:
+        return Unavailable(f"Something that is not Threadkeep answered {response.status_code}. Try again.")
+    kind = next((kind for kind in ThreadkeepError.__subclasses__() if kind.code == body.code), None)
+    if kind is None:
+        return RuntimeError(f"Threadkeep answered {response.status_code} {body.code}: {body.message}")
+    details: dict[str, Any] = {
+        name: msgspec.json.decode(value, type=Conversation if name == "conversation" else Any)
+        for name, value in body.details.items()
+    }
+    return Invalid(body.message, details.get("path", "")) if kind is Invalid else kind(body.message, details or None)

@@ -1,0 +1,234 @@
+"""Each store beside the memory store as its model: whatever is done to both, both say the same.
+
+Clocks differ, so times are compared only for their order; ids come from the test.
+"""
+
+import asyncio
+from typing import Any
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
+
+from support.backends import NATIVE, WORKERS, Backend, over_http
+from support.drafts import conversation, edit, new_message, plain
+from threadkeep.backends import new_memory, open_memory
+from threadkeep.drafts import MessageDraft
+from threadkeep.errors import ThreadkeepError
+from threadkeep.service import draft_messages
+from threadkeep.store import Store
+
+EXAMPLES = 20
+STEPS = 30
+TIMES = {"createdAt", "updatedAt", "deletedAt"}
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
+keys = st.sampled_from(["a", "b", "c"])
+json = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3),
+    max_leaves=5,
+)
+titles = st.none() | st.text("abc é漢", min_size=1, max_size=20).filter(lambda title: title.strip() != "")
+metadata = st.dictionaries(keys, json, max_size=3)
+roles = st.sampled_from(["user", "assistant", "system", "tool"])
+edits = st.fixed_dictionaries(
+    {},
+    optional={
+        "title": titles,
+        "is_archived": st.none() | st.booleans(),
+        "model": st.none() | st.sampled_from(["m", "n"]),
+        "metadata": st.none() | metadata,
+        # Long ago on every clock, so that its order does not depend on one.
+        "edited_at": st.integers(1, 5),
+    },
+)
+
+
+def without_times(value: Any) -> Any:
+    """A value with its times replaced by whether they are there."""
+    if isinstance(value, dict):
+        return {
+            name: item is not None if name in TIMES else without_times(item)
+            for name, item in value.items()
+            if name not in ("userId", "nextCursor")
+        }
+    return [without_times(item) for item in value] if isinstance(value, list) else value
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """Does the same to a store and to its model. A subclass says how the store is opened."""
+
+    conversations = Bundle("conversations")
+    sent = Bundle("sent")
+
+    runner: asyncio.Runner
+    backend: Backend
+
+    @initialize()
+    def begin(self) -> None:
+        self.store: Store = self.runner.run(self.backend.store())
+        self.model: Store = open_memory(new_memory(), "model")
+        self.ids: list[str] = []
+
+    def both(self, method: str, *arguments: Any, **options: Any) -> Any:
+        """Call both, and answer what both said."""
+        outcomes = [
+            self.runner.run(self.outcome(store, method, arguments, options)) for store in (self.store, self.model)
+        ]
+        assert outcomes[0] == outcomes[1], method
+        return outcomes[1]
+
+    @staticmethod
+    async def outcome(store: Store, method: str, arguments: Any, options: Any) -> Any:
+        try:
+            return without_times(plain(await getattr(store, method)(*arguments, **options)))
+        except ThreadkeepError as error:
+            return error.code, sorted(error.details or {})
+
+    @rule(target=conversations, title=titles, metadata=metadata, words=st.lists(texts, max_size=3))
+    def create(self, title: str | None, metadata: Any, words: list[str]) -> Any:
+        draft = conversation(*(new_message(text) for text in words), title=title, metadata=metadata)
+        self.ids.append(draft.id)
+        self.both("create_conversation", draft)
+        return draft
+
+    @rule(draft=conversations)
+    def create_again(self, draft: Any) -> None:
+        self.both("create_conversation", draft)
+
+    @rule(draft=conversations, title=titles)
+    def create_another_under_the_same_id(self, draft: Any, title: str | None) -> None:
+        self.both("create_conversation", conversation(id=draft.id, title=title))
+
+    @rule(
+        target=sent,
+        draft=conversations,
+        new=st.lists(st.tuples(roles, texts), min_size=1, max_size=4),
+        expected=st.none() | st.integers(0, 6),
+    )
+    def append(self, draft: Any, new: list[tuple[str, str]], expected: int | None) -> Any:
+        drafts = draft_messages([new_message(text, role=role) for role, text in new])
+        self.both("append_messages", draft.id, drafts, expected_message_count=expected)
+        return multiple(*((draft.id, message) for message in drafts))
+
+    @rule(
+        earlier=st.lists(sent, min_size=1, max_size=4, unique_by=lambda pair: pair[1].id), to=conversations, text=texts
+    )
+    def append_some_again(self, earlier: list[tuple[str, MessageDraft]], to: Any, text: str) -> None:
+        drafts = [*(message for _, message in earlier), *draft_messages([new_message(text)])]
+        self.both("append_messages", to.id, drafts)
+
+    @rule(earlier=sent, expected=st.none() | st.integers(0, 6))
+    def retry(self, earlier: tuple[str, MessageDraft], expected: int | None) -> None:
+        self.both("append_messages", earlier[0], [earlier[1]], expected_message_count=expected)
+
+    @rule(earlier=sent, text=texts)
+    def append_another_under_the_same_id(self, earlier: tuple[str, MessageDraft], text: str) -> None:
+        self.both("append_messages", earlier[0], draft_messages([new_message(text, id=earlier[1].id, role="tool")]))
+
+    @rule(draft=conversations, changes=edits, expected=st.none() | st.integers(1, 4))
+    def edit(self, draft: Any, changes: dict[str, Any], expected: int | None) -> None:
+        self.both("update_conversation", draft.id, edit(**changes), expected_version=expected)
+
+    @rule(draft=conversations)
+    def delete(self, draft: Any) -> None:
+        self.both("delete_conversation", draft.id)
+
+    @rule(draft=conversations)
+    def restore(self, draft: Any) -> None:
+        self.both("restore_conversation", draft.id)
+
+    @rule(draft=consumes(conversations))
+    def delete_for_good(self, draft: Any) -> None:
+        self.both("delete_conversation", draft.id)
+
+    @rule(draft=conversations, limit=st.integers(1, 4))
+    def page_back(self, draft: Any, limit: int) -> None:
+        self.pages("list_messages", draft.id, limit=limit)
+
+    @rule(draft=conversations, after=st.integers(0, 5), limit=st.integers(1, 4))
+    def page_forward(self, draft: Any, after: int, limit: int) -> None:
+        self.pages("list_messages", draft.id, after=after, limit=limit)
+
+    @rule(draft=conversations, earlier=sent)
+    def page_from_a_message(self, draft: Any, earlier: tuple[str, MessageDraft]) -> None:
+        self.both("list_messages", draft.id, cursor=earlier[1].id, limit=2)
+
+    @rule(is_archived=st.booleans(), limit=st.integers(1, 4))
+    def list(self, is_archived: bool, limit: int) -> None:
+        # Clocks differ, so which of two comes first may too: the sets are compared, and the order by itself.
+        found = [self.runner.run(self.listed(store, is_archived, limit)) for store in (self.store, self.model)]
+        assert found[0] == found[1]
+
+    @staticmethod
+    async def listed(store: Store, is_archived: bool, limit: int) -> dict[str, Any]:
+        rows = []
+        cursor = None
+        while True:
+            page = await store.list_conversations(is_archived=is_archived, cursor=cursor, limit=limit)
+            rows += page.conversations
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        places = [(row.updated_at, row.id) for row in rows]
+        assert places == sorted(places, reverse=True)
+        assert len({row.id for row in rows}) == len(rows)
+        return {row.id: without_times(plain(row)) for row in rows}
+
+    def pages(self, method: str, conversation_id: str, **options: Any) -> None:
+        found = [
+            self.runner.run(self.all_pages(store, method, conversation_id, options))
+            for store in (self.store, self.model)
+        ]
+        assert found[0] == found[1]
+
+    @staticmethod
+    async def all_pages(store: Store, method: str, conversation_id: str, options: dict[str, Any]) -> Any:
+        pages = []
+        try:
+            page = await getattr(store, method)(conversation_id, **options)
+            pages.append(without_times(plain(page)))
+            while page.next_cursor is not None:
+                page = await getattr(store, method)(conversation_id, cursor=page.next_cursor, limit=options["limit"])
+                pages.append(without_times(plain(page)))
+        except ThreadkeepError as error:
+            return error.code
+        return pages
+
+    def teardown(self) -> None:
+        for conversation_id in getattr(self, "ids", []):
+            self.both("get_conversation", conversation_id)
+            self.both("list_messages", conversation_id, after=0, limit=200)
+
+
+@pytest.mark.parametrize("name", ["sqlite", *WORKERS])
+def test_a_store_does_what_its_model_does(name: str, request: pytest.FixtureRequest, tmp_path: Any) -> None:
+    with asyncio.Runner() as runner:
+        if name in NATIVE:
+            opening = NATIVE[name](tmp_path)
+        else:
+            opening = over_http(name, request.getfixturevalue(f"{name.replace('-', '_')}_worker").url)
+        backend = runner.run(opening.__aenter__())
+        machine = type("Machine", (StoreMachine,), {"runner": runner, "backend": backend})
+        try:
+            run_state_machine_as_test(
+                machine,
+                settings=settings(
+                    max_examples=EXAMPLES * (5 if name in NATIVE else 1),
+                    stateful_step_count=STEPS,
+                    deadline=None,
+                    suppress_health_check=list(HealthCheck),
+                ),
+            )
+        finally:
+            runner.run(opening.__aexit__(None, None, None))

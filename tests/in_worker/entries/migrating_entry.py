@@ -1,0 +1,40 @@
+"""The Worker with one more migration than was released; asked with `X-Tell`, an object tells what it has applied."""
+
+from typing import Any
+
+from threadkeep.sql import schema
+from threadkeep.sql.migrations import Migration
+
+schema.MIGRATIONS = (
+    *schema.MIGRATIONS,
+    Migration(
+        "9999_stars.sql",
+        (
+            "ALTER TABLE conversations ADD COLUMN stars INTEGER NOT NULL DEFAULT 5",
+            "CREATE INDEX conversations_by_stars ON conversations (user_id, stars)",
+        ),
+    ),
+)
+
+import entry  # noqa: E402
+from entry import Request, Response  # noqa: E402
+
+
+class Default(entry.Default):
+    """The entrypoint as it is."""
+
+
+class UserConversations(entry.UserConversations):
+    """An object that also tells what it has applied."""
+
+    async def fetch(self, request: Request) -> Response:
+        response = await super().fetch(request)
+        if "x-tell" not in request.headers:
+            return response
+        names = self.ctx.storage.sql.exec("SELECT name FROM schema_migrations ORDER BY name").toArray()
+        stars = self.ctx.storage.sql.exec("SELECT id, stars FROM conversations").toArray()
+        applied: dict[str, Any] = {
+            "migrations": [row["name"] for row in names],
+            "stars": {row["id"]: row["stars"] for row in stars},
+        }
+        return Response.json(applied)

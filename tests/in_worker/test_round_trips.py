@@ -1,0 +1,75 @@
+"""Round trips, counted at the bindings inside workerd: one for each request, whatever it does."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from support.backends import REQUEST_SECONDS, WORKERS
+from support.in_process import SERVICE_KEY, VARIABLES, as_user
+from threadkeep.clock import new_id
+from threadkeep.http.routes import ROUTES
+from toolbox.worker import LocalWorker
+
+ENTRIES = Path(__file__).parent / "entries"
+EXPECTED = {"d1": {"d1.batch": 1}, "durable-object": {"object.fetch": 1, "storage.transactionSync": 1}}
+
+
+@pytest.fixture(scope="module", params=WORKERS)
+def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    running = LocalWorker(
+        tmp_path_factory.mktemp("counted"),
+        store=request.param,
+        variables=VARIABLES,
+        service_key=SERVICE_KEY,
+        main="counting_entry",
+        extra_sources=[ENTRIES],
+    )
+    with running, httpx.Client(base_url=running.url, timeout=REQUEST_SECONDS, headers=as_user("counted")) as client:
+        client.store = request.param  # type: ignore[attr-defined]
+        yield client
+
+
+def test_every_request_of_a_user_is_one_round_trip(client: httpx.Client) -> None:
+    conversation, message = new_id(), new_id()
+    content = [{"type": "text", "text": "Hello"}]
+    own = f"/api/conversations/{conversation}"
+    large = [{"id": new_id(), "role": "user", "content": [{"type": "text", "text": "x" * 900_000}]} for _ in range(4)]
+    requests = [
+        ("POST", "/api/conversations", {"json": {"id": conversation, "title": "A", "messages": []}}),
+        ("POST", "/api/conversations", {"json": {"id": conversation, "title": "A", "messages": []}}),
+        ("POST", "/api/conversations", {"json": {"messages": [{"role": "user", "content": content}]}}),
+        ("GET", "/api/conversations", {}),
+        ("GET", "/api/conversations", {"params": {"cursor": conversation}}),
+        ("GET", own, {}),
+        ("PATCH", own, {"json": {"title": "B"}}),
+        ("PATCH", own, {"json": {"title": "C"}, "headers": {"If-Match": '"1"'}}),
+        ("POST", f"{own}/messages", {"json": {"id": message, "role": "user", "content": content}}),
+        ("POST", f"{own}/messages", {"json": {"id": message, "role": "user", "content": content}}),
+        ("POST", f"{own}/messages", {"json": {"messages": large}}),
+        ("GET", f"{own}/messages", {}),
+        ("GET", f"{own}/messages", {"params": {"after": 1}}),
+        ("GET", f"{own}/messages", {"params": {"cursor": message}}),
+        ("DELETE", own, {}),
+        ("POST", f"{own}/restore", {}),
+        ("GET", f"/api/conversations/{new_id()}", {}),
+    ]
+    patterns = {(route.method, route.path) for route in ROUTES}
+    assert patterns == {(method, path.replace(conversation, "{id}")) for method, path, _ in requests[:-1]}
+    client.get("/api/conversations")  # an object that wakes up applies its migrations first
+    client.get("/counts")
+    for method, path, options in requests:
+        assert client.request(method, path, **options).status_code < 500
+        assert client.get("/counts").json() == EXPECTED[client.store], (method, path)  # type: ignore[attr-defined]
+
+
+def test_what_is_refused_before_it_is_done_costs_no_round_trip_to_the_database(client: httpx.Client) -> None:
+    client.get("/api/conversations")
+    client.get("/counts")
+    client.get("/api/conversations", params={"limit": 0})
+    client.get("/api/health")
+    client.get("/api/nothing")
+    client.post("/api/conversations", json={"title": 1})
+    counted = client.get("/counts").json()
+    assert not {name for name in counted if name.startswith(("d1", "storage"))}

@@ -1,0 +1,110 @@
+"""The back ends that every test of the contract runs over.
+
+Each is a factory beside the exceptions that it claims, `{test name: reason}`; today there are none.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from support.in_process import SERVICE_KEY, VARIABLES, ApiTransport, as_user
+from threadkeep import backends
+from threadkeep.backends import open_memory, open_sql
+from threadkeep.clock import new_id
+from threadkeep.http.api import connect
+from threadkeep.store import Store
+from threadkeep.stores.remote import RemoteStore
+from toolbox.worker import LocalWorker
+
+REQUEST_SECONDS = 60
+
+
+@dataclass
+class Backend:
+    """A back end under test: the contract for a user, and the HTTP API for anybody."""
+
+    name: str
+    client: httpx.AsyncClient
+    """Speaks to the API over this back end, as nobody in particular."""
+    open_natively: Callable[[str], Awaitable[Store]] | None = None
+    """Opens the store itself, where it can be had in this process."""
+
+    async def store(self, user_id: str | None = None) -> Store:
+        """The store of a user: of a new one, unless it is named."""
+        user_id = user_id or f"user-{new_id()}"
+        if self.open_natively is not None:
+            return await self.open_natively(user_id)
+        return RemoteStore(self.client_of(user_id))
+
+    def client_of(self, user_id: str) -> httpx.AsyncClient:
+        """A client that speaks to the API as this user. It borrows its connections from `client`."""
+        return httpx.AsyncClient(
+            base_url=self.client.base_url,
+            headers=as_user(user_id),
+            transport=_Borrowed(self.client),
+            timeout=self.client.timeout,
+        )
+
+
+class _Borrowed(httpx.AsyncBaseTransport):
+    """The connections of another client, which stay open when this one is closed."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._transport = client._transport
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return await self._transport.handle_async_request(request)
+
+
+@contextlib.asynccontextmanager
+async def memory(tmp_path: Path) -> AsyncIterator[Backend]:
+    """Plain Python in this process."""
+    database = backends.new_memory()
+
+    async def open_store(user_id: str) -> Store:
+        return open_memory(database, user_id)
+
+    async with _in_process("memory", open_store) as backend:
+        yield backend
+
+
+@contextlib.asynccontextmanager
+async def sqlite(tmp_path: Path) -> AsyncIterator[Backend]:
+    """A SQLite file through Python's own sqlite3, with the limits of D1."""
+    executor = await backends.open_sqlite(str(tmp_path / "conversations.sqlite"))
+
+    async def open_store(user_id: str) -> Store:
+        return open_sql(executor, user_id)
+
+    async with _in_process("sqlite", open_store) as backend:
+        yield backend
+
+
+@contextlib.asynccontextmanager
+async def _in_process(name: str, open_store: Callable[[str], Awaitable[Store]]) -> AsyncIterator[Backend]:
+    variables = {**VARIABLES, "AGENT_CONVERSATION_STORE": name, "SQLITE_PATH": "set"}
+    api = connect(variables.get, lambda binding: False, offered=("memory", "sqlite"))
+    async with httpx.AsyncClient(base_url="http://threadkeep", transport=ApiTransport(api, open_store)) as client:
+        yield Backend(name, client, open_store)
+
+
+@contextlib.asynccontextmanager
+async def over_http(name: str, url: str) -> AsyncIterator[Backend]:
+    """A Worker that runs in workerd, over HTTP."""
+    async with httpx.AsyncClient(base_url=url, timeout=REQUEST_SECONDS) as client:
+        yield Backend(name, client)
+
+
+def worker(store: str, state: Path) -> LocalWorker:
+    """A Worker of the project itself, set as the tests need it."""
+    return LocalWorker(state, store=store, variables=VARIABLES, service_key=SERVICE_KEY)
+
+
+NATIVE = {"memory": memory, "sqlite": sqlite}
+WORKERS = ("d1", "durable-object")
+BACKENDS = (*NATIVE, *WORKERS)
+EXCEPTIONS: dict[str, dict[str, str]] = {name: {} for name in BACKENDS}
+"""What a back end cannot do: the name of the test, and the reason."""

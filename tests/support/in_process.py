@@ -1,0 +1,53 @@
+"""The API without a network: an httpx transport that hands requests to an `Api` in this process."""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+
+import httpx
+
+from threadkeep.http import wire
+from threadkeep.http.api import Api
+from threadkeep.store import Store
+
+SERVICE_KEY = "tk_key_of_the_tests"
+VARIABLES = {
+    "AGENT_CONVERSATION_PERSISTENCE": "true",
+    "ENVIRONMENT": "test",
+    "AUTH_SERVICE_KEYS": hashlib.sha256(SERVICE_KEY.encode()).hexdigest(),
+    "AUTH_JWT_SECRET": "a secret of the tests, of 32 characters or more",
+    "CORS_ORIGINS": "https://app.example, http://localhost:3000",
+}
+"""What a server is set to in the tests."""
+
+
+class ApiTransport(httpx.AsyncBaseTransport):
+    """Answers requests as a server would."""
+
+    def __init__(self, api: Api, open_store: Callable[[str], Awaitable[Store]]) -> None:
+        self._api = api
+        self._open_store = open_store
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        content = await request.aread()
+
+        async def body() -> bytes:
+            if len(content) > wire.BODY_BYTES_MAX:
+                raise wire.body_too_large()
+            return content
+
+        path, _, query = request.url.raw_path.decode().partition("?")
+        incoming = wire.Request(request.method, path, query, request.headers.get, body)
+        answer = await self._api.admit(incoming)
+        if isinstance(answer, str):
+            user_id = answer
+
+            async def open_store(bookmark: str | None) -> Store:
+                return await self._open_store(user_id)
+
+            answer = await self._api.answer(incoming, open_store)
+        return httpx.Response(answer.status, headers=answer.headers, content=answer.body)
+
+
+def as_user(user_id: str) -> dict[str, str]:
+    """The headers of a request for a user."""
+    return {"Authorization": f"Bearer {SERVICE_KEY}", "X-User-Id": user_id}
