@@ -1,0 +1,39 @@
+"""Embeds the migrations in the source, since only what is under `src/` reaches a Worker."""
+
+import sqlite3
+from pathlib import Path
+
+_HEADER = '''\
+"""The migrations of `migrations/sqlite/`, embedded. Made by `scripts/lock`; a test fails when it is stale."""
+
+from threadkeep.sql.migrations import Migration
+
+MIGRATIONS: tuple[Migration, ...] = (
+'''
+
+
+def statements_of(text: str) -> list[str]:
+    """The statements of a migration, each without the comments before it and the semicolon."""
+    statements = []
+    lines: list[str] = []
+    for line in text.splitlines():
+        if not lines and (not line.strip() or line.startswith("--")):
+            continue
+        lines.append(line)
+        statement = "\n".join(lines)
+        if sqlite3.complete_statement(statement):
+            statements.append(statement.rstrip().removesuffix(";"))
+            lines = []
+    if lines:
+        raise SystemExit(f"A migration ends in the middle of a statement: {lines[0]}")
+    return statements
+
+
+def embedded(migrations: Path) -> str:
+    """The module that carries the migrations of a folder."""
+    parts = [_HEADER]
+    for path in sorted(migrations.glob("*.sql")):
+        parts.append(f'    Migration(\n        "{path.name}",\n        (\n')
+        parts += [f'            """{statement}""",\n' for statement in statements_of(path.read_text())]
+        parts.append("        ),\n    ),\n")
+    return "".join([*parts, ")\n"])

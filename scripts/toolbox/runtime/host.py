@@ -1,0 +1,101 @@
+"""The Python half of worker.mjs: imports the entry module, and calls it as the Workers runtime does."""
+
+import functools
+import importlib
+import os
+import random
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+from pyodide.code import relaxed_call
+from workers import Request
+
+
+@dataclass
+class _Worker:
+    """The Worker that runs in this interpreter."""
+
+    entry: ModuleType = field(default_factory=lambda: ModuleType("entry"))
+    importing: bool = False
+    seeded: bool = False
+
+
+_worker = _Worker()
+
+
+def import_entry(name: str) -> str | None:
+    """Imports the Worker, and returns the traceback when that fails.
+
+    What draws entropy meanwhile fails, since it would at a deploy, which keeps a snapshot of what was imported.
+    """
+    for module, names in ((os, ["urandom"]), (random, ["_urandom", *random.__all__])):
+        for function in names:
+            if not isinstance(getattr(module, function), type):
+                setattr(module, function, _refused_at_import(getattr(module, function)))
+    _worker.importing = True
+    try:
+        _worker.entry = importlib.import_module(name)
+    except Exception as error:
+        return _traceback_from_source(error)
+    _worker.importing = False
+    return None
+
+
+def _traceback_from_source(error: Exception) -> str:
+    """Without the frames of the import machinery above the Worker's own."""
+    frame = error.__traceback__
+    while frame and not frame.tb_frame.f_code.co_filename.startswith("/session/src/"):
+        frame = frame.tb_next
+    return "".join(traceback.format_exception(type(error), error, frame))
+
+
+def _refused_at_import(draw: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(draw)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        if _worker.importing:
+            raise RuntimeError(
+                f"{draw.__name__}() draws entropy while the Worker is imported, and a deploy refuses that: "
+                "call it in a request"
+            )
+        return draw(*args, **kwargs)
+
+    return guarded
+
+
+async def fetch(ctx: Any, env: Any, request: Any) -> Any:
+    """Lets the Worker answer one request."""
+    return await _answer(_worker.entry.Default(ctx, env), request)
+
+
+async def scheduled(ctx: Any, env: Any, controller: Any) -> None:
+    """Runs the Worker's cron handler."""
+    entrypoint = _worker.entry.Default(ctx, env)
+    await entrypoint.scheduled(controller, entrypoint.env, entrypoint.ctx)
+
+
+async def create(name: str, ctx: Any, env: Any) -> Any:
+    """Makes a Durable Object."""
+    return getattr(_worker.entry, name)(ctx, env)
+
+
+async def object_fetch(target: Any, request: Any) -> Any:
+    """Lets a Durable Object answer one request."""
+    return await _answer(target, request)
+
+
+async def object_alarm(target: Any, info: Any) -> None:
+    """Runs a Durable Object's alarm."""
+    await relaxed_call(target.alarm, info)
+
+
+async def _answer(target: Any, request: Any) -> Any:
+    if not _worker.seeded:  # the interpreter's own seed is a constant
+        random.seed()
+        _worker.seeded = True
+    response = target.fetch(Request(request))
+    if hasattr(response, "__await__"):
+        response = await response
+    return response.js_object

@@ -1,0 +1,130 @@
+"""`scripts/dev` as people and programs use it: one line when it is ready, clear refusals, nothing left behind."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import httpx
+import pytest
+
+from toolbox.checkout import ROOT
+from toolbox.processes import living_processes
+from toolbox.worker import free_port
+
+PATIENCE_SECONDS = 60
+
+
+@contextmanager
+def scripts_dev(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [ROOT / "scripts/dev", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/"
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+
+
+def read_until(stream: IO[str] | None, text: str) -> str:
+    assert stream is not None
+    for line in stream:
+        if text in line:
+            return line
+    raise AssertionError(f"{text!r} was never said")
+
+
+def processes_in(folder: Path) -> list[str]:
+    """What works in the state folder: everything that serves a Worker does."""
+    names = []
+    for process in living_processes():
+        try:
+            if Path(f"/proc/{process.id}/cwd").resolve() == folder:
+                names.append(process.name)
+        except OSError:
+            continue
+    return sorted(names)
+
+
+def wait_until_empty(folder: Path) -> None:
+    deadline = time.monotonic() + 5
+    while names := processes_in(folder):
+        assert time.monotonic() < deadline, names
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_says_when_it_is_ready_and_ends_cleanly_by_a_signal(tmp_path: Path, number: signal.Signals) -> None:
+    port = free_port()
+    with scripts_dev(f"--port={port}", f"--state={tmp_path}", "--store=d1", "--service-key=tk_secret") as process:
+        assert read_until(process.stdout, "") == f"ready http://127.0.0.1:{port} store=d1\n"
+        assert httpx.get(f"http://127.0.0.1:{port}/api/health").status_code == 200
+        assert processes_in(tmp_path).count("workerd") == 2
+        process.send_signal(number)
+        output, progress = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 0
+    assert output == ""
+    assert "GET /api/health 200 OK" in progress
+    assert "Traceback" not in progress
+    assert processes_in(tmp_path) == []
+
+
+def test_it_may_be_ended_while_it_starts(tmp_path: Path) -> None:
+    with scripts_dev("--port=0", f"--state={tmp_path}") as process:
+        read_until(process.stderr, "starting workerd")
+        process.send_signal(signal.SIGTERM)
+        output, progress = process.communicate(timeout=PATIENCE_SECONDS)
+    assert (process.returncode, output, progress) == (0, "", "")
+    assert processes_in(tmp_path) == []
+
+
+def test_what_it_started_goes_even_when_it_is_killed(tmp_path: Path) -> None:
+    with scripts_dev("--port=0", f"--state={tmp_path}") as process:
+        read_until(process.stdout, "ready")
+        process.kill()
+        process.wait()
+        wait_until_empty(tmp_path)
+
+
+def refusal(*arguments: str) -> str:
+    """The one line that it refuses with."""
+    with scripts_dev(*arguments) as process:
+        output, message = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode != 0
+    assert output == ""
+    assert len(message.splitlines()) == 1, message
+    return message
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert f"port {port} cannot be had (Address already in use)" in refusal(f"--port={port}", f"--state={tmp_path}")
+
+
+def test_a_port_that_cannot_be_is_named(tmp_path: Path) -> None:
+    assert "port 70000 cannot be had" in refusal("--port=70000", f"--state={tmp_path}")
+
+
+def test_a_service_key_begins_with_its_prefix(tmp_path: Path) -> None:
+    assert "a service key begins with tk_" in refusal("--service-key=secret", f"--state={tmp_path}")
+
+
+def test_a_state_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert "cannot keep data in" in refusal("--port=0", f"--state={tmp_path / 'file'}")
+
+
+def test_an_old_python_is_told_so() -> None:
+    program = "import sys; sys.version_info = (3, 10, 4); import toolbox"
+    answer = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT / "scripts", capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 1
+    assert answer.stderr == "Python 3.11 or newer is needed, and this is 3.10.4: run the script with a newer python3.\n"
