@@ -66,8 +66,8 @@ class Response(Struct):
 
 
 def json_response(status: int, value: Any, headers: dict[str, str] | None = None) -> Response:
-    """A response that carries a value as JSON."""
-    return Response(status, {"content-type": "application/json", **(headers or {})}, msgspec.json.encode(value))
+    """A response that carries a value as JSON, and ends its line, for whoever reads it in a terminal."""
+    return Response(status, {"content-type": "application/json", **(headers or {})}, msgspec.json.encode(value) + b"\n")
 
 
 def error_response(error: ThreadkeepError) -> Response:
