@@ -5,20 +5,20 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from threadkeep.models import Role
 
 
-class MessageDraft(Struct, kw_only=True, rename="camel"):
+class MessageDraft(Struct, kw_only=True, rename="camel", omit_defaults=True):
     """A message that passed every check. Two under one id are the same message if their digests are the same."""
 
     id: str
     role: Role
     content: Raw
-    token_count: int | None
-    model: str | None
-    parent_id: str | None
-    metadata: Raw | None
+    token_count: int | None = None
+    model: str | None = None
+    parent_id: str | None = None
+    metadata: Raw | None = None
     digest: str
     size: int
     """Bytes of content and metadata as JSON, by which pages are cut."""
-    title: str | None
+    title: str | None = None
     """What a conversation without a title takes from this message."""
 
 

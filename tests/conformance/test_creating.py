@@ -125,6 +125,15 @@ async def test_a_conversation_of_a_thousand_messages_is_created_at_once(backend:
     assert [row.seq for row in (await store.list_messages(draft.id, limit=200)).messages] == [*range(801, 1001)]
 
 
+async def test_creating_again_is_a_repeat_though_the_server_made_the_ids_of_the_messages(backend: Backend) -> None:
+    client = backend.client_of(f"user-{new_id()}")
+    body = {"id": new_id(), "messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}] * 2}
+    responses = [await client.post("/api/conversations", json=body) for _ in range(2)]
+    assert [response.status_code for response in responses] == [201, 200]
+    assert responses[1].json() == responses[0].json()
+    assert responses[1].json()["messageCount"] == 2
+
+
 async def test_ids_made_by_the_server_are_ids(backend: Backend) -> None:
     client = backend.client_of(f"user-{new_id()}")
     response = await client.post(

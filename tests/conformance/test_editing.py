@@ -132,6 +132,15 @@ async def test_the_last_edit_of_each_field_wins_by_the_time_it_was_made(backend:
     assert (lost.title, lost.version) == ("later", 3)
 
 
+async def test_an_edit_that_loses_in_one_field_does_not_open_it_to_others(backend: Backend) -> None:
+    store = await backend.store()
+    conversation_id = await conversation_in(store)
+    await store.update_conversation(conversation_id, edit(title="at 3", edited_at=3))
+    await store.update_conversation(conversation_id, edit(title="at 1", model="m", edited_at=1))
+    kept = await store.update_conversation(conversation_id, edit(title="at 2", model="n", edited_at=2))
+    assert (kept.title, kept.model) == ("at 3", "n")
+
+
 async def test_an_edit_made_before_the_server_saw_the_conversation_still_counts(backend: Backend) -> None:
     store = await backend.store()
     conversation_id = await conversation_in(store, title="as created")

@@ -177,6 +177,7 @@ class StoreMachine(RuleBasedStateMachine):
         while True:
             page = await store.list_conversations(is_archived=is_archived, cursor=cursor, limit=limit)
             rows += page.conversations
+            assert page.next_cursor != cursor or cursor is None
             cursor = page.next_cursor
             if cursor is None:
                 break

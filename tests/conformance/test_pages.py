@@ -29,6 +29,7 @@ async def all_conversations(store: Store, limit: int, **options: bool) -> list[s
         page = await store.list_conversations(cursor=cursor, limit=limit, **options)
         assert len(page.conversations) <= limit
         found += [row.id for row in page.conversations]
+        assert page.next_cursor != cursor or cursor is None
         cursor = page.next_cursor
         if cursor is None:
             return found
@@ -41,6 +42,7 @@ async def all_backward(store: Store, conversation_id: str, limit: int) -> list[M
         page = await store.list_messages(conversation_id, cursor=cursor, limit=limit)
         assert len(page.messages) <= limit
         found = page.messages + found
+        assert page.next_cursor != cursor or cursor is None
         cursor = page.next_cursor
         if cursor is None:
             return found

@@ -146,7 +146,7 @@ SELECT
   given.value ->> 'model',
   given.value ->> 'parentId',
   given.value ->> 'size',
-  nullif(given.value -> 'metadata', 'null'),
+  given.value -> 'metadata',
   given.value -> 'content'
 FROM owners AS o
 JOIN conversations AS c ON c.user_id = :user AND c.id = :conversation
@@ -162,7 +162,6 @@ WHERE o.user_id = :user
     WHERE m.conversation_id <> :conversation OR m.digest <> wanted.value ->> 1
   )
   AND NOT EXISTS (SELECT 1 FROM messages AS k WHERE k.user_id = :user AND k.id = given.value ->> 'id')
-ORDER BY given.key
 """)
 
 COUNT_MESSAGES = _query("""

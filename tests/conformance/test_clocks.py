@@ -1,0 +1,64 @@
+"""Clocks that stand still or go back, on the stores that can be handed one."""
+
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from support.drafts import conversation, edit, messages, new_message
+from threadkeep.backends import new_memory, open_sqlite
+from threadkeep.clock import Clock
+from threadkeep.sql.store import SqlStore
+from threadkeep.store import Store
+from threadkeep.stores.memory import MemoryStore
+
+pytestmark = pytest.mark.anyio
+
+Open = Callable[[Clock], Store]
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def open_store(request: pytest.FixtureRequest) -> AsyncIterator[Open]:
+    if request.param == "memory":
+        database = new_memory()
+        yield lambda clock: MemoryStore(database, "u", clock)
+    else:
+        executor = await open_sqlite(":memory:")
+        yield lambda clock: SqlStore(executor, "u", clock)
+        executor.close()  # type: ignore[attr-defined]
+
+
+async def test_updated_at_never_goes_back(open_store: Open) -> None:
+    draft = conversation()
+    await open_store(lambda: 2_000).create_conversation(draft)
+    appended, _ = await open_store(lambda: 1_000).append_messages(draft.id, messages(1))
+    assert appended.conversation.updated_at == 2_000
+    assert appended.messages[0].created_at == 1_000
+    appended, _ = await open_store(lambda: 3_000).append_messages(draft.id, messages(1))
+    assert appended.conversation.updated_at == 3_000
+
+
+async def test_the_order_of_messages_is_that_of_arrival_whatever_the_clock_says(open_store: Open) -> None:
+    draft = conversation(new_message("first"))
+    await open_store(lambda: 9_000).create_conversation(draft)
+    for time in (5_000, 7_000, 1_000):
+        await open_store(lambda time=time: time).append_messages(draft.id, messages(1))  # type: ignore[misc]
+    kept = (await open_store(lambda: 0).list_messages(draft.id)).messages
+    assert [(row.seq, row.created_at) for row in kept] == [(1, 9_000), (2, 5_000), (3, 7_000), (4, 1_000)]
+
+
+async def test_an_edit_is_never_taken_as_later_than_now(open_store: Open) -> None:
+    draft = conversation()
+    store = open_store(lambda: 1_000)
+    await store.create_conversation(draft)
+    await store.update_conversation(draft.id, edit(title="from a clock that is ahead", edited_at=999_999))
+    edited = await open_store(lambda: 1_001).update_conversation(draft.id, edit(title="later"))
+    assert edited.title == "later"
+
+
+async def test_deleting_again_keeps_the_time_of_the_first_time(open_store: Open) -> None:
+    draft = conversation()
+    await open_store(lambda: 1_000).create_conversation(draft)
+    for time in (2_000, 3_000):
+        await open_store(lambda time=time: time).delete_conversation(draft.id)  # type: ignore[misc]
+    restored = await open_store(lambda: 4_000).restore_conversation(draft.id)
+    assert (restored.created_at, restored.updated_at, restored.version, restored.deleted_at) == (1_000, 1_000, 3, None)
