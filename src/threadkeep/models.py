@@ -55,12 +55,8 @@ Time = Annotated[int, Meta(ge=0, le=INTEGER_MAX, description="Unix milliseconds.
 Content = Annotated[
     Raw,
     Meta(
-        description="An array of at least one content block. Fields and block types that are not listed are kept.",
-        extra_json_schema={
-            "type": "array",
-            "minItems": 1,
-            "items": {"type": "object", "required": ["type"], "properties": {"type": {"type": "string"}}},
-        },
+        description="An array of at least one content block.",
+        extra_json_schema={"type": "array", "minItems": 1, "items": {"type": "object"}},
     ),
 ]
 Metadata = Annotated[

@@ -46,7 +46,7 @@ class Api:
     def __init__(self, settings: Settings, choice: Choice | ThreadkeepError) -> None:
         self.settings = settings
         self.choice = choice
-        self._server = Server(settings, choice, Authenticator(settings), [*PUBLIC_ROUTES, *ROUTES])
+        self._server = Server(settings, choice, Authenticator(settings), [*ROUTES, *PUBLIC_ROUTES])
 
     async def admit(self, request: Request) -> str | Response:
         """The id of the user who asks, or the response, where none is needed or nobody may pass."""

@@ -1,7 +1,6 @@
-"""The OpenAPI document, and the page for people: both made from the routes and their types."""
+"""The OpenAPI document, made from the routes and their types."""
 
 import re
-from html import escape
 from typing import Any, get_args
 
 import msgspec
@@ -38,6 +37,7 @@ def document(routes: list[Route]) -> dict[str, Any]:
     types = list(dict.fromkeys([*bodies, *answers, *BLOCKS.values(), Error, *(route.query for route in routes)]))
     schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     schema_of = dict(zip(types, schemas, strict=True))
+    _link_blocks(components)
     queries = {route.query.__name__ for route in routes}
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
@@ -65,20 +65,17 @@ def document(routes: list[Route]) -> dict[str, Any]:
     }
 
 
-def page(routes: list[Route]) -> str:
-    """The same as a page: no script, nothing loaded from elsewhere."""
-    api = document(routes)
-    operations = "".join(
-        _section(method.upper(), path, operation)
-        for path, methods in api["paths"].items()
-        for method, operation in methods.items()
-    )
-    schemas = "".join(
-        f'<section id="{escape(name)}"><h3>{escape(name)}</h3>{_prose(schema.get("description", ""))}'
-        f"<pre>{_linked(schema)}</pre></section>"
-        for name, schema in api["components"]["schemas"].items()
-    )
-    return _PAGE.format(version=escape(__version__), operations=operations, schemas=schemas)
+def _link_blocks(components: dict[str, Any]) -> None:
+    """Say what a content is made of. The types cannot: to them it is JSON that is passed on."""
+    anything = {"type": "object", "required": ["type"], "properties": {"type": {"type": "string"}}}
+    blocks = [{"$ref": f"#/components/schemas/{block.__name__}"} for block in BLOCKS.values()]
+    components["Block"] = {
+        "title": "Block",
+        "description": "A part of a content. Fields that are not listed, and blocks of any other `type`, are kept.",
+        "anyOf": [*blocks, anything],
+    }
+    for name in ("Message", "NewMessage"):
+        components[name]["properties"]["content"]["items"] = {"$ref": "#/components/schemas/Block"}
 
 
 def _operation(route: Route, query: dict[str, Any], schema_of: dict[Any, Any]) -> dict[str, Any]:
@@ -89,7 +86,7 @@ def _operation(route: Route, query: dict[str, Any], schema_of: dict[Any, Any]) -
         "description": re.sub(r"\n\s+", "\n", description).strip(),
         "parameters": [
             *(_parameter(name, "path", {"type": "string"}) for name in re.findall(r"{(\w+)}", route.path)),
-            *(_parameter(name, "query", schema) for name, schema in query["properties"].items()),
+            *(_parameter(name, "query", _without_null(schema)) for name, schema in query["properties"].items()),
             *(_parameter(name, "header", {"type": "string"}) for name in route.headers),
         ],
         "responses": {},
@@ -126,6 +123,13 @@ def _parameter(name: str, place: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, "in": place, "required": place == "path", "schema": schema}
 
 
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """In a query, what may be left out is left out; null cannot be said."""
+    if "anyOf" not in schema:
+        return schema
+    return next(option for option in schema["anyOf"] if option != {"type": "null"})
+
+
 def _arms(body: Any) -> tuple[Any, ...]:
     """The types that a body may be."""
     return () if body is None else get_args(body) or (body,)
@@ -133,86 +137,3 @@ def _arms(body: Any) -> tuple[Any, ...]:
 
 def _is_type(answer: Any) -> bool:
     return answer is not None and not isinstance(answer, str)
-
-
-def _section(method: str, path: str, operation: dict[str, Any]) -> str:
-    parts = [
-        f'<section id="{escape(operation["operationId"])}">',
-        f"<h3><code>{method} {escape(path)}</code></h3>",
-        f"<p><strong>{escape(operation['summary'])}.</strong></p>",
-        _prose(operation["description"]),
-    ]
-    if operation["parameters"]:
-        rows = "".join(
-            f"<tr><td><code>{escape(parameter['name'])}</code></td><td>{parameter['in']}</td>"
-            f"<td><code>{_linked(parameter['schema'], indent=0)}</code></td></tr>"
-            for parameter in operation["parameters"]
-        )
-        parts.append(f"<table><tr><th>Parameter</th><th>In</th><th>Is</th></tr>{rows}</table>")
-    if "requestBody" in operation:
-        parts.append(f"<p>Body: <code>{_linked(_schema_in(operation['requestBody']), indent=0)}</code></p>")
-    rows = "".join(
-        f"<tr><td>{status}</td><td>{_prose(response['description'], 'span')}</td>"
-        f"<td><code>{_linked(_schema_in(response), indent=0)}</code></td></tr>"
-        for status, response in operation["responses"].items()
-    )
-    parts.append(f"<table><tr><th>Status</th><th></th><th>Body</th></tr>{rows}</table></section>")
-    return "".join(parts)
-
-
-def _schema_in(part: dict[str, Any]) -> Any:
-    for media in part.get("content", {}).values():
-        return media["schema"]
-    return {}
-
-
-def _linked(schema: Any, indent: int = 2) -> str:
-    """A schema as text, its references as links; a schema that is only a reference is only the link."""
-    if not schema:
-        return ""
-    if isinstance(schema, dict) and list(schema) == ["$ref"]:
-        return _link(schema["$ref"].rpartition("/")[2])
-    if isinstance(schema, dict) and list(schema) == ["anyOf"] and not indent:
-        return " or ".join(_linked(option, indent) for option in schema["anyOf"])
-    text = msgspec.json.format(msgspec.json.encode(schema), indent=indent).decode()
-    return re.sub(
-        r'\{\s*"\$ref":\s*"#/components/schemas/(\w+)"\s*\}',
-        lambda match: _link(match[1]),
-        escape(text, quote=False),
-    )
-
-
-def _link(name: str) -> str:
-    return f'<a href="#{name}">{name}</a>'
-
-
-def _prose(text: str, tag: str = "p") -> str:
-    paragraphs = (escape(paragraph, quote=False) for paragraph in text.split("\n\n") if paragraph)
-    return "".join(f"<{tag}>{_CODE.sub(_CODE_TAG, paragraph)}</{tag}>" for paragraph in paragraphs)
-
-
-_CODE = re.compile("`([^`]+)`")
-_CODE_TAG = r"<code>\1</code>"
-
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Threadkeep API</title>
-<style>
-  :root {{ color-scheme: light dark; }}
-  body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem; }}
-  section {{ border-top: 1px solid color-mix(in srgb, currentColor 20%, transparent); padding: .5rem 0 1rem; }}
-  pre, td code {{ white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85rem; }}
-  table {{ border-collapse: collapse; width: 100%; }}
-  th, td {{ text-align: left; vertical-align: top; padding: .2rem .8rem .2rem 0; }}
-</style>
-<h1>Threadkeep API</h1>
-<p>Version {version}. For programs: <a href="/openapi.json">openapi.json</a>.</p>
-<h2>Calls</h2>
-{operations}
-<h2>Types</h2>
-{schemas}
-</html>
-"""

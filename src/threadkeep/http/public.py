@@ -72,9 +72,10 @@ async def openapi(server: Server, request: Request) -> Response:
 
 async def docs(server: Server, request: Request) -> Response:
     """This API as a page to read."""
-    from threadkeep.http.openapi import page
+    from threadkeep.http.docs import page
+    from threadkeep.http.openapi import document
 
-    return Response(200, {"content-type": "text/html; charset=utf-8"}, page(server.routes).encode())
+    return Response(200, {"content-type": "text/html; charset=utf-8"}, page(document(server.routes)).encode())
 
 
 PUBLIC_ROUTES = [
