@@ -8,8 +8,6 @@ import msgspec
 from threadkeep.errors import Invalid
 from threadkeep.models import Count, Id
 
-T = TypeVar("T")
-
 
 class AfterConversation(msgspec.Struct, tag="c", array_like=True, frozen=True):
     """The next page of conversations comes after this one, latest first."""
@@ -31,9 +29,11 @@ class AfterMessage(msgspec.Struct, tag="a", array_like=True, frozen=True):
 
 
 MessageCursor = BeforeMessage | AfterMessage
+Cursor = AfterConversation | MessageCursor
+C = TypeVar("C", bound=Cursor)
 
 
-def encode(cursor: AfterConversation | MessageCursor) -> str:
+def encode(cursor: Cursor) -> str:
     """A cursor as text that fits into a URL as it is."""
     return urlsafe_b64encode(msgspec.json.encode(cursor)).rstrip(b"=").decode()
 
@@ -53,11 +53,14 @@ def invalid() -> Invalid:
     return Invalid("cursor: This is no cursor of this list; use a `nextCursor` as it came, or leave it out.", "cursor")
 
 
-def _decode(text: str, decoder: msgspec.json.Decoder[T]) -> T:
+def _decode(text: str, decoder: msgspec.json.Decoder[C]) -> C:
     try:
-        return decoder.decode(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-    except (msgspec.DecodeError, ValueError) as error:
+        cursor = decoder.decode(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise invalid() from error
+    if encode(cursor) != text:  # the decoders are lenient
+        raise invalid()
+    return cursor
 
 
 _conversations = msgspec.json.Decoder(AfterConversation)

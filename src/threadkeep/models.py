@@ -32,7 +32,7 @@ Role = Literal["user", "assistant", "system", "tool"]
 TitleSource = Literal["default", "first_message", "generated", "user"]
 
 # Patterns that Python and JSON Schema read alike: `$` alone would let a final line break pass in Python.
-LINE_PATTERN = r"^(?![\s\S]*[\u0000-\u001f\u007f-\u009f])(?=[\s\S]*\S)"
+LINE_PATTERN = r"^(?![\s\S]*[\u0000-\u001f\u007f-\u009f\u2028\u2029])(?=[\s\S]*\S)"
 
 Id = Annotated[
     str,
@@ -198,13 +198,13 @@ class NewConversation(Struct, rename="camel", kw_only=True, forbid_unknown_field
     title: Title | None = None
     model: Model | None = None
     metadata: OptionalMetadataField = UNSET
-    messages: list[NewMessage] = []
+    messages: Annotated[list[NewMessage], Meta(extra_json_schema={"maxItems": APPEND_MESSAGES_MAX})] = []
 
 
 class NewMessages(Struct, rename="camel", kw_only=True, forbid_unknown_fields=True):
     """Messages to append together: all of them or none."""
 
-    messages: Annotated[list[NewMessage], Meta(min_length=1, max_length=APPEND_MESSAGES_MAX)]
+    messages: Annotated[list[NewMessage], Meta(min_length=1, extra_json_schema={"maxItems": APPEND_MESSAGES_MAX})]
     expected_message_count: Count | None = None
     """How many messages the caller has seen; `stale` where there are others by now."""
 

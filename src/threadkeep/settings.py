@@ -54,7 +54,7 @@ D1_BINDINGS = ("CONVERSATIONS_D1", "CHM_CLOUD_D1")
 _DEPRECATED = "NEXT_PUBLIC_FEATURE_CONVERSATION_DB"
 _JWT_SECRET_BYTES_MIN = 32  # RFC 7518, section 3.2: no shorter than the hash
 _RETENTION_DAYS_MAX = 36_500
-_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+_BOOLEANS = {"true": "true", "1": "true", "false": "false", "0": "false"}
 
 T = TypeVar("T")
 
@@ -124,8 +124,8 @@ class Settings(Struct, frozen=True, kw_only=True):
             sqlite_path=read.text("sqlite_path"),
             jwt_secret=read.matching(
                 "jwt_secret",
-                rf"(?s).{{{_JWT_SECRET_BYTES_MIN},}}",
-                f"a secret of {_JWT_SECRET_BYTES_MIN} characters or more",
+                rf"(?s)(?!ssh-|.*-----BEGIN ).{{{_JWT_SECRET_BYTES_MIN},}}",
+                f"a secret of {_JWT_SECRET_BYTES_MIN} characters or more, which a PEM or SSH key is not",
                 secret=True,
             ),
             service_keys=tuple(
@@ -135,7 +135,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             cors_origins=frozenset(
                 read.items(
                     "cors_origins",
-                    r"[a-z][a-z0-9+.-]*://[^/\s*]+",
+                    r"[a-z][a-z0-9+.-]*://[^/\sA-Z*]+",
                     "exact origins such as https://app.example",
                 )
             ),
@@ -157,12 +157,12 @@ class _Reader:
         return self._named(setting, secret=secret)[1]
 
     def boolean(self, setting: str) -> bool:
-        name, value = self._named(setting)
+        name, value = self._named(setting, spellings=_BOOLEANS)
         if value is None:
             return False
-        if value.lower() not in _BOOLEANS:
+        if value not in _BOOLEANS:
             raise _wrong(name, value, "true or false")
-        return _BOOLEANS[value.lower()]
+        return value == "true"
 
     def integer(self, setting: str, default: int, least: int, most: int) -> int:
         name, value = self._named(setting)
@@ -196,8 +196,12 @@ class _Reader:
                 raise _wrong(name, None if secret else item, f"{what}, with commas between them")
         return items
 
-    def _named(self, setting: str, *, secret: bool = False) -> tuple[str, str | None]:
+    def _named(
+        self, setting: str, *, secret: bool = False, spellings: dict[str, str] | None = None
+    ) -> tuple[str, str | None]:
         found = [(name, value.strip()) for name in NAMES[setting] if (value := self._get(name)) and value.strip()]
+        if spellings is not None:
+            found = [(name, spellings.get(value.lower(), value)) for name, value in found]
         if not found:
             return NAMES[setting][0], None
         name, value = found[0]

@@ -23,7 +23,7 @@ def decode(text: bytes, into: type[T]) -> T:
 
     Raises Invalid where it is not UTF-8, not JSON, nested too deep, or not of that type.
     """
-    _check_nesting(text)
+    check_nesting(text)
     try:
         # msgspec checks the strings that it makes, but not what it passes on as Raw.
         text.decode()
@@ -34,6 +34,22 @@ def decode(text: bytes, into: type[T]) -> T:
         raise _invalid(error, "") from error
     except msgspec.DecodeError as error:
         raise not_json(error, "") from error
+
+
+def check_nesting(text: bytes) -> None:
+    """Refuse JSON that is nested too deep, before anything recurses into it: in a Worker that would end the process.
+
+    Written so that it takes time in proportion to the text, whatever the text is.
+    """
+    if text.count(b"[") + text.count(b"{") <= NESTING_MAX:
+        return
+    brackets = _STRING.sub(b"", text).translate(_BRACKETS, _NOT_BRACKETS)
+    for _ in range(NESTING_MAX):
+        if not brackets or _TOO_DEEP in brackets:
+            break
+        brackets = brackets.replace(b"[]", b"")  # the innermost level
+    if brackets:
+        raise Invalid(f"The JSON is nested more than {NESTING_MAX} levels deep, or its brackets do not match.")
 
 
 def not_json(error: Exception, path: str) -> Invalid:
@@ -61,26 +77,10 @@ def _invalid(error: msgspec.ValidationError, path: str) -> Invalid:
     """Take msgspec's sentence apart: what is wrong, and where."""
     wrong, _, place = str(error).partition(" - at `$")
     pattern = _REGEX_IN_MESSAGE.search(wrong)
-    if pattern:
+    if pattern and pattern["quoted"] in _PATTERNS_IN_WORDS:
         wrong = wrong.replace(pattern.group(), _PATTERNS_IN_WORDS[pattern["quoted"]])
     path = join(path, place.rstrip("`").removeprefix("."))
     return Invalid(f"{path}: {wrong}." if path else f"{wrong}.", path)
-
-
-def _check_nesting(text: bytes) -> None:
-    """Refuse JSON that is nested too deep, before anything recurses into it: in a Worker that would end the process.
-
-    Written so that it takes time in proportion to the text, whatever the text is.
-    """
-    if text.count(b"[") + text.count(b"{") <= NESTING_MAX:
-        return
-    brackets = _STRING.sub(b"", text).translate(_BRACKETS, _NOT_BRACKETS)
-    for _ in range(NESTING_MAX):
-        if not brackets or _TOO_DEEP in brackets:
-            break
-        brackets = brackets.replace(b"[]", b"")  # the innermost level
-    if brackets:
-        raise Invalid(f"The JSON is nested more than {NESTING_MAX} levels deep, or its brackets do not match.")
 
 
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)

@@ -35,6 +35,7 @@ _router = Router([*PUBLIC_ROUTES, *ROUTES])
 _log = logging.getLogger("threadkeep")
 _matches_request_id = re.compile(r"[A-Za-z0-9._-]{1,128}").fullmatch
 
+_MEDIA_TYPES = ("application/json", "application/merge-patch+json")  # the latter for a PATCH, by RFC 7396
 _CORS_MAX_AGE_SECONDS = 7_200
 _CORS_REQUEST_HEADERS = "Authorization, Content-Type, If-Match, X-D1-Bookmark, X-Request-Id, X-User-Id"
 _CORS_RESPONSE_HEADERS = "ETag, Location, Retry-After, X-D1-Bookmark, X-Request-Id"
@@ -174,7 +175,7 @@ def _failure(error: Exception, request_id: str) -> Response:
 def _check_media_type(content_type: str | None) -> None:
     media_type, _, parameters = (content_type or "").partition(";")
     charset = parameters.strip().lower()
-    if media_type.strip().lower() != "application/json" or charset not in (
+    if media_type.strip().lower() not in _MEDIA_TYPES or charset not in (
         "",
         "charset=utf-8",
         'charset="utf-8"',

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from base64 import urlsafe_b64decode
 
 import jwt
 
@@ -9,6 +10,7 @@ from threadkeep.errors import Invalid, Unauthenticated
 from threadkeep.http.wire import Request
 from threadkeep.settings import Settings
 from threadkeep.users import check_user_id
+from threadkeep.validation import check_nesting
 
 SERVICE_KEY_PREFIX = "tk_"
 
@@ -51,7 +53,7 @@ class Authenticator:
         return self._development_user
 
     def _user_of_service(self, key: str, request: Request) -> str:
-        given = hashlib.sha256(key.encode()).hexdigest()
+        given = hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
         # All are compared, each in constant time, so that the time taken tells nothing.
         if not any([hmac.compare_digest(given, known) for known in self._service_keys]):  # noqa: C419
             raise Unauthenticated("This service key is not known here.")
@@ -67,6 +69,9 @@ class Authenticator:
         if self._jwt_secret is None:
             raise Unauthenticated("Signed tokens are not accepted here; AUTH_JWT_SECRET is not set.")
         try:
+            # PyJWT parses both parts before it looks at the signature.
+            for part in token.split(".")[:2]:
+                check_nesting(urlsafe_b64decode(part + "=" * (-len(part) % 4)))
             claims = jwt.decode(
                 token,
                 self._jwt_secret,
@@ -79,6 +84,8 @@ class Authenticator:
             raise Unauthenticated("The token has expired; get a new one.") from error
         except jwt.ImmatureSignatureError as error:
             raise Unauthenticated("The token is not valid yet.") from error
+        except jwt.InvalidAudienceError as error:
+            raise Unauthenticated("The token is for an audience, `aud`, and this server is set up for none.") from error
         except (jwt.InvalidTokenError, Invalid, ValueError) as error:
             raise Unauthenticated(
                 "The token is not valid: it must be signed by HS256 with the secret of this server, "

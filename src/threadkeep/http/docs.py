@@ -25,7 +25,7 @@ def _call(method: str, path: str, operation: Schema) -> str:
     ]
     body = operation.get("requestBody")
     answers = [
-        [status, _inline(response["description"]), _is(_schema_in(response))]
+        [status, _inline(response["description"]), _is(_schema_in(response)) if "content" in response else ""]
         for status, response in operation["responses"].items()
     ]
     return _section(
@@ -66,7 +66,7 @@ def _is(schema: Schema) -> str:
         return " or ".join(f"<code>{escape(str(choice))}</code>" for choice in schema["enum"])
     if "anyOf" in schema:
         return " or ".join(_is(option) for option in schema["anyOf"])
-    kind = schema.get("type", "anything" if schema else "")
+    kind = schema.get("type", "anything")
     words = [" or ".join(kind) if isinstance(kind, list) else kind]
     if kind == "array":
         words = [f"array of {_is(schema.get('items', {}))}"]

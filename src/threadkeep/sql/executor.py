@@ -9,7 +9,7 @@ from threadkeep.models import VALUE_BYTES_MAX
 Value = str | int | None
 Row = dict[str, Any]
 
-_PARAMETER = re.compile(r":([a-z_]+)")
+_PARAMETER = re.compile(r":([a-z_][a-z0-9_]*)")
 
 
 class Query:

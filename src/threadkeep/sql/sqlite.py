@@ -24,13 +24,17 @@ class SqliteExecutor:
         """Open or create the file. Raises Unavailable where that is not possible."""
         try:
             self._connection = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_SECONDS)
+        except sqlite3.Error as error:
+            raise _cannot_be_opened(error) from error
+        try:
             for limit, value in _LIMITS.items():
                 self._connection.setlimit(limit, value)
             # Readers and a writer at once; and what is committed is on the disk.
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
         except sqlite3.Error as error:
-            raise Unavailable(f"The SQLite file cannot be opened: {error}. Check SQLITE_PATH.") from error
+            self._connection.close()
+            raise _cannot_be_opened(error) from error
         self._connection.row_factory = sqlite3.Row
 
     async def run(self, *statements: Statement) -> list[list[Row]]:
@@ -43,7 +47,8 @@ class SqliteExecutor:
                     for query, values in statements
                 ]
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:  # on a full disk SQLite has rolled back already
+                    self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
         except sqlite3.OperationalError as error:
@@ -55,3 +60,7 @@ class SqliteExecutor:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+
+def _cannot_be_opened(error: sqlite3.Error) -> Unavailable:
+    return Unavailable(f"The SQLite file cannot be opened: {error}. Check SQLITE_PATH.")

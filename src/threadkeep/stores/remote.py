@@ -117,7 +117,7 @@ class RemoteStore:
         except httpx.TransportError as error:
             raise Unavailable(f"Threadkeep at {self._client.base_url} could not be reached. Try again.") from error
         self.bookmark = response.headers.get(_BOOKMARK, self.bookmark)
-        if response.is_error:
+        if not response.is_success:
             raise _error(response)
         return response
 
@@ -135,7 +135,10 @@ def _new_message(draft: MessageDraft) -> NewMessage:
 
 
 def _read(response: httpx.Response, into: type[T]) -> T:
-    return msgspec.json.decode(response.content, type=into)
+    try:
+        return msgspec.json.decode(response.content, type=into)
+    except msgspec.MsgspecError as error:
+        raise Unavailable(f"Something that is not Threadkeep answered {response.status_code}. Try again.") from error
 
 
 class _Body(Struct):
@@ -150,10 +153,7 @@ class _ErrorBody(Struct):
 
 def _error(response: httpx.Response) -> Exception:
     """The error that the other side raised. One that is no `ThreadkeepError` is a defect, there or in between."""
-    try:
-        body = _read(response, _ErrorBody).error
-    except msgspec.MsgspecError:
-        return Unavailable(f"Something that is not Threadkeep answered {response.status_code}. Try again.")
+    body = _read(response, _ErrorBody).error
     kind = next((kind for kind in ThreadkeepError.__subclasses__() if kind.code == body.code), None)
     if kind is None:
         return RuntimeError(f"Threadkeep answered {response.status_code} {body.code}: {body.message}")

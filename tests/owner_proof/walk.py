@@ -1,0 +1,177 @@
+"""A walk through everything that a store does, and what each statement answered on the way. For the owner proof.
+
+Time and ids are given, so that two walks differ only by what the database answers.
+"""
+
+from collections.abc import Awaitable, Callable
+from itertools import count
+from typing import Any
+
+from support.drafts import conversation, edit, new_message, plain
+from threadkeep.errors import ThreadkeepError
+from threadkeep.service import draft_messages
+from threadkeep.sql import statements
+from threadkeep.sql.executor import Executor, Query, Row, Statement
+from threadkeep.sql.store import SqlStore
+from threadkeep.store import Store
+
+Step = Callable[[Store], Awaitable[Any]]
+
+
+class Recorder:
+    """An executor that remembers what each statement was given and answered."""
+
+    bookmark: str | None = None
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self.ran: list[tuple[str, dict[str, Any], list[Row]]] = []
+
+    async def run(self, *batch: Statement) -> list[list[Row]]:
+        names = {id(query): name for name, query in vars(statements).items() if isinstance(query, Query)}
+        results = await self._executor.run(*batch)
+        for (query, values), rows in zip(batch, results, strict=True):
+            self.ran.append((names[id(query)], dict(zip(query.names, values, strict=True)), rows))
+        return results
+
+
+def store_of(user_id: str, executor: Executor, year: int = 2026) -> SqlStore:
+    """A store whose clock and ids go the same way each time."""
+    ticks, ids = count((year - 1970) * 31_557_600_000), count()
+    return SqlStore(executor, user_id, lambda: next(ticks), lambda: f"0E{next(ids):024d}")
+
+
+def c(number: int) -> str:
+    """The id of a conversation."""
+    return f"0C{number:024d}"
+
+
+def m(number: int) -> str:
+    """The id of a message."""
+    return f"0M{number:024d}"
+
+
+def create(number: int, *messages: int, words: str = "", **fields: Any) -> Step:
+    sent = [new_message(f"{words} {message}", id=m(message)) for message in messages]
+    return lambda store: store.create_conversation(conversation(*sent, id=c(number), **fields))
+
+
+def append(number: int, *messages: int, words: str = "", expected: int | None = None) -> Step:
+    drafts = draft_messages([new_message(f"{words} {message}", id=m(message)) for message in messages])
+    return lambda store: store.append_messages(c(number), drafts, expected_message_count=expected)
+
+
+def update(number: int, version: int | None = None, **fields: Any) -> Step:
+    return lambda store: store.update_conversation(c(number), edit(**fields), expected_version=version)
+
+
+def get(number: int) -> Step:
+    return lambda store: store.get_conversation(c(number))
+
+
+def delete(number: int) -> Step:
+    return lambda store: store.delete_conversation(c(number))
+
+
+def restore(number: int) -> Step:
+    return lambda store: store.restore_conversation(c(number))
+
+
+def list_all(**query: Any) -> Step:
+    async def step(store: Store) -> Any:
+        pages = [await store.list_conversations(**query)]
+        while pages[-1].next_cursor:
+            pages.append(await store.list_conversations(**{**query, "cursor": pages[-1].next_cursor}))
+        return pages
+
+    return step
+
+
+def read_all(number: int, **query: Any) -> Step:
+    async def step(store: Store) -> Any:
+        pages = [await store.list_messages(c(number), **query)]
+        while pages[-1].next_cursor:
+            pages.append(await store.list_messages(c(number), cursor=pages[-1].next_cursor, limit=query["limit"]))
+        return pages
+
+    return step
+
+
+# Conversations 1 to 4 and messages 1 to 9 are the walker's own; everybody around has them too, and more.
+WALK: list[Step] = [
+    create(1, 1, 2, words="mine"),
+    create(1, 1, 2, words="mine"),
+    create(1, 1, 2, words="changed"),
+    create(2, title="Mine", model="m", metadata={"mine": 1}),
+    create(3, 2, 3, words="mine"),
+    create(3),
+    append(2, 3, 4, words="mine"),
+    append(2, 3, 4, words="mine"),
+    append(2, 4, 5, words="mine", expected=2),
+    append(2, 5, words="mine", expected=9),
+    append(2, 6, words="mine", expected=2),
+    append(2, 3, words="changed"),
+    append(2, 1, words="mine"),
+    append(3, 7, words="mine"),
+    append(90, 8, words="mine"),
+    create(4, 8, 9, words="mine"),
+    get(1),
+    get(90),
+    list_all(limit=1),
+    list_all(limit=2, cursor=c(2)),
+    list_all(cursor=c(90)),
+    read_all(1, limit=50),
+    read_all(2, limit=1),
+    read_all(2, limit=1, after=0),
+    read_all(2, limit=2, cursor=m(5)),
+    read_all(2, limit=2, cursor=m(1)),
+    read_all(2, limit=2, cursor=m(90)),
+    read_all(90, limit=2),
+    update(1, title="Renamed", metadata={"a": {"b": 1}}),
+    update(1, title="Late", edited_at=1),
+    update(1, version=2, metadata={"a": {"c": 2}}, is_archived=True, model="n"),
+    update(1, version=2, title="Stale"),
+    update(1, metadata={"large": "x" * 16_384}),
+    update(1, metadata=None),
+    update(90, title="Not mine"),
+    list_all(is_archived=True),
+    delete(2),
+    delete(2),
+    get(2),
+    append(2, 6, words="mine"),
+    update(2, title="Deleted"),
+    read_all(2, limit=2),
+    list_all(limit=1),
+    create(2),
+    restore(2),
+    restore(2),
+    append(2, 6, words="mine"),
+    read_all(2, limit=50),
+    delete(90),
+    restore(90),
+]
+
+MORE: list[Step] = [create(90, 90, 91, words="more"), append(1, 92, words="more"), append(2, 93, words="more")]
+
+OTHERWISE: list[Step] = [
+    create(4, 1, 2, 3, words="other", title="Other", metadata={"other": 1}),
+    create(3, 4, words="other"),
+    create(2, 5, 6, 7, words="other"),
+    create(1, 8, 9, 90, words="other"),
+    update(1, title="Other", metadata={"other": 2}, edited_at=2**52),
+    update(1, title="Again"),
+    update(2, is_archived=True),
+]
+
+DELETED: list[Step] = [*OTHERWISE, *MORE, *(delete(number) for number in (1, 2, 3, 4, 90))]
+
+
+async def walk(store: Store, steps: list[Step] = WALK) -> list[Any]:
+    """Take the steps, and answer what came of each."""
+    answers: list[Any] = []
+    for step in steps:
+        try:
+            answers.append(plain(await step(store)))
+        except ThreadkeepError as error:
+            answers.append([error.code, error.message, plain(error.details)])
+    return answers

@@ -1,0 +1,180 @@
+"""The choice of a back end, row by row, and how each is opened."""
+
+from pathlib import Path
+
+import pytest
+
+from threadkeep import backends
+from threadkeep.backends import Choice, choose, d1_binding
+from threadkeep.drafts import ConversationDraft
+from threadkeep.errors import Unavailable, Unsupported
+from threadkeep.settings import Settings
+from threadkeep.store import Store
+
+pytestmark = pytest.mark.anyio
+
+EVERYWHERE = ("agentstate", "d1", "durable-object", "postgres", "clickhouse", "memory", "sqlite", "local")
+D1 = frozenset({"CONVERSATIONS_D1"})
+OBJECT = frozenset({"AGENT_CONVERSATIONS_DO"})
+ON = {"AGENT_CONVERSATION_PERSISTENCE": "true"}
+DEVELOPMENT = {"ENVIRONMENT": "development"}
+AGENTSTATE = {"AGENTSTATE_API_KEY": "as_live_abc"}
+POSTGRES = {"DATABASE_URL": "postgres://db.example/x"}
+CLICKHOUSE = {"CLICKHOUSE_AGENT_CONVERSATIONS_TABLE": "chats.kept"}
+SQLITE = {"SQLITE_PATH": "kept.sqlite"}
+
+
+def asks_for(store: str) -> dict[str, str]:
+    return {"AGENT_CONVERSATION_STORE": store}
+
+
+def choice(
+    variables: dict[str, str], bindings: frozenset[str] = frozenset(), offered: tuple[str, ...] = EVERYWHERE
+) -> Choice:
+    return choose(Settings.read({**ON, **variables}.get), bindings, offered)
+
+
+CHOSEN = {
+    "auto: D1": ({}, D1, "d1"),
+    "auto: D1 under its other name": ({}, frozenset({"CHM_CLOUD_D1"}), "d1"),
+    "auto: D1 before a Durable Object": ({}, D1 | OBJECT, "d1"),
+    "auto: D1 before Postgres and ClickHouse": ({**POSTGRES, **CLICKHOUSE}, D1, "d1"),
+    "auto: a Durable Object": ({}, OBJECT, "durable-object"),
+    "auto: a Durable Object under the name that is set": (
+        {"AGENT_CONVERSATIONS_DO_BINDING": "OBJECTS"},
+        frozenset({"OBJECTS"}),
+        "durable-object",
+    ),
+    "auto: a Durable Object before Postgres": (POSTGRES, OBJECT, "durable-object"),
+    "auto: memory in development": (DEVELOPMENT, frozenset(), "memory"),
+    "auto: memory in tests": ({"ENVIRONMENT": "test"}, frozenset(), "memory"),
+    "auto: D1 before memory": (DEVELOPMENT, D1, "d1"),
+    "auto: a file is never taken by itself": ({**DEVELOPMENT, **SQLITE}, frozenset(), "memory"),
+    "auto: a database of ClickHouse is not a table": (
+        {**DEVELOPMENT, "CLICKHOUSE_DATABASE": "chats"},
+        frozenset(),
+        "memory",
+    ),
+    "by name: D1": (asks_for("d1"), D1, "d1"),
+    "by name: a Durable Object, though D1 is there": (asks_for("durable-object"), D1 | OBJECT, "durable-object"),
+    "by name: D1, though AgentState is set": ({**asks_for("d1"), **AGENTSTATE}, D1, "d1"),
+    "by name: memory, though D1 is there": ({**asks_for("memory"), **DEVELOPMENT}, D1, "memory"),
+    "by name: a file": ({**asks_for("sqlite"), **SQLITE}, frozenset(), "sqlite"),
+    "by name: local, though D1 is there": (asks_for("local"), D1, "local"),
+}
+
+
+@pytest.mark.parametrize(
+    ("variables", "bindings", "store"), [pytest.param(*row, id=case) for case, row in CHOSEN.items()]
+)
+def test_a_back_end_is_chosen(variables: dict[str, str], bindings: frozenset[str], store: str) -> None:
+    made = choice(variables, bindings)
+    requested = variables.get("AGENT_CONVERSATION_STORE", "auto")
+    reason = "It is the first of those that are set up." if requested == "auto" else "AGENT_CONVERSATION_STORE asks for"
+    assert (made.requested, made.store) == (requested, store)
+    assert made.is_persistent == (store not in ("memory", "local"))
+    assert reason in made.reason
+
+
+NOT_BUILT = "is not built yet. Choose one of d1, durable-object, memory, sqlite, local."
+REFUSED = {
+    "auto: nothing in production": ({}, frozenset(), Unavailable, "in production nothing is kept in memory"),
+    "auto: a binding of another name": ({}, frozenset({"DB"}), Unavailable, "No back end is set up"),
+    "auto: AgentState before D1": (AGENTSTATE, D1, Unsupported, f"agentstate {NOT_BUILT}"),
+    "auto: Postgres, and not memory": ({**POSTGRES, **DEVELOPMENT}, frozenset(), Unsupported, f"postgres {NOT_BUILT}"),
+    "auto: Postgres before ClickHouse": (
+        {**POSTGRES, **CLICKHOUSE},
+        frozenset(),
+        Unsupported,
+        f"postgres {NOT_BUILT}",
+    ),
+    "auto: ClickHouse": (CLICKHOUSE, frozenset(), Unsupported, f"clickhouse {NOT_BUILT}"),
+    "by name: AgentState": ({**asks_for("agentstate"), **AGENTSTATE}, D1, Unsupported, NOT_BUILT),
+    "by name: Postgres": ({**asks_for("postgres"), **POSTGRES}, D1, Unsupported, NOT_BUILT),
+    "by name: ClickHouse": ({**asks_for("clickhouse"), **CLICKHOUSE}, D1, Unsupported, NOT_BUILT),
+    "by name: D1 without a binding": (asks_for("d1"), OBJECT, Unavailable, "there is no D1 binding CONVERSATIONS_D1"),
+    "by name: a Durable Object without a binding": (
+        asks_for("durable-object"),
+        D1,
+        Unavailable,
+        "there is no Durable Object binding AGENT_CONVERSATIONS_DO",
+    ),
+    "by name: a Durable Object under another name": (
+        {**asks_for("durable-object"), "AGENT_CONVERSATIONS_DO_BINDING": "OBJECTS"},
+        OBJECT,
+        Unavailable,
+        "there is no Durable Object binding OBJECTS",
+    ),
+    "by name: a file without a path": (asks_for("sqlite"), D1, Unavailable, "SQLITE_PATH is not set"),
+    "by name: memory in production": (asks_for("memory"), D1, Unavailable, "ENVIRONMENT is production"),
+}
+
+
+@pytest.mark.parametrize(
+    ("variables", "bindings", "error", "message"), [pytest.param(*row, id=case) for case, row in REFUSED.items()]
+)
+def test_a_choice_fails_rather_than_fall_back(
+    variables: dict[str, str], bindings: frozenset[str], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error) as raised:
+        choice(variables, bindings)
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize("variables", [{}, asks_for("d1"), asks_for("postgres"), AGENTSTATE], ids=str)
+@pytest.mark.parametrize("persistence", ["", "false"])
+def test_without_persistence_it_is_local_whatever_else_is_set(variables: dict[str, str], persistence: str) -> None:
+    made = choice({**variables, "AGENT_CONVERSATION_PERSISTENCE": persistence}, D1, ())
+    assert made == Choice(
+        variables.get("AGENT_CONVERSATION_STORE", "auto"),
+        "local",
+        False,
+        "AGENT_CONVERSATION_PERSISTENCE is not true, so nothing is kept here.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("variables", "bindings", "offered"),
+    [
+        pytest.param({**asks_for("sqlite"), **SQLITE}, D1, ("d1", "memory", "local"), id="by name: a file in a Worker"),
+        pytest.param({**asks_for("memory"), **DEVELOPMENT}, D1, ("d1", "local"), id="by name: memory"),
+        pytest.param(DEVELOPMENT, frozenset(), ("sqlite",), id="auto: memory"),
+        pytest.param({}, D1 | OBJECT, ("durable-object",), id="auto: D1, and not the Durable Object behind it"),
+    ],
+)
+def test_a_back_end_that_cannot_run_here_is_refused(
+    variables: dict[str, str], bindings: frozenset[str], offered: tuple[str, ...]
+) -> None:
+    with pytest.raises(Unsupported, match="cannot run here"):
+        choice(variables, bindings, offered)
+
+
+@pytest.mark.parametrize(
+    ("bindings", "name"),
+    [
+        ({"CONVERSATIONS_D1"}, "CONVERSATIONS_D1"),
+        ({"CHM_CLOUD_D1"}, "CHM_CLOUD_D1"),
+        ({"CHM_CLOUD_D1", "CONVERSATIONS_D1"}, "CONVERSATIONS_D1"),
+        ({"DB"}, None),
+    ],
+)
+def test_the_d1_binding_is_found_under_either_name(bindings: set[str], name: str | None) -> None:
+    assert d1_binding(bindings) == name
+
+
+async def test_a_file_is_kept_from_one_opening_to_the_next(tmp_path: Path, draft: ConversationDraft) -> None:
+    path = str(tmp_path / "kept.sqlite")
+    for is_new in (True, False):
+        executor = await backends.open_sqlite(path)
+        store: Store = backends.open_sql(executor, "ada")
+        assert (await store.create_conversation(draft))[1] is is_new
+        assert store.bookmark is None
+        executor.close()  # type: ignore[attr-defined]
+
+
+async def test_a_memory_is_kept_from_one_opening_to_the_next(draft: ConversationDraft) -> None:
+    database = backends.new_memory()
+    for is_new in (True, False):
+        assert (await backends.open_memory(database, "ada").create_conversation(draft))[1] is is_new
+    assert (await backends.open_memory(backends.new_memory(), "ada").create_conversation(draft))[1]
+    assert (await backends.open_memory(database, "bob").create_conversation(draft))[1]

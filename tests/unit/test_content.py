@@ -1,0 +1,355 @@
+"""Content and metadata: what is well formed, what counts as the same, and which title it gives."""
+
+import hashlib
+import sqlite3
+import unicodedata
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from msgspec import UNSET, Raw
+
+from threadkeep.content import digest, merged, read_content, read_metadata, title_from
+from threadkeep.errors import Invalid, TooLarge
+from threadkeep.models import BLOCKS, METADATA_BYTES_MAX, Title
+
+
+def raw(value: Any) -> Raw:
+    return Raw(value.encode() if isinstance(value, str) else msgspec.json.encode(value))
+
+
+def read(block: Any) -> Any:
+    return read_content(raw([{"type": "text", "text": "before"}, block]), "content")[1]
+
+
+WELL_FORMED = {
+    "text": {"type": "text", "text": ""},
+    "text with NUL": {"type": "text", "text": "a\x00b"},
+    "text with more": {"type": "text", "text": "x", "citations": [{"url": "y"}], "cache": None},
+    "thinking": {"type": "thinking", "thinking": "hm"},
+    "thinking, signed": {"type": "thinking", "thinking": "", "signature": "abc="},
+    "thinking, not signed": {"type": "thinking", "thinking": "hm", "signature": None},
+    "a tool's use": {"type": "tool_use", "id": "call_1", "name": "search", "input": {}},
+    "a tool's use, in full": {"type": "tool_use", "id": "", "name": "", "input": {"a": [1, None, {"b": 1.5}]}, "x": 1},
+    "a tool's error": {"type": "tool_result", "toolUseId": "call_1", "content": "no", "isError": True},
+    "a tool's result, error or not": {
+        "type": "tool_result",
+        "toolUseId": "1",
+        "content": 1,
+        "isError": None,
+    },
+    "an image": {"type": "image"},
+    "an image by source": {"type": "image", "source": {"type": "base64", "data": "AAAA"}, "alt": "x"},
+    "an image by address": {"type": "image", "url": "https://images.example/1.png", "source": None},
+    "a file": {"type": "file", "source": {"id": "file_1"}},
+    "a file, as others have it": {"type": "file", "file": {"file_id": "x"}, "url": None},
+    "a type of next year": {"type": "hologram", "text": 1, "input": [], "x": {"y": None}},
+    "a type in capitals": {"type": "TEXT"},
+    "a type with a space": {"type": " "},
+}
+
+
+@pytest.mark.parametrize("block", [pytest.param(block, id=case) for case, block in WELL_FORMED.items()])
+def test_a_block_is_read_as_it_came(block: dict[str, Any]) -> None:
+    assert read(block) == block
+
+
+@pytest.mark.parametrize("content", [None, True, 0, -1.5, "", "x", [], [[]], {}, {"type": "text"}, [{"type": 1}]])
+def test_the_content_of_a_tools_result_is_any_json(content: Any) -> None:
+    block = {"type": "tool_result", "toolUseId": "call_1", "content": content}
+    assert read(block) == block
+
+
+def test_every_known_type_is_among_those_tested() -> None:
+    assert {block["type"] for block in WELL_FORMED.values()} >= set(BLOCKS)
+
+
+WRONG = {
+    "no object": ("text", "content[1]", "A block is an object with a `type`"),
+    "null": (None, "content[1]", "A block is an object"),
+    "an array": ([], "content[1]", "A block is an object"),
+    "no type": ({"text": "x"}, "content[1].type", "A block names its `type`"),
+    "a type that is no text": ({"type": 1}, "content[1].type", "A block names its `type`"),
+    "a type that is nothing": ({"type": ""}, "content[1].type", "A block names its `type`"),
+    "a type that is null": ({"type": None}, "content[1].type", "A block names its `type`"),
+    "no text": ({"type": "text"}, "content[1]", "missing required field `text`"),
+    "a text that is a number": ({"type": "text", "text": 1}, "content[1].text", "Expected `str`, got `int`"),
+    "a text that is null": ({"type": "text", "text": None}, "content[1].text", "Expected `str`"),
+    "no thought": ({"type": "thinking"}, "content[1]", "missing required field `thinking`"),
+    "a signature that is a number": (
+        {"type": "thinking", "thinking": "", "signature": 1},
+        "content[1].signature",
+        "Expected `str | null`",
+    ),
+    "a tool's use without an id": (
+        {"type": "tool_use", "name": "x", "input": {}},
+        "content[1]",
+        "missing required field `id`",
+    ),
+    "a tool's use without a name": (
+        {"type": "tool_use", "id": "x", "input": {}},
+        "content[1]",
+        "missing required field `name`",
+    ),
+    "a tool's use without an input": (
+        {"type": "tool_use", "id": "x", "name": "x"},
+        "content[1]",
+        "missing required field `input`",
+    ),
+    "a tool's input that is a text": (
+        {"type": "tool_use", "id": "x", "name": "x", "input": "{}"},
+        "content[1].input",
+        "Expected `object`, got `str`",
+    ),
+    "a tool's result without a use": (
+        {"type": "tool_result", "content": ""},
+        "content[1]",
+        "missing required field `toolUseId`",
+    ),
+    "a tool's result in snake case": (
+        {"type": "tool_result", "tool_use_id": "x", "content": ""},
+        "content[1]",
+        "missing required field `toolUseId`",
+    ),
+    "a tool's result without content": (
+        {"type": "tool_result", "toolUseId": "x"},
+        "content[1]",
+        "missing required field `content`",
+    ),
+    "an error that is a text": (
+        {"type": "tool_result", "toolUseId": "x", "content": "", "isError": "true"},
+        "content[1].isError",
+        "Expected `bool | null`",
+    ),
+    "the source of an image that is a text": ({"type": "image", "source": "x"}, "content[1].source", "Expected"),
+    "the address of an image that is a number": ({"type": "image", "url": 1}, "content[1].url", "Expected"),
+    "the source of a file that is an array": ({"type": "file", "source": []}, "content[1].source", "Expected"),
+    "the address of a file that is an object": ({"type": "file", "url": {}}, "content[1].url", "Expected"),
+}
+
+
+@pytest.mark.parametrize(("block", "path", "message"), [pytest.param(*row, id=case) for case, row in WRONG.items()])
+def test_a_block_that_is_wrong_is_refused_with_its_path(block: Any, path: str, message: str) -> None:
+    with pytest.raises(Invalid) as raised:
+        read(block)
+    assert raised.value.path == path
+    assert message in raised.value.message
+    assert raised.value.message.startswith(f"{path.removesuffix('.type')}: ")
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '"text"', "null", "1", "true"])
+def test_content_is_an_array_of_at_least_one_block(content: str) -> None:
+    with pytest.raises(Invalid, match="Content is an array of at least one block") as raised:
+        read_content(raw(content), "messages[2].content")
+    assert raised.value.path == "messages[2].content"
+
+
+def test_content_with_half_of_a_character_is_refused() -> None:
+    with pytest.raises(Invalid, match="not JSON of whole Unicode characters") as raised:
+        read_content(raw('[{"type":"text","text":"\\ud800"}]'), "content")
+    assert raised.value.path == "content"
+
+
+def test_no_metadata_is_none() -> None:
+    assert read_metadata(UNSET, "metadata") is None
+    assert read_metadata(raw("null"), "metadata") is None
+    assert read_metadata(raw(" null "), "metadata") is None
+    assert read_metadata(raw("{}"), "metadata") == {}
+
+
+@pytest.mark.parametrize("metadata", ["[]", '"x"', "1", "false", "[null]"])
+def test_metadata_is_an_object(metadata: str) -> None:
+    with pytest.raises(Invalid, match="Metadata is a JSON object") as raised:
+        read_metadata(raw(metadata), "messages[1].metadata")
+    assert raised.value.path == "messages[1].metadata"
+
+
+@pytest.mark.parametrize("character", ["x", "\u00e9", "\u6f22", "\U0001f600", "\x00"])
+def test_metadata_has_at_most_16_kib_as_json(character: str) -> None:
+    size = len(msgspec.json.encode({"a": character})) - len(msgspec.json.encode({"a": ""}))
+    count, rest = divmod(METADATA_BYTES_MAX - len('{"a":""}'), size)
+    most = {"a": character * count + "x" * rest}
+    assert read_metadata(raw(most), "metadata") == most
+    with pytest.raises(TooLarge) as raised:
+        read_metadata(raw({"a": most["a"] + "x"}), "metadata")
+    assert raised.value.details == {"path": "metadata"}
+    assert "16384 bytes" in raised.value.message
+
+
+def test_white_space_and_escapes_do_not_count_towards_the_size_of_metadata() -> None:
+    assert read_metadata(raw('{"a":' + " " * 20_000 + "1}"), "metadata") == {"a": 1}
+    assert read_metadata(raw('{"a":"' + "\\u0078" * 10_000 + '"}'), "metadata") == {"a": "x" * 10_000}
+
+
+SAME = {
+    "keys in another order": ('[{"type":"x","a":1,"b":{"c":2,"d":3}}]', '[{"b":{"d":3,"c":2},"a":1,"type":"x"}]'),
+    "white space": ('[{"type":"x","a":[1,2]}]', ' [ {"type" :\n"x",\t"a":[ 1,2 ]} ]\r\n'),
+    "escapes": ('[{"type":"x","a":"\u00e9/\\u0000"}]', '[{"type":"\\u0078","a":"\\u00e9\\/\\u0000"}]'),
+    "a character of two halves": ('[{"type":"\U0001f600"}]', '[{"type":"\\ud83d\\ude00"}]'),
+    "one": ('[{"type":"x","a":1}]', '[{"type":"x","a":1.0}]'),
+    "one by exponent": ('[{"type":"x","a":1}]', '[{"type":"x","a":1e0}]'),
+    "a tenth": ('[{"type":"x","a":0.1}]', '[{"type":"x","a":1.0E-1}]'),
+    "nothing below zero": ('[{"type":"x","a":0}]', '[{"type":"x","a":-0.0}]'),
+    "the largest exact integer": ('[{"type":"x","a":9007199254740991}]', '[{"type":"x","a":9007199254740991.0}]'),
+    "what no float tells apart": ('[{"type":"x","a":0.1}]', '[{"type":"x","a":0.1000000000000000000001}]'),
+}
+OTHER = {
+    "more": ('[{"type":"x"}]', '[{"type":"x","a":null}]'),
+    "another order of an array": ('[{"type":"x","a":[1,2]}]', '[{"type":"x","a":[2,1]}]'),
+    "another order of blocks": ('[{"type":"x"},{"type":"y"}]', '[{"type":"y"},{"type":"x"}]'),
+    "a text and a number": ('[{"type":"x","a":1}]', '[{"type":"x","a":"1"}]'),
+    "true and a number": ('[{"type":"x","a":1}]', '[{"type":"x","a":true}]'),
+    "null and false": ('[{"type":"x","a":null}]', '[{"type":"x","a":false}]'),
+    "an empty object and an empty array": ('[{"type":"x","a":{}}]', '[{"type":"x","a":[]}]'),
+    "other white space in a text": ('[{"type":"x","a":" "}]', '[{"type":"x","a":"  "}]'),
+    "a character and what it looks like": ('[{"type":"x","a":"\u00e9"}]', '[{"type":"x","a":"e\u0301"}]'),
+    "a half": ('[{"type":"x","a":1}]', '[{"type":"x","a":1.5}]'),
+    "large integers": ('[{"type":"x","a":9007199254740992}]', '[{"type":"x","a":9007199254740993}]'),
+    "integers beyond 64 bits": ('[{"type":"x","a":18446744073709551616}]', '[{"type":"x","a":18446744073709551617}]'),
+    "integers beyond all floats": (f'[{{"type":"x","a":1{"0" * 400}}}]', f'[{{"type":"x","a":1{"0" * 400}1}}]'),
+    "numbers beyond all floats": ('[{"type":"x","a":1e400}]', '[{"type":"x","a":1e401}]'),
+    "numbers beyond all floats, below zero": ('[{"type":"x","a":1e400}]', '[{"type":"x","a":-1e400}]'),
+    "a number beyond all floats and null": ('[{"type":"x","a":1e400}]', '[{"type":"x","a":null}]'),
+}
+
+
+def digest_of(content: str) -> str:
+    return digest(read_content(raw(content), "content"))
+
+
+@pytest.mark.parametrize(("one", "other"), [pytest.param(*pair, id=case) for case, pair in SAME.items()])
+def test_content_that_means_the_same_has_one_digest(one: str, other: str) -> None:
+    assert digest_of(one) == digest_of(other)
+
+
+@pytest.mark.parametrize(("one", "other"), [pytest.param(*pair, id=case) for case, pair in OTHER.items()])
+def test_content_that_means_something_else_has_another_digest(one: str, other: str) -> None:
+    assert digest_of(one) != digest_of(other)
+
+
+def test_a_digest_tells_where_one_value_ends_and_the_next_begins() -> None:
+    assert digest("ab", "c") != digest("a", "bc")
+    assert digest(None, "a") != digest("a", None)
+    assert digest("a") != digest("a", None)
+    assert digest([1, 2]) != digest(1, 2)
+
+
+def test_a_digest_stays_what_it_is_from_release_to_release() -> None:
+    canonical = '["user",[{"text":"Hé","type":"text"}],null,{"a":0.5,"b":[]}]'
+    made = digest("user", [{"type": "text", "text": "Hé"}], None, {"b": [], "a": 0.5})
+    assert made == hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def test_an_integer_may_have_as_many_digits_as_python_reads() -> None:
+    most = f'[{{"type":"x","a":{"9" * 4300}}}]'
+    assert digest_of(most) != digest_of(most.replace("9", "8"))
+    with pytest.raises(Invalid, match="out of range"):
+        digest_of(most.replace(":9", ":99"))
+
+
+def text(*texts: str) -> list[dict[str, Any]]:
+    return [{"type": "text", "text": text} for text in texts]
+
+
+TITLES: dict[str, tuple[list[dict[str, Any]], str | None]] = {
+    "one line": (text("Hello"), "Hello"),
+    "white space around": (text("  Hello\n"), "Hello"),
+    "several lines": (text("Hello,\r\n\r\n\tworld \u2028 and\u00a0\u3000all"), "Hello, world and all"),
+    "control characters": (text("a\x00b\x1bc\x7fd\x85e\x9ff"), "a b c d e f"),
+    "60 characters": (text("x" * 60), "x" * 60),
+    "60 characters after a space": (text(" " + "x" * 60), "x" * 60),
+    "61 characters": (text("x" * 61), "x" * 57 + "..."),
+    "61 characters that are not ASCII": (text("\U0001f600" * 61), "\U0001f600" * 57 + "..."),
+    "61 characters, of which one is white space": (text("x" * 56 + "\n\n" + "yyy"), "x" * 56 + " yyy"),
+    "no text": ([{"type": "image"}], None),
+    "an empty text": (text(""), None),
+    "a blank text": (text(" \n\t\x00\u2028"), None),
+    "a blank text before another": (text(" ", "Hello"), "Hello"),
+    "two texts": (text("one", "two"), "one"),
+    "a text after an image": ([{"type": "image"}, *text("Hello")], "Hello"),
+    "the text of another type": ([{"type": "x", "text": "Hello"}, {"type": "thinking", "thinking": "hm"}], None),
+    "a tool's result": ([{"type": "tool_result", "toolUseId": "x", "content": "Hello"}], None),
+}
+
+
+@pytest.mark.parametrize(("blocks", "title"), [pytest.param(*row, id=case) for case, row in TITLES.items()])
+def test_a_title_is_the_first_words_on_one_line(blocks: list[dict[str, Any]], title: str | None) -> None:
+    assert title_from(blocks) == title
+
+
+@given(st.text())
+@settings(deadline=None)
+def test_a_title_is_one_short_line_wherever_there_are_words(words: str) -> None:
+    title = title_from(text(words))
+    if title is None:
+        assert all(character.isspace() or unicodedata.category(character) == "Cc" for character in words)
+    else:
+        assert 0 < len(title) <= 60
+        assert msgspec.convert(title, Title) == title
+
+
+# Source: RFC 7396, appendix A. Where target or patch is no object, the pair is one step down in objects.
+RFC_7396 = [
+    ('{"a":"b"}', '{"a":"c"}', '{"a":"c"}'),
+    ('{"a":"b"}', '{"b":"c"}', '{"a":"b","b":"c"}'),
+    ('{"a":"b"}', '{"a":null}', "{}"),
+    ('{"a":"b","b":"c"}', '{"a":null}', '{"b":"c"}'),
+    ('{"a":["b"]}', '{"a":"c"}', '{"a":"c"}'),
+    ('{"a":"c"}', '{"a":["b"]}', '{"a":["b"]}'),
+    ('{"a":{"b":"c"}}', '{"a":{"b":"d","c":null}}', '{"a":{"b":"d"}}'),
+    ('{"a":[{"b":"c"}]}', '{"a":[1]}', '{"a":[1]}'),
+    ('{"x":["a","b"]}', '{"x":["c","d"]}', '{"x":["c","d"]}'),
+    ('{"x":{"a":"b"}}', '{"x":["c"]}', '{"x":["c"]}'),
+    ('{"x":{"a":"foo"}}', '{"x":null}', "{}"),
+    ('{"x":{"a":"foo"}}', '{"x":"bar"}', '{"x":"bar"}'),
+    ('{"e":null}', '{"a":1}', '{"e":null,"a":1}'),
+    ('{"x":[1,2]}', '{"x":{"a":"b","c":null}}', '{"x":{"a":"b"}}'),
+    ("{}", '{"a":{"bb":{"ccc":null}}}', '{"a":{"bb":{}}}'),
+]
+
+
+def merge(target: str, patch: str) -> bytes:
+    before, change = (read_metadata(raw(text), "metadata") for text in (target, patch))
+    assert before is not None
+    assert change is not None
+    result = msgspec.json.encode(merged(before, change))
+    assert msgspec.json.encode(before) == msgspec.json.encode(read_metadata(raw(target), "metadata"))
+    return result
+
+
+@pytest.mark.parametrize(("target", "patch", "result"), RFC_7396)
+def test_a_merge_does_what_the_rfc_says(target: str, patch: str, result: str) -> None:
+    assert merge(target, patch) == result.encode()
+
+
+def in_sqlite(target: str, patch: str) -> str:
+    with sqlite3.connect(":memory:") as database:
+        ((result,),) = database.execute("SELECT json_patch(?, ?)", [target, patch])
+    database.close()
+    return str(result)
+
+
+NAMES = st.sampled_from(["a", "b", "c", "\u00e9", "e\u0301", "a.b", "$", "[0]", '"', "\\", "a\x00b", "", "\U0001f600"])
+NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+VALUES = st.recursive(
+    st.none() | st.booleans() | NUMBERS | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=10,
+)
+OBJECTS = st.dictionaries(NAMES, VALUES, max_size=4).map(
+    lambda value: msgspec.json.encode(read_metadata(raw(value), "metadata")).decode()
+)
+
+
+@given(OBJECTS, OBJECTS)
+@example('{"a":1e400}', '{"b":-1e400}')
+@example('{"a":{"b":1}}', '{"a":{"b":null,"c":{"d":null}}}')
+@settings(deadline=None, max_examples=300)
+def test_a_merge_is_what_sqlite_makes_of_it_to_the_byte_in_size(target: str, patch: str) -> None:
+    made = in_sqlite(target, patch)
+    assert digest(read_metadata(raw(made), "metadata")) == digest(
+        read_metadata(raw(merge(target, patch).decode()), "metadata")
+    )
+    assert len(made.encode()) == len(merge(target, patch))

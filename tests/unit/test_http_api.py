@@ -1,0 +1,382 @@
+"""The API between the platform and the store: who is let through, what every response has, and what goes wrong."""
+
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from support.drafts import conversation
+from support.in_process import SERVICE_KEY, VARIABLES, as_user
+from threadkeep import __version__, backends
+from threadkeep.clock import is_id
+from threadkeep.errors import Unavailable
+from threadkeep.http.api import Api, connect
+from threadkeep.http.wire import Request, Response, body_too_large
+from threadkeep.store import Store
+
+pytestmark = pytest.mark.anyio
+
+ORIGIN = "https://app.example"
+ID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+MEMORY = {**VARIABLES, "AGENT_CONVERSATION_STORE": "memory"}
+OFF = {"AGENT_CONVERSATION_PERSISTENCE": ""}
+WRONG = {"AGENT_CONVERSATION_STORE": "d2"}
+
+
+def api(variables: dict[str, str] | None = None, bindings: tuple[str, ...] = ()) -> Api:
+    variables = MEMORY if variables is None else variables
+    return connect(variables.get, bindings.__contains__, offered=("d1", "memory", "local"))
+
+
+def request(method: str, path: str, body: bytes = b"", **headers: str) -> Request:
+    async def read() -> bytes:
+        return body
+
+    path, _, query = path.partition("?")
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Request(method, path, query, named.get, read)
+
+
+def of_ada(method: str, path: str, body: bytes = b"", **headers: str) -> Request:
+    named = {name.lower().replace("-", "_"): value for name, value in as_user("ada").items()}
+    return request(method, path, body, **named, **headers)
+
+
+def opens(store: Any) -> Callable[[str | None], Awaitable[Store]]:
+    async def open_store(bookmark: str | None) -> Any:
+        if isinstance(store, Exception):
+            raise store
+        return store
+
+    return open_store
+
+
+def memory() -> Store:
+    return backends.open_memory(backends.new_memory(), "ada")
+
+
+def answered(admitted: str | Response) -> Response:
+    assert isinstance(admitted, Response)
+    return admitted
+
+
+def error_in(response: Response) -> dict[str, Any]:
+    body = json.loads(response.body)
+    assert list(body) == ["error"]
+    return dict(body["error"])
+
+
+# Who is let through
+
+
+async def test_a_user_is_let_through_to_any_of_their_routes() -> None:
+    for method, path in (
+        ("GET", ""),
+        ("POST", ""),
+        ("HEAD", f"/{ID}"),
+        ("PATCH", f"/{ID}"),
+        ("POST", f"/{ID}/messages"),
+    ):
+        assert await api().admit(of_ada(method, f"/api/conversations{path}")) == "ada"
+
+
+async def test_nobody_is_let_through_without_credentials() -> None:
+    response = answered(await api().admit(request("GET", "/api/conversations")))
+    assert (response.status, error_in(response)["code"]) == (401, "unauthenticated")
+    assert response.headers["www-authenticate"] == "Bearer"
+
+
+async def test_what_is_not_there_is_not_found_before_anybody_asks_who_asks() -> None:
+    for made in (api(), api(WRONG)):
+        assert answered(await made.admit(request("GET", "/api/nothing"))).status == 404
+        response = answered(await made.admit(request("PUT", "/api/conversations")))
+        assert (response.status, response.headers["allow"]) == (405, "GET, HEAD, OPTIONS, POST")
+
+
+async def test_a_server_that_keeps_nothing_says_why() -> None:
+    response = answered(await api({}).admit(of_ada("GET", "/api/conversations")))
+    assert (response.status, error_in(response)["code"]) == (501, "unsupported")
+    assert "AGENT_CONVERSATION_PERSISTENCE is not true" in error_in(response)["message"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"AGENT_CONVERSATION_PERSISTENCE": "true"}, "in production nothing is kept in memory"),
+        ({"AGENT_CONVERSATION_STORE": "d2"}, "AGENT_CONVERSATION_STORE is 'd2'"),
+        ({"AUTH_JWT_SECRET": "short"}, "AUTH_JWT_SECRET is wrong"),
+    ],
+)
+async def test_a_server_that_is_set_up_wrong_says_so_to_whoever_asks(variables: dict[str, str], message: str) -> None:
+    made = api(variables)
+    assert isinstance(made.choice, Unavailable)
+    for path in ("/api/conversations", "/api/health"):
+        response = answered(await made.admit(of_ada("GET", path)))
+        assert (response.status, error_in(response)["code"]) == (503, "unavailable")
+        assert message in error_in(response)["message"]
+        assert response.headers["retry-after"] == "1"
+
+
+async def test_the_bindings_that_count_are_those_that_the_settings_name() -> None:
+    on = {"AGENT_CONVERSATION_PERSISTENCE": "true", "AGENT_CONVERSATIONS_DO_BINDING": "OBJECTS"}
+    offered = ("d1", "durable-object")
+    for binding, store in (("CONVERSATIONS_D1", "d1"), ("CHM_CLOUD_D1", "d1"), ("OBJECTS", "durable-object")):
+        made = connect(on.get, [binding].__contains__, offered)
+        assert isinstance(made.choice, backends.Choice)
+        assert made.choice.store == store
+        assert made.settings.durable_object_binding == "OBJECTS"
+    assert isinstance(connect(on.get, ["AGENT_CONVERSATIONS_DO"].__contains__, offered).choice, Unavailable)
+
+
+# What anybody may know
+
+
+@pytest.mark.parametrize(
+    ("variables", "headers", "expected"),
+    [
+        pytest.param(MEMORY, as_user("ada"), [True, "memory", "memory", False], id="kept for who asks"),
+        pytest.param(MEMORY, {}, [False, "memory", "local", False], id="kept by a client that nobody knows"),
+        pytest.param(MEMORY, as_user(" "), [False, "memory", "local", False], id="kept by a client that is nobody"),
+        pytest.param(VARIABLES | OFF, as_user("ada"), [False, "auto", "local", False], id="kept nowhere"),
+        pytest.param(WRONG, as_user("ada"), [False, "auto", None, False], id="set up wrong"),
+    ],
+)
+async def test_the_status_tells_where_conversations_are_kept(
+    variables: dict[str, str], headers: dict[str, str], expected: list[Any]
+) -> None:
+    named = {name.lower().replace("-", "_"): value for name, value in headers.items()}
+    response = answered(await api(variables).admit(request("GET", "/api/conversations/status", **named)))
+    body = json.loads(response.body)
+    assert response.status == 200
+    assert [body[name] for name in ("enabled", "requestedStore", "store", "persistent")] == expected
+    assert body["reason"]
+
+
+async def test_the_status_of_a_database_is_persistent() -> None:
+    made = api({**VARIABLES}, ("CONVERSATIONS_D1",))
+    body = json.loads(answered(await made.admit(of_ada("GET", "/api/conversations/status"))).body)
+    assert body == {
+        "enabled": True,
+        "requestedStore": "auto",
+        "store": "d1",
+        "persistent": True,
+        "reason": "It is the first of those that are set up.",
+    }
+
+
+async def test_the_health_tells_what_runs() -> None:
+    response = answered(await api().admit(request("GET", "/api/health")))
+    assert json.loads(response.body) == {"status": "ok", "store": "memory", "version": __version__}
+
+
+async def test_the_documents_are_for_anybody() -> None:
+    document = answered(await api().admit(request("GET", "/openapi.json")))
+    assert json.loads(document.body)["openapi"] == "3.1.0"
+    page = answered(await api({}).admit(request("GET", "/docs")))
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert page.body.startswith(b"<!doctype html>")
+
+
+# What every response has
+
+
+async def test_every_response_has_a_request_id_and_is_not_for_keeping() -> None:
+    made = api()
+    responses = [
+        answered(await made.admit(request("GET", "/api/health"))),
+        answered(await made.admit(request("GET", "/api/conversations"))),
+        await made.answer(of_ada("GET", "/api/conversations"), opens(memory())),
+        await made.answer(of_ada("GET", f"/api/conversations/{ID}"), opens(memory())),
+        made.refuse(of_ada("GET", "/api/conversations"), Unavailable("No.")),
+    ]
+    assert [response.status for response in responses] == [200, 401, 200, 404, 503]
+    for response in responses:
+        assert is_id(response.headers["x-request-id"])
+        assert response.headers["cache-control"] == "no-store"
+        assert response.headers["x-content-type-options"] == "nosniff"
+    assert len({response.headers["x-request-id"] for response in responses}) == len(responses)
+
+
+@pytest.mark.parametrize("given", ["a", "x" * 128, "2024-01-01.a_B"])
+async def test_a_request_id_that_is_given_is_answered(given: str) -> None:
+    response = answered(await api().admit(request("GET", "/api/health", x_request_id=given)))
+    assert response.headers["x-request-id"] == given
+
+
+@pytest.mark.parametrize("given", ["", " ", "x" * 129, "a b", "a\n", "\u00e9", "<b>", "a,b"])
+async def test_a_request_id_that_might_do_harm_is_replaced(given: str) -> None:
+    response = answered(await api().admit(request("GET", "/api/health", x_request_id=given)))
+    assert is_id(response.headers["x-request-id"])
+
+
+async def test_a_head_is_answered_like_a_get_but_for_the_body() -> None:
+    for path in ("/api/health", "/api/nothing"):
+        get = answered(await api().admit(request("GET", path, x_request_id="x")))
+        head = answered(await api().admit(request("HEAD", path, x_request_id="x")))
+        assert (head.status, head.headers, head.body) == (get.status, get.headers, b"")
+        assert get.body
+
+
+async def test_an_origin_that_is_named_may_read() -> None:
+    for made in (api(), api({**MEMORY, "CORS_ORIGINS": ORIGIN})):
+        response = answered(await made.admit(request("GET", "/api/health", origin=ORIGIN)))
+        assert response.headers["access-control-allow-origin"] == ORIGIN
+        assert "X-Request-Id" in response.headers["access-control-expose-headers"]
+        assert "access-control-allow-credentials" not in response.headers
+        assert response.headers["vary"] == "Origin"
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://app.example.evil", "http://app.example", "https://app.example:8443", "null", "", "*", None]
+)
+async def test_an_origin_that_is_not_named_may_not(origin: str | None) -> None:
+    headers = {} if origin is None else {"origin": origin}
+    response = answered(await api().admit(request("GET", "/api/health", **headers)))
+    assert not [name for name in response.headers if name.startswith("access-control-")]
+    assert response.headers["vary"] == "Origin"
+
+
+async def test_without_origins_there_is_no_word_of_them() -> None:
+    response = answered(await api({**MEMORY, "CORS_ORIGINS": ""}).admit(request("GET", "/api/health", origin=ORIGIN)))
+    assert not [name for name in response.headers if name.startswith("access-control-") or name == "vary"]
+
+
+async def test_a_browser_is_told_beforehand_what_it_may_send() -> None:
+    response = answered(await api().admit(request("OPTIONS", f"/api/conversations/{ID}", origin=ORIGIN)))
+    assert (response.status, response.body) == (204, b"")
+    assert response.headers["allow"] == "DELETE, GET, HEAD, OPTIONS, PATCH"
+    assert response.headers["access-control-allow-methods"] == "DELETE, GET, HEAD, OPTIONS, PATCH"
+    assert response.headers["access-control-allow-origin"] == ORIGIN
+    assert response.headers["access-control-max-age"] == "7200"
+    allowed = response.headers["access-control-allow-headers"].split(", ")
+    assert {"Authorization", "Content-Type", "If-Match", "X-D1-Bookmark", "X-User-Id"} <= set(allowed)
+
+
+async def test_anybody_else_is_told_what_an_address_takes() -> None:
+    response = answered(await api().admit(request("OPTIONS", "/api/conversations", origin="https://other.example")))
+    assert (response.status, response.headers["allow"]) == (204, "GET, HEAD, OPTIONS, POST")
+    assert not [name for name in response.headers if name.startswith("access-control-")]
+    assert answered(await api().admit(request("OPTIONS", "/api/nothing", origin=ORIGIN))).status == 404
+
+
+# What goes wrong
+
+
+async def test_a_defect_of_ours_is_answered_with_nothing_of_the_inside(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR, "threadkeep"):
+        response = await api().answer(
+            of_ada("GET", "/api/conversations", x_request_id="mine"), opens(ValueError("secret"))
+        )
+    assert response.status == 500
+    assert b"secret" not in response.body
+    assert error_in(response) == {
+        "code": "internal",
+        "message": "Something went wrong on the server. Report it with this request id.",
+        "details": {"requestId": "mine"},
+    }
+    (record,) = caplog.records
+    assert "mine" in record.getMessage()
+    assert record.exc_info is not None
+    assert isinstance(record.exc_info[1], ValueError)
+
+
+async def test_a_failure_to_open_the_store_is_told_as_it_is() -> None:
+    response = await api().answer(of_ada("GET", "/api/conversations"), opens(Unavailable("D1 is away. Try again.")))
+    assert (response.status, error_in(response)["message"]) == (503, "D1 is away. Try again.")
+
+
+async def test_a_body_that_is_too_large_is_told_as_it_is() -> None:
+    async def read() -> bytes:
+        raise body_too_large()
+
+    headers = {"content-type": "application/json"}
+    incoming = Request("POST", "/api/conversations", "", headers.get, read)
+    assert (await api().answer(incoming, opens(memory()))).status == 413
+
+
+async def test_the_store_is_opened_only_for_a_request_that_is_right() -> None:
+    never = opens(AssertionError("it was opened"))
+    wrong = [
+        of_ada("GET", "/api/conversations/01arz3ndektsv4rrffq69g5fav"),
+        of_ada("GET", "/api/conversations?limit=0"),
+        of_ada("GET", "/api/conversations?size=1"),
+        of_ada("GET", f"/api/conversations/{ID}?limit=1"),
+        of_ada("GET", "/api/conversations", x_d1_bookmark="x"),
+        of_ada("POST", "/api/conversations", b"{}"),
+        of_ada("POST", "/api/conversations", b"{}", content_type="text/plain"),
+        of_ada("POST", "/api/conversations", b"{", content_type="application/json"),
+        of_ada("POST", f"/api/conversations/{ID}/messages", b"[]", content_type="application/json"),
+    ]
+    responses = [await api().answer(incoming, never) for incoming in wrong]
+    assert [response.status for response in responses] == [400, 400, 400, 400, 400, 415, 415, 400, 400]
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json",
+        "Application/JSON",
+        "application/json; charset=utf-8",
+        'application/json;charset="UTF-8"',
+        "application/json;",
+        " application/json ",
+    ],
+)
+async def test_json_in_utf_8_is_read(content_type: str) -> None:
+    response = await api().answer(
+        of_ada("POST", "/api/conversations", b"{}", content_type=content_type), opens(memory())
+    )
+    assert response.status == 201
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["", "text/json", "application/json; charset=latin-1", "application/x-ndjson", "multipart/form-data"],
+)
+async def test_a_body_of_another_kind_is_not_read(content_type: str) -> None:
+    response = await api().answer(
+        of_ada("POST", "/api/conversations", b"{}", content_type=content_type), opens(memory())
+    )
+    assert (response.status, error_in(response)["code"]) == (415, "unsupported_media_type")
+
+
+BOOKMARK = "00000085-0000024c-00004c6d-8e61117bf38d7adb71b934ebbf891683"
+
+
+async def test_a_bookmark_goes_to_the_store_and_a_new_one_comes_back() -> None:
+    store = memory()
+    store.bookmark = "new"  # type: ignore[misc]
+    asked: list[str | None] = []
+
+    async def open_store(bookmark: str | None) -> Store:
+        asked.append(bookmark)
+        return store
+
+    for headers in ({}, {"x_d1_bookmark": BOOKMARK}):
+        response = await api().answer(of_ada("GET", "/api/conversations", **headers), open_store)
+        assert response.headers["x-d1-bookmark"] == "new"
+    assert asked == [None, BOOKMARK]
+    response = await api().answer(of_ada("GET", "/api/conversations"), opens(memory()))
+    assert "x-d1-bookmark" not in response.headers
+
+
+async def test_a_deleted_conversation_is_restored_over_http() -> None:
+    store = memory()
+    draft = conversation(title="Mine")
+    await store.create_conversation(draft)
+    made = api()
+    deleted = await made.answer(of_ada("DELETE", f"/api/conversations/{draft.id}"), opens(store))
+    assert (deleted.status, deleted.body) == (204, b"")
+    restored = await made.answer(of_ada("POST", f"/api/conversations/{draft.id}/restore"), opens(store))
+    assert (restored.status, restored.headers["etag"]) == (200, '"3"')
+
+
+async def test_a_service_key_is_in_no_answer() -> None:
+    for admitted in (
+        await api().admit(of_ada("PUT", "/api/conversations")),
+        await api().admit(request("GET", "/api/conversations", authorization=f"Bearer {SERVICE_KEY}x")),
+    ):
+        response = answered(admitted)
+        assert SERVICE_KEY not in response.body.decode() + str(response.headers)

@@ -1,0 +1,211 @@
+"""The OpenAPI document: every call with all that it takes and answers, and types that hold together."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from threadkeep import __version__
+from threadkeep.errors import Invalid
+from threadkeep.http.openapi import document
+from threadkeep.http.public import PUBLIC_ROUTES
+from threadkeep.http.routes import ROUTES, Route
+from threadkeep.http.wire import STATUS, error_response
+from threadkeep.models import BLOCKS
+
+ALL_ROUTES = [*ROUTES, *PUBLIC_ROUTES]
+API: dict[str, Any] = json.loads(msgspec.json.encode(document(ALL_ROUTES)))
+OPERATIONS = {
+    f"{method.upper()} {path}": operation for path, item in API["paths"].items() for method, operation in item.items()
+}
+SCHEMAS = API["components"]["schemas"]
+
+# Every call, and all that it may be answered with.
+STATUSES = {
+    "GET /api/conversations/status": "200",
+    "GET /api/health": "200 503",
+    "GET /openapi.json": "200",
+    "GET /docs": "200",
+    "GET /api/conversations": "200 400 401 501 503",
+    "POST /api/conversations": "200 201 400 401 409 413 415 501 503",
+    "GET /api/conversations/{id}": "200 400 401 404 501 503",
+    "PATCH /api/conversations/{id}": "200 400 401 404 412 413 415 501 503",
+    "DELETE /api/conversations/{id}": "204 400 401 404 501 503",
+    "POST /api/conversations/{id}/restore": "200 400 401 404 501 503",
+    "GET /api/conversations/{id}/messages": "200 400 401 404 501 503",
+    "POST /api/conversations/{id}/messages": "200 201 400 401 404 409 412 413 415 501 503",
+}
+PARAMETERS = {
+    "GET /api/conversations": "archived cursor limit",
+    "PATCH /api/conversations/{id}": "If-Match id",
+    "GET /api/conversations/{id}/messages": "after cursor id limit",
+}
+BODIES = {
+    "POST /api/conversations": ["NewConversation"],
+    "PATCH /api/conversations/{id}": ["ConversationChanges"],
+    "POST /api/conversations/{id}/messages": ["NewMessage", "NewMessages"],
+}
+
+
+def parts(value: Any) -> Iterator[dict[str, Any]]:
+    """Every object inside of a value."""
+    if isinstance(value, dict):
+        yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from parts(inner)
+
+
+def name_of(route: Route) -> str:
+    return f"{route.method} {route.path}"
+
+
+def test_the_document_is_an_openapi_document() -> None:
+    assert set(API) == {"openapi", "info", "paths", "components"}
+    assert API["openapi"] == "3.1.0"
+    assert API["info"]["version"] == __version__
+    assert {"title", "version"} <= set(API["info"])
+    assert set(API["components"]) == {"schemas", "securitySchemes"}
+    assert all(path.startswith("/") for path in API["paths"])
+
+
+def test_every_route_is_there_once() -> None:
+    assert sorted(map(name_of, ALL_ROUTES)) == sorted(OPERATIONS) == sorted(STATUSES)
+
+
+@pytest.mark.parametrize("name", STATUSES)
+def test_an_operation_says_what_it_takes_and_answers(name: str) -> None:
+    operation = OPERATIONS[name]
+    assert set(operation) <= {
+        "operationId",
+        "summary",
+        "description",
+        "parameters",
+        "requestBody",
+        "responses",
+        "security",
+    }
+    assert operation["summary"]
+    assert not operation["summary"].endswith(".")
+    assert sorted(operation["responses"]) == STATUSES[name].split()
+    parameters = operation["parameters"]
+    assert " ".join(sorted(parameter["name"] for parameter in parameters)) == PARAMETERS.get(
+        name, " ".join(re.findall(r"{(\w+)}", name))
+    )
+    for parameter in parameters:
+        assert parameter["in"] in ("path", "query", "header")
+        assert parameter["required"] == (parameter["in"] == "path") == (f"{{{parameter['name']}}}" in name)
+        assert parameter["schema"]
+    body = operation.get("requestBody")
+    assert (body is not None) == (name in BODIES)
+    if body is not None:
+        schema = body["content"]["application/json"]["schema"]
+        references = [part["$ref"] for part in parts(schema) if "$ref" in part]
+        assert body["required"]
+        assert references == [f"#/components/schemas/{kind}" for kind in BODIES[name]]
+
+
+@pytest.mark.parametrize("name", STATUSES)
+def test_a_response_says_what_is_in_it(name: str) -> None:
+    for status, response in OPERATIONS[name]["responses"].items():
+        assert response["description"]
+        assert ("content" in response) == (status != "204")
+        for media in response.get("content", {}).values():
+            is_error = media["schema"] == {"$ref": "#/components/schemas/Error"}
+            assert is_error == (int(status) >= 400)
+            assert media["schema"]
+        if int(status) >= 400:
+            codes = [code for code in STATUS if f"`{code}`" in response["description"]]
+            assert [STATUS[code] for code in codes] == [int(status)]
+
+
+def test_operations_have_names_of_their_own() -> None:
+    names = [operation["operationId"] for operation in OPERATIONS.values()]
+    assert len(set(names)) == len(names)
+
+
+def test_only_public_routes_are_open() -> None:
+    for route in ALL_ROUTES:
+        security = OPERATIONS[name_of(route)]["security"]
+        assert security == ([] if route in PUBLIC_ROUTES else [{"bearer": []}])
+    assert set(API["components"]["securitySchemes"]) == {"bearer"}
+
+
+def test_every_reference_leads_to_a_type_and_every_type_is_referred_to() -> None:
+    referred = {part["$ref"] for part in parts(API) if "$ref" in part}
+    assert referred == {f"#/components/schemas/{name}" for name in SCHEMAS}
+
+
+KEYWORDS = {
+    "$ref",
+    "additionalProperties",
+    "anyOf",
+    "default",
+    "description",
+    "enum",
+    "items",
+    "maxItems",
+    "maxLength",
+    "maximum",
+    "minItems",
+    "minLength",
+    "minimum",
+    "pattern",
+    "properties",
+    "required",
+    "title",
+    "type",
+}
+TYPES = {"array", "boolean", "integer", "null", "object", "string"}
+
+
+def schemas_in(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield schema
+    beside = [schema[name] for name in ("items", "additionalProperties") if isinstance(schema.get(name), dict)]
+    inner = [*schema.get("properties", {}).values(), *schema.get("anyOf", []), *beside]
+    for one in inner:
+        yield from schemas_in(one)
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_a_type_is_json_schema(name: str) -> None:
+    for schema in schemas_in(SCHEMAS[name]):
+        assert set(schema) <= KEYWORDS
+        types = schema.get("type", [])
+        assert set([types] if isinstance(types, str) else types) <= TYPES
+        assert set(schema.get("required", [])) <= set(schema.get("properties", {}))
+        assert re.compile(schema.get("pattern", ""))
+
+
+def test_what_we_say_is_described_and_what_we_take_is_closed() -> None:
+    for name in ("NewConversation", "NewMessage", "NewMessages", "ConversationChanges"):
+        assert SCHEMAS[name]["additionalProperties"] is False
+    conversation = SCHEMAS["Conversation"]
+    assert set(conversation["required"]) == set(conversation["properties"])
+    assert {"id", "userId", "titleSource", "messageCount", "deletedAt"} < set(conversation["properties"])
+    assert SCHEMAS["NewMessages"]["properties"]["messages"]["maxItems"] == 1000
+
+
+def test_content_is_made_of_blocks_of_the_types_we_know_or_of_any_other() -> None:
+    for name in ("Message", "NewMessage"):
+        content = SCHEMAS[name]["properties"]["content"]
+        assert (content["type"], content["minItems"]) == ("array", 1)
+        assert content["items"] == {"$ref": "#/components/schemas/Block"}
+    *known, any_other = SCHEMAS["Block"]["anyOf"]
+    assert known == [{"$ref": f"#/components/schemas/{block.__name__}"} for block in BLOCKS.values()]
+    assert any_other == {"type": "object", "required": ["type"], "properties": {"type": {"type": "string"}}}
+    for kind, block in BLOCKS.items():
+        schema = SCHEMAS[block.__name__]
+        assert schema["properties"]["type"]["enum"] == [kind]
+        assert "type" in schema["required"]
+        assert schema.get("additionalProperties") is not False
+
+
+@pytest.mark.parametrize("error", [Invalid("No."), Invalid("No.", "title")], ids=["without details", "with details"])
+def test_an_error_is_of_the_type_that_is_promised(error: Invalid) -> None:
+    answered = json.loads(error_response(error).body)
+    assert set(answered) == set(SCHEMAS["Error"]["properties"])
+    body = SCHEMAS["ErrorBody"]
+    assert set(body["required"]) <= set(answered["error"]) <= set(body["properties"])

@@ -1,0 +1,268 @@
+"""What importing the core loads, and which module may know which.
+
+The Worker pays for every module at its start, and whatever pulls in the platform or a driver would end the one code
+base for all of them.
+"""
+
+import ast
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+import threadkeep
+
+PACKAGE = Path(threadkeep.__file__).parent
+SITE_PACKAGES = Path(msgspec.__file__).parents[1]
+
+# What the entrypoint imports at its top, and all of ours that this may load.
+CORE = ["threadkeep.http.api", "threadkeep.backends"]
+OURS = {
+    "threadkeep",
+    "threadkeep.backends",
+    "threadkeep.clock",
+    "threadkeep.content",
+    "threadkeep.drafts",
+    "threadkeep.errors",
+    "threadkeep.http",
+    "threadkeep.http.api",
+    "threadkeep.http.auth",
+    "threadkeep.http.public",
+    "threadkeep.http.router",
+    "threadkeep.http.routes",
+    "threadkeep.http.wire",
+    "threadkeep.models",
+    "threadkeep.service",
+    "threadkeep.settings",
+    "threadkeep.store",
+    "threadkeep.users",
+    "threadkeep.validation",
+}
+# What ours adds to what its dependencies cost: the log.
+DEPENDENCIES = ["jwt", "msgspec", "msgspec.structs", "ulid"]
+ADDED = {"atexit", "logging", "traceback"}
+THIRD_PARTY = {"jwt", "msgspec", "typing_extensions", "ulid"}
+# Of the standard library, what takes long to load or has no place in a Worker. PyJWT brings some of it along, for keys
+# that it would fetch; its share is what it is today, and anything more is a surprise.
+HEAVY = {
+    "argparse",
+    "asyncio",
+    "concurrent.futures",
+    "ctypes",
+    "dataclasses",
+    "doctest",
+    "http.client",
+    "http.server",
+    "multiprocessing",
+    "pdb",
+    "pydoc",
+    "sqlite3",
+    "ssl",
+    "subprocess",
+    "tempfile",
+    "tomllib",
+    "unittest",
+    "unittest.mock",
+    "urllib.request",
+    "xml",
+    "zipfile",
+}
+HEAVY_OF_DEPENDENCIES = {"http.client", "ssl", "tempfile", "urllib.request", "zipfile"}
+PLATFORM = {"_pyodide", "js", "pyodide", "pyodide_js", "workers"}
+MODULES_MAX = 215  # about 200 on Python 3.11
+
+
+def loaded_by(modules: list[str], package: Path = PACKAGE) -> set[str]:
+    """The modules that a fresh interpreter has once it has imported these."""
+    code = f"import sys; sys.path[:0] = {[str(package.parent), str(SITE_PACKAGES)]!r}"
+    lines = [code, *(f"import {module}" for module in modules), "print(*sys.modules)"]
+    done = subprocess.run(
+        [sys.executable, "-S", "-B", "-c", "\n".join(lines)], capture_output=True, text=True, check=True, timeout=60
+    )
+    return set(done.stdout.split())
+
+
+def over_budget(package: Path = PACKAGE) -> list[str]:
+    """What importing the core loads and should not."""
+    bare = loaded_by([])
+    dependencies = loaded_by(DEPENDENCIES)
+    loaded = loaded_by(CORE, package)
+    tops = {name.partition(".")[0] for name in loaded - bare}
+    foreign = {name for name in tops if name not in sys.stdlib_module_names} - THIRD_PARTY - {"threadkeep"}
+    ours = {name for name in loaded if name.partition(".")[0] == "threadkeep"}
+    added = {name for name in loaded - dependencies if name.partition(".")[0] != "threadkeep"}
+    return sorted(
+        (ours - OURS)
+        | foreign
+        | (PLATFORM & loaded)
+        | (HEAVY & loaded - HEAVY_OF_DEPENDENCIES)
+        | (added - ADDED)
+        | ({f"{len(loaded)} modules"} if len(loaded) > MODULES_MAX else set())
+    )
+
+
+def test_the_core_loads_nothing_heavy_no_driver_and_nothing_of_the_platform() -> None:
+    assert over_budget() == []
+
+
+def test_the_budget_lists_no_module_that_is_not_there() -> None:
+    loaded = loaded_by(CORE)
+    assert loaded >= OURS
+    assert loaded >= HEAVY_OF_DEPENDENCIES
+
+
+@pytest.mark.parametrize(
+    ("module", "line", "reported"),
+    [
+        ("service.py", "import unittest.mock", "unittest.mock"),
+        ("service.py", "import sqlite3", "sqlite3"),
+        ("http/wire.py", "import httpx", "httpx"),
+        ("http/api.py", "import threadkeep.sql.sqlite", "threadkeep.sql.sqlite"),
+        ("http/public.py", "import threadkeep.http.openapi", "threadkeep.http.openapi"),
+        ("backends.py", "from threadkeep.stores import memory", "threadkeep.stores.memory"),
+        ("models.py", "import difflib", "difflib"),
+    ],
+)
+def test_a_heavy_import_is_found_out(module: str, line: str, reported: str, tmp_path: Path) -> None:
+    package = Path(shutil.copytree(PACKAGE, tmp_path / "threadkeep", ignore=shutil.ignore_patterns("__pycache__")))
+    path = package / module
+    path.write_text(f"{line}\n{path.read_text()}")
+    assert reported in over_budget(package)
+
+
+# Which of ours each module may import where it runs; what only the type checker reads does not count.
+DOMAIN = {"clock", "content", "cursors", "drafts", "errors", "models", "validation"}
+ALLOWED: dict[str, set[str]] = {
+    "__init__": set(),
+    "clock": set(),
+    "errors": set(),
+    "models": {"clock"},
+    "users": {"errors"},
+    "settings": {"errors", "users"},
+    "validation": {"clock", "errors", "models"},
+    "cursors": {"errors", "models"},
+    "content": {"errors", "models", "validation"},
+    "drafts": {"models"},
+    "store": {"drafts", "errors", "models"},
+    "service": {"clock", "content", "drafts", "errors", "models", "store", "validation"},
+    "backends": {"errors", "settings", "store", "sql", "stores"},
+    "http/__init__": set(),
+    "http/wire": {"errors"},
+    "http/router": {"errors", "http"},
+    "http/auth": {"errors", "http", "settings", "users", "validation"},
+    "http/routes": {"errors", "http", "models", "service", "store", "validation"},
+    "http/public": {"__init__", "backends", "errors", "http", "settings"},
+    "http/openapi": {"__init__", "http", "models"},
+    "http/docs": set(),
+    "http/api": {"backends", "clock", "errors", "http", "settings", "store", "validation"},
+    "sql/__init__": set(),
+    "sql/executor": {"errors", "models"},
+    "sql/statements": {"sql"},
+    "sql/schema": {"sql"},
+    "sql/migrations": {"sql"},
+    "sql/store": {*DOMAIN, "sql", "store"},
+    "sql/sqlite": {"errors", "sql"},
+    "sql/d1": {"errors", "sql"},
+    "sql/durable_object": {"sql"},
+    "stores/__init__": set(),
+    "stores/memory": {*DOMAIN, "store"},
+    # The one that is a client of our own HTTP.
+    "stores/remote": {*DOMAIN, "http"},
+}
+# Modules of others that only these may import.
+RESERVED = {
+    "sqlite3": {"sql/sqlite"},
+    "pyodide": {"sql/d1"},
+    "workers": set(),
+    "js": set(),
+    "jwt": {"http/auth"},
+    "ulid": {"clock"},
+    "httpx": {"stores/remote"},
+    "urllib": {"http/router", "http/wire"},
+    "http": set(),
+    "os": set(),
+    "random": set(),
+    "secrets": set(),
+    "uuid": set(),
+    "time": {"clock"},
+    "datetime": set(),
+}
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).with_suffix("").as_posix()
+
+
+MODULES = {name_of(path): ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def imports_of(tree: ast.AST) -> set[str]:
+    """The full names of what a module imports when it runs, at its top or later."""
+    found: set[str] = set()
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+        else:
+            found |= imports_of(node)
+    return found
+
+
+def ours_in(imports: set[str]) -> set[str]:
+    parts = [name.split(".") for name in imports if name.partition(".")[0] == "threadkeep"]
+    return {"__init__" if part[1].startswith("__") else part[1] for part in parts}
+
+
+def test_every_module_has_its_place() -> None:
+    assert set(ALLOWED) == set(MODULES)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_knows_only_what_is_beneath_it(module: str) -> None:
+    assert ours_in(imports_of(MODULES[module])) <= ALLOWED[module]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_of_others_only_what_is_its_business(module: str) -> None:
+    tops = {name.partition(".")[0] for name in imports_of(MODULES[module])}
+    assert {name for name in tops & set(RESERVED) if module not in RESERVED[name]} == set()
+
+
+def test_the_table_allows_nothing_that_is_not_used_and_no_circle() -> None:
+    for module, allowed in ALLOWED.items():
+        if not allowed >= DOMAIN:
+            assert allowed == ours_in(imports_of(MODULES[module])), module
+    # What is imported at the top of each can be put in an order.
+    left = {
+        module: {name.split(".")[1] for name in imports_of(tree) if name.startswith("threadkeep.")} - {"__version__"}
+        for module, tree in MODULES.items()
+        if "/" not in module and module != "backends"
+    }
+    while left:
+        ready = [module for module, needed in left.items() if not needed & set(left)]
+        assert ready, f"a circle among {sorted(left)}"
+        for module in ready:
+            del left[module]
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("import threadkeep.sql.store", {"sql"}),
+        ("from threadkeep import service", {"service"}),
+        ("from threadkeep.http.wire import Request", {"http"}),
+        ("from threadkeep import __version__", {"__init__"}),
+        ("def f():\n    if True:\n        from threadkeep.sql import statements", {"sql"}),
+        ("if TYPE_CHECKING:\n    from threadkeep.sql import statements", set()),
+        ("import json", set()),
+    ],
+)
+def test_an_import_is_seen_wherever_it_stands(line: str, names: set[str]) -> None:
+    assert ours_in(imports_of(ast.parse(line))) == names

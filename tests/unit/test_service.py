@@ -1,0 +1,306 @@
+"""The rules before a store is asked: drafts of conversations, messages and edits."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec import UNSET, Raw
+
+from support.drafts import message, new_message
+from threadkeep.clock import is_id
+from threadkeep.drafts import ConversationDraft, MessageDraft
+from threadkeep.errors import Invalid, TooLarge
+from threadkeep.models import (
+    APPEND_MESSAGES_MAX,
+    MESSAGE_BYTES_MAX,
+    METADATA_BYTES_MAX,
+    Appended,
+    ConversationChanges,
+    NewConversation,
+    NewMessage,
+    NewMessages,
+)
+from threadkeep.service import append_messages, draft_conversation, draft_edit, draft_messages
+
+ID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+OTHER_ID = "01BX5ZZKBKACTAV9WEVGEMMVRZ"
+
+
+def ids() -> Callable[[], str]:
+    made = iter(f"0{number:025d}" for number in range(10_000))
+    return lambda: next(made)
+
+
+def new_conversation(**fields: Any) -> NewConversation:
+    return msgspec.json.decode(msgspec.json.encode(fields), type=NewConversation)
+
+
+def draft_of(*messages: NewMessage, **fields: Any) -> ConversationDraft:
+    new = new_conversation(**fields)
+    new.messages = list(messages)
+    return draft_conversation(new, ids())
+
+
+def test_a_conversation_of_nothing_is_complete() -> None:
+    draft = draft_of()
+    assert (draft.id, draft.title, draft.model) == ("0" * 26, None, None)
+    assert (bytes(draft.metadata), draft.messages) == (b"{}", [])
+
+
+def test_a_conversation_keeps_what_the_caller_brings() -> None:
+    draft = draft_of(new_message(id=OTHER_ID), id=ID, title="Mine", model="m", metadata={"b": 1.0, "a": None})
+    assert (draft.id, draft.title, draft.model, bytes(draft.metadata)) == (ID, "Mine", "m", b'{"b":1,"a":null}')
+    assert [message.id for message in draft.messages] == [OTHER_ID]
+
+
+def test_ids_are_made_where_the_caller_brings_none() -> None:
+    draft = draft_conversation(NewConversation(messages=[new_message(id=None), new_message(id=None)]))
+    made = [draft.id, *(message.id for message in draft.messages)]
+    assert len(set(made)) == 3
+    assert all(map(is_id, made))
+
+
+HELLO = {"id": ID, "title": "Mine", "model": "m", "metadata": {"a": 1}}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        pytest.param({"id": OTHER_ID}, id="another id of the conversation"),
+        pytest.param({"metadata": {"a": 1.0}}, id="the same metadata"),
+    ],
+)
+def test_a_request_to_create_is_the_same_by_its_digest(fields: dict[str, Any]) -> None:
+    first = draft_of(new_message(id=ID), **HELLO)
+    assert draft_of(new_message(id=ID), **HELLO | fields).digest == first.digest
+
+
+def test_no_metadata_null_and_an_empty_object_create_the_same() -> None:
+    digests = {draft_of(**fields).digest for fields in ({}, {"metadata": None}, {"metadata": {}})}
+    assert len(digests) == 1
+
+
+def test_ids_that_we_made_do_not_count_towards_the_digest() -> None:
+    new = NewConversation(messages=[new_message(id=None)])
+    assert draft_conversation(new).digest == draft_conversation(new).digest
+
+
+@pytest.mark.parametrize(
+    ("messages", "fields"),
+    [
+        pytest.param([{"id": ID}], {"title": "Yours"}, id="another title"),
+        pytest.param([{"id": ID}], {"title": None}, id="no title"),
+        pytest.param([{"id": ID}], {"model": "n"}, id="another model"),
+        pytest.param([{"id": ID}], {"metadata": {"a": 2}}, id="other metadata"),
+        pytest.param([{"id": ID}], {"metadata": {"a": 1, "b": None}}, id="more metadata"),
+        pytest.param([{"id": OTHER_ID}], {}, id="another id of a message"),
+        pytest.param([{"id": None}], {}, id="no id of a message"),
+        pytest.param([{"id": ID, "text": "Bye"}], {}, id="another text"),
+        pytest.param([], {}, id="no message"),
+        pytest.param([{"id": ID}, {"id": OTHER_ID}], {}, id="one more message"),
+    ],
+)
+def test_another_request_to_create_has_another_digest(messages: list[dict[str, Any]], fields: dict[str, Any]) -> None:
+    first = draft_of(new_message(id=ID), **HELLO)
+    assert draft_of(*(new_message(**message) for message in messages), **HELLO | fields).digest != first.digest
+
+
+MESSAGE = {
+    "id": ID,
+    "role": "assistant",
+    "content": [{"type": "text", "text": "Hello"}, {"type": "x", "a": 1}],
+    "tokenCount": 2,
+    "model": "m",
+    "parentId": OTHER_ID,
+    "metadata": {"a": 1},
+}
+
+
+def test_a_message_is_carried_as_it_came() -> None:
+    content, metadata = b' [ {"type":"text", "text":"a\\u0000b", "n":1.0} ] ', b'{ "a": 1.0 }'
+    (draft,) = draft_messages([NewMessage(role="tool", content=Raw(content), metadata=Raw(metadata))], ids())
+    assert bytes(draft.content) == content
+    assert draft.metadata is not None
+    assert bytes(draft.metadata) == metadata
+    assert draft.size == len(content) + len(metadata)
+    assert (draft.id, draft.role) == ("0" * 26, "tool")
+    assert (draft.token_count, draft.model, draft.parent_id) == (None, None, None)
+
+
+@pytest.mark.parametrize("metadata", [UNSET, Raw(b"null"), Raw(b" null ")], ids=["left out", "null", "null in space"])
+def test_metadata_that_is_left_out_or_null_is_none(metadata: Any) -> None:
+    (draft,) = draft_messages([NewMessage(role="user", content=Raw(b'[{"type":"x"}]'), metadata=metadata)])
+    (without,) = draft_messages([NewMessage(role="user", content=Raw(b'[{"type":"x"}]'))])
+    assert draft.metadata is None
+    assert draft.size == len(b'[{"type":"x"}]')
+    assert draft.digest == without.digest
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"role": "system"},
+        {"content": [{"type": "text", "text": "Hello"}, {"type": "x", "a": 2}]},
+        {"content": [{"type": "text", "text": "Hello"}]},
+        {"tokenCount": 3},
+        {"tokenCount": None},
+        {"tokenCount": 0},
+        {"model": "n"},
+        {"model": None},
+        {"parentId": ID},
+        {"parentId": None},
+        {"metadata": {"a": 2}},
+        {"metadata": {}},
+        {"metadata": None},
+    ],
+    ids=str,
+)
+def test_a_message_is_another_where_any_part_of_it_is(change: dict[str, Any]) -> None:
+    assert message(**MESSAGE | change).digest != message(**MESSAGE).digest
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"id": OTHER_ID},
+        {"content": [{"text": "Hello", "type": "text"}, {"a": 1.0, "type": "x"}]},
+        {"metadata": {"a": 1.0}},
+    ],
+    ids=str,
+)
+def test_a_message_is_the_same_by_what_it_says(change: dict[str, Any]) -> None:
+    assert message(**MESSAGE | change).digest == message(**MESSAGE).digest
+
+
+@pytest.mark.parametrize(("role", "title"), [("user", "Hello"), ("assistant", None), ("system", None), ("tool", None)])
+def test_only_a_user_gives_a_title(role: str, title: str | None) -> None:
+    assert message("Hello", role=role).title == title
+
+
+def sized(size: int) -> NewMessage:
+    """A message of so many bytes as JSON."""
+    around = b'[{"type":"text","text":""}]'
+    return NewMessage(role="user", content=Raw(around.replace(b'""', b'"' + b"x" * (size - len(around)) + b'"')))
+
+
+def test_a_message_may_be_as_large_as_its_limit_and_no_larger() -> None:
+    (draft,) = draft_messages([sized(MESSAGE_BYTES_MAX)])
+    assert draft.size == MESSAGE_BYTES_MAX
+    with pytest.raises(TooLarge, match=r"^messages\[1\]: A message may have 1500000 bytes as JSON; .* has 1500001\."):
+        draft_messages([sized(100), sized(MESSAGE_BYTES_MAX + 1)])
+
+
+def test_metadata_counts_towards_the_size_of_a_message() -> None:
+    most = sized(MESSAGE_BYTES_MAX - 7)
+    most.metadata = Raw(b'{"a":1}')
+    assert draft_messages([most])[0].size == MESSAGE_BYTES_MAX
+    most.metadata = Raw(b'{"a":12}')
+    with pytest.raises(TooLarge) as raised:
+        draft_messages([most])
+    assert raised.value.details == {"path": "messages[0]"}
+
+
+def test_messages_that_are_sent_together_are_bounded() -> None:
+    drafts = draft_messages([new_message(id=None)] * APPEND_MESSAGES_MAX)
+    assert len({draft.id for draft in drafts}) == APPEND_MESSAGES_MAX
+    with pytest.raises(TooLarge, match="messages: At most 1000 can be sent together") as raised:
+        draft_messages([new_message(id=None)] * (APPEND_MESSAGES_MAX + 1))
+    assert raised.value.details == {"path": "messages"}
+
+
+def test_an_id_that_is_there_twice_is_named_with_both_places() -> None:
+    with pytest.raises(Invalid) as raised:
+        draft_messages([new_message(id=OTHER_ID), new_message(id=ID), new_message(), new_message(id=ID)])
+    assert raised.value.path == "messages[3].id"
+    assert f"{ID} is also the id of messages[1]" in raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        ({"content": []}, "messages[1].content"),
+        ({"content": [{"type": "text"}]}, "messages[1].content[0]"),
+        ({"metadata": [1]}, "messages[1].metadata"),
+        ({"metadata": {"a": "x" * METADATA_BYTES_MAX}}, "messages[1].metadata"),
+    ],
+)
+def test_what_is_wrong_with_a_message_is_named_by_its_path(fields: dict[str, Any], path: str) -> None:
+    with pytest.raises((Invalid, TooLarge)) as raised:
+        draft_of(new_message(), new_message(**fields))
+    assert raised.value.details == {"path": path}
+
+
+def test_what_is_wrong_with_a_conversation_is_named_by_its_path() -> None:
+    with pytest.raises(Invalid, match="metadata: Metadata is a JSON object"):
+        draft_of(metadata=[1])
+    with pytest.raises(TooLarge, match="metadata: Metadata may have 16384 bytes"):
+        draft_of(metadata={"a": "x" * METADATA_BYTES_MAX})
+
+
+def changes(text: str) -> ConversationChanges:
+    return msgspec.json.decode(text, type=ConversationChanges)
+
+
+def test_an_edit_of_nothing_leaves_everything_alone() -> None:
+    edit = draft_edit(changes("{}"))
+    assert (edit.title, edit.is_archived, edit.model, edit.metadata) == (UNSET, UNSET, UNSET, UNSET)
+    assert edit.edited_at is None
+
+
+def test_an_edit_clears_what_is_null() -> None:
+    edit = draft_edit(changes('{"title":null,"isArchived":null,"model":null,"metadata":null,"editedAt":null}'))
+    assert (edit.title, edit.is_archived, edit.model, edit.metadata, edit.edited_at) == (None, None, None, None, None)
+
+
+def test_an_edit_sets_what_is_given() -> None:
+    edit = draft_edit(
+        changes('{"title":"Mine","isArchived":false,"model":"m","metadata":{ "a":1.0,"b":null },"editedAt":0}')
+    )
+    assert (edit.title, edit.is_archived, edit.model, edit.edited_at) == ("Mine", False, "m", 0)
+    assert isinstance(edit.metadata, Raw)
+    assert bytes(edit.metadata) == b'{"a":1,"b":null}'
+
+
+def test_an_edit_with_empty_metadata_is_not_one_that_clears_it() -> None:
+    edit = draft_edit(changes('{"metadata":{}}'))
+    assert isinstance(edit.metadata, Raw)
+    assert bytes(edit.metadata) == b"{}"
+
+
+def test_an_edit_is_checked_like_a_conversation() -> None:
+    with pytest.raises(Invalid, match="metadata: Metadata is a JSON object"):
+        draft_edit(changes('{"metadata":[]}'))
+    with pytest.raises(TooLarge, match="metadata: "):
+        draft_edit(ConversationChanges(metadata=Raw(msgspec.json.encode({"a": "x" * METADATA_BYTES_MAX}))))
+
+
+class Asked:
+    """A store that only remembers what it was asked to append."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+
+    async def append_messages(self, conversation_id: str, messages: list[MessageDraft], **options: Any) -> Any:
+        self.asked.append((conversation_id, [message.id for message in messages], options))
+        return Appended([], None), True  # type: ignore[arg-type]
+
+
+@pytest.mark.anyio
+async def test_one_message_is_appended_like_several_but_expects_nothing() -> None:
+    store: Any = Asked()
+    await append_messages(store, ID, new_message(id=OTHER_ID))
+    await append_messages(store, ID, NewMessages(messages=[new_message(id=ID)], expected_message_count=3))
+    assert store.asked == [(ID, [OTHER_ID], {}), (ID, [ID], {"expected_message_count": 3})]
+
+
+@pytest.mark.anyio
+async def test_what_is_wrong_with_one_message_is_named_as_in_its_body() -> None:
+    store: Any = Asked()
+    with pytest.raises(Invalid, match=r"^content\[0\]: Object missing required field `text`") as raised:
+        await append_messages(store, ID, new_message(content=[{"type": "text"}]))
+    assert raised.value.path == "content[0]"
+    with pytest.raises(TooLarge, match=r"^body: A message may have") as too_large:
+        await append_messages(store, ID, sized(MESSAGE_BYTES_MAX + 1))
+    assert too_large.value.details is None
+    assert store.asked == []

@@ -1,0 +1,104 @@
+"""Queries and their values: what reaches a driver, and what never does."""
+
+import re
+from typing import Any
+
+import pytest
+
+from threadkeep.errors import TooLarge
+from threadkeep.models import VALUE_BYTES_MAX
+from threadkeep.sql import statements
+from threadkeep.sql.executor import Query, Statement
+
+QUERIES = {name: value for name, value in vars(statements).items() if isinstance(value, Query)}
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "numbered"),
+    [
+        ("SELECT 1", (), "SELECT 1"),
+        ("SELECT :a", ("a",), "SELECT ?1"),
+        ("SELECT :b, :a, :b", ("b", "a"), "SELECT ?1, ?2, ?1"),
+        ("SELECT :user_id, :user", ("user_id", "user"), "SELECT ?1, ?2"),
+        ("SELECT :user, :user_id", ("user", "user_id"), "SELECT ?1, ?2"),
+        ("\n SELECT :limit + 1 \n", ("limit",), "SELECT ?1 + 1"),
+        (
+            " ".join(f":{chr(97 + number)}" for number in range(12)),
+            tuple("abcdefghijkl"),
+            "?1 ?2 ?3 ?4 ?5 ?6 ?7 ?8 ?9 ?10 ?11 ?12",
+        ),
+    ],
+)
+def test_parameters_are_numbered_in_the_order_they_appear(text: str, names: tuple[str, ...], numbered: str) -> None:
+    query = Query(text)
+    assert (query.names, query.numbered) == (names, numbered)
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_a_statement_of_ours_has_only_parameters_with_numbers(name: str) -> None:
+    query = QUERIES[name]
+    assert set(re.findall(r"\?(\d+)", query.numbered)) == {str(place + 1) for place in range(len(query.names))}
+    assert not re.search(r"\?(?!\d)|[:@$]\w", query.numbered)
+    assert query.writes == query.text.startswith(("INSERT", "UPDATE"))
+
+
+@pytest.mark.parametrize(
+    ("text", "writes"),
+    [
+        ("SELECT 1", False),
+        ("\n  SELECT 1", False),
+        ("WITH a AS (SELECT 1) SELECT * FROM a", False),
+        ("INSERT INTO a VALUES (1)", True),
+        ("UPDATE a SET b = 1", True),
+        ("DELETE FROM a", True),
+        ("CREATE TABLE a (b TEXT)", True),
+    ],
+)
+def test_a_query_knows_whether_it_writes(text: str, writes: bool) -> None:
+    assert Query(text).writes is writes
+
+
+def test_values_come_in_the_order_of_the_parameters_and_others_are_left_out() -> None:
+    query = Query("SELECT :b, :a, :b")
+    assert query(a=1, b="two", c=object()) == Statement(query, ("two", 1))  # type: ignore[arg-type]
+
+
+def test_a_value_that_is_missing_is_an_error() -> None:
+    with pytest.raises(KeyError, match="b"):
+        Query("SELECT :a, :b")(a=1)
+
+
+@pytest.mark.parametrize(
+    ("value", "bound"),
+    [(None, None), (0, 0), (-1, -1), (2**53, 2**53), ("", ""), ("a\x00\u00e9\U0001f600", "a\x00\u00e9\U0001f600")],
+)
+def test_text_integers_and_none_are_bound_as_they_are(value: Any, bound: Any) -> None:
+    assert Query("SELECT :a")(a=value).values == (bound,)
+
+
+@pytest.mark.parametrize(("value", "bound"), [(True, 1), (False, 0)])
+def test_a_boolean_is_bound_as_an_integer(value: bool, bound: int) -> None:
+    (made,) = Query("SELECT :a")(a=value).values
+    assert made == bound
+    assert type(made) is int
+
+
+class Text(str):
+    __slots__ = ()
+
+
+@pytest.mark.parametrize(
+    "value", [1.0, b"x", bytearray(b"x"), [], [1], {}, {"a": 1}, (1,), object(), Text("x"), float("nan")], ids=repr
+)
+def test_what_drivers_disagree_about_is_not_bound(value: Any) -> None:
+    with pytest.raises(TypeError, match=f"{type(value).__name__} cannot be bound"):
+        Query("SELECT :a")(a=value)
+
+
+@pytest.mark.parametrize("character", ["x", "\u00e9", "\u6f22", "\U0001f600"])
+def test_a_value_is_bounded_by_its_bytes(character: str) -> None:
+    count, rest = divmod(VALUE_BYTES_MAX, len(character.encode()))
+    most = character * count + "x" * rest
+    assert Query("SELECT :a")(a=most).values == (most,)
+    with pytest.raises(TooLarge, match="may have 1900000 bytes"):
+        Query("SELECT :a")(a=most + "x")

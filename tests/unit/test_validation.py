@@ -1,0 +1,256 @@
+"""Reading JSON: what is refused, and where the message says it is."""
+
+from typing import Annotated, Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import Meta, Struct
+
+from threadkeep.errors import Invalid
+from threadkeep.models import ConversationChanges, Id, NewConversation, NewMessages, Title
+from threadkeep.validation import check_nesting, convert, decode, join
+
+ID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+
+
+def refusal(text: str | bytes, into: Any = Any) -> Invalid:
+    with pytest.raises(Invalid) as raised:
+        decode(text.encode() if isinstance(text, str) else text, into)
+    return raised.value
+
+
+PATHS: dict[str, tuple[Any, str, str, str]] = {
+    "an unknown field": (NewConversation, '{"titel":"x"}', "", "unknown field `titel`"),
+    "an unknown field of a message": (
+        NewMessages,
+        '{"messages":[{"role":"user","content":[],"text":"x"}]}',
+        "messages[0]",
+        "unknown field `text`",
+    ),
+    "a missing field": (
+        NewMessages,
+        '{"messages":[{"role":"user"}]}',
+        "messages[0]",
+        "missing required field `content`",
+    ),
+    "a wrong type": (NewConversation, '{"title":1}', "title", "Expected `str | null`, got `int`"),
+    "a wrong choice": (
+        NewMessages,
+        '{"messages":[{"role":"user","content":[]},{"role":"robot","content":[]}]}',
+        "messages[1].role",
+        "Invalid enum value 'robot'",
+    ),
+    "not an object": (NewConversation, "[]", "", "Expected `object`, got `array`"),
+    "too long": (ConversationChanges, f'{{"title":"{"x" * 301}"}}', "title", "Expected `str` of length <= 300"),
+    "an integer beyond what is exact": (
+        NewMessages,
+        '{"messages":[{"role":"user","content":[]}],"expectedMessageCount":9007199254740992}',
+        "expectedMessageCount",
+        "Expected `int` <= 9007199254740991",
+    ),
+    "an id": (NewConversation, f'{{"id":"{ID.lower()}"}}', "id", "an id: a ULID, 26 characters of Crockford base32"),
+    "an id with a line break": (NewConversation, f'{{"id":"{ID}\\n"}}', "id", "length <= 26"),
+    "the id of a message": (
+        NewMessages,
+        '{"messages":[{"id":"x","role":"user","content":[]}]}',
+        "messages[0].id",
+        "an id: a ULID",
+    ),
+    "a blank title": (NewConversation, '{"title":" "}', "title", "one line of text that is not blank"),
+    "an empty title": (NewConversation, '{"title":""}', "title", "one line of text that is not blank"),
+    "a title of two lines": (NewConversation, '{"title":"a\\nb"}', "title", "has no control characters"),
+    "a title that ends in a line break": (NewConversation, '{"title":"a\\n"}', "title", "has no control characters"),
+    "a title with NUL": (NewConversation, '{"title":"a\\u0000b"}', "title", "has no control characters"),
+    "a title with a control character beyond ASCII": (
+        NewConversation,
+        '{"title":"a\\u0085b"}',
+        "title",
+        "has no control characters",
+    ),
+    "a model with delete": (NewConversation, '{"model":"a\\u007f"}', "model", "has no control characters"),
+}
+
+
+@pytest.mark.parametrize(
+    ("into", "text", "path", "message"), [pytest.param(*values, id=case) for case, values in PATHS.items()]
+)
+def test_what_does_not_fit_is_refused_with_its_path(into: Any, text: str, path: str, message: str) -> None:
+    error = refusal(text, into)
+    assert (error.path, error.details) == (path, {"path": path} if path else None)
+    assert error.message.startswith(f"{path}: ") == bool(path)
+    assert message in error.message
+    assert error.message.endswith(".")
+    assert "$" not in error.message
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["`str` matching regex 'x'", '`str` matching regex "x"', "x - at `$.title", "$", "`", "'", "regex", "\x00"],
+)
+def test_the_name_of_an_unknown_field_is_only_a_name(name: str) -> None:
+    assert "unknown field" in refusal(msgspec.json.encode({name: 1}), NewConversation).message
+
+
+def test_the_patterns_of_our_types_are_told_in_words() -> None:
+    for into, words in ((Id, "an id: a ULID"), (Title, "one line of text")):
+        error = refusal('"\\n"', into)
+        assert words in error.message
+        assert "regex" not in error.message
+
+
+NOT_JSON = {
+    "nothing": "",
+    "white space": " ",
+    "half": "{",
+    "two": "1 2",
+    "a comma too many": "[1,]",
+    "a comment": "// x\n1",
+    "single quotes": "{'a':1}",
+    "no number": "NaN",
+    "no number either": "Infinity",
+    "a zero before": "01",
+    "a byte order mark": "\ufeff{}",
+    "half of a character": '"\\ud800"',
+    "the wrong half of a character": '"\\udc00\\ud800"',
+    "a line break in a text": '"a\nb"',
+    "NUL in a text": '"a\x00b"',
+    "a text without end": '"a',
+}
+
+
+@pytest.mark.parametrize("text", [pytest.param(text, id=case) for case, text in NOT_JSON.items()])
+def test_what_is_not_json_is_refused(text: str) -> None:
+    error = refusal(text)
+    assert error.message.startswith("body: This is not JSON of whole Unicode characters: ")
+    assert error.path == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(b'"\xff"', id="in a text"),
+        pytest.param(b'{"content":["\xc3"]}', id="cut in a text"),
+        pytest.param(b'"\xed\xa0\x80"', id="half of a character"),
+        pytest.param(b'"\xc0\x80"', id="NUL in two bytes"),
+        pytest.param(b"{}\xff", id="behind"),
+        pytest.param('"é"'.encode("latin-1"), id="Latin-1"),
+        pytest.param('"a"'.encode("utf-16"), id="UTF-16"),
+    ],
+)
+def test_what_is_not_utf_8_is_refused(text: bytes) -> None:
+    assert "is not UTF-8: see byte" in refusal(text, dict[str, Any]).message
+
+
+def test_characters_of_any_length_come_through() -> None:
+    assert decode('"a\u00e9\u6f22\U0001f600\\ud83d\\ude00\\u0000"'.encode(), str) == (
+        "a\u00e9\u6f22\U0001f600\U0001f600\x00"
+    )
+
+
+def nested(levels: int, opening: str = "[", closing: str = "]", inside: str = "") -> str:
+    return opening * levels + inside + closing * levels
+
+
+@pytest.mark.parametrize("shape", ["[", '{"a":'])
+def test_json_may_be_nested_100_levels_deep_and_no_deeper(shape: str) -> None:
+    closing, inside = ("]", "") if shape == "[" else ("}", "1")
+    decode(nested(100, shape, closing, inside).encode(), Any)
+    assert "nested more than 100 levels deep" in refusal(nested(101, shape, closing, inside)).message
+
+
+@pytest.mark.parametrize("levels", [101, 10_000, 2_000_000])
+@pytest.mark.parametrize("closed", [True, False], ids=["closed", "left open"])
+def test_json_that_is_nested_without_end_is_refused_before_it_is_read(levels: int, closed: bool) -> None:
+    assert "nested more than" in refusal("[" * levels + "]" * levels * closed).message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("[" * 100 + "]" * 99 + ",[]" + "]", id="beside the deepest"),
+        pytest.param("[" + ",".join([nested(99)] * 20) + "]", id="many that are deep"),
+        pytest.param("[" + ",".join(["[]"] * 10_000) + "]", id="many that are not"),
+        pytest.param("[" + ",".join(['{"a":[{}]}'] * 1000) + "]", id="mixed"),
+        pytest.param('"' + "[" * 1000 + '"', id="in a text"),
+        pytest.param('{"' + "[{" * 1000 + '":"' + "}]" * 1000 + '"}', id="in a name and a text"),
+        pytest.param('["\\"' + "[" * 1000 + '\\"' + "[" * 1000 + '"]', id="after an escaped quote"),
+        pytest.param('["\\\\",' + "[" * 98 + '"' + "[" * 1000 + '"' + "]" * 99, id="after an escaped backslash"),
+        pytest.param('["\\\\\\"' + "[" * 1000 + '"]', id="after an escaped backslash and an escaped quote"),
+    ],
+)
+def test_brackets_that_do_not_nest_are_not_counted(text: str) -> None:
+    decode(text.encode(), Any)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param('["\\\\",' + nested(100) + "]", id="after an escaped backslash"),
+        pytest.param('["",' + nested(100) + "]", id="after an empty text"),
+        pytest.param('{"]]]":' + nested(100) + "}", id="after brackets in a name"),
+        pytest.param("[" + "[]," * 1000 + nested(100) + "]", id="after many that are not deep"),
+        pytest.param("[]" * 101 + "]", id="one closing too many"),
+        pytest.param("][" * 101, id="the wrong way round"),
+        pytest.param("[" * 101 + '"', id="before a text without end"),
+    ],
+)
+def test_brackets_that_nest_or_do_not_match_are_refused(text: str) -> None:
+    assert "nested more than 100 levels deep, or its brackets do not match" in refusal(text).message
+
+
+@settings(deadline=None)
+@given(st.recursive(st.text('[]{}"\\'), lambda inner: st.lists(inner) | st.dictionaries(st.text('[]{}"\\'), inner)))
+def test_the_depth_is_that_of_the_json(value: Any) -> None:
+    def depth(value: Any) -> int:
+        inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+        return 0 if inside is None else 1 + max(map(depth, inside), default=0)
+
+    text = msgspec.json.encode(value)
+    around = 100 - depth(value)
+    filler = b"[" + b"[]," * 100  # so that it is looked at closely
+    check_nesting(filler + b"[" * (around - 1) + text + b"]" * around)
+    with pytest.raises(Invalid):
+        check_nesting(filler + b"[" * around + text + b"]" * (around + 1))
+
+
+class Query(Struct, forbid_unknown_fields=True):
+    limit: Annotated[int, Meta(ge=1, le=100)] = 20
+    archived: bool = False
+
+
+def test_plain_values_are_checked_under_a_path() -> None:
+    with pytest.raises(Invalid) as raised:
+        convert({"limit": "x"}, Query, "messages[3].content[0]")
+    assert raised.value.path == "messages[3].content[0].limit"
+    with pytest.raises(Invalid) as raised:
+        convert(1, Query, "messages[3]")
+    assert raised.value.path == "messages[3]"
+
+
+def test_values_from_text_count_as_what_they_say() -> None:
+    assert convert({"limit": "5", "archived": "true"}, Query, from_text=True) == Query(5, True)
+    with pytest.raises(Invalid, match="limit: "):
+        convert({"limit": "5"}, Query)
+
+
+@pytest.mark.parametrize("limit", ["0", "101", "-1", "", " 5", "5 ", "+5", "1.5", "\u0665", "0x5", "5,0", "9" * 5000])
+def test_a_limit_is_a_whole_number_within_its_bounds(limit: str) -> None:
+    with pytest.raises(Invalid) as raised:
+        convert({"limit": limit}, Query, from_text=True)
+    assert raised.value.path == "limit"
+
+
+@pytest.mark.parametrize(
+    ("path", "step", "joined"),
+    [
+        ("", "", ""),
+        ("", "role", "role"),
+        ("messages[0]", "role", "messages[0].role"),
+        ("messages", "[0].role", "messages[0].role"),
+        ("messages", "", "messages"),
+    ],
+)
+def test_paths_are_joined(path: str, step: str, joined: str) -> None:
+    assert join(path, step) == joined
