@@ -19,8 +19,10 @@ from threadkeep.store import Store
 
 _OFFERED = ("d1", "durable-object", "memory", "local")
 
-# The settings and bindings of an isolate never change, so what follows from them is made once, on the first request.
-_apis: list[Api] = []
+# What follows from an environment is made once. When variables or secrets change, an isolate may live on, and gets
+# another environment: a key that was revoked must not stay good in it.
+_apis: dict[int, Api] = {}
+_ENVIRONMENTS_MAX = 8
 _memory: list[Any] = []
 
 
@@ -39,11 +41,12 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]
             try:
                 return await objects.getByName(admitted).fetch(request)
             except JsException as error:
-                print(f"the object of a user failed: {error}")
-                return _outgoing(api.refuse(incoming, Unavailable("The user's object failed. Try again.")))
+                unavailable = Unavailable("The user's object could not be reached, or failed. Try again.")
+                unavailable.__cause__ = error
+                return _outgoing(api.refuse(incoming, unavailable))
 
         async def open_store(bookmark: str | None) -> Store:
-            if _memory:
+            if isinstance(api.choice, backends.Choice) and api.choice.store == "memory":
                 return backends.open_memory(_memory[0], admitted)
             return backends.open_d1(_d1(self.env), admitted, bookmark)
 
@@ -69,7 +72,10 @@ class UserConversations(DurableObject):  # type: ignore[misc]
 
 
 def _api(env: Any) -> Api:
-    if not _apis:
+    identity: int = getattr(env, "_env", env).js_id
+    if identity not in _apis:
+        if len(_apis) >= _ENVIRONMENTS_MAX:
+            _apis.clear()
         api = connect(
             lambda name: _variable(env, name),
             lambda name: getattr(env, name, None) is not None,
@@ -79,10 +85,10 @@ def _api(env: Any) -> Api:
             print(warning)
         if isinstance(api.choice, ThreadkeepError):
             print(api.choice)
-        elif api.choice.store == "memory":
+        elif api.choice.store == "memory" and not _memory:
             _memory.append(backends.new_memory())
-        _apis.append(api)
-    return _apis[0]
+        _apis[identity] = api
+    return _apis[identity]
 
 
 def _variable(env: Any, name: str) -> str | None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from threadkeep.errors import Unavailable, Unsupported
+from threadkeep.errors import Unavailable
 from threadkeep.settings import D1_BINDINGS, Settings
 from threadkeep.store import Store
 
@@ -32,7 +32,7 @@ def choose(settings: Settings, bindings: Container[str], offered: Container[str]
     """Choose the back end. `bindings` are those that the platform has, `offered` the back ends that can run on it.
 
     A store that was asked for by name is that store or an error, never another.
-    Raises Unsupported for one that is not built yet or cannot run here, Unavailable where what it needs is missing.
+    Raises Unavailable for one that is not built yet, cannot run here, or lacks what it needs.
     """
     if not settings.persistence:
         return Choice(
@@ -54,11 +54,11 @@ def choose(settings: Settings, bindings: Container[str], offered: Container[str]
         store = settings.store
         reason = "AGENT_CONVERSATION_STORE asks for it."
     if store not in _BUILT:
-        raise Unsupported(f"The back end {store} is not built yet. Choose one of {', '.join(_BUILT)}.")
+        raise Unavailable(f"The back end {store} is not built yet. {_choose(offered)}")
     if missing[store] is not None:
         raise Unavailable(f"The back end {store} is not set up: {missing[store]}.")
     if store not in offered:
-        raise Unsupported(f"The back end {store} cannot run here. Choose another in AGENT_CONVERSATION_STORE.")
+        raise Unavailable(f"The back end {store} cannot run here. {_choose(offered)}")
     return Choice(settings.store, store, store not in ("memory", "local"), reason)
 
 
@@ -116,6 +116,10 @@ def open_memory(database: "MemoryDatabase", user_id: str) -> Store:
     from threadkeep.stores.memory import MemoryStore
 
     return MemoryStore(database, user_id)
+
+
+def _choose(offered: Container[str]) -> str:
+    return f"Set AGENT_CONVERSATION_STORE to one of {', '.join(name for name in _BUILT if name in offered)}."
 
 
 def _missing(settings: Settings, bindings: Container[str]) -> dict[str, str | None]:

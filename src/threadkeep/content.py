@@ -1,18 +1,25 @@
 """The content of a message: is it well formed, what is it the same as, and what title would it give."""
 
 import hashlib
-from math import isfinite
+import re
 from typing import Any
 
 import msgspec
 from msgspec import Raw, UnsetType
 
 from threadkeep.errors import Invalid, TooLarge
-from threadkeep.models import BLOCKS, INTEGER_MAX, METADATA_BYTES_MAX
+from threadkeep.models import BLOCKS, METADATA_BYTES_MAX
 from threadkeep.validation import convert, join, not_json
 
 TITLE_LENGTH_MAX = 60
 """Characters that a title made from a message may have before it is cut."""
+
+# Metadata may be sent with white space and escapes, but so much that reading it is a burden is too much.
+_METADATA_BYTES_READ_MAX = 8 * METADATA_BYTES_MAX
+
+_NUMBER = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?")
+_EXPONENT_CHARACTERS_MAX = 9
+_DIGITS_MAX = 400  # beyond what any double holds, numbers are written with an exponent
 
 _CONTROL_CHARACTERS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], " ")
 
@@ -23,7 +30,7 @@ def read_content(raw: Raw, path: str) -> list[dict[str, Any]]:
     Numbers come back in one form for each value, so that the result can be compared; see `digest`.
     Raises Invalid with the path of the block or field that is wrong.
     """
-    blocks = _parse(raw, path)
+    blocks = _parse(raw, path, _canonical)
     if type(blocks) is not list or not blocks:
         raise Invalid(
             f'{path}: Content is an array of at least one block, such as [{{"type": "text", "text": "Hello"}}].',
@@ -35,19 +42,23 @@ def read_content(raw: Raw, path: str) -> list[dict[str, Any]]:
 
 
 def read_metadata(raw: Raw | UnsetType, path: str) -> dict[str, Any] | None:
-    """Metadata as plain values; None where there is none or it is null.
+    """Metadata as plain values, its numbers as they were written; None where there is none or it is null.
 
-    Raises Invalid for anything but an object, TooLarge over 16 KiB.
+    Raises Invalid for anything but an object, and for NUL in a name, where SQLite would cut it; TooLarge over 16 KiB.
     """
     if isinstance(raw, UnsetType):
         return None
-    metadata = _parse(raw, path)
+    if len(memoryview(raw)) > _METADATA_BYTES_READ_MAX:
+        raise metadata_too_large(path)
+    metadata = _parse(raw, path, _verbatim)
     if metadata is None:
         return None
     if type(metadata) is not dict:
         raise Invalid(f"{path}: Metadata is a JSON object.", path)
     if len(msgspec.json.encode(metadata)) > METADATA_BYTES_MAX:
         raise metadata_too_large(path)
+    if _has_nul_in_key(metadata):
+        raise Invalid(f"{path}: The names in metadata have no NUL in them.", path)
     return metadata
 
 
@@ -57,6 +68,11 @@ def metadata_too_large(path: str) -> TooLarge:
         f"{path}: Metadata may have {METADATA_BYTES_MAX} bytes as JSON, and this would be more; keep less in it.",
         {"path": path},
     )
+
+
+def canonical(raw: Raw | UnsetType) -> Any:
+    """A JSON text that was read before, as plain values to compare; None where there is none."""
+    return None if isinstance(raw, UnsetType) else _canonical.decode(raw)
 
 
 def digest(*values: Any) -> str:
@@ -98,19 +114,35 @@ def _check_block(block: Any, path: str) -> None:
         convert(block, BLOCKS[name], path)
 
 
-def _parse(raw: Raw, path: str) -> Any:
+def _parse(raw: Raw, path: str, decoder: msgspec.json.Decoder[Any]) -> Any:
     try:
-        return _decoder.decode(raw)
+        return decoder.decode(raw)
     except msgspec.DecodeError as error:
-        raise not_json(error, path) from error
+        raise not_json(error, raw, path) from error
 
 
-def _number(text: str) -> int | float | Raw:
-    """One form for each value: 1.0, 1e0 and 1 are the same JSON number to a JavaScript client that resends them."""
-    value = float(text)
-    if not isfinite(value):
+def _has_nul_in_key(value: Any) -> bool:
+    if type(value) is dict:
+        return any("\0" in name or _has_nul_in_key(item) for name, item in value.items())
+    return type(value) is list and any(_has_nul_in_key(item) for item in value)
+
+
+def _number(text: str) -> int | Raw:
+    """One form for each value: 1.0, 1e0 and 1 are the same number, to a client that reads and resends them too."""
+    sign, whole, fraction, exponent_text = _NUMBER.fullmatch(text).groups(default="")  # type: ignore[union-attr]
+    if len(exponent_text) > _EXPONENT_CHARACTERS_MAX:
         return Raw(text.encode())
-    return int(value) if value.is_integer() and abs(value) <= INTEGER_MAX else value
+    digits = (whole + fraction).lstrip("0").rstrip("0")
+    if not digits:
+        return 0
+    exponent = int(exponent_text or 0) - len(fraction) + len(whole + fraction) - len((whole + fraction).rstrip("0"))
+    if 0 <= exponent <= _DIGITS_MAX:
+        return Raw(f"{sign}{digits}{'0' * exponent}".encode())
+    if -_DIGITS_MAX <= exponent < 0:
+        digits = digits.rjust(1 - exponent, "0")
+        return Raw(f"{sign}{digits[:exponent]}.{digits[exponent:]}".encode())
+    return Raw(f"{sign}{digits}e{exponent}".encode())
 
 
-_decoder = msgspec.json.Decoder(float_hook=_number)
+_canonical = msgspec.json.Decoder(float_hook=_number)
+_verbatim = msgspec.json.Decoder(float_hook=lambda text: Raw(text.encode()))

@@ -1,12 +1,12 @@
 """Cursors: opaque texts that say where the next page begins."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
 from threadkeep.errors import Invalid
-from threadkeep.models import Count, Id
+from threadkeep.models import INTEGER_MAX, Count, Id
 
 
 class AfterConversation(msgspec.Struct, tag="c", array_like=True, frozen=True):
@@ -19,7 +19,7 @@ class AfterConversation(msgspec.Struct, tag="c", array_like=True, frozen=True):
 class BeforeMessage(msgspec.Struct, tag="b", array_like=True, frozen=True):
     """The next page of messages is older than this place in the order."""
 
-    seq: Count
+    seq: Annotated[int, msgspec.Meta(ge=1, le=INTEGER_MAX)]
 
 
 class AfterMessage(msgspec.Struct, tag="a", array_like=True, frozen=True):

@@ -3,7 +3,7 @@
 from msgspec import UNSET, Raw, UnsetType, json
 
 from threadkeep.clock import NewId, new_id
-from threadkeep.content import digest, read_content, read_metadata, title_from
+from threadkeep.content import canonical, digest, read_content, read_metadata, title_from
 from threadkeep.drafts import ConversationDraft, ConversationEdit, MessageDraft
 from threadkeep.errors import Invalid, TooLarge
 from threadkeep.models import (
@@ -54,7 +54,7 @@ def draft_conversation(new: NewConversation, new_id: NewId = new_id) -> Conversa
         digest=digest(
             new.title,
             new.model,
-            metadata or {},
+            canonical(new.metadata) or {},
             [(sent.id, draft.digest) for sent, draft in zip(new.messages, messages, strict=True)],
         ),
     )
@@ -90,17 +90,10 @@ def draft_edit(changes: ConversationChanges) -> ConversationEdit:
 
 
 def _draft_message(new: NewMessage, path: str, new_id: NewId) -> MessageDraft:
+    # Before anything is read: what is too large would take too much to read.
+    size = _checked_size(new, path)
     blocks = read_content(new.content, join(path, "content"))
     metadata = read_metadata(new.metadata, join(path, "metadata"))
-    # What read_metadata took for none (left out, or null) is kept as none.
-    metadata_raw = None if metadata is None or isinstance(new.metadata, UnsetType) else new.metadata
-    size = len(memoryview(new.content)) + (0 if metadata_raw is None else len(memoryview(metadata_raw)))
-    if size > MESSAGE_BYTES_MAX:
-        raise TooLarge(
-            f"{path or 'body'}: A message may have {MESSAGE_BYTES_MAX} bytes as JSON; this one has {size}. "
-            "Keep what is large elsewhere, and a link to it here.",
-            {"path": path} if path else None,
-        )
     return MessageDraft(
         id=new.id or new_id(),
         role=new.role,
@@ -108,8 +101,23 @@ def _draft_message(new: NewMessage, path: str, new_id: NewId) -> MessageDraft:
         token_count=new.token_count,
         model=new.model,
         parent_id=new.parent_id,
-        metadata=metadata_raw,
-        digest=digest(new.role, blocks, new.model, new.parent_id, new.token_count, metadata),
+        # What was left out, or null, is kept as none.
+        metadata=None if metadata is None or isinstance(new.metadata, UnsetType) else new.metadata,
+        digest=digest(new.role, blocks, new.model, new.parent_id, new.token_count, canonical(new.metadata)),
         size=size,
         title=title_from(blocks) if new.role == "user" else None,
     )
+
+
+def _checked_size(new: NewMessage, path: str) -> int:
+    """Bytes of content and metadata as JSON. Raises TooLarge."""
+    size = len(memoryview(new.content))
+    if not isinstance(new.metadata, UnsetType):
+        size += len(memoryview(new.metadata))
+    if size > MESSAGE_BYTES_MAX:
+        raise TooLarge(
+            f"{path or 'body'}: A message may have {MESSAGE_BYTES_MAX} bytes as JSON; this one has {size}. "
+            "Keep what is large elsewhere, and a link to it here.",
+            {"path": path} if path else None,
+        )
+    return size

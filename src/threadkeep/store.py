@@ -61,14 +61,14 @@ class Store(Protocol):
         `isArchived` is false. `version` goes up by one if any field was applied.
 
         Raises NotFound as `get_conversation` does; Stale, with the conversation as it is now in
-        `details["conversation"]`, where the version is not the expected one; TooLarge where the merged metadata would
-        be over 16 KiB.
+        `details["conversation"]`, where the version is not the expected one; TooLarge where metadata that applies would
+        be over 16 KiB when it is merged, and then nothing of the edit applies.
         """
 
-    async def delete_conversation(self, conversation_id: str) -> None:
-        """Delete the conversation so that it can be restored. Doing so again changes nothing.
+    async def delete_conversation(self, conversation_id: str, *, expected_version: int | None = None) -> None:
+        """Delete the conversation so that it can be restored. Doing so again changes nothing, whatever is expected.
 
-        Raises NotFound where it never was.
+        Raises NotFound where it never was; Stale, as `update_conversation` does, where the version is not the expected.
         """
 
     async def restore_conversation(self, conversation_id: str) -> Conversation:
@@ -104,7 +104,8 @@ class Store(Protocol):
         `after` reads forward from the message that follows this `seq`; 0 begins at the first. Not both.
         A page has at most `limit` rows (1 to 200), and fewer where they are large, but always one if there is any.
 
-        Raises NotFound as `get_conversation` does, Invalid for a cursor that leads nowhere.
+        Raises, in this order: Invalid for a text that is no cursor; NotFound as `get_conversation` does; Invalid for an
+        id of no message of this conversation.
         """
 
 
@@ -131,7 +132,7 @@ def message_conflict(ids: list[str]) -> Conflict:
     )
 
 
-def version_stale(expected_version: int, conversation: Conversation) -> Stale:
+def version_stale(expected_version: int | None, conversation: Conversation) -> Stale:
     """An edit was meant for another version."""
     return Stale(
         f"The conversation is at version {conversation.version}, not {expected_version}. Look at it, and try again.",

@@ -1,6 +1,7 @@
 """Reading JSON strictly: what does not fit is an `Invalid` that names the place and what belongs there."""
 
 import re
+from itertools import accumulate
 from typing import Any, TypeVar
 
 import msgspec
@@ -10,8 +11,10 @@ from threadkeep.errors import Invalid
 from threadkeep.models import LINE_PATTERN, NESTING_MAX
 
 T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
 
-_REGEX_IN_MESSAGE = re.compile(r"`str` matching regex (?P<quoted>'.*'|\".*\")", re.DOTALL)
+_REGEX_IN_MESSAGE = re.compile(r"Expected `str` matching regex (?P<quoted>.*)", re.DOTALL)
+_MESSAGE_CHARACTERS_MAX = 300
 _PATTERNS_IN_WORDS = {
     repr(ID_PATTERN): "an id: a ULID, 26 characters of Crockford base32 in upper case",
     repr(LINE_PATTERN): "one line of text that is not blank and has no control characters",
@@ -27,45 +30,66 @@ def decode(text: bytes, into: type[T]) -> T:
     try:
         # msgspec checks the strings that it makes, but not what it passes on as Raw.
         text.decode()
-        return msgspec.json.decode(text, type=into)
     except UnicodeDecodeError as error:
         raise Invalid(f"The text is not UTF-8: see byte {error.start}.") from error
+    return parse(text, into)
+
+
+def parse(text: bytes, into: type[T]) -> T:
+    """Read JSON that went through `decode` before into another type. Raises Invalid where it is not of that type."""
+    try:
+        return msgspec.json.decode(text, type=into)
     except msgspec.ValidationError as error:
         raise _invalid(error, "") from error
     except msgspec.DecodeError as error:
-        raise not_json(error, "") from error
+        raise not_json(error, text, "") from error
 
 
 def check_nesting(text: bytes) -> None:
     """Refuse JSON that is nested too deep, before anything recurses into it: in a Worker that would end the process.
 
-    Written so that it takes time in proportion to the text, whatever the text is.
+    Takes time in proportion to the text, whatever the text is.
     """
     if text.count(b"[") + text.count(b"{") <= NESTING_MAX:
         return
     brackets = _STRING.sub(b"", text).translate(_BRACKETS, _NOT_BRACKETS)
-    for _ in range(NESTING_MAX):
-        if not brackets or _TOO_DEEP in brackets:
-            break
-        brackets = brackets.replace(b"[]", b"")  # the innermost level
-    if brackets:
-        raise Invalid(f"The JSON is nested more than {NESTING_MAX} levels deep, or its brackets do not match.")
+    if _TOO_DEEP in brackets or max(accumulate(map(_DEPTH.__getitem__, brackets)), default=0) > NESTING_MAX:
+        raise Invalid(f"The JSON is nested more than {NESTING_MAX} levels deep.")
 
 
-def not_json(error: Exception, path: str) -> Invalid:
-    """The error for a text that is not JSON, or holds halves of characters, as in `"\\ud800"`."""
-    return Invalid(f"{path or 'body'}: This is not JSON of whole Unicode characters: {error}.", path)
+def not_json(error: Exception, text: bytes | msgspec.Raw, path: str) -> Invalid:
+    """The error for a text that is not JSON, or that holds half of a character."""
+    if _SURROGATE.search(text):
+        what = r"A string holds half of a character, such as \ud83d alone. Cut texts between characters, not within one"
+    else:
+        what = f"This is not JSON: {error}"
+    return Invalid(f"{path or 'body'}: {what}.", path)
 
 
-def convert(value: Any, into: type[T], path: str = "", *, from_text: bool = False) -> T:
-    """Check plain values against a type; with `from_text`, "20" counts as 20, as in a query string.
-
-    Raises Invalid with the path of what does not fit.
-    """
+def convert(value: Any, into: type[T], path: str = "") -> T:
+    """Check plain values against a type. Raises Invalid with the path of what does not fit."""
     try:
-        return msgspec.convert(value, into, strict=not from_text)
+        return msgspec.convert(value, into)
     except msgspec.ValidationError as error:
         raise _invalid(error, path) from error
+
+
+def convert_texts(fields: dict[str, str], into: type[S]) -> S:
+    """The fields of a query string as a struct: "20" is 20 where a number belongs, and "true" is true.
+
+    Raises Invalid with the name of the field that does not fit.
+    """
+    try:
+        result = msgspec.convert(fields, into, strict=False)
+    except msgspec.ValidationError as error:
+        raise _invalid(error, "") from error
+    for field in msgspec.structs.fields(into):
+        value = getattr(result, field.name)
+        text = fields.get(field.encode_name)
+        # msgspec is more lenient here than anybody means: it takes null as nothing, and 1e1 as 10.
+        if text is not None and (value is None or (type(value) is int and not text.isdecimal())):
+            raise Invalid(f"{field.encode_name}: Expected a whole number.", field.encode_name)
+    return result
 
 
 def join(path: str, step: str) -> str:
@@ -75,15 +99,22 @@ def join(path: str, step: str) -> str:
 
 def _invalid(error: msgspec.ValidationError, path: str) -> Invalid:
     """Take msgspec's sentence apart: what is wrong, and where."""
-    wrong, _, place = str(error).partition(" - at `$")
-    pattern = _REGEX_IN_MESSAGE.search(wrong)
-    if pattern and pattern["quoted"] in _PATTERNS_IN_WORDS:
-        wrong = wrong.replace(pattern.group(), _PATTERNS_IN_WORDS[pattern["quoted"]])
+    # The name of a field may stand in the sentence, and may be anything: the place is what comes last.
+    wrong, _, place = str(error).rpartition(" - at `$")
+    if not place.endswith("`") or "`" in place[:-1]:
+        wrong, place = str(error), ""
+    pattern = _REGEX_IN_MESSAGE.match(wrong)
+    if pattern:
+        wrong = f"Expected {_PATTERNS_IN_WORDS[pattern['quoted']]}"
+    if len(wrong) > _MESSAGE_CHARACTERS_MAX:
+        wrong = wrong[:_MESSAGE_CHARACTERS_MAX] + "…"
     path = join(path, place.rstrip("`").removeprefix("."))
     return Invalid(f"{path}: {wrong}." if path else f"{wrong}.", path)
 
 
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _BRACKETS = bytes.maketrans(b"{}", b"[]")
+_DEPTH = {ord("["): 1, ord("]"): -1}
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _TOO_DEEP = b"[" * (NESTING_MAX + 1)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))

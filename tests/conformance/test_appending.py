@@ -109,6 +109,34 @@ async def test_of_messages_partly_known_only_the_others_are_stored(backend: Back
     assert appended.conversation.message_count == 5
 
 
+@pytest.mark.parametrize(
+    ("first", "again", "status"),
+    [
+        ("1e17", "100000000000000000", 200),
+        ("1.50", "1.5", 200),
+        ("1e400", "1E400", 200),
+        ("-0.0", "0", 200),
+        ("0.1", "0.10000000000000000555", 409),
+        ("1e400", "1e401", 409),
+        ("12345678901234567890", "12345678901234567891", 409),
+        ("1", '"1"', 409),
+    ],
+)
+async def test_equal_numbers_are_the_same_and_others_are_not(
+    backend: Backend, first: str, again: str, status: int
+) -> None:
+    client = backend.client_of(f"user-{new_id()}")
+    created = (await client.post("/api/conversations", json={})).json()
+    message_id = new_id()
+    statuses = []
+    for number in (first, again):
+        body = f'{{"id":"{message_id}","role":"user","content":[{{"type":"n","n":{number}}}]}}'
+        url = f"/api/conversations/{created['id']}/messages"
+        response = await client.post(url, content=body, headers={"content-type": "application/json"})
+        statuses.append(response.status_code)
+    assert statuses == [201, status]
+
+
 async def test_the_order_of_keys_and_white_space_do_not_make_another_message(backend: Backend) -> None:
     client = backend.client_of(f"user-{new_id()}")
     created = (await client.post("/api/conversations", json={})).json()

@@ -51,7 +51,8 @@ async def test_null_clears(backend: Backend) -> None:
         ({"a": [1, 2]}, {"a": [3, None]}, {"a": [3, None]}),
         ({"a": "text"}, {"a": {"b": {"c": None}}}, {"a": {"b": {}}}),
         ({"a": None}, {"b": 1}, {"a": None, "b": 1}),
-        ({'é\n"': 1}, {'é\n"': None, "\u0000": "\u0000"}, {"\u0000": "\u0000"}),
+        ({'é\n"': 1}, {'é\n"': None, "b": "\u0000"}, {"b": "\u0000"}),
+        ({"": 1, "$": 2, "a.b": 3}, {"": None, "$": 5, "a": {"b": 6}}, {"$": 5, "a.b": 3, "a": {"b": 6}}),
         ({}, {}, {}),
     ],
 )
@@ -72,6 +73,14 @@ async def test_metadata_that_would_grow_too_large_is_refused_and_stays(backend: 
     assert (kept.version, kept.title, plain(kept.metadata)) == (1, "New conversation", {"a": "x" * 10_000})
     replaced = await store.update_conversation(conversation_id, edit(metadata={"a": None, "b": "ü" * 4_000}))
     assert plain(replaced.metadata) == {"b": "ü" * 4_000}
+
+
+async def test_metadata_that_does_not_apply_is_not_measured(backend: Backend) -> None:
+    store = await backend.store()
+    conversation_id = await conversation_in(store, metadata={"a": "x" * 10_000})
+    await store.update_conversation(conversation_id, edit(metadata={"b": 1}, edited_at=5))
+    late = await store.update_conversation(conversation_id, edit(title="T", metadata={"c": "x" * 10_000}, edited_at=4))
+    assert (late.title, plain(late.metadata)) == ("T", {"a": "x" * 10_000, "b": 1})
 
 
 async def test_an_empty_edit_changes_nothing(backend: Backend) -> None:
@@ -179,6 +188,21 @@ async def test_a_deleted_conversation_is_gone_and_comes_back_whole(backend: Back
     restored = await store.restore_conversation(draft.id)
     assert plain(restored) == {**plain(created), "version": 3}
     assert plain(await store.list_messages(draft.id)) == before
+
+
+async def test_deleting_another_version_than_the_one_seen_is_stale_and_deletes_nothing(backend: Backend) -> None:
+    store = await backend.store()
+    conversation_id = await conversation_in(store)
+    renamed = await store.update_conversation(conversation_id, edit(title="renamed since"))
+    with pytest.raises(Stale) as caught:
+        await store.delete_conversation(conversation_id, expected_version=1)
+    assert caught.value.details is not None
+    assert plain(caught.value.details["conversation"]) == plain(renamed)
+    assert plain(await store.get_conversation(conversation_id)) == plain(renamed)
+    for _ in range(2):
+        await store.delete_conversation(conversation_id, expected_version=2)
+    with pytest.raises(NotFound):
+        await store.get_conversation(conversation_id)
 
 
 async def test_deleting_and_restoring_again_changes_nothing(backend: Backend) -> None:

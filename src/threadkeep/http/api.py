@@ -26,7 +26,7 @@ from threadkeep.http.wire import (
 )
 from threadkeep.settings import D1_BINDINGS, Settings
 from threadkeep.store import Store
-from threadkeep.validation import convert
+from threadkeep.validation import convert_texts
 
 OpenStore = Callable[[str | None], Awaitable[Store]]
 """Opens the store of the user who asks. The bookmark is where the client's last request ended, or None."""
@@ -68,8 +68,10 @@ class Api:
         return self._finished(response, request, request_id)
 
     def refuse(self, request: Request, error: ThreadkeepError) -> Response:
-        """The response to a request that could not be handed on."""
-        return self._finished(error_response(error), request, _request_id(request))
+        """The response to a request that could not be handed on. Why, the error's cause says, goes to the log."""
+        request_id = _request_id(request)
+        _log.error("request %s could not be handed on: %s", request_id, error.__cause__)
+        return self._finished(error_response(error), request, request_id)
 
     async def _admit(self, request: Request) -> str | Response:
         if request.method == "OPTIONS":
@@ -90,7 +92,7 @@ class Api:
             if not is_id(value):
                 raise Invalid(f"{name}: {value[:40]!r} is no id; an id is a ULID, 26 characters in upper case.", name)
         bookmark = bookmark_in(request.header("x-d1-bookmark"))
-        query = convert(query_fields(request.query), route.query, from_text=True)
+        query = convert_texts(query_fields(request.query), route.query)
         body = None
         if route.body is not None:
             _check_media_type(request.header("content-type"))

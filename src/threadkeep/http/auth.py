@@ -60,6 +60,8 @@ class Authenticator:
         user_id = request.header("x-user-id")
         if user_id is None:
             raise Unauthenticated("A service key acts for a user; name one in `X-User-Id`.")
+        if "\ufffd" in user_id:  # what the platform puts for bytes that it cannot read: two users would become one
+            raise Invalid("x-user-id: The header is not UTF-8.", "x-user-id")
         try:
             return check_user_id(user_id)
         except Invalid as error:

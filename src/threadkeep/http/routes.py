@@ -22,7 +22,7 @@ from threadkeep.models import (
     NewMessages,
 )
 from threadkeep.store import Store
-from threadkeep.validation import decode
+from threadkeep.validation import decode, parse
 
 Cursor = Annotated[str, Meta(max_length=500, description="A `nextCursor` as it came, or the id to go on from.")]
 
@@ -123,8 +123,12 @@ async def update_conversation(call: Call) -> Response:
 
 
 async def delete_conversation(call: Call) -> Response:
-    """Delete a conversation so that it can be restored. Deleting it again changes nothing."""
-    await call.store.delete_conversation(call.id)
+    """Delete a conversation so that it can be restored. Deleting it again changes nothing.
+
+    With `If-Match`, that version is deleted, or the request fails with `stale` and the conversation as it is now.
+    """
+    version = version_in(call.request.header("if-match"))
+    await call.store.delete_conversation(call.id, expected_version=version)
     return Response(204, {}, b"")
 
 
@@ -163,7 +167,7 @@ def read_body(route: Route, text: bytes) -> Any:
         return decode(text, route.body)
     # One message, or several: the key that only the latter has tells.
     fields = decode(text, dict[str, Raw])
-    return decode(text, NewMessages) if "messages" in fields else decode(text, NewMessage)
+    return parse(text, NewMessages) if "messages" in fields else parse(text, NewMessage)
 
 
 def _conversation(conversation: Conversation) -> Response:
@@ -207,7 +211,8 @@ ROUTES = [
         path="/api/conversations/{id}",
         handler=delete_conversation,
         answers={204: None},
-        fails=("not_found",),
+        fails=("not_found", "stale"),
+        headers=("If-Match",),
     ),
     Route(
         method="POST",

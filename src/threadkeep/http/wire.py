@@ -106,7 +106,8 @@ def version_in(if_match: str | None) -> int | None:
     """The version that an `If-Match` header names; None where there is none, or for `*`. Raises Invalid."""
     if if_match is None or if_match == "*":
         return None
-    match = re.fullmatch(r'(?:W/)?"([0-9]{1,15})"', if_match)
+    # Weak ones too: whatever compresses an answer on its way makes its tag weak.
+    match = re.fullmatch(r'(?:W/)?"(0|[1-9][0-9]{0,14})"', if_match)
     if match is None:
         raise Invalid('if-match: This names no version; send an `ETag` as it came, such as "3".', "if-match")
     return int(match[1])

@@ -31,7 +31,9 @@ def _translated(error: Any) -> Exception:
     """D1 puts everything into one class of error; the text tells."""
     text = str(error.message)
     if "no such table" in text:
-        return Unavailable("The D1 database lacks its tables. Apply the migrations: `wrangler d1 migrations apply`.")
-    if "SQLITE_ERROR" in text or "SQLITE_CONSTRAINT" in text or "D1_TYPE_ERROR" in text:
+        return Unavailable("The D1 database lacks its tables. Apply migrations/sqlite with wrangler.")
+    if "SQLITE_FULL" in text or "maximum DB size" in text:
+        return Unavailable("The D1 database is full. Delete something, or move to one with more room.")
+    if "SQLITE_ERROR" in text or "SQLITE_CONSTRAINT" in text or "SQLITE_TOOBIG" in text or "D1_TYPE_ERROR" in text:
         return RuntimeError(text)  # a statement of ours is wrong
     return Unavailable("D1 could not be reached or was too busy. Try again.")

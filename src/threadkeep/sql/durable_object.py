@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from pyodide.ffi import JsException
+
+from threadkeep.errors import Unavailable
 from threadkeep.sql.executor import Row, Statement
 
 
@@ -20,4 +23,9 @@ class DurableObjectExecutor:
             # Read to its end at once: a cursor that is not keeps a lock.
             return [self._storage.sql.exec(query.numbered, *values).toArray() for query, values in statements]
 
-        return self._storage.transactionSync(transaction)  # type: ignore[no-any-return]
+        try:
+            return self._storage.transactionSync(transaction)  # type: ignore[no-any-return]
+        except JsException as error:
+            if "SQLITE_FULL" in str(error.message):
+                raise Unavailable("This user's database is full. Delete something, and try again.") from error
+            raise

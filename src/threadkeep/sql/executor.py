@@ -15,10 +15,12 @@ _PARAMETER = re.compile(r":([a-z_][a-z0-9_]*)")
 class Query:
     """A text of SQL with named parameters, `:user`; numbered, `?1`, for the drivers that know no names."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, has_parameters: bool = True) -> None:
         self.text = text.strip()
-        self.names = tuple(dict.fromkeys(_PARAMETER.findall(self.text)))
-        self.numbered = _PARAMETER.sub(lambda match: f"?{self.names.index(match[1]) + 1}", self.text)
+        self.names = tuple(dict.fromkeys(_PARAMETER.findall(self.text))) if has_parameters else ()
+        self.numbered = self.text
+        for number, name in enumerate(self.names, start=1):
+            self.numbered = re.sub(rf":{name}\b", f"?{number}", self.numbered)
         self.writes = not self.text.startswith(("SELECT", "WITH"))
 
     def __call__(self, **values: Value) -> "Statement":

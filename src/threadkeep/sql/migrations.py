@@ -32,5 +32,7 @@ async def migrate(executor: Executor, migrations: tuple[Migration, ...]) -> list
     applied = {row["name"] for row in rows}
     pending = [migration for migration in migrations if migration.name not in applied]
     for migration in pending:
-        await executor.run(*(Query(text)() for text in migration.statements), _RECORD(name=migration.name))
+        await executor.run(
+            *(Query(text, has_parameters=False)() for text in migration.statements), _RECORD(name=migration.name)
+        )
     return [migration.name for migration in pending]

@@ -1,7 +1,9 @@
 """Every statement that is run, by name.
 
 Each names the user for every table it reads or writes (`alias.user_id = :user`), and a test reads them all to see
-that it does. Pages and answers leave as one JSON text: a value crosses to Python once, not once per cell.
+that it does. Where given values are looked up, the join is a CROSS JOIN, which to SQLite means: in this order. Left to
+itself it may read all of a user's rows for each value.
+Pages and answers leave as one JSON text: a value crosses to Python once, not once per cell.
 """
 
 from threadkeep.sql.executor import Query
@@ -82,7 +84,7 @@ SELECT json_object(
   'conflicts', (
     SELECT json_group_array(m.id)
     FROM json_each(:ids) AS given
-    JOIN messages AS m ON m.user_id = :user AND m.id = given.value ->> 0
+    CROSS JOIN messages AS m ON m.user_id = :user AND m.id = given.value ->> 0
     WHERE m.conversation_id <> :conversation OR m.digest <> given.value ->> 1
   )
 ) AS answer
@@ -99,7 +101,7 @@ WHERE o.user_id = :user
   AND NOT EXISTS (
     SELECT 1
     FROM json_each(:ids) AS given
-    JOIN messages AS m ON m.user_id = :user AND m.id = given.value ->> 0
+    CROSS JOIN messages AS m ON m.user_id = :user AND m.id = given.value ->> 0
   )
 ON CONFLICT (user_id, id) DO NOTHING
 """)
@@ -110,13 +112,13 @@ SELECT json_object(
   'repeats', (
     SELECT count(*)
     FROM json_each(:ids) AS given
-    JOIN messages AS m ON m.user_id = :user AND m.id = given.value ->> 0
+    CROSS JOIN messages AS m ON m.user_id = :user AND m.id = given.value ->> 0
     WHERE m.conversation_id = :conversation AND m.digest = given.value ->> 1
   ),
   'conflicts', (
     SELECT json_group_array(m.id)
     FROM json_each(:ids) AS given
-    JOIN messages AS m ON m.user_id = :user AND m.id = given.value ->> 0
+    CROSS JOIN messages AS m ON m.user_id = :user AND m.id = given.value ->> 0
     WHERE m.conversation_id <> :conversation OR m.digest <> given.value ->> 1
   )
 ) AS answer
@@ -158,7 +160,7 @@ WHERE o.user_id = :user
   AND NOT EXISTS (
     SELECT 1
     FROM json_each(:ids) AS wanted
-    JOIN messages AS m ON m.user_id = :user AND m.id = wanted.value ->> 0
+    CROSS JOIN messages AS m ON m.user_id = :user AND m.id = wanted.value ->> 0
     WHERE m.conversation_id <> :conversation OR m.digest <> wanted.value ->> 1
   )
   AND NOT EXISTS (SELECT 1 FROM messages AS k WHERE k.user_id = :user AND k.id = given.value ->> 'id')
@@ -186,7 +188,7 @@ SELECT json_object(
   'messages', (
     SELECT json_group_array(json_object('id', m.id, 'seq', m.seq, 'createdAt', m.created_at))
     FROM json_each(:ids) AS given
-    JOIN messages AS m ON m.user_id = :user AND m.id = given.value ->> 0
+    CROSS JOIN messages AS m ON m.user_id = :user AND m.id = given.value ->> 0
   ),
   'conversation', {conversation}
 ) AS answer
@@ -197,7 +199,11 @@ WHERE c.user_id = :user AND c.id = :conversation
 EDIT_VERDICT = _query("""
 SELECT json_object(
   'version', c.version,
-  'metadataBytes', length(CAST(json_patch(c.metadata, :metadata) AS BLOB))
+  'metadataBytes', iif(
+    :sets_metadata AND c.metadata_edited_at <= :wins_from,
+    length(CAST(json_patch(c.metadata, :metadata) AS BLOB)),
+    0
+  )
 ) AS answer
 FROM conversations AS c
 WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL
@@ -227,7 +233,11 @@ WHERE conversations.user_id = :user
   AND conversations.id = :conversation
   AND conversations.deleted_at IS NULL
   AND conversations.version = coalesce(:expected, conversations.version)
-  AND length(CAST(json_patch(metadata, :metadata) AS BLOB)) <= :metadata_bytes_max
+  AND iif(
+    :sets_metadata AND metadata_edited_at <= :wins_from,
+    length(CAST(json_patch(metadata, :metadata) AS BLOB)) <= :metadata_bytes_max,
+    TRUE
+  )
   AND (
     (:sets_title AND title_edited_at <= :wins_from)
     OR (:sets_model AND model_edited_at <= :wins_from)
@@ -242,7 +252,10 @@ SET
   deleted_at = :now,
   version = version + 1,
   rev = (SELECT o.rev + 1 FROM owners AS o WHERE o.user_id = :user)
-WHERE conversations.user_id = :user AND conversations.id = :conversation AND conversations.deleted_at IS NULL
+WHERE conversations.user_id = :user
+  AND conversations.id = :conversation
+  AND conversations.deleted_at IS NULL
+  AND conversations.version = coalesce(:expected, conversations.version)
 """)
 
 # Before the conversation itself is restored: whoever follows the changes has dropped its messages.

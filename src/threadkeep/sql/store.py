@@ -185,15 +185,16 @@ class SqlStore:
             raise metadata_too_large("metadata")
         return conversation
 
-    async def delete_conversation(self, conversation_id: str) -> None:
-        values = self._values(conversation_id)
-        found, _, _ = await self._executor.run(
-            statements.CONVERSATION_EXISTS(**values),
+    async def delete_conversation(self, conversation_id: str, *, expected_version: int | None = None) -> None:
+        values = {**self._values(conversation_id), "expected": expected_version}
+        before, _, _ = await self._executor.run(
+            statements.GET_CONVERSATION(**values),
             statements.DELETE_CONVERSATION(**values),
             statements.BUMP_REV(**values),
         )
-        if not found:
-            raise no_conversation(conversation_id)
+        conversation = _decode(before, Conversation, conversation_id)
+        if conversation.deleted_at is None and expected_version not in (None, conversation.version):
+            raise version_stale(expected_version, conversation)
 
     async def restore_conversation(self, conversation_id: str) -> Conversation:
         values = self._values(conversation_id)

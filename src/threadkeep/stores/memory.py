@@ -136,15 +136,21 @@ class MemoryStore:
         conversation = kept.conversation
         if expected_version is not None and conversation.version != expected_version:
             raise version_stale(expected_version, replace(conversation))
+        time = self._clock()
+        edited_at = time if edit.edited_at is None else min(edit.edited_at, time)
+
+        def wins(name: str) -> bool:
+            return getattr(edit, name) is not UNSET and (
+                expected_version is not None or edited_at >= kept.edited_at.get(name, 0)
+            )
+
         new_metadata = conversation.metadata
         if edit.metadata is None:
             new_metadata = Raw(b"{}")
-        elif isinstance(edit.metadata, Raw):
+        elif isinstance(edit.metadata, Raw) and wins("metadata"):
             new_metadata = _merged(conversation.metadata, edit.metadata)
             if len(bytes(new_metadata)) > METADATA_BYTES_MAX:
                 raise metadata_too_large("metadata")
-        time = self._clock()
-        edited_at = time if edit.edited_at is None else min(edit.edited_at, time)
         changes: dict[str, dict[str, Any]] = {
             "title": {
                 "title": edit.title or DEFAULT_TITLE,
@@ -154,23 +160,21 @@ class MemoryStore:
             "is_archived": {"is_archived": bool(edit.is_archived)},
             "metadata": {"metadata": new_metadata},
         }
-        applied = False
-        for name, change in changes.items():
-            if getattr(edit, name) is UNSET:
-                continue
-            if expected_version is not None or edited_at >= kept.edited_at.get(name, 0):
-                conversation = replace(conversation, **change)
-                applied = True
-        if applied:
+        won = [name for name in changes if wins(name)]
+        if won:
+            for name in won:
+                conversation = replace(conversation, **changes[name])
             for name in changes:
                 if getattr(edit, name) is not UNSET:
                     kept.edited_at[name] = max(kept.edited_at.get(name, 0), edited_at)
             kept.conversation = replace(conversation, version=conversation.version + 1)
         return replace(kept.conversation)
 
-    async def delete_conversation(self, conversation_id: str) -> None:
+    async def delete_conversation(self, conversation_id: str, *, expected_version: int | None = None) -> None:
         kept = self._find(conversation_id, even_deleted=True)
         if kept.conversation.deleted_at is None:
+            if expected_version not in (None, kept.conversation.version):
+                raise version_stale(expected_version, replace(kept.conversation))
             kept.conversation = replace(
                 kept.conversation, deleted_at=self._clock(), version=kept.conversation.version + 1
             )
@@ -216,20 +220,18 @@ class MemoryStore:
     async def list_messages(
         self, conversation_id: str, *, cursor: str | None = None, after: int | None = None, limit: int = 50
     ) -> MessagePage:
+        position = None if cursor is None or is_id(cursor) else cursors.decode_message(cursor)
         rows = self._find(conversation_id).messages
         before = len(rows) + 1
-        if cursor is not None:
-            if is_id(cursor):
-                anchor = self._owner.messages.get(cursor)
-                if anchor is None or anchor.message.conversation_id != conversation_id:
-                    raise cursors.invalid()
-                before = anchor.message.seq
-            else:
-                position = cursors.decode_message(cursor)
-                if isinstance(position, cursors.AfterMessage):
-                    after = position.seq
-                else:
-                    before = position.seq
+        if isinstance(position, cursors.AfterMessage):
+            after = position.seq
+        elif position is not None:
+            before = position.seq
+        elif cursor is not None:
+            anchor = self._owner.messages.get(cursor)
+            if anchor is None or anchor.message.conversation_id != conversation_id:
+                raise cursors.invalid()
+            before = anchor.message.seq
         if after is not None:
             ahead = rows[after:]
             page = ahead[: _count_that_fits([row.size for row in ahead[:limit]])]

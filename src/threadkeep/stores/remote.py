@@ -8,7 +8,6 @@ from msgspec import UNSET, Raw, Struct
 
 from threadkeep.drafts import ConversationDraft, ConversationEdit, MessageDraft
 from threadkeep.errors import Invalid, ThreadkeepError, Unavailable
-from threadkeep.http.wire import etag
 from threadkeep.models import (
     Appended,
     Conversation,
@@ -68,11 +67,11 @@ class RemoteStore:
             metadata=Raw(b"null") if edit.metadata is None else edit.metadata,
             edited_at=edit.edited_at,
         )
-        headers = {} if expected_version is None else {"If-Match": etag(expected_version)}
-        return _read(await self._send("PATCH", f"/{conversation_id}", changes, headers=headers), Conversation)
+        response = await self._send("PATCH", f"/{conversation_id}", changes, headers=_if_match(expected_version))
+        return _read(response, Conversation)
 
-    async def delete_conversation(self, conversation_id: str) -> None:
-        await self._send("DELETE", f"/{conversation_id}")
+    async def delete_conversation(self, conversation_id: str, *, expected_version: int | None = None) -> None:
+        await self._send("DELETE", f"/{conversation_id}", headers=_if_match(expected_version))
 
     async def restore_conversation(self, conversation_id: str) -> Conversation:
         return _read(await self._send("POST", f"/{conversation_id}/restore"), Conversation)
@@ -120,6 +119,10 @@ class RemoteStore:
         if not response.is_success:
             raise _error(response)
         return response
+
+
+def _if_match(version: int | None) -> dict[str, str]:
+    return {} if version is None else {"If-Match": f'"{version}"'}
 
 
 def _new_message(draft: MessageDraft) -> NewMessage:
