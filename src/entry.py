@@ -7,6 +7,7 @@ and the same API runs there.
 from typing import Any
 from urllib.parse import urlsplit
 
+import js
 from pyodide.ffi import JsException
 from workers import DurableObject, Request, Response, WorkerEntrypoint
 
@@ -21,9 +22,11 @@ _OFFERED = ("d1", "durable-object", "memory", "local")
 
 # What follows from an environment is made once. When variables or secrets change, an isolate may live on, and gets
 # another environment: a key that was revoked must not stay good in it.
-_apis: dict[int, Api] = {}
+_apis: dict[int, tuple[Any, Api]] = {}  # by the identity of the environment, which is held so that it stays one
 _ENVIRONMENTS_MAX = 8
 _memory: list[Any] = []
+
+_LET_RUN_BY_BYTES_MAX = 4 * wire.BODY_BYTES_MAX
 
 
 class Default(WorkerEntrypoint):  # type: ignore[misc]
@@ -35,6 +38,7 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]
         incoming = _incoming(request)
         admitted = await api.admit(incoming)
         if isinstance(admitted, wire.Response):
+            await _let_run_by(request)
             return _outgoing(admitted)
         if isinstance(api.choice, backends.Choice) and api.choice.store == "durable-object":
             objects = getattr(self.env, api.settings.durable_object_binding)
@@ -50,7 +54,9 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]
                 return backends.open_memory(_memory[0], admitted)
             return backends.open_d1(_d1(self.env), admitted, bookmark)
 
-        return _outgoing(await api.answer(incoming, open_store))
+        response = await api.answer(incoming, open_store)
+        await _let_run_by(request)
+        return _outgoing(response)
 
 
 class UserConversations(DurableObject):  # type: ignore[misc]
@@ -62,7 +68,9 @@ class UserConversations(DurableObject):  # type: ignore[misc]
 
     async def fetch(self, request: Request) -> Response:
         """Answer a request of the user whose object this is."""
-        return _outgoing(await _api(self.env).answer(_incoming(request), self._open_store))
+        response = await _api(self.env).answer(_incoming(request), self._open_store)
+        await _let_run_by(request)
+        return _outgoing(response)
 
     async def _open_store(self, bookmark: str | None) -> Store:
         # The user is the object's own name: no header can say otherwise.
@@ -72,7 +80,8 @@ class UserConversations(DurableObject):  # type: ignore[misc]
 
 
 def _api(env: Any) -> Api:
-    identity: int = getattr(env, "_env", env).js_id
+    raw = getattr(env, "_env", env)
+    identity: int = raw.js_id
     if identity not in _apis:
         if len(_apis) >= _ENVIRONMENTS_MAX:
             _apis.clear()
@@ -87,8 +96,8 @@ def _api(env: Any) -> Api:
             print(api.choice)
         elif api.choice.store == "memory" and not _memory:
             _memory.append(backends.new_memory())
-        _apis[identity] = api
-    return _apis[identity]
+        _apis[identity] = raw, api
+    return _apis[identity][1]
 
 
 def _variable(env: Any, name: str) -> str | None:
@@ -110,7 +119,7 @@ def _incoming(request: Request) -> wire.Request:
         return value if isinstance(value, str) else None  # null is an object of its own
 
     async def body() -> bytes:
-        # Most requests say how long they are; one that does not is read no further than it may be long.
+        # Most requests say how long they are.
         length = header("content-length")
         if length is not None:
             if int(length) > wire.BODY_BYTES_MAX:
@@ -118,15 +127,25 @@ def _incoming(request: Request) -> wire.Request:
             return await request.bytes()
         parts: list[bytes] = []
         size = 0
-        if raw.body is not None:
+        if raw.body:
             async for part in request.body:
-                parts.append(part.to_bytes())
-                size += len(parts[-1])
-                if size > wire.BODY_BYTES_MAX:
-                    raise wire.body_too_large()
+                size += part.byteLength
+                if size <= wire.BODY_BYTES_MAX:
+                    parts.append(part.to_bytes())
+                elif size > _LET_RUN_BY_BYTES_MAX:
+                    break
+        if size > wire.BODY_BYTES_MAX:
+            raise wire.body_too_large()
         return b"".join(parts)
 
     return wire.Request(raw.method, url.path, url.query, header, body)
+
+
+async def _let_run_by(request: Request) -> None:
+    """Take in what nobody has read of a request: whoever is still sending does not hear the answer."""
+    raw = request.js_object
+    if raw.body and not raw.bodyUsed:
+        await raw.body.pipeTo(js.WritableStream.new())
 
 
 def _outgoing(response: wire.Response) -> Response:

@@ -19,7 +19,10 @@ _METADATA_BYTES_READ_MAX = 8 * METADATA_BYTES_MAX
 
 _NUMBER = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?")
 _EXPONENT_CHARACTERS_MAX = 9
-_DIGITS_MAX = 400  # beyond what any double holds, numbers are written with an exponent
+_FLOAT_DIGITS = 15
+_FLOAT_EXPONENT_MAX = 290
+_INTEGER_DIGITS = 21
+_LONG_INTEGER = re.compile(rb"[0-9]{%d}" % (_INTEGER_DIGITS + 1))
 
 _CONTROL_CHARACTERS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], " ")
 
@@ -72,7 +75,7 @@ def metadata_too_large(path: str) -> TooLarge:
 
 def canonical(raw: Raw | UnsetType) -> Any:
     """A JSON text that was read before, as plain values to compare; None where there is none."""
-    return None if isinstance(raw, UnsetType) else _canonical.decode(raw)
+    return None if isinstance(raw, UnsetType) else _parse(raw, "", _canonical)
 
 
 def digest(*values: Any) -> str:
@@ -116,9 +119,10 @@ def _check_block(block: Any, path: str) -> None:
 
 def _parse(raw: Raw, path: str, decoder: msgspec.json.Decoder[Any]) -> Any:
     try:
-        return decoder.decode(raw)
+        value = decoder.decode(raw)
     except msgspec.DecodeError as error:
         raise not_json(error, raw, path) from error
+    return _with_long_integers(value) if decoder is _canonical and _LONG_INTEGER.search(raw) else value
 
 
 def _has_nul_in_key(value: Any) -> bool:
@@ -127,21 +131,38 @@ def _has_nul_in_key(value: Any) -> bool:
     return type(value) is list and any(_has_nul_in_key(item) for item in value)
 
 
-def _number(text: str) -> int | Raw:
+def _number(text: str) -> int | float | Raw:
     """One form for each value: 1.0, 1e0 and 1 are the same number, to a client that reads and resends them too."""
     sign, whole, fraction, exponent_text = _NUMBER.fullmatch(text).groups(default="")  # type: ignore[union-attr]
     if len(exponent_text) > _EXPONENT_CHARACTERS_MAX:
         return Raw(text.encode())
-    digits = (whole + fraction).lstrip("0").rstrip("0")
+    digits = whole + fraction
+    exponent = int(exponent_text or 0) - len(fraction) + len(digits) - len(digits.rstrip("0"))
+    digits = digits.strip("0")
     if not digits:
         return 0
-    exponent = int(exponent_text or 0) - len(fraction) + len(whole + fraction) - len((whole + fraction).rstrip("0"))
-    if 0 <= exponent <= _DIGITS_MAX:
-        return Raw(f"{sign}{digits}{'0' * exponent}".encode())
-    if -_DIGITS_MAX <= exponent < 0:
-        digits = digits.rjust(1 - exponent, "0")
-        return Raw(f"{sign}{digits[:exponent]}.{digits[exponent:]}".encode())
+    if exponent < 0 and len(digits) <= _FLOAT_DIGITS and -exponent < _FLOAT_EXPONENT_MAX:
+        return float(text)  # of so few digits each double is one number, and the other way round
+    return _written(sign, digits, exponent)
+
+
+def _written(sign: str, digits: str, exponent: int) -> int | Raw:
+    """A number by its digits, which neither begin nor end in 0: short, whatever the exponent."""
+    if exponent >= 0 and len(digits) + exponent <= _INTEGER_DIGITS:
+        return int(f"{sign}{digits}{'0' * exponent}")
     return Raw(f"{sign}{digits}e{exponent}".encode())
+
+
+def _with_long_integers(value: Any) -> Any:
+    """The same with integers of many digits in the one form that `_number` gives them."""
+    if type(value) is dict:
+        return {name: _with_long_integers(item) for name, item in value.items()}
+    if type(value) is list:
+        return [_with_long_integers(item) for item in value]
+    if type(value) is int and abs(value) >= 10**_INTEGER_DIGITS:
+        digits = str(abs(value))
+        return _written("-" if value < 0 else "", digits.rstrip("0"), len(digits) - len(digits.rstrip("0")))
+    return value
 
 
 _canonical = msgspec.json.Decoder(float_hook=_number)

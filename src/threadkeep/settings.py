@@ -124,7 +124,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             sqlite_path=read.text("sqlite_path"),
             jwt_secret=read.matching(
                 "jwt_secret",
-                rf"(?s)(?!ssh-|.*-----BEGIN ).{{{_JWT_SECRET_BYTES_MIN},}}",
+                rf"(?s)(?!ssh-|ecdsa-|sk-|.*----[- ]BEGIN ).{{{_JWT_SECRET_BYTES_MIN},}}",
                 f"a secret of {_JWT_SECRET_BYTES_MIN} characters or more, which a PEM or SSH key is not",
                 secret=True,
             ),

@@ -14,6 +14,8 @@ T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
 
 _REGEX_IN_MESSAGE = re.compile(r"Expected `str` matching regex (?P<quoted>.*)", re.DOTALL)
+_UNKNOWN = "Object contains unknown field"
+_OF_OBJECTS = re.compile(r"\.(conversation|(conversation\.)?messages\[\d+\])`")  # where the objects are that refuse any
 _MESSAGE_CHARACTERS_MAX = 300
 _PATTERNS_IN_WORDS = {
     repr(ID_PATTERN): "an id: a ULID, 26 characters of Crockford base32 in upper case",
@@ -59,7 +61,7 @@ def check_nesting(text: bytes) -> None:
 
 def not_json(error: Exception, text: bytes | msgspec.Raw, path: str) -> Invalid:
     """The error for a text that is not JSON, or that holds half of a character."""
-    if _SURROGATE.search(text):
+    if _HALF.search(_WHOLE.sub(b"", text)):
         what = r"A string holds half of a character, such as \ud83d alone. Cut texts between characters, not within one"
     else:
         what = f"This is not JSON: {error}"
@@ -101,7 +103,7 @@ def _invalid(error: msgspec.ValidationError, path: str) -> Invalid:
     """Take msgspec's sentence apart: what is wrong, and where."""
     # The name of a field may stand in the sentence, and may be anything: the place is what comes last.
     wrong, _, place = str(error).rpartition(" - at `$")
-    if not place.endswith("`") or "`" in place[:-1]:
+    if not place.endswith("`") or "`" in place[:-1] or (_UNKNOWN in wrong and not _OF_OBJECTS.fullmatch(place)):
         wrong, place = str(error), ""
     pattern = _REGEX_IN_MESSAGE.match(wrong)
     if pattern:
@@ -115,6 +117,8 @@ def _invalid(error: msgspec.ValidationError, path: str) -> Invalid:
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _BRACKETS = bytes.maketrans(b"{}", b"[]")
 _DEPTH = {ord("["): 1, ord("]"): -1}
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+# Escapes of characters: those that are whole (backslashes, and pairs of halves), and halves.
+_WHOLE = re.compile(rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 _TOO_DEEP = b"[" * (NESTING_MAX + 1)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))

@@ -69,8 +69,8 @@ def get(number: int) -> Step:
     return lambda store: store.get_conversation(c(number))
 
 
-def delete(number: int) -> Step:
-    return lambda store: store.delete_conversation(c(number))
+def delete(number: int, version: int | None = None) -> Step:
+    return lambda store: store.delete_conversation(c(number), expected_version=version)
 
 
 def restore(number: int) -> Step:
@@ -135,8 +135,11 @@ WALK: list[Step] = [
     update(1, metadata=None),
     update(90, title="Not mine"),
     list_all(is_archived=True),
+    delete(2, version=9),
+    get(2),
+    delete(2, version=1),
     delete(2),
-    delete(2),
+    delete(2, version=9),
     get(2),
     append(2, 6, words="mine"),
     update(2, title="Deleted"),
@@ -148,6 +151,7 @@ WALK: list[Step] = [
     append(2, 6, words="mine"),
     read_all(2, limit=50),
     delete(90),
+    delete(90, version=1),
     restore(90),
 ]
 

@@ -13,6 +13,7 @@ SERVICE_KEY = "tk_key_of_the_tests"
 VARIABLES = {
     "AGENT_CONVERSATION_PERSISTENCE": "true",
     "ENVIRONMENT": "test",
+    "AUTH_DEV_USER": "",  # scripts/dev lets everybody in
     "AUTH_SERVICE_KEYS": hashlib.sha256(SERVICE_KEY.encode()).hexdigest(),
     "AUTH_JWT_SECRET": "a secret of the tests, of 32 characters or more",
     "CORS_ORIGINS": "https://app.example, http://localhost:3000",

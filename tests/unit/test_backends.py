@@ -1,13 +1,17 @@
 """The choice of a back end, row by row, and how each is opened."""
 
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
 from threadkeep import backends
 from threadkeep.backends import Choice, choose, d1_binding
 from threadkeep.drafts import ConversationDraft
-from threadkeep.errors import Unavailable, Unsupported
+from threadkeep.errors import Unavailable
 from threadkeep.settings import Settings
 from threadkeep.store import Store
 
@@ -76,47 +80,44 @@ def test_a_back_end_is_chosen(variables: dict[str, str], bindings: frozenset[str
     assert reason in made.reason
 
 
-NOT_BUILT = "is not built yet. Choose one of d1, durable-object, memory, sqlite, local."
+NOT_BUILT = "is not built yet. Set AGENT_CONVERSATION_STORE to one of d1, durable-object, memory, sqlite, local."
 REFUSED = {
-    "auto: nothing in production": ({}, frozenset(), Unavailable, "in production nothing is kept in memory"),
-    "auto: a binding of another name": ({}, frozenset({"DB"}), Unavailable, "No back end is set up"),
-    "auto: AgentState before D1": (AGENTSTATE, D1, Unsupported, f"agentstate {NOT_BUILT}"),
-    "auto: Postgres, and not memory": ({**POSTGRES, **DEVELOPMENT}, frozenset(), Unsupported, f"postgres {NOT_BUILT}"),
+    "auto: nothing in production": ({}, frozenset(), "in production nothing is kept in memory"),
+    "auto: a binding of another name": ({}, frozenset({"DB"}), "No back end is set up"),
+    "auto: AgentState before D1": (AGENTSTATE, D1, f"agentstate {NOT_BUILT}"),
+    "auto: Postgres, and not memory": ({**POSTGRES, **DEVELOPMENT}, frozenset(), f"postgres {NOT_BUILT}"),
     "auto: Postgres before ClickHouse": (
         {**POSTGRES, **CLICKHOUSE},
         frozenset(),
-        Unsupported,
         f"postgres {NOT_BUILT}",
     ),
-    "auto: ClickHouse": (CLICKHOUSE, frozenset(), Unsupported, f"clickhouse {NOT_BUILT}"),
-    "by name: AgentState": ({**asks_for("agentstate"), **AGENTSTATE}, D1, Unsupported, NOT_BUILT),
-    "by name: Postgres": ({**asks_for("postgres"), **POSTGRES}, D1, Unsupported, NOT_BUILT),
-    "by name: ClickHouse": ({**asks_for("clickhouse"), **CLICKHOUSE}, D1, Unsupported, NOT_BUILT),
-    "by name: D1 without a binding": (asks_for("d1"), OBJECT, Unavailable, "there is no D1 binding CONVERSATIONS_D1"),
+    "auto: ClickHouse": (CLICKHOUSE, frozenset(), f"clickhouse {NOT_BUILT}"),
+    "by name: AgentState": ({**asks_for("agentstate"), **AGENTSTATE}, D1, NOT_BUILT),
+    "by name: Postgres": ({**asks_for("postgres"), **POSTGRES}, D1, NOT_BUILT),
+    "by name: ClickHouse": ({**asks_for("clickhouse"), **CLICKHOUSE}, D1, NOT_BUILT),
+    "by name: D1 without a binding": (asks_for("d1"), OBJECT, "there is no D1 binding CONVERSATIONS_D1"),
     "by name: a Durable Object without a binding": (
         asks_for("durable-object"),
         D1,
-        Unavailable,
         "there is no Durable Object binding AGENT_CONVERSATIONS_DO",
     ),
     "by name: a Durable Object under another name": (
         {**asks_for("durable-object"), "AGENT_CONVERSATIONS_DO_BINDING": "OBJECTS"},
         OBJECT,
-        Unavailable,
         "there is no Durable Object binding OBJECTS",
     ),
-    "by name: a file without a path": (asks_for("sqlite"), D1, Unavailable, "SQLITE_PATH is not set"),
-    "by name: memory in production": (asks_for("memory"), D1, Unavailable, "ENVIRONMENT is production"),
+    "by name: a file without a path": (asks_for("sqlite"), D1, "SQLITE_PATH is not set"),
+    "by name: memory in production": (asks_for("memory"), D1, "ENVIRONMENT is production"),
 }
 
 
 @pytest.mark.parametrize(
-    ("variables", "bindings", "error", "message"), [pytest.param(*row, id=case) for case, row in REFUSED.items()]
+    ("variables", "bindings", "message"), [pytest.param(*row, id=case) for case, row in REFUSED.items()]
 )
 def test_a_choice_fails_rather_than_fall_back(
-    variables: dict[str, str], bindings: frozenset[str], error: type[Exception], message: str
+    variables: dict[str, str], bindings: frozenset[str], message: str
 ) -> None:
-    with pytest.raises(error) as raised:
+    with pytest.raises(Unavailable) as raised:
         choice(variables, bindings)
     assert message in str(raised.value)
 
@@ -134,19 +135,32 @@ def test_without_persistence_it_is_local_whatever_else_is_set(variables: dict[st
 
 
 @pytest.mark.parametrize(
-    ("variables", "bindings", "offered"),
+    ("variables", "bindings", "offered", "named"),
     [
-        pytest.param({**asks_for("sqlite"), **SQLITE}, D1, ("d1", "memory", "local"), id="by name: a file in a Worker"),
-        pytest.param({**asks_for("memory"), **DEVELOPMENT}, D1, ("d1", "local"), id="by name: memory"),
-        pytest.param(DEVELOPMENT, frozenset(), ("sqlite",), id="auto: memory"),
-        pytest.param({}, D1 | OBJECT, ("durable-object",), id="auto: D1, and not the Durable Object behind it"),
+        pytest.param(
+            {**asks_for("sqlite"), **SQLITE},
+            D1,
+            ("local", "d1", "memory"),
+            "d1, memory, local",
+            id="by name: a file in a Worker",
+        ),
+        pytest.param({**asks_for("memory"), **DEVELOPMENT}, D1, ("d1", "local"), "d1, local", id="by name: memory"),
+        pytest.param(DEVELOPMENT, frozenset(), ("sqlite",), "sqlite", id="auto: memory"),
+        pytest.param(
+            {}, D1 | OBJECT, ("durable-object",), "durable-object", id="auto: D1, and not the Durable Object behind it"
+        ),
     ],
 )
-def test_a_back_end_that_cannot_run_here_is_refused(
-    variables: dict[str, str], bindings: frozenset[str], offered: tuple[str, ...]
+def test_a_back_end_that_cannot_run_here_is_refused_and_those_that_can_are_named(
+    variables: dict[str, str], bindings: frozenset[str], offered: tuple[str, ...], named: str
 ) -> None:
-    with pytest.raises(Unsupported, match="cannot run here"):
+    with pytest.raises(Unavailable, match=f" cannot run here. Set AGENT_CONVERSATION_STORE to one of {named}.$"):
         choice(variables, bindings, offered)
+
+
+def test_a_back_end_that_is_not_built_names_those_that_can_run_here() -> None:
+    with pytest.raises(Unavailable, match=r"postgres is not built yet\. Set .* to one of d1, local\.$"):
+        choice({**asks_for("postgres"), **POSTGRES}, D1, ("postgres", "d1", "local"))
 
 
 @pytest.mark.parametrize(
@@ -160,6 +174,60 @@ def test_a_back_end_that_cannot_run_here_is_refused(
 )
 def test_the_d1_binding_is_found_under_either_name(bindings: set[str], name: str | None) -> None:
     assert d1_binding(bindings) == name
+
+
+@pytest.fixture
+def pyodide(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What the drivers of the platform import of it."""
+    ffi = ModuleType("pyodide.ffi")
+    ffi.JsException = Exception  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "pyodide", ModuleType("pyodide"))
+    monkeypatch.setitem(sys.modules, "pyodide.ffi", ffi)
+    yield
+    for name in ("d1", "durable_object"):
+        sys.modules.pop(f"threadkeep.sql.{name}", None)
+
+
+class Storage:
+    """The database of a Durable Object, as far as it is asked here: it answers nothing, and remembers."""
+
+    def __init__(self) -> None:
+        self.sql = self
+        self.ran: list[str] = []
+
+    def transactionSync(self, work: Callable[[], Any]) -> Any:  # noqa: N802 its name there
+        return work()
+
+    def exec(self, text: str, *values: Any) -> "Storage":
+        self.ran.append(text)
+        return self
+
+    def toArray(self) -> list[Any]:  # noqa: N802 its name there
+        return []
+
+
+@pytest.mark.usefixtures("pyodide")
+async def test_the_database_of_an_object_is_brought_to_the_newest_schema() -> None:
+    storage = Storage()
+    executor = await backends.open_durable_object(storage)
+    assert [text for text in storage.ran if "CREATE TABLE conversations" in text]
+    assert backends.open_sql(executor, "ada").bookmark is None
+
+
+@pytest.mark.usefixtures("pyodide")
+def test_a_store_in_d1_goes_on_from_the_bookmark_of_the_client() -> None:
+    opened: list[str] = []
+
+    class Database:
+        def withSession(self, bookmark: str) -> Any:  # noqa: N802 its name there
+            opened.append(bookmark)
+            return self
+
+        def getBookmark(self) -> str:  # noqa: N802 its name there
+            return "after"
+
+    assert backends.open_d1(Database(), "ada", "before").bookmark == "after"
+    assert opened == ["before"]
 
 
 async def test_a_file_is_kept_from_one_opening_to_the_next(tmp_path: Path, draft: ConversationDraft) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import sqlite3
 import unicodedata
+from fractions import Fraction
 from typing import Any
 
 import msgspec
@@ -11,7 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET, Raw
 
-from threadkeep.content import digest, merged, read_content, read_metadata, title_from
+from threadkeep import content
+from threadkeep.content import canonical, digest, merged, read_content, read_metadata, title_from
 from threadkeep.errors import Invalid, TooLarge
 from threadkeep.models import BLOCKS, METADATA_BYTES_MAX, Title
 
@@ -32,7 +34,7 @@ WELL_FORMED = {
     "thinking, signed": {"type": "thinking", "thinking": "", "signature": "abc="},
     "thinking, not signed": {"type": "thinking", "thinking": "hm", "signature": None},
     "a tool's use": {"type": "tool_use", "id": "call_1", "name": "search", "input": {}},
-    "a tool's use, in full": {"type": "tool_use", "id": "", "name": "", "input": {"a": [1, None, {"b": 1.5}]}, "x": 1},
+    "a tool's use, in full": {"type": "tool_use", "id": "", "name": "", "input": {"a": [1, None, {"b": True}]}, "x": 1},
     "a tool's error": {"type": "tool_result", "toolUseId": "call_1", "content": "no", "isError": True},
     "a tool's result, error or not": {
         "type": "tool_result",
@@ -56,7 +58,7 @@ def test_a_block_is_read_as_it_came(block: dict[str, Any]) -> None:
     assert read(block) == block
 
 
-@pytest.mark.parametrize("content", [None, True, 0, -1.5, "", "x", [], [[]], {}, {"type": "text"}, [{"type": 1}]])
+@pytest.mark.parametrize("content", [None, True, 0, -1, "", "x", [], [[]], {}, {"type": "text"}, [{"type": 1}]])
 def test_the_content_of_a_tools_result_is_any_json(content: Any) -> None:
     block = {"type": "tool_result", "toolUseId": "call_1", "content": content}
     assert read(block) == block
@@ -147,9 +149,10 @@ def test_content_is_an_array_of_at_least_one_block(content: str) -> None:
 
 
 def test_content_with_half_of_a_character_is_refused() -> None:
-    with pytest.raises(Invalid, match="not JSON of whole Unicode characters") as raised:
-        read_content(raw('[{"type":"text","text":"\\ud800"}]'), "content")
-    assert raised.value.path == "content"
+    for read in (read_content, read_metadata):
+        with pytest.raises(Invalid, match=r"^content: A string holds half of a character") as raised:
+            read(raw('[{"type":"text","text":"\\ud800"}]'), "content")
+        assert raised.value.path == "content"
 
 
 def test_no_metadata_is_none() -> None:
@@ -178,6 +181,37 @@ def test_metadata_has_at_most_16_kib_as_json(character: str) -> None:
     assert "16384 bytes" in raised.value.message
 
 
+def test_metadata_is_not_even_read_over_128_kib(monkeypatch: pytest.MonkeyPatch) -> None:
+    most = '{"a":1' + " " * (128 * 1024 - 7) + "}"
+    assert read_metadata(raw(most), "metadata") == {"a": 1}
+    monkeypatch.setattr(content, "_parse", None)
+    for metadata in (most + " ", "[" * 200_000):
+        with pytest.raises(TooLarge, match="16384 bytes") as raised:
+            read_metadata(raw(metadata), "metadata")
+        assert raised.value.details == {"path": "metadata"}
+
+
+@pytest.mark.parametrize(
+    "metadata", ['{"\\u0000":1}', '{"a\\u0000b":1}', '{"a":{"\\u0000":1}}', '{"a":[1,[{"b":{"\\u0000":1}}]]}']
+)
+def test_nul_in_a_name_of_metadata_is_refused_wherever_it_is(metadata: str) -> None:
+    with pytest.raises(Invalid, match=r"^messages\[1\]\.metadata: .* NUL") as raised:
+        read_metadata(raw(metadata), "messages[1].metadata")
+    assert raised.value.path == "messages[1].metadata"
+
+
+def test_nul_in_a_text_of_metadata_is_kept() -> None:
+    assert read_metadata(raw('{"a":"\\u0000","b":["\\u0000"]}'), "metadata") == {"a": "\0", "b": ["\0"]}
+
+
+@pytest.mark.parametrize(
+    "number", ["1.0", "1e0", "1E+2", "-0.0", "0.10", "1e400", "-1e-400", "0.10000000000000000555", f"1e{'5' * 5000}"]
+)
+def test_a_number_in_metadata_stays_as_it_was_written(number: str) -> None:
+    metadata = read_metadata(raw(f'{{"a":[{number}]}}'), "metadata")
+    assert msgspec.json.encode(metadata) == f'{{"a":[{number}]}}'.encode()
+
+
 def test_white_space_and_escapes_do_not_count_towards_the_size_of_metadata() -> None:
     assert read_metadata(raw('{"a":' + " " * 20_000 + "1}"), "metadata") == {"a": 1}
     assert read_metadata(raw('{"a":"' + "\\u0078" * 10_000 + '"}'), "metadata") == {"a": "x" * 10_000}
@@ -193,7 +227,6 @@ SAME = {
     "a tenth": ('[{"type":"x","a":0.1}]', '[{"type":"x","a":1.0E-1}]'),
     "nothing below zero": ('[{"type":"x","a":0}]', '[{"type":"x","a":-0.0}]'),
     "the largest exact integer": ('[{"type":"x","a":9007199254740991}]', '[{"type":"x","a":9007199254740991.0}]'),
-    "what no float tells apart": ('[{"type":"x","a":0.1}]', '[{"type":"x","a":0.1000000000000000000001}]'),
 }
 OTHER = {
     "more": ('[{"type":"x"}]', '[{"type":"x","a":null}]'),
@@ -211,6 +244,7 @@ OTHER = {
     "integers beyond all floats": (f'[{{"type":"x","a":1{"0" * 400}}}]', f'[{{"type":"x","a":1{"0" * 400}1}}]'),
     "numbers beyond all floats": ('[{"type":"x","a":1e400}]', '[{"type":"x","a":1e401}]'),
     "numbers beyond all floats, below zero": ('[{"type":"x","a":1e400}]', '[{"type":"x","a":-1e400}]'),
+    "what no float tells apart": ('[{"type":"x","a":0.1}]', '[{"type":"x","a":0.1000000000000000000001}]'),
     "a number beyond all floats and null": ('[{"type":"x","a":1e400}]', '[{"type":"x","a":null}]'),
 }
 
@@ -247,6 +281,93 @@ def test_an_integer_may_have_as_many_digits_as_python_reads() -> None:
     assert digest_of(most) != digest_of(most.replace("9", "8"))
     with pytest.raises(Invalid, match="out of range"):
         digest_of(most.replace(":9", ":99"))
+
+
+EQUAL = [
+    ["1", "1.0", "1e0", "1E+0", "10e-1", "0.1e1", "1.00000000000000000000000"],
+    ["0", "-0", "0.0", "-0.0", "0e5", "0.000e-5", "-0E+99"],
+    ["-1", "-1.0", "-10e-1"],
+    ["1.5", "1.50", "15e-1", "0.15E1"],
+    ["0.1", "1e-1", "0.10"],
+    ["0.10000000000000000555"],
+    ["100000000000000000", "1e17", "1.0E+17", "1000e14"],
+    ["100000000000000001", "1.00000000000000001e17"],
+    ["18446744073709551616", "1.8446744073709551616e19"],
+    ["1" + "0" * 400, "1e400", "1E400", "10e399", "1.0e+400"],
+    ["-1" + "0" * 400, "-1e400"],
+    ["1e401", "10e400", "0.1e402"],
+    ["1e-400", "0.1E-399", "10e-401", "0." + "0" * 399 + "1"],
+    ["1e-401", "0." + "0" * 400 + "1"],
+    ["1e999999999", "10e999999998"],
+    ["1e-9999999", "10e-10000000"],
+]
+
+
+def number_of(text: str) -> bytes:
+    """The canonical form of a number."""
+    return msgspec.json.encode(canonical(raw(text)))
+
+
+def test_equal_numbers_have_one_form_and_others_have_another() -> None:
+    forms = [{number_of(number) for number in numbers} for numbers in EQUAL]
+    assert [len(form) for form in forms] == [1] * len(EQUAL)
+    assert len(set().union(*forms)) == len(EQUAL)
+
+
+@pytest.mark.parametrize(
+    ("number", "form"),
+    [
+        ("1.0", "1"),
+        ("1e17", "100000000000000000"),
+        ("-0.0", "0"),
+        ("-1.50", "-1.5"),
+        ("0.0010", "0.001"),
+        ("1e-1", "0.1"),
+        ("123456.789e-2", "1234.56789"),
+        ("10e400", "1e401"),
+        ("1.5e999999999", "15e999999998"),
+        ("9007199254740993.0", "9007199254740993"),
+    ],
+)
+def test_the_form_of_a_number_stays_what_it_is_from_release_to_release(number: str, form: str) -> None:
+    assert number_of(number) == form.encode()
+
+
+@pytest.mark.parametrize("exponent", ["1000000000", "0000000001", "-100000000", "5" * 5000, f"-{'5' * 5000}"])
+def test_a_number_with_an_exponent_that_is_absurd_is_kept_as_text(exponent: str) -> None:
+    assert len(exponent) >= 10
+    assert number_of(f"1.0e{exponent}") == f"1.0e{exponent}".encode()
+
+
+@given(
+    st.from_regex(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?", fullmatch=True),
+    st.integers().filter(bool),  # a zero has no digits to move
+    st.integers(-300, 300),
+    st.integers(0, 50),
+)
+@settings(deadline=None)
+def test_the_form_of_a_number_is_its_value_exactly(number: str, digits: int, exponent: int, zeros: int) -> None:
+    form = number_of(number).decode()
+    assert Fraction(form) == Fraction(number)
+    assert number_of(form) == form.encode()
+    assert number_of(f"{digits}e{exponent}") == number_of(f"{digits}{'0' * zeros}e{exponent - zeros}")
+
+
+@pytest.mark.parametrize(("integer", "number"), [("1" + "0" * 401, "1e401"), ("123" + "0" * 500, "1.23e502")])
+def test_an_integer_of_more_than_400_digits_is_what_it_is_with_an_exponent(integer: str, number: str) -> None:
+    assert number_of(integer) == number_of(number)
+
+
+@pytest.mark.parametrize("number", ["1e400", "1e-400"])
+def test_the_canonical_form_is_not_much_longer_than_what_was_sent(number: str) -> None:
+    text = f"[{','.join([number] * 1000)}]"
+    assert len(number_of(text)) < 20 * len(text)
+
+
+def test_what_was_read_before_is_made_canonical() -> None:
+    assert canonical(UNSET) is None
+    assert canonical(raw("null")) is None
+    assert canonical(raw('{"b":1.0,"a":[2e0]}')) == {"b": 1, "a": [2]}
 
 
 def text(*texts: str) -> list[dict[str, Any]]:
@@ -331,7 +452,7 @@ def in_sqlite(target: str, patch: str) -> str:
     return str(result)
 
 
-NAMES = st.sampled_from(["a", "b", "c", "\u00e9", "e\u0301", "a.b", "$", "[0]", '"', "\\", "a\x00b", "", "\U0001f600"])
+NAMES = st.sampled_from(["a", "b", "c", "\u00e9", "e\u0301", "a.b", "$", "[0]", '"', "\\", "a\x01b", "", "\U0001f600"])
 NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 VALUES = st.recursive(
     st.none() | st.booleans() | NUMBERS | st.text(max_size=5),

@@ -23,9 +23,9 @@ from threadkeep.models import INTEGER_MAX
 
 ID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 MESSAGE_CURSORS: list[MessageCursor] = [
-    BeforeMessage(0),
     BeforeMessage(1),
-    AfterMessage(1),
+    BeforeMessage(INTEGER_MAX),
+    AfterMessage(0),
     AfterMessage(INTEGER_MAX),
 ]
 
@@ -50,7 +50,7 @@ def test_a_cursor_fits_into_a_url_as_it_is(cursor: AfterConversation | MessageCu
 
 
 def text_of(value: Any) -> str:
-    return urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+    return urlsafe_b64encode(json.dumps(value, separators=(",", ":")).encode()).rstrip(b"=").decode()
 
 
 GARBAGE = {
@@ -70,6 +70,8 @@ GARBAGE = {
     "of no kind": text_of(["x", 1]),
     "without a place": text_of(["b"]),
     "a place below zero": text_of(["b", -1]),
+    "a place after one below zero": text_of(["a", -1]),
+    "a place before the first": text_of(["b", 0]),
     "a place that is true": text_of(["b", True]),
     "a place that is a fraction": text_of(["b", 1.5]),
     "a place that is a text": text_of(["b", "1"]),
@@ -99,9 +101,12 @@ MADE = encode(BeforeMessage(7))
     "text",
     [
         pytest.param(f"{MADE}=", id="padding"),
+        pytest.param(f"{MADE[:-1]}{chr(ord(MADE[-1]) + 1)}", id="bits that nobody reads"),
+        pytest.param(urlsafe_b64encode(b'["b",7.0]').decode(), id="another form of its number"),
+        pytest.param(urlsafe_b64encode(b'["\\u0062",7]').rstrip(b"=").decode(), id="an escape"),
         pytest.param(f"{MADE[:4]}!!!!{MADE[4:]}", id="characters that base64 skips"),
         pytest.param(f"{MADE}\n\n\n\n", id="line breaks"),
-        pytest.param(urlsafe_b64encode(b' ["b", 7]').decode(), id="white space"),
+        pytest.param(urlsafe_b64encode(b'["b", 7]').rstrip(b"=").decode(), id="white space"),
         pytest.param(text_of(["b", 7, "more"]), id="more than there is"),
     ],
 )

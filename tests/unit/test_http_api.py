@@ -282,9 +282,25 @@ async def test_a_defect_of_ours_is_answered_with_nothing_of_the_inside(caplog: p
     assert isinstance(record.exc_info[1], ValueError)
 
 
+async def test_why_a_request_could_not_be_handed_on_is_in_the_log_alone(caplog: pytest.LogCaptureFixture) -> None:
+    error = Unavailable("Try again.")
+    error.__cause__ = ValueError("secret")
+    with caplog.at_level(logging.ERROR, "threadkeep"):
+        response = api().refuse(of_ada("GET", "/api/conversations", x_request_id="mine"), error)
+    assert (response.status, error_in(response)) == (503, {"code": "unavailable", "message": "Try again."})
+    (record,) = caplog.records
+    assert record.getMessage() == "request mine could not be handed on: secret"
+
+
 async def test_a_failure_to_open_the_store_is_told_as_it_is() -> None:
     response = await api().answer(of_ada("GET", "/api/conversations"), opens(Unavailable("D1 is away. Try again.")))
     assert (response.status, error_in(response)["message"]) == (503, "D1 is away. Try again.")
+
+
+async def test_messages_are_read_forward_or_by_a_cursor_and_not_both() -> None:
+    path = f"/api/conversations/{ID}/messages?after=0&cursor={ID}"
+    response = await api().answer(of_ada("GET", path), opens(memory()))
+    assert (response.status, error_in(response)["details"]) == (400, {"path": "after"})
 
 
 async def test_a_body_that_is_too_large_is_told_as_it_is() -> None:
@@ -371,6 +387,19 @@ async def test_a_deleted_conversation_is_restored_over_http() -> None:
     assert (deleted.status, deleted.body) == (204, b"")
     restored = await made.answer(of_ada("POST", f"/api/conversations/{draft.id}/restore"), opens(store))
     assert (restored.status, restored.headers["etag"]) == (200, '"3"')
+
+
+async def test_a_conversation_is_deleted_over_http_only_as_it_was_seen() -> None:
+    made, store, draft = api(), memory(), conversation()
+    await store.create_conversation(draft)
+    path = f"/api/conversations/{draft.id}"
+    stale = await made.answer(of_ada("DELETE", path, if_match='"2"'), opens(store))
+    assert (stale.status, error_in(stale)["details"]["conversation"]["version"]) == (412, 1)
+    wrong = await made.answer(of_ada("DELETE", path, if_match='"01"'), opens(store))
+    assert (wrong.status, error_in(wrong)["details"]) == (400, {"path": "if-match"})
+    assert (await made.answer(of_ada("GET", path), opens(store))).status == 200
+    for if_match in ('W/"1"', '"9"'):  # what is deleted already stays so, whatever is expected
+        assert (await made.answer(of_ada("DELETE", path, if_match=if_match), opens(store))).status == 204
 
 
 async def test_a_service_key_is_in_no_answer() -> None:

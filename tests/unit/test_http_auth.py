@@ -101,6 +101,14 @@ def test_a_service_key_must_name_what_may_be_a_user(user_id: str) -> None:
     assert raised.value.message.startswith("x-user-id: A user id has 1 to 255 characters")
 
 
+@pytest.mark.parametrize("user_id", ["\ufffd", "a\ufffda", "ada\ufffd"], ids=ascii)
+def test_a_user_whom_the_platform_could_not_read_is_refused(user_id: str) -> None:
+    with pytest.raises(Invalid, match=r"^x-user-id: The header is not UTF-8\.$") as raised:
+        user_of(bearer(KEY, x_user_id=user_id))
+    assert raised.value.path == "x-user-id"
+    assert "not known" in refusal(bearer("tk_wrong", x_user_id=user_id))
+
+
 # Signed tokens
 
 

@@ -33,7 +33,7 @@ STATUSES = {
     "POST /api/conversations": "200 201 400 401 409 413 415 501 503",
     "GET /api/conversations/{id}": "200 400 401 404 501 503",
     "PATCH /api/conversations/{id}": "200 400 401 404 412 413 415 501 503",
-    "DELETE /api/conversations/{id}": "204 400 401 404 501 503",
+    "DELETE /api/conversations/{id}": "204 400 401 404 412 501 503",
     "POST /api/conversations/{id}/restore": "200 400 401 404 501 503",
     "GET /api/conversations/{id}/messages": "200 400 401 404 501 503",
     "POST /api/conversations/{id}/messages": "200 201 400 401 404 409 412 413 415 501 503",
@@ -41,6 +41,7 @@ STATUSES = {
 PARAMETERS = {
     "GET /api/conversations": "archived cursor limit",
     "PATCH /api/conversations/{id}": "If-Match id",
+    "DELETE /api/conversations/{id}": "If-Match id",
     "GET /api/conversations/{id}/messages": "after cursor id limit",
 }
 BODIES = {

@@ -126,7 +126,8 @@ def test_a_query_string_that_is_malformed_is_refused(query: str) -> None:
         ('"1"', 1),
         ('W/"1"', 1),
         ('"0"', 0),
-        ('"007"', 7),
+        ('W/"0"', 0),
+        ('W/"42"', 42),
         ('"999999999999999"', 999_999_999_999_999),
     ],
 )
@@ -154,6 +155,12 @@ def test_if_match_names_a_version(header: str | None, version: int | None) -> No
         '"\u0661"',
         '"\u00b2"',
         '"1000000000000000"',
+        '"00"',
+        '"01"',
+        'W/"007"',
+        "W/1",
+        'W/ "1"',
+        'W/W/"1"',
         "**",
     ],
 )

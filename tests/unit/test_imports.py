@@ -166,7 +166,7 @@ ALLOWED: dict[str, set[str]] = {
     "sql/store": {*DOMAIN, "sql", "store"},
     "sql/sqlite": {"errors", "sql"},
     "sql/d1": {"errors", "sql"},
-    "sql/durable_object": {"sql"},
+    "sql/durable_object": {"errors", "sql"},
     "stores/__init__": set(),
     "stores/memory": {*DOMAIN, "store"},
     # The one that is a client of our own HTTP.
@@ -175,7 +175,7 @@ ALLOWED: dict[str, set[str]] = {
 # Modules of others that only these may import.
 RESERVED = {
     "sqlite3": {"sql/sqlite"},
-    "pyodide": {"sql/d1"},
+    "pyodide": {"sql/d1", "sql/durable_object"},
     "workers": set(),
     "js": set(),
     "jwt": {"http/auth"},

@@ -49,8 +49,8 @@ def test_a_conversation_of_nothing_is_complete() -> None:
 
 
 def test_a_conversation_keeps_what_the_caller_brings() -> None:
-    draft = draft_of(new_message(id=OTHER_ID), id=ID, title="Mine", model="m", metadata={"b": 1.0, "a": None})
-    assert (draft.id, draft.title, draft.model, bytes(draft.metadata)) == (ID, "Mine", "m", b'{"b":1,"a":null}')
+    draft = draft_of(new_message(id=OTHER_ID), id=ID, title="Mine", model="m", metadata={"b": 1.50, "a": None})
+    assert (draft.id, draft.title, draft.model, bytes(draft.metadata)) == (ID, "Mine", "m", b'{"b":1.5,"a":null}')
     assert [message.id for message in draft.messages] == [OTHER_ID]
 
 
@@ -59,6 +59,11 @@ def test_ids_are_made_where_the_caller_brings_none() -> None:
     made = [draft.id, *(message.id for message in draft.messages)]
     assert len(set(made)) == 3
     assert all(map(is_id, made))
+
+
+def test_metadata_of_a_conversation_is_kept_with_its_numbers_as_they_were_written() -> None:
+    draft = draft_conversation(NewConversation(metadata=Raw(b'{ "b": 1.50, "\\u0061": [1e400, -0.0] }')))
+    assert bytes(draft.metadata) == b'{"b":1.50,"a":[1e400,-0.0]}'
 
 
 HELLO = {"id": ID, "title": "Mine", "model": "m", "metadata": {"a": 1}}
@@ -133,7 +138,7 @@ def test_metadata_that_is_left_out_or_null_is_none(metadata: Any) -> None:
     (draft,) = draft_messages([NewMessage(role="user", content=Raw(b'[{"type":"x"}]'), metadata=metadata)])
     (without,) = draft_messages([NewMessage(role="user", content=Raw(b'[{"type":"x"}]'))])
     assert draft.metadata is None
-    assert draft.size == len(b'[{"type":"x"}]')
+    assert draft.size == without.size + (0 if metadata is UNSET else len(bytes(metadata)))
     assert draft.digest == without.digest
 
 
@@ -201,12 +206,22 @@ def test_metadata_counts_towards_the_size_of_a_message() -> None:
     assert raised.value.details == {"path": "messages[0]"}
 
 
+def test_a_message_that_is_too_large_is_not_even_read() -> None:
+    broken = b"[" * (MESSAGE_BYTES_MAX + 1)
+    with pytest.raises(TooLarge, match=r"^messages\[0\]: A message may have"):
+        draft_messages([NewMessage(role="user", content=Raw(broken))])
+    with pytest.raises(TooLarge, match=r"^messages\[0\]: A message may have"):
+        draft_messages([NewMessage(role="user", content=Raw(b"["), metadata=Raw(broken[1:]))])
+
+
 def test_messages_that_are_sent_together_are_bounded() -> None:
     drafts = draft_messages([new_message(id=None)] * APPEND_MESSAGES_MAX)
     assert len({draft.id for draft in drafts}) == APPEND_MESSAGES_MAX
     with pytest.raises(TooLarge, match="messages: At most 1000 can be sent together") as raised:
         draft_messages([new_message(id=None)] * (APPEND_MESSAGES_MAX + 1))
     assert raised.value.details == {"path": "messages"}
+    with pytest.raises(TooLarge, match="messages: At most 1000 can be sent together"):
+        draft_of(*[new_message(id=None)] * (APPEND_MESSAGES_MAX + 1))
 
 
 def test_an_id_that_is_there_twice_is_named_with_both_places() -> None:
@@ -259,7 +274,7 @@ def test_an_edit_sets_what_is_given() -> None:
     )
     assert (edit.title, edit.is_archived, edit.model, edit.edited_at) == ("Mine", False, "m", 0)
     assert isinstance(edit.metadata, Raw)
-    assert bytes(edit.metadata) == b'{"a":1,"b":null}'
+    assert bytes(edit.metadata) == b'{"a":1.0,"b":null}'
 
 
 def test_an_edit_with_empty_metadata_is_not_one_that_clears_it() -> None:

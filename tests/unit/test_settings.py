@@ -3,6 +3,7 @@
 from itertools import pairwise
 from typing import Any
 
+import jwt
 import msgspec
 import pytest
 
@@ -134,6 +135,8 @@ def test_a_boolean_is_true_or_false_in_several_spellings(text: str, value: bool)
 def test_spellings_of_one_boolean_do_not_disagree() -> None:
     variables = {"AGENT_CONVERSATION_PERSISTENCE": "true", "VITE_FEATURE_CONVERSATION_DB": "1"}
     assert read(variables)["persistence"] is True
+    with pytest.raises(Unavailable, match="disagree: 'true' and 'false'"):
+        read({**variables, "VITE_FEATURE_CONVERSATION_DB": "0"})
 
 
 STORES = "one of auto, agentstate, d1, durable-object, postgres, clickhouse, memory, sqlite, local"
@@ -155,6 +158,8 @@ WRONG = {
     "cors_origins with a path": ("https://app.example/", "'https://app.example/'", "exact origins"),
     "cors_origins without a scheme": ("app.example", "'app.example'", "exact origins"),
     "cors_origins of which one is wrong": ("https://app.example null", "'https://app.example null'", "exact origins"),
+    "cors_origins in capitals": ("https://App.example", "'https://App.example'", "exact origins"),
+    "cors_origins with a scheme in capitals": ("HTTPS://app.example", "'HTTPS://app.example'", "exact origins"),
     "retention_days": ("0", "'0'", "a whole number from 1 to 36500"),
     "retention_days too many": ("36501", "'36501'", "a whole number from 1 to 36500"),
     "retention_days below zero": ("-1", "'-1'", "a whole number"),
@@ -203,10 +208,30 @@ def test_a_fixed_user_is_a_user_id() -> None:
         read({"AUTH_DEV_USER": "a\tb", "ENVIRONMENT": "test"})
 
 
-@pytest.mark.parametrize("secret", ["-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQ\n-----END PUBLIC KEY-----"])
-def test_a_public_key_is_no_secret_to_sign_with(secret: str) -> None:
-    with pytest.raises(Unavailable, match="AUTH_JWT_SECRET"):
-        read({"AUTH_JWT_SECRET": secret})
+PUBLIC_KEYS = {
+    "PEM": "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQ\n-----END PUBLIC KEY-----",
+    "PEM after a comment": "mine\n-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQ\n-----END PUBLIC KEY-----",
+    "SSH, RSA": "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQ",
+    "SSH, Ed25519": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI",
+}
+PYJWT_ALONE_REFUSES = {
+    "SSH, ECDSA": "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAI",
+    "PEM with spaces": "---- BEGIN PUBLIC KEY ----\nMFkwEwYHKoZIzj0CAQ\n---- END PUBLIC KEY ----",
+}
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *(pytest.param(key, id=case) for case, key in PUBLIC_KEYS.items()),
+        *(pytest.param(key, id=case) for case, key in PYJWT_ALONE_REFUSES.items()),
+    ],
+)
+def test_a_public_key_is_no_secret_to_sign_with(key: str) -> None:
+    with pytest.raises(jwt.InvalidKeyError):
+        jwt.encode({}, key)
+    with pytest.raises(Unavailable, match=r"AUTH_JWT_SECRET is wrong; .*, which a PEM or SSH key is not"):
+        read({"AUTH_JWT_SECRET": key})
 
 
 def test_settings_stay_as_they_were_read() -> None:

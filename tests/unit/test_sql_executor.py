@@ -21,6 +21,8 @@ QUERIES = {name: value for name, value in vars(statements).items() if isinstance
         ("SELECT :b, :a, :b", ("b", "a"), "SELECT ?1, ?2, ?1"),
         ("SELECT :user_id, :user", ("user_id", "user"), "SELECT ?1, ?2"),
         ("SELECT :user, :user_id", ("user", "user_id"), "SELECT ?1, ?2"),
+        ("SELECT :user, :user1, :user", ("user", "user1"), "SELECT ?1, ?2, ?1"),
+        ("SELECT :user1, :user", ("user1", "user"), "SELECT ?1, ?2"),
         ("\n SELECT :limit + 1 \n", ("limit",), "SELECT ?1 + 1"),
         (
             " ".join(f":{chr(97 + number)}" for number in range(12)),
@@ -32,6 +34,13 @@ QUERIES = {name: value for name, value in vars(statements).items() if isinstance
 def test_parameters_are_numbered_in_the_order_they_appear(text: str, names: tuple[str, ...], numbered: str) -> None:
     query = Query(text)
     assert (query.names, query.numbered) == (names, numbered)
+
+
+def test_a_query_without_parameters_is_run_as_it_is_written() -> None:
+    query = Query(" INSERT INTO a VALUES ('at :noon', '12:30') ", has_parameters=False)
+    assert (query.names, query.numbered) == ((), "INSERT INTO a VALUES ('at :noon', '12:30')")
+    assert query() == Statement(query, ())
+    assert query.writes
 
 
 @pytest.mark.parametrize("name", QUERIES)

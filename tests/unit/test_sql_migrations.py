@@ -52,6 +52,12 @@ async def test_a_migration_that_fails_leaves_nothing_of_itself(executor: SqliteE
     assert await migrate(executor, (FIRST, SECOND)) == ["0002_b.sql"]
 
 
+async def test_a_colon_in_a_migration_is_no_parameter(executor: SqliteExecutor) -> None:
+    notes = Migration("0003_d.sql", ("CREATE TABLE d (t TEXT DEFAULT ':x') STRICT", "INSERT INTO d (t) VALUES (':y')"))
+    assert await migrate(executor, (notes,)) == ["0003_d.sql"]
+    assert await select(executor, "SELECT t FROM d") == [":y"]
+
+
 async def test_names_that_are_not_ours_are_left_alone(executor: SqliteExecutor) -> None:
     await migrate(executor, (FIRST, SECOND))
     assert await migrate(executor, (FIRST,)) == []

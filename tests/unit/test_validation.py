@@ -1,5 +1,7 @@
 """Reading JSON: what is refused, and where the message says it is."""
 
+import contextlib
+import time
 from typing import Annotated, Any
 
 import msgspec
@@ -10,7 +12,7 @@ from msgspec import Meta, Struct
 
 from threadkeep.errors import Invalid
 from threadkeep.models import ConversationChanges, Id, NewConversation, NewMessages, Title
-from threadkeep.validation import check_nesting, convert, decode, join
+from threadkeep.validation import check_nesting, convert, convert_texts, decode, join, parse
 
 ID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
@@ -85,12 +87,48 @@ def test_what_does_not_fit_is_refused_with_its_path(into: Any, text: str, path: 
     assert "$" not in error.message
 
 
+SENTENCES = [
+    "Expected `str` matching regex 'x'",
+    'x`, got `y`: Expected `str` matching regex "x"',
+    "x` - at `$.title`",
+    "$",
+    "`",
+    "'",
+    "\x00",
+]
+FORGING = [" - at `$", "x - at `$.title", "x` - at `$.title", " - at `$.messages[0].id"]
+
+
+@pytest.mark.parametrize("name", [*SENTENCES, *FORGING])
+def test_the_name_of_an_unknown_field_is_only_a_name(name: str) -> None:
+    text = msgspec.json.encode({"messages": [{"role": "user", "content": [], name: 1}]})
+    error = refusal(text, NewMessages)
+    assert error.path == "messages[0]"
+    assert f"unknown field `{name}`" in error.message
+
+
 @pytest.mark.parametrize(
     "name",
-    ["`str` matching regex 'x'", '`str` matching regex "x"', "x - at `$.title", "$", "`", "'", "regex", "\x00"],
+    [*SENTENCES, *FORGING],
 )
-def test_the_name_of_an_unknown_field_is_only_a_name(name: str) -> None:
-    assert "unknown field" in refusal(msgspec.json.encode({name: 1}), NewConversation).message
+def test_the_name_of_an_unknown_field_of_a_body_or_a_query_is_no_place(name: str) -> None:
+    error = refusal(msgspec.json.encode({name: 1}), NewConversation)
+    assert (error.path, error.details) == ("", None)
+    assert f"unknown field `{name}" in error.message
+    with pytest.raises(Invalid) as raised:
+        convert_texts({name: "1"}, Query)
+    assert raised.value.path == ""
+
+
+@pytest.mark.parametrize("length", [200, 400, 1_000_000])
+def test_a_sentence_is_cut_where_what_was_sent_makes_it_long(length: int) -> None:
+    for text, into in (
+        ({"x" * length: 1}, NewConversation),
+        ({"messages": [{"role": "x" * length, "content": []}]}, NewMessages),
+    ):
+        message = refusal(msgspec.json.encode(text), into).message
+        assert message.endswith("x….") == (length > 300)
+        assert len(message.removeprefix("messages[0].role: ")) <= 302
 
 
 def test_the_patterns_of_our_types_are_told_in_words() -> None:
@@ -112,8 +150,10 @@ NOT_JSON = {
     "no number either": "Infinity",
     "a zero before": "01",
     "a byte order mark": "\ufeff{}",
-    "half of a character": '"\\ud800"',
-    "the wrong half of a character": '"\\udc00\\ud800"',
+    "no brackets to close": "[1]]",
+    "brackets the wrong way round": "][",
+    "brackets that cross": "[{]}",
+    "no escape": '"\\u00g0"',
     "a line break in a text": '"a\nb"',
     "NUL in a text": '"a\x00b"',
     "a text without end": '"a',
@@ -123,8 +163,30 @@ NOT_JSON = {
 @pytest.mark.parametrize("text", [pytest.param(text, id=case) for case, text in NOT_JSON.items()])
 def test_what_is_not_json_is_refused(text: str) -> None:
     error = refusal(text)
-    assert error.message.startswith("body: This is not JSON of whole Unicode characters: ")
+    assert error.message.startswith("body: This is not JSON: ")
     assert error.path == ""
+
+
+@pytest.mark.parametrize("text", ['"\\ud800"', '"\\uDBFFx"', '"\\udc00"', '"\\udc00\\ud800"', '["\\ud83d", "\\ude00"]'])
+def test_half_of_a_character_is_refused_and_named(text: str) -> None:
+    error = refusal(text)
+    assert error.message.startswith(r"body: A string holds half of a character, such as \ud83d alone.")
+    assert error.path == ""
+
+
+@pytest.mark.parametrize("text", ['{"a":"\\ud83d\\ude00",}', '["\\ud83d\\ude00"', '["\\\\ud800",]'])
+def test_a_whole_character_is_not_to_blame_for_what_is_not_json(text: str) -> None:
+    assert "This is not JSON: " in refusal(text).message
+
+
+def test_json_may_be_read_into_another_type_later() -> None:
+    text = b'{"messages":[{"role":"user","content":[]}]}'
+    assert list(decode(text, dict[str, msgspec.Raw])) == ["messages"]
+    assert parse(text, NewMessages).messages[0].role == "user"
+    with pytest.raises(Invalid, match="unknown field `messages`"):
+        parse(text, Query)
+    with pytest.raises(Invalid, match="body: This is not JSON: "):
+        parse(text[:-1], NewMessages)
 
 
 @pytest.mark.parametrize(
@@ -178,6 +240,7 @@ def test_json_that_is_nested_without_end_is_refused_before_it_is_read(levels: in
         pytest.param('["\\"' + "[" * 1000 + '\\"' + "[" * 1000 + '"]', id="after an escaped quote"),
         pytest.param('["\\\\",' + "[" * 98 + '"' + "[" * 1000 + '"' + "]" * 99, id="after an escaped backslash"),
         pytest.param('["\\\\\\"' + "[" * 1000 + '"]', id="after an escaped backslash and an escaped quote"),
+        pytest.param('["",' + "[" * 99 + "]" * 100, id="after an empty text"),
     ],
 )
 def test_brackets_that_do_not_nest_are_not_counted(text: str) -> None:
@@ -191,13 +254,36 @@ def test_brackets_that_do_not_nest_are_not_counted(text: str) -> None:
         pytest.param('["",' + nested(100) + "]", id="after an empty text"),
         pytest.param('{"]]]":' + nested(100) + "}", id="after brackets in a name"),
         pytest.param("[" + "[]," * 1000 + nested(100) + "]", id="after many that are not deep"),
-        pytest.param("[]" * 101 + "]", id="one closing too many"),
-        pytest.param("][" * 101, id="the wrong way round"),
         pytest.param("[" * 101 + '"', id="before a text without end"),
+        pytest.param("[{" * 50 + "[", id="of two kinds"),
+        pytest.param("[" * 99 + "{}" * 100 + "[[" + "]" * 100, id="beside others"),
     ],
 )
-def test_brackets_that_nest_or_do_not_match_are_refused(text: str) -> None:
-    assert "nested more than 100 levels deep, or its brackets do not match" in refusal(text).message
+def test_brackets_that_nest_too_deep_are_refused(text: str) -> None:
+    assert "The JSON is nested more than 100 levels deep." in refusal(text).message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("[]" * 101 + "]", id="one closing too many"),
+        pytest.param("][" * 101, id="the wrong way round"),
+        pytest.param("[" * 100 + "]" * 99 + "[]" * 101, id="left open"),
+        pytest.param("[" * 100 + "]" * 50 + "}" * 50, id="of two kinds"),
+        pytest.param('"' + "[" * 101, id="in a text without end"),
+    ],
+)
+def test_brackets_that_do_not_match_are_not_json_and_no_nesting(text: str) -> None:
+    assert "body: This is not JSON: " in refusal(text).message
+
+
+@pytest.mark.parametrize("part", ["[]", "][", "[[]", '"[', '"\\', "[[]]{}", '"",['])
+def test_nesting_is_measured_in_time_in_proportion_to_the_text(part: str) -> None:
+    text = (part * 4_000_000).encode()[:4_000_000]
+    begin = time.process_time()
+    with contextlib.suppress(Invalid):
+        check_nesting(text)
+    assert time.process_time() - begin < 3  # 0.2 is usual; what backtracks takes minutes
 
 
 @settings(deadline=None)
@@ -215,9 +301,11 @@ def test_the_depth_is_that_of_the_json(value: Any) -> None:
         check_nesting(filler + b"[" * around + text + b"]" * (around + 1))
 
 
-class Query(Struct, forbid_unknown_fields=True):
+class Query(Struct, forbid_unknown_fields=True, rename="camel"):
     limit: Annotated[int, Meta(ge=1, le=100)] = 20
     archived: bool = False
+    updated_after: Annotated[int, Meta(ge=0, le=100)] | None = None
+    cursor: str | None = None
 
 
 def test_plain_values_are_checked_under_a_path() -> None:
@@ -230,16 +318,38 @@ def test_plain_values_are_checked_under_a_path() -> None:
 
 
 def test_values_from_text_count_as_what_they_say() -> None:
-    assert convert({"limit": "5", "archived": "true"}, Query, from_text=True) == Query(5, True)
+    assert convert_texts({}, Query) == Query()
+    texts = {"limit": "5", "archived": "true", "updatedAfter": "0", "cursor": "null"}
+    assert convert_texts(texts, Query) == Query(5, True, 0, "null")
+    assert convert_texts({"limit": "100", "archived": "0", "cursor": ""}, Query) == Query(100, False, None, "")
     with pytest.raises(Invalid, match="limit: "):
         convert({"limit": "5"}, Query)
 
 
-@pytest.mark.parametrize("limit", ["0", "101", "-1", "", " 5", "5 ", "+5", "1.5", "\u0665", "0x5", "5,0", "9" * 5000])
-def test_a_limit_is_a_whole_number_within_its_bounds(limit: str) -> None:
+NO_NUMBER = ["null", "None", "-1", "", " 5", "5 ", "5\n", "+5", "-0", "05", "1.5", "5.0", "1e1", "1E1", "0x5", "5_0"]
+NO_NUMBER += ["5,0", "NaN", "true", "\u0665", "5\u0665", "\u00b2", "9" * 5000]
+
+
+@pytest.mark.parametrize("text", [*NO_NUMBER, "101"])
+@pytest.mark.parametrize("field", ["limit", "updatedAfter"])
+def test_a_number_in_a_query_is_a_whole_number_within_its_bounds(field: str, text: str) -> None:
     with pytest.raises(Invalid) as raised:
-        convert({"limit": limit}, Query, from_text=True)
-    assert raised.value.path == "limit"
+        convert_texts({"archived": "true", field: text}, Query)
+    assert raised.value.path == field
+    assert raised.value.message.startswith(f"{field}: ")
+
+
+@pytest.mark.parametrize("text", ["", "null", "maybe", "2", "yes", " true"])
+def test_a_boolean_in_a_query_is_true_or_false(text: str) -> None:
+    with pytest.raises(Invalid, match=r"^archived: Expected `bool`"):
+        convert_texts({"archived": text}, Query)
+
+
+@pytest.mark.parametrize("field", ["x", "Limit", "updated_after", "", "limit "])
+def test_a_field_of_a_query_that_is_not_known_is_named(field: str) -> None:
+    with pytest.raises(Invalid, match=f"unknown field `{field}`") as raised:
+        convert_texts({"limit": "5", field: "5"}, Query)
+    assert raised.value.path == ""
 
 
 @pytest.mark.parametrize(

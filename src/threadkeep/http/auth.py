@@ -3,14 +3,15 @@
 import hashlib
 import hmac
 from base64 import urlsafe_b64decode
+from typing import Any
 
 import jwt
 
-from threadkeep.errors import Invalid, Unauthenticated
+from threadkeep.errors import Invalid, Unauthenticated, Unavailable
 from threadkeep.http.wire import Request
 from threadkeep.settings import Settings
 from threadkeep.users import check_user_id
-from threadkeep.validation import check_nesting
+from threadkeep.validation import decode
 
 SERVICE_KEY_PREFIX = "tk_"
 
@@ -71,9 +72,9 @@ class Authenticator:
         if self._jwt_secret is None:
             raise Unauthenticated("Signed tokens are not accepted here; AUTH_JWT_SECRET is not set.")
         try:
-            # PyJWT parses both parts before it looks at the signature.
+            # PyJWT parses both parts before it looks at the signature, and in encodings that nobody else reads.
             for part in token.split(".")[:2]:
-                check_nesting(urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+                decode(urlsafe_b64decode(part + "=" * (-len(part) % 4)), dict[str, Any])
             claims = jwt.decode(
                 token,
                 self._jwt_secret,
@@ -86,6 +87,8 @@ class Authenticator:
             raise Unauthenticated("The token has expired; get a new one.") from error
         except jwt.ImmatureSignatureError as error:
             raise Unauthenticated("The token is not valid yet.") from error
+        except jwt.InvalidKeyError as error:
+            raise Unavailable("AUTH_JWT_SECRET cannot be used: it is a public key of some kind.") from error
         except jwt.InvalidAudienceError as error:
             raise Unauthenticated("The token is for an audience, `aud`, and this server is set up for none.") from error
         except (jwt.InvalidTokenError, Invalid, ValueError) as error:

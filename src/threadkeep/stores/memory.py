@@ -100,7 +100,7 @@ class MemoryStore:
             draft.digest,
         )
         self._owner.conversations[draft.id] = kept
-        self._keep(kept, draft.messages, _title(draft.messages))
+        self._keep(kept, draft.messages, _title(draft.messages), time)
         return replace(kept.conversation), True
 
     async def get_conversation(self, conversation_id: str) -> Conversation:
@@ -207,7 +207,7 @@ class MemoryStore:
         count = kept.conversation.message_count
         if fresh and expected_message_count not in (None, count):
             raise count_stale(expected_message_count, count)
-        self._keep(kept, fresh, _title(messages))
+        self._keep(kept, fresh, _title(messages), self._clock())
         receipts = [self._owner.messages[message.id].message for message in messages]
         return (
             Appended(
@@ -250,11 +250,10 @@ class MemoryStore:
             raise no_conversation(conversation_id)
         return kept
 
-    def _keep(self, kept: _KeptConversation, drafts: list[MessageDraft], title: str | None) -> None:
+    def _keep(self, kept: _KeptConversation, drafts: list[MessageDraft], title: str | None, time: int) -> None:
         """Store messages that are known to be new, and what follows from them."""
         if not drafts:
             return
-        time = self._clock()
         for draft in drafts:
             message = Message(
                 id=draft.id,

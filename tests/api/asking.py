@@ -1,0 +1,149 @@
+"""Ask the API, and hold every answer to what all answers have in common."""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from support.backends import Backend
+from threadkeep.clock import new_id
+from threadkeep.http.wire import STATUS
+
+API = "/api/conversations"
+JSON = {"Content-Type": "application/json"}
+ANSWER_SECONDS = 20
+MISSING = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+"""The id of nothing that any test makes."""
+
+# A line that begins like a sentence, after the name of a place or without one, and ends like one.
+_SENTENCE = re.compile(r"(?:[\w.\[\]-]+: )?[A-Z0-9`'\"].*\.")
+_INSIDE = re.compile(
+    r"\bTraceback\b|\bFile \"|\b[A-Z]\w*Error\b|(?i:sqlite|d1_|msgspec|pyodide|json_each)"
+    r"|\b(?:SELECT|INSERT INTO|UPDATE|DELETE FROM|WHERE|BEGIN)\b"
+)
+_MESSAGE_CHARACTERS_MAX = 1_000
+
+
+async def ask(client: httpx.AsyncClient, method: str, path: str, **options: Any) -> httpx.Response:
+    """Send a request. Fails on an answer that no caller should ever get, and where none comes."""
+    response = await client.request(method, path, timeout=ANSWER_SECONDS, **options)
+    check(response)
+    return response
+
+
+async def send(client: httpx.AsyncClient, method: str, path: str, body: Any, **headers: str) -> httpx.Response:
+    """Send a body: bytes as they are, anything else as JSON."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return await ask(client, method, path, content=content, headers={**JSON, **headers})
+
+
+def check(response: httpx.Response) -> None:
+    """Hold an answer to what is true of all: no defect, the headers, and the one shape of every error."""
+    assert response.status_code < 500, f"{response.status_code}: {response.text[:2_000]}"
+    headers = response.headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cache-control"] == "no-store"
+    assert re.fullmatch(r"[A-Za-z0-9._-]{1,128}", headers["x-request-id"])
+    if response.is_error and response.request.method != "HEAD":
+        _check_error(response)
+
+
+def _check_error(response: httpx.Response) -> None:
+    assert response.headers["content-type"] == "application/json"
+    body = response.json()
+    assert list(body) == ["error"]
+    error = body["error"]
+    assert {"code", "message"} <= {*error} <= {"code", "message", "details"}
+    assert STATUS[error["code"]] == response.status_code
+    assert isinstance(error.get("details", {}), dict)
+    message = error["message"]
+    assert len(message) <= _MESSAGE_CHARACTERS_MAX, f"a message of {len(message)} characters: {message[:100]}"
+    assert _SENTENCE.fullmatch(message), message
+    assert not _INSIDE.search(message), message
+
+
+def check_refusal(
+    response: httpx.Response, code: str = "invalid", at: str | None = None, says: tuple[str, ...] = ()
+) -> None:
+    """Hold an answer to be this error, at this place of the request, with these words in its message."""
+    assert response.is_error, f"{response.status_code}: {response.text[:200]}"
+    error = response.json()["error"]
+    assert error["code"] == code, error
+    assert error.get("details", {}).get("path") == at, error
+    for words in says:
+        assert words in error["message"], error
+
+
+def someone(backend: Backend) -> httpx.AsyncClient:
+    """A user who has nothing yet."""
+    return backend.client_of(f"user-{new_id()}")
+
+
+def message(text: str = "Hello", **fields: Any) -> dict[str, Any]:
+    """A message to send, with an id of its own unless it is given one."""
+    return {"id": new_id(), "role": "user", "content": [{"type": "text", "text": text}], **fields}
+
+
+async def create(client: httpx.AsyncClient, **fields: Any) -> dict[str, Any]:
+    """Create a conversation, and answer it."""
+    response = await send(client, "POST", API, {"id": new_id(), **fields})
+    assert response.status_code == 201, response.text
+    created: dict[str, Any] = response.json()
+    return created
+
+
+async def everything(client: httpx.AsyncClient) -> dict[str, Any]:
+    """All that a user can see: each conversation with all of its messages."""
+    seen = {}
+    for archived in ("false", "true"):
+        for listed in await _pages(client, API, "conversations", {"archived": archived, "limit": 100}):
+            seen[listed["id"]] = (listed, await _pages(client, f"{API}/{listed['id']}/messages", "messages", {}))
+    return seen
+
+
+async def _pages(client: httpx.AsyncClient, path: str, rows: str, query: dict[str, Any]) -> list[Any]:
+    found = []
+    while True:
+        response = await ask(client, "GET", path, params=query)
+        assert response.status_code == 200
+        page = response.json()
+        found += page[rows]
+        if page["nextCursor"] is None:
+            return found
+        query = {**query, "cursor": page["nextCursor"]}
+
+
+@dataclass
+class Kept:
+    """Two conversations of one user, which nothing that is refused may change."""
+
+    user_id: str
+    client: httpx.AsyncClient
+    id: str
+    """A conversation of two messages."""
+    message_ids: list[str]
+    elsewhere_id: str
+    """The id of a message of the other conversation, which is archived."""
+    before: dict[str, Any]
+    """All of it, as `everything` tells it."""
+
+    async def refuses(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        code: str = "invalid",
+        at: str | None = None,
+        says: tuple[str, ...] = (),
+        **headers: str,
+    ) -> None:
+        """Ask for something that must be refused. In `path`, `{id}` stands for the conversation."""
+        path = path.replace("{id}", self.id)
+        if body is None:
+            response = await ask(self.client, method, path, headers=headers)
+        else:
+            response = await send(self.client, method, path, body, **headers)
+        check_refusal(response, code, at, says)

@@ -1,0 +1,396 @@
+"""The API as its users use it: whole round trips, and what every answer looks like."""
+
+import re
+from html.parser import HTMLParser
+
+import httpx
+import pytest
+from asking import API, JSON, MISSING, ask, check_refusal, create, everything, message, send, someone
+
+from support.backends import Backend
+from threadkeep import __version__
+from threadkeep.clock import is_id, new_id, now
+from threadkeep.http.public import PUBLIC_ROUTES
+from threadkeep.http.routes import ROUTES
+from threadkeep.http.wire import STATUS
+
+pytestmark = pytest.mark.anyio
+
+CLOCKS_APART_MS = 60_000
+
+
+@pytest.fixture
+def client(backend: Backend) -> httpx.AsyncClient:
+    return someone(backend)
+
+
+# A conversation, from its beginning to its end
+
+
+async def test_a_conversation_is_created_once_however_often_it_is_sent(client: httpx.AsyncClient) -> None:
+    body = {
+        "id": new_id(),
+        "title": "Ada",
+        "model": "m",
+        "metadata": {"a": 1},
+        "messages": [message(), message("More")],
+    }
+    first = await send(client, "POST", API, body)
+    assert first.status_code == 201
+    assert first.headers["location"] == f"{API}/{body['id']}"
+    assert first.headers["etag"] == '"1"'
+    created = first.json()
+    assert abs(created["createdAt"] - now()) < CLOCKS_APART_MS
+    assert created == {
+        "id": body["id"],
+        "userId": client.headers["x-user-id"],
+        "title": "Ada",
+        "titleSource": "user",
+        "model": "m",
+        "createdAt": created["createdAt"],
+        "updatedAt": created["createdAt"],
+        "messageCount": 2,
+        "isArchived": False,
+        "metadata": {"a": 1},
+        "version": 1,
+        "deletedAt": None,
+    }
+    again = await send(client, "POST", API, body)
+    assert (again.status_code, again.json(), again.headers["etag"]) == (200, created, '"1"')
+    assert "location" not in again.headers
+    got = await ask(client, "GET", first.headers["location"])
+    assert (got.status_code, got.json(), got.headers["etag"]) == (200, created, '"1"')
+    assert (await ask(client, "GET", API)).json() == {"conversations": [created], "nextCursor": None}
+
+
+async def test_a_conversation_needs_nothing(client: httpx.AsyncClient) -> None:
+    created = [await send(client, "POST", API, body) for body in ({}, {}, {"title": None, "metadata": None})]
+    assert [response.status_code for response in created] == [201, 201, 201]
+    ids = [response.json()["id"] for response in created]
+    assert all(map(is_id, ids))
+    assert ids == sorted({*ids})
+    assert [response.headers["location"] for response in created] == [f"{API}/{id_}" for id_ in ids]
+    assert {response.json()["title"] for response in created} == {"New conversation"}
+
+
+async def test_an_edit_by_etag_goes_through_once(client: httpx.AsyncClient) -> None:
+    created = await send(client, "POST", API, {"title": "Old", "metadata": {"a": 1, "b": 1}})
+    url, etag = created.headers["location"], {"If-Match": created.headers["etag"]}
+    edited = await send(client, "PATCH", url, {"title": "New", "metadata": {"a": None, "c": 1}}, **etag)
+    assert (edited.status_code, edited.headers["etag"]) == (200, '"2"')
+    assert edited.json() == {**created.json(), "title": "New", "metadata": {"b": 1, "c": 1}, "version": 2}
+    stale = await send(client, "PATCH", url, {"title": "Newer"}, **etag)
+    check_refusal(stale, "stale")
+    assert stale.status_code == 412
+    assert stale.json()["error"]["details"] == {"conversation": edited.json()}
+    got = await ask(client, "GET", url)
+    assert (got.json(), got.headers["etag"]) == (edited.json(), '"2"')
+    assert (await send(client, "PATCH", url, {"title": "Newer"}, **{"If-Match": '"2"'})).json()["title"] == "Newer"
+    assert (await send(client, "PATCH", url, {"title": "Newest"}, **{"If-Match": "*"})).json()["title"] == "Newest"
+    assert (await send(client, "PATCH", url, {"isArchived": True})).json()["version"] == 5
+
+
+async def test_an_empty_edit_is_answered_and_changes_nothing(client: httpx.AsyncClient) -> None:
+    created = await create(client, title="T")
+    edited = await send(client, "PATCH", f"{API}/{created['id']}", {})
+    assert (edited.status_code, edited.json()) == (200, created)
+
+
+async def test_a_conversation_is_deleted_and_comes_back(client: httpx.AsyncClient) -> None:
+    created = await create(client, title="T", messages=[message(), message("More")])
+    url = f"{API}/{created['id']}"
+    listed = (await ask(client, "GET", f"{url}/messages")).json()
+    for _ in range(2):
+        deleted = await ask(client, "DELETE", url)
+        assert (deleted.status_code, deleted.content) == (204, b"")
+    for method, path, body in (
+        ("GET", url, None),
+        ("GET", f"{url}/messages", None),
+        ("PATCH", url, {"title": "New"}),
+        ("POST", f"{url}/messages", message()),
+    ):
+        gone = await (ask(client, method, path) if body is None else send(client, method, path, body))
+        check_refusal(gone, "not_found", says=(created["id"],))
+    check_refusal(await send(client, "POST", API, {"id": created["id"], "title": "T"}), "conflict")
+    assert await everything(client) == {}
+    restored = await ask(client, "POST", f"{url}/restore")
+    assert (restored.status_code, restored.headers["etag"]) == (200, '"3"')
+    assert restored.json() == {**created, "version": 3}
+    assert (await ask(client, "POST", f"{url}/restore")).json() == restored.json()
+    assert (await ask(client, "GET", f"{url}/messages")).json() == listed
+
+
+async def test_a_delete_by_etag_deletes_that_version_or_nothing(client: httpx.AsyncClient) -> None:
+    created = await send(client, "POST", API, {"title": "Old"})
+    url, etag = created.headers["location"], {"If-Match": created.headers["etag"]}
+    edited = await send(client, "PATCH", url, {"title": "New"})
+    stale = await ask(client, "DELETE", url, headers=etag)
+    check_refusal(stale, "stale")
+    assert stale.json()["error"]["details"] == {"conversation": edited.json()}
+    assert (await ask(client, "GET", url)).json() == edited.json()
+    assert (await ask(client, "DELETE", url, headers={"If-Match": edited.headers["etag"]})).status_code == 204
+    assert (await ask(client, "DELETE", url, headers=etag)).status_code == 204
+
+
+async def test_what_never_was_is_not_found_whatever_is_asked_of_it(client: httpx.AsyncClient) -> None:
+    for route in ROUTES:
+        if "{id}" in route.path:
+            path, body = route.path.replace("{id}", MISSING), message() if route.path.endswith("messages") else {}
+            asked = send(client, route.method, path, body) if route.body else ask(client, route.method, path)
+            check_refusal(await asked, "not_found", says=(MISSING,))
+
+
+# Messages
+
+
+async def test_a_message_is_appended_once_however_often_it_is_sent(client: httpx.AsyncClient) -> None:
+    created = await create(client)
+    url, sent = f"{API}/{created['id']}/messages", message("Who was Ada?", tokenCount=5, model="m", metadata={"a": 1})
+    first = await send(client, "POST", url, sent)
+    assert first.status_code == 201
+    appended = first.json()
+    assert {*appended} == {"messages", "conversation"}
+    assert appended["messages"] == [{"id": sent["id"], "seq": 1, "createdAt": appended["messages"][0]["createdAt"]}]
+    assert (appended["conversation"]["messageCount"], appended["conversation"]["title"]) == (1, "Who was Ada?")
+    again = await send(client, "POST", url, sent)
+    assert (again.status_code, again.json()) == (200, appended)
+    assert (await ask(client, "GET", f"{API}/{created['id']}")).json() == appended["conversation"]
+    (kept,) = (await ask(client, "GET", url)).json()["messages"]
+    assert kept == {
+        **sent,
+        "conversationId": created["id"],
+        "seq": 1,
+        "createdAt": appended["messages"][0]["createdAt"],
+        "parentId": None,
+    }
+
+
+async def test_several_messages_are_appended_together(client: httpx.AsyncClient) -> None:
+    created = await create(client)
+    url, sent = f"{API}/{created['id']}/messages", [message(str(number)) for number in range(3)]
+    first = await send(client, "POST", url, {"messages": sent, "expectedMessageCount": 0})
+    assert first.status_code == 201
+    assert [(row["id"], row["seq"]) for row in first.json()["messages"]] == [
+        (new["id"], seq) for seq, new in enumerate(sent, start=1)
+    ]
+    again = await send(client, "POST", url, {"messages": sent, "expectedMessageCount": 0})
+    assert (again.status_code, again.json()) == (200, first.json())
+    partly = await send(client, "POST", url, {"messages": [*sent, message("new")]})
+    assert partly.status_code == 201
+    assert [row["seq"] for row in partly.json()["messages"]] == [1, 2, 3, 4]
+    stale = await send(client, "POST", url, {"messages": [message()], "expectedMessageCount": 3})
+    check_refusal(stale, "stale")
+    assert stale.json()["error"]["details"] == {"messageCount": 4}
+
+
+async def test_messages_without_ids_are_appended_as_often_as_they_are_sent(client: httpx.AsyncClient) -> None:
+    created = await create(client)
+    url, sent = f"{API}/{created['id']}/messages", {"role": "user", "content": [{"type": "text", "text": "Hi"}]}
+    answers = [await send(client, "POST", url, body) for body in (sent, sent, {"messages": [sent, sent]})]
+    assert [response.status_code for response in answers] == [201, 201, 201]
+    ids = [row["id"] for response in answers for row in response.json()["messages"]]
+    assert len({*ids}) == 4
+    assert all(map(is_id, ids))
+    assert [row["id"] for row in (await ask(client, "GET", url)).json()["messages"]] == ids
+
+
+async def test_messages_come_in_pages_of_which_the_newest_is_first(client: httpx.AsyncClient) -> None:
+    created = await create(client, messages=[message(str(number)) for number in range(1, 8)])
+    url = f"{API}/{created['id']}/messages"
+    seqs, cursor = [], None
+    while True:
+        query = {"limit": 3} if cursor is None else {"limit": 3, "cursor": cursor}
+        page = (await ask(client, "GET", url, params=query)).json()
+        assert {*page} == {"messages", "nextCursor"}
+        seqs.append([row["seq"] for row in page["messages"]])
+        cursor = page["nextCursor"]
+        if cursor is None:
+            break
+        assert re.fullmatch(r"[\w-]+", cursor)
+    assert seqs == [[5, 6, 7], [2, 3, 4], [1]]
+    forward = (await ask(client, "GET", url, params={"after": 2, "limit": 3})).json()
+    assert [row["seq"] for row in forward["messages"]] == [3, 4, 5]
+    rest = (await ask(client, "GET", url, params={"cursor": forward["nextCursor"]})).json()
+    assert ([row["seq"] for row in rest["messages"]], rest["nextCursor"]) == ([6, 7], None)
+    by_id = (await ask(client, "GET", url, params={"cursor": rest["messages"][0]["id"], "limit": 2})).json()
+    assert [row["seq"] for row in by_id["messages"]] == [4, 5]
+    assert (await ask(client, "GET", url, params={"after": 7})).json() == {"messages": [], "nextCursor": None}
+
+
+async def test_conversations_come_in_pages_the_latest_first(client: httpx.AsyncClient) -> None:
+    made = [await create(client, title=str(number)) for number in range(5)]
+    await send(client, "PATCH", f"{API}/{made[2]['id']}", {"isArchived": True})
+    await send(client, "POST", f"{API}/{made[0]['id']}/messages", message())
+    found, cursor = [], None
+    while True:
+        query = {"limit": 2} if cursor is None else {"limit": 2, "cursor": cursor}
+        page = (await ask(client, "GET", API, params=query)).json()
+        found += page["conversations"]
+        cursor = page["nextCursor"]
+        if cursor is None:
+            break
+    assert {row["title"] for row in found} == {"0", "1", "3", "4"}
+    assert [(row["updatedAt"], row["id"]) for row in found] == sorted(
+        ((row["updatedAt"], row["id"]) for row in found), reverse=True
+    )
+    archived = (await ask(client, "GET", API, params={"archived": "true"})).json()
+    assert [row["title"] for row in archived["conversations"]] == ["2"]
+
+
+# What every answer looks like
+
+
+async def test_every_answer_of_a_route_is_json_that_nobody_keeps_or_guesses(client: httpx.AsyncClient) -> None:
+    created = await create(client)
+    url = f"{API}/{created['id']}"
+    for method, path, body, status in (
+        ("GET", API, None, 200),
+        ("POST", API, {}, 201),
+        ("GET", url, None, 200),
+        ("PATCH", url, {"title": "New"}, 200),
+        ("GET", f"{url}/messages", None, 200),
+        ("POST", f"{url}/messages", message(), 201),
+        ("POST", f"{url}/restore", None, 200),
+        ("GET", f"{API}/status", None, 200),
+        ("GET", "/api/health", None, 200),
+        ("GET", "/openapi.json", None, 200),
+        ("GET", "/nowhere", None, 404),
+        ("POST", API, b"{", 400),
+    ):
+        response = await (ask(client, method, path) if body is None else send(client, method, path, body))
+        assert response.status_code == status
+        assert response.headers["content-type"] == "application/json"
+        assert response.headers["cache-control"] == "no-store"
+        assert response.headers["x-content-type-options"] == "nosniff"
+        response.json()
+
+
+async def test_every_code_of_an_error_that_can_be_provoked_is_answered_with_its_status(
+    backend: Backend, client: httpx.AsyncClient
+) -> None:
+    sent = message()
+    created = await create(client, messages=[sent])
+    url = f"{API}/{created['id']}"
+    answers = {
+        "invalid": await send(client, "POST", API, {"x": 1}),
+        "unauthenticated": await ask(backend.client, "GET", API),
+        "not_found": await ask(client, "GET", f"{API}/{MISSING}"),
+        "method_not_allowed": await ask(client, "PUT", url),
+        "conflict": await send(client, "POST", f"{url}/messages", {**sent, "role": "system"}),
+        "stale": await send(client, "PATCH", url, {}, **{"If-Match": '"9"'}),
+        "too_large": await send(client, "PATCH", url, {"metadata": {"a": "x" * 20_000}}),
+        "unsupported_media_type": await ask(client, "POST", API, content=b"{}", headers={"Content-Type": "text/plain"}),
+    }
+    assert {*STATUS} - {*answers} == {"forbidden", "rate_limited", "unsupported", "unavailable"}
+    for code, response in answers.items():
+        assert (response.json()["error"]["code"], response.status_code) == (code, STATUS[code])
+    assert answers["unauthenticated"].headers["www-authenticate"] == "Bearer"
+    assert answers["method_not_allowed"].headers["allow"] == "DELETE, GET, HEAD, OPTIONS, PATCH"
+    assert (await ask(client, "GET", url)).json() == created
+
+
+async def test_a_bookmark_comes_with_answers_of_d1_and_is_taken_back(
+    backend: Backend, client: httpx.AsyncClient
+) -> None:
+    response = await send(client, "POST", API, {})
+    bookmark = response.headers.get("x-d1-bookmark")
+    assert (bookmark is not None) == (backend.name == "d1")
+    if bookmark is not None:
+        headers = {"X-D1-Bookmark": bookmark}
+        listed = await ask(client, "GET", API, headers=headers)
+        assert listed.json()["conversations"] == [response.json()]
+        assert listed.headers["x-d1-bookmark"] >= bookmark
+
+
+# The documentation
+
+
+async def test_the_openapi_document_has_every_route_and_what_it_answers(backend: Backend) -> None:
+    document = (await ask(backend.client, "GET", "/openapi.json")).json()
+    assert document["openapi"].startswith("3.1")
+    assert document["info"]["version"] == __version__
+    operations = {
+        (method.upper(), path): operation
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+    routes = {(route.method, route.path): route for route in (*PUBLIC_ROUTES, *ROUTES)}
+    assert {*operations} == {*routes}
+    for name, route in routes.items():
+        operation = operations[name]
+        assert operation["summary"]
+        assert {*map(str, route.answers)} <= {*operation["responses"]}
+        assert ("requestBody" in operation) == (route.body is not None)
+        assert bool(operation["security"]) != route.is_public
+        assert {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "path"} == {
+            *re.findall(r"{(\w+)}", route.path)
+        }
+    assert len({operation["operationId"] for operation in operations.values()}) == len(operations)
+    text = str(document)
+    for schema in re.findall(r"#/components/schemas/(\w+)", text):
+        assert schema in document["components"]["schemas"]
+
+
+async def test_the_openapi_document_has_every_status_that_a_route_answers(client: httpx.AsyncClient) -> None:
+    document = (await ask(client, "GET", "/openapi.json")).json()
+    created = await create(client, messages=[sent := message()])
+    url, large = f"{API}/{created['id']}", {"metadata": {"a": "x" * 20_000}}
+    for method, path, pattern, body, headers in (
+        ("POST", API, API, {"id": created["id"]}, {}),
+        ("POST", API, API, large, {}),
+        ("POST", API, API, {"x": 1}, {}),
+        ("POST", API, API, {}, {"Authorization": "Bearer x"}),
+        ("POST", API, API, {}, {"Content-Type": "text/plain"}),
+        ("PATCH", url, f"{API}/{{id}}", {}, {"If-Match": '"9"'}),
+        ("PATCH", url, f"{API}/{{id}}", large, {}),
+        ("PATCH", f"{API}/{MISSING}", f"{API}/{{id}}", {}, {}),
+        ("POST", f"{url}/messages", f"{API}/{{id}}/messages", {**sent, "role": "tool"}, {}),
+        ("POST", f"{url}/messages", f"{API}/{{id}}/messages", {**message(), **large}, {}),
+        ("POST", f"{url}/messages", f"{API}/{{id}}/messages", {"messages": [message()], "expectedMessageCount": 0}, {}),
+        ("POST", f"{API}/{MISSING}/messages", f"{API}/{{id}}/messages", message(), {}),
+    ):
+        response = await send(client, method, path, body, **headers)
+        assert response.is_error
+        assert str(response.status_code) in document["paths"][pattern][method.lower()]["responses"]
+
+
+class _Page(HTMLParser):
+    """What a page shows, and what it would load."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = ""
+        self.loads: list[str] = []
+        self.targets: list[str] = []
+        self.ids: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.loads += [tag for name in ("src", "srcset", "data") if values.get(name)]
+        self.loads += [tag] if tag in ("script", "link", "iframe", "object", "embed", "img") else []
+        self.targets += [target for target in (values.get("href"),) if target is not None]
+        self.ids += [id_ for id_ in (values.get("id"),) if id_ is not None]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+async def test_the_page_shows_every_route_and_loads_nothing(backend: Backend) -> None:
+    response = await ask(backend.client, "GET", "/docs")
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    page = _Page()
+    page.feed(response.text)
+    for route in (*PUBLIC_ROUTES, *ROUTES):
+        assert f"{route.method} {route.path}" in page.text
+    assert page.loads == []
+    assert [target for target in page.targets if not target.startswith("#")] == ["/openapi.json"]
+    assert {target[1:] for target in page.targets if target.startswith("#")} <= {*page.ids}
+    assert len(page.ids) == len({*page.ids})
+
+
+async def test_a_user_of_nothing_but_json_gets_through(backend: Backend) -> None:
+    """As somebody with curl would do it: nothing but the three headers that are asked for."""
+    raw = httpx.Headers({**someone(backend).headers, **JSON})
+    created = await backend.client.request("POST", API, content=b'{"title":"\xc3\xbc"}', headers=raw)
+    assert (created.status_code, created.json()["title"]) == (201, "ü")

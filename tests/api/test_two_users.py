@@ -1,0 +1,287 @@
+"""Two users who hold the same ids: neither sees, changes, blocks or reveals anything of the other's."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from asking import API, ask, everything, message, send
+
+from support.backends import Backend
+from threadkeep.clock import new_id
+from threadkeep.http.routes import ROUTES
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass
+class User:
+    """Somebody with conversations full of a word that nobody else knows."""
+
+    name: str
+    secret: str
+    client: httpx.AsyncClient
+    others_secrets: list[str]
+
+    async def ask(self, method: str, path: str, body: Any = None, **options: Any) -> httpx.Response:
+        """Ask, and see to it that the answer holds nothing of the other's."""
+        if body is None:
+            response = await ask(self.client, method, path, **options)
+        else:
+            response = await send(self.client, method, path, body, **options)
+        seen = f"{response.text} {response.headers}"
+        assert not [secret for secret in self.others_secrets if secret in seen]
+        return response
+
+
+@dataclass
+class Two:
+    """Two users, and the ids of what they hold: the same, and each their own."""
+
+    alice: User
+    bob: User
+    shared: str
+    """A conversation of each, under one id, whose two messages have the same ids as well."""
+    shared_messages: list[str]
+    alices: str
+    """A conversation of hers alone, of two messages."""
+    alices_messages: list[str]
+
+
+@pytest.fixture
+async def two(backend: Backend) -> Two:
+    """Bob holds under the shared ids other things than Alice."""
+    secrets = [f"secret{new_id()}" for _ in range(2)]
+    names = [f"{name}-{new_id()}" for name in ("alice", "bob")]
+    alice, bob = (
+        User(name, secret, backend.client_of(name), [other])
+        for name, secret, other in zip(names, secrets, secrets[::-1], strict=True)
+    )
+    two = Two(alice, bob, new_id(), [new_id(), new_id()], new_id(), [new_id(), new_id()])
+    for user in (alice, bob):
+        await _keep(user, two.shared, two.shared_messages)
+    await _keep(alice, two.alices, two.alices_messages)
+    # Bob's is archived, at another version, and longer.
+    shared = f"{API}/{two.shared}"
+    await bob.ask("PATCH", shared, {"isArchived": True})
+    await bob.ask("PATCH", shared, {"model": bob.secret})
+    await bob.ask("POST", f"{shared}/messages", message(bob.secret))
+    return two
+
+
+async def _keep(user: User, conversation_id: str, message_ids: list[str]) -> None:
+    body = {
+        "id": conversation_id,
+        "title": f"title {user.secret}",
+        "model": user.secret,
+        "metadata": {user.secret: user.secret},
+        "messages": [
+            message(user.secret, id=id_, model=user.secret, metadata={"a": user.secret}) for id_ in message_ids
+        ],
+    }
+    assert (await user.ask("POST", API, body)).status_code == 201
+
+
+# What each route is asked with: a path and a body, in terms of a conversation and of one of its messages.
+
+Question = Callable[[User, str, str], tuple[str, Any]]
+
+QUESTIONS: dict[tuple[str, str], list[Question]] = {
+    ("GET", "/api/conversations"): [
+        lambda user, id_, message_id: (API, None),
+        lambda user, id_, message_id: (f"{API}?archived=true", None),
+    ],
+    ("POST", "/api/conversations"): [
+        lambda user, id_, message_id: (API, {"title": user.secret}),
+        lambda user, id_, message_id: (API, {"id": id_, "title": user.secret}),
+        lambda user, id_, message_id: (API, {"messages": [message(user.secret, id=message_id)]}),
+        lambda user, id_, message_id: (API, {"id": id_, "messages": [message(user.secret, id=message_id)]}),
+    ],
+    ("GET", "/api/conversations/{id}"): [lambda user, id_, message_id: (f"{API}/{id_}", None)],
+    ("PATCH", "/api/conversations/{id}"): [
+        lambda user, id_, message_id: (f"{API}/{id_}", {"title": user.secret}),
+        lambda user, id_, message_id: (f"{API}/{id_}", {"metadata": {"a": user.secret}, "isArchived": True}),
+        lambda user, id_, message_id: (f"{API}/{id_}", {"title": None, "metadata": None, "model": None}),
+    ],
+    ("DELETE", "/api/conversations/{id}"): [lambda user, id_, message_id: (f"{API}/{id_}", None)],
+    ("POST", "/api/conversations/{id}/restore"): [lambda user, id_, message_id: (f"{API}/{id_}/restore", None)],
+    ("GET", "/api/conversations/{id}/messages"): [
+        lambda user, id_, message_id: (f"{API}/{id_}/messages", None),
+        lambda user, id_, message_id: (f"{API}/{id_}/messages?after=0", None),
+        lambda user, id_, message_id: (f"{API}/{id_}/messages?cursor={message_id}", None),
+    ],
+    ("POST", "/api/conversations/{id}/messages"): [
+        lambda user, id_, message_id: (f"{API}/{id_}/messages", message(user.secret)),
+        lambda user, id_, message_id: (f"{API}/{id_}/messages", message(user.secret, id=message_id)),
+        lambda user, id_, message_id: (
+            f"{API}/{id_}/messages",
+            {"messages": [message(user.secret, id=message_id), message(user.secret, parentId=message_id)]},
+        ),
+        lambda user, id_, message_id: (
+            f"{API}/{id_}/messages",
+            {"messages": [message(user.secret)], "expectedMessageCount": 2},
+        ),
+    ],
+}
+
+
+def test_every_route_is_asked() -> None:
+    assert {(route.method, route.path) for route in ROUTES} == {*QUESTIONS}
+
+
+@pytest.mark.parametrize("asks", ["alice", "bob"])
+async def test_under_the_same_ids_each_route_answers_each_user_their_own(
+    two: Two, subtests: pytest.Subtests, asks: str
+) -> None:
+    user, other = (two.alice, two.bob) if asks == "alice" else (two.bob, two.alice)
+    before = await everything(other.client)
+    for (method, path), questions in QUESTIONS.items():
+        with subtests.test(f"{method} {path}"):
+            for question in questions:
+                url, body = question(user, two.shared, two.shared_messages[0])
+                response = await user.ask(method, url, body)
+                assert response.status_code in (200, 201, 204, 409, 412)
+                if method == "PATCH":
+                    for version in (1, 3):
+                        headers = {"If-Match": f'"{version}"'}
+                        assert (await user.ask(method, url, body, **headers)).status_code in (200, 412)
+            assert await everything(other.client) == before
+
+
+async def test_what_only_another_user_holds_is_on_no_route(two: Two, subtests: pytest.Subtests) -> None:
+    before = await everything(two.alice.client)
+    for (method, path), questions in QUESTIONS.items():
+        with subtests.test(f"{method} {path}"):
+            for question in questions if (method, path) != ("POST", API) else ():
+                url, body = question(two.bob, two.alices, two.alices_messages[0])
+                response = await two.bob.ask(method, url, body)
+                assert response.status_code == (404 if "{id}" in path else 200)
+                if "{id}" in path:
+                    never_was, body = question(two.bob, new_id(), two.alices_messages[0])
+                    assert _without_id(response) == _without_id(await two.bob.ask(method, never_was, body))
+            assert await everything(two.alice.client) == before
+
+
+def _without_id(response: httpx.Response) -> tuple[int, Any]:
+    error = response.json()["error"]
+    return response.status_code, (error["code"], error["message"].rpartition(" ")[0], error.get("details"))
+
+
+async def test_who_holds_nothing_gets_nothing_by_asking_for_all_of_it(backend: Backend, two: Two) -> None:
+    secrets = [two.alice.secret, two.bob.secret]
+    nobody = User("nobody", "nothing", backend.client_of(f"nobody-{new_id()}"), secrets)
+    before = [await everything(user.client) for user in (two.alice, two.bob)]
+    for (method, path), questions in QUESTIONS.items():
+        for question in questions if (method, path) != ("POST", API) else ():
+            for id_, message_id in ((two.shared, two.shared_messages[0]), (two.alices, two.alices_messages[1])):
+                url, body = question(nobody, id_, message_id)
+                response = await nobody.ask(method, url, body)
+                assert response.status_code == (404 if "{id}" in path else 200)
+    assert await everything(nobody.client) == {}
+    assert [await everything(user.client) for user in (two.alice, two.bob)] == before
+
+
+# Ids that one user holds are free for another
+
+
+async def test_the_ids_of_another_users_messages_are_free(two: Two) -> None:
+    before = await everything(two.alice.client)
+    taken = [message(two.bob.secret, id=id_) for id_ in two.alices_messages]
+    url = f"{API}/{two.shared}/messages"
+    for body in (taken[0], {"messages": taken, "expectedMessageCount": 4}):
+        assert (await two.bob.ask("POST", url, body)).status_code == 201
+        assert (await two.bob.ask("POST", url, body)).status_code == 200
+    listed = (await two.bob.ask("GET", url)).json()["messages"]
+    assert [row["id"] for row in listed[-2:]] == two.alices_messages
+    assert [row["seq"] for row in listed] == [1, 2, 3, 4, 5]
+    assert await everything(two.alice.client) == before
+
+
+async def test_the_id_of_another_users_conversation_is_free(two: Two) -> None:
+    before = await everything(two.alice.client)
+    body = {"id": two.alices, "title": two.bob.secret, "messages": [message(two.bob.secret, id=two.alices_messages[0])]}
+    assert (await two.bob.ask("POST", API, body)).status_code == 201
+    assert (await two.bob.ask("POST", API, body)).status_code == 200
+    assert await everything(two.alice.client) == before
+
+
+async def test_the_ids_of_what_another_user_deleted_are_free(two: Two) -> None:
+    assert (await two.alice.ask("DELETE", f"{API}/{two.alices}")).status_code == 204
+    body = {"id": two.alices, "messages": [message(two.bob.secret, id=two.alices_messages[0])]}
+    assert (await two.bob.ask("POST", API, body)).status_code == 201
+    assert (await two.bob.ask("GET", f"{API}/{two.alices}")).json()["deletedAt"] is None
+    restored = await two.alice.ask("POST", f"{API}/{two.alices}/restore")
+    assert (restored.status_code, restored.json()["messageCount"]) == (200, 2)
+
+
+async def test_a_conflict_names_only_ids_that_the_same_user_holds(two: Two) -> None:
+    sent = [message(two.bob.secret, id=id_) for id_ in (two.alices_messages[0], two.shared_messages[0])]
+    created = await two.bob.ask("POST", API, {"messages": sent})
+    assert created.status_code == 409
+    assert created.json()["error"]["details"] == {"ids": [two.shared_messages[0]]}
+
+
+# What passes from one user to another
+
+
+async def test_a_cursor_of_another_user_leads_only_to_ones_own(two: Two) -> None:
+    alice, bob = two.alice, two.bob
+    await bob.ask("PATCH", f"{API}/{two.shared}", {"isArchived": False})
+    for list_, own in ((API, "conversations"), (f"{API}/{two.shared}/messages", "messages")):
+        cursor = (await alice.ask("GET", f"{list_}?limit=1")).json()["nextCursor"]
+        assert cursor is not None
+        page = await bob.ask("GET", f"{list_}?cursor={cursor}")
+        assert page.status_code == 200
+        whole = (await bob.ask("GET", list_)).json()[own]
+        assert [row for row in page.json()[own] if row not in whole] == []
+
+
+async def test_an_id_of_another_user_is_no_cursor(two: Two) -> None:
+    for list_, id_ in ((API, two.alices), (f"{API}/{two.shared}/messages", two.alices_messages[0])):
+        response = await two.bob.ask("GET", f"{list_}?cursor={id_}")
+        never_was = await two.bob.ask("GET", f"{list_}?cursor={new_id()}")
+        assert (response.status_code, response.json()) == (400, never_was.json())
+
+
+async def test_the_version_and_count_of_another_user_do_not_matter(two: Two) -> None:
+    shared = f"{API}/{two.shared}"
+    alices, bobs = [(await user.ask("GET", shared)).headers["etag"] for user in (two.alice, two.bob)]
+    assert alices != bobs
+    headers = {"If-Match": alices}
+    stale = await two.bob.ask("PATCH", shared, {"title": "New"}, **headers)
+    assert stale.status_code == 412
+    assert stale.json()["error"]["details"]["conversation"]["userId"] == two.bob.name
+    body = {"messages": [message(two.bob.secret)], "expectedMessageCount": 2}
+    stale = await two.bob.ask("POST", f"{shared}/messages", body)
+    assert (stale.status_code, stale.json()["error"]["details"]) == (412, {"messageCount": 3})
+    assert (await two.alice.ask("PATCH", shared, {"title": "New"}, **headers)).status_code == 200
+
+
+async def test_a_bookmark_of_another_user_shows_nothing_of_theirs(two: Two) -> None:
+    bookmark = (await two.alice.ask("GET", API)).headers.get("x-d1-bookmark")
+    headers = {} if bookmark is None else {"X-D1-Bookmark": bookmark}
+    page = await two.bob.ask("GET", f"{API}?archived=true", headers=headers)
+    assert [row["id"] for row in page.json()["conversations"]] == [two.shared]
+
+
+async def test_no_field_says_whose_it_is(two: Two) -> None:
+    before, user_id = await everything(two.alice.client), "userId"
+    for method, path, body in (
+        ("POST", API, {user_id: two.alice.name, "title": "T"}),
+        ("PATCH", f"{API}/{two.shared}", {user_id: two.alice.name, "title": "T"}),
+        ("POST", f"{API}/{two.shared}/messages", {user_id: two.alice.name, **message()}),
+        ("GET", f"{API}?{user_id}={two.alice.name}", None),
+        ("DELETE", f"{API}/{two.shared}?{user_id}={two.alice.name}", None),
+    ):
+        assert (await two.bob.ask(method, path, body)).status_code == 400
+    assert await everything(two.alice.client) == before
+
+
+async def test_one_who_asks_for_two_users_at_once_is_neither(backend: Backend, two: Two) -> None:
+    key = ("Authorization", two.alice.client.headers["authorization"])
+    for named in ([two.alice.name, two.bob.name], [f"{two.alice.name},{two.bob.name}"]):
+        headers = [key, *(("X-User-Id", name) for name in named)]
+        response = await ask(backend.client, "GET", API, headers=headers)
+        assert two.alice.secret not in response.text
+        assert two.bob.secret not in response.text
