@@ -7,7 +7,7 @@ from typing import Any
 
 import jwt
 
-from threadkeep.errors import Invalid, Unauthenticated, Unavailable
+from threadkeep.errors import Invalid, Unauthenticated
 from threadkeep.http.wire import Request
 from threadkeep.settings import Settings
 from threadkeep.users import check_user_id
@@ -87,8 +87,6 @@ class Authenticator:
             raise Unauthenticated("The token has expired; get a new one.") from error
         except jwt.ImmatureSignatureError as error:
             raise Unauthenticated("The token is not valid yet.") from error
-        except jwt.InvalidKeyError as error:
-            raise Unavailable("AUTH_JWT_SECRET cannot be used: it is a public key of some kind.") from error
         except jwt.InvalidAudienceError as error:
             raise Unauthenticated("The token is for an audience, `aud`, and this server is set up for none.") from error
         except (jwt.InvalidTokenError, Invalid, ValueError) as error:
