@@ -4,11 +4,12 @@ On D1, the API runs here. With a Durable Object per user, the whole request goes
 and the same API runs there.
 """
 
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlsplit
 
 import js
-from pyodide.ffi import JsException
+from pyodide.ffi import JsException, to_js
 from workers import DurableObject, Request, Response, WorkerEntrypoint
 
 from threadkeep import backends
@@ -39,7 +40,7 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]
         admitted = await api.admit(incoming)
         if isinstance(admitted, wire.Response):
             await _let_run_by(request)
-            return _outgoing(admitted)
+            return _outgoing(admitted, self.ctx)
         if isinstance(api.choice, backends.Choice) and api.choice.store == "durable-object":
             objects = getattr(self.env, api.settings.durable_object_binding)
             try:
@@ -47,7 +48,7 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]
             except JsException as error:
                 unavailable = Unavailable("The user's object could not be reached, or failed. Try again.")
                 unavailable.__cause__ = error
-                return _outgoing(api.refuse(incoming, unavailable))
+                return _outgoing(api.refuse(incoming, unavailable), self.ctx)
 
         async def open_store(bookmark: str | None) -> Store:
             if isinstance(api.choice, backends.Choice) and api.choice.store == "memory":
@@ -56,7 +57,7 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]
 
         response = await api.answer(incoming, open_store)
         await _let_run_by(request)
-        return _outgoing(response)
+        return _outgoing(response, self.ctx)
 
 
 class UserConversations(DurableObject):  # type: ignore[misc]
@@ -70,7 +71,7 @@ class UserConversations(DurableObject):  # type: ignore[misc]
         """Answer a request of the user whose object this is."""
         response = await _api(self.env).answer(_incoming(request), self._open_store)
         await _let_run_by(request)
-        return _outgoing(response)
+        return _outgoing(response, self.ctx)
 
     async def _open_store(self, bookmark: str | None) -> Store:
         # The user is the object's own name: no header can say otherwise.
@@ -127,18 +128,22 @@ def _incoming(request: Request) -> wire.Request:
             return await request.bytes()
         parts: list[bytes] = []
         size = 0
-        if raw.body:
-            async for part in request.body:
-                size += part.byteLength
-                if size <= wire.BODY_BYTES_MAX:
-                    parts.append(part.to_bytes())
-                elif size > _LET_RUN_BY_BYTES_MAX:
-                    break
+        async for part in stream():
+            size += len(part)
+            if size <= wire.BODY_BYTES_MAX:
+                parts.append(part)
+            elif size > _LET_RUN_BY_BYTES_MAX:
+                break
         if size > wire.BODY_BYTES_MAX:
             raise wire.body_too_large()
         return b"".join(parts)
 
-    return wire.Request(raw.method, url.path, url.query, header, body)
+    async def stream() -> AsyncIterator[bytes]:
+        if raw.body:
+            async for part in request.body:
+                yield part.to_bytes()
+
+    return wire.Request(raw.method, url.path, url.query, header, body, stream)
 
 
 async def _let_run_by(request: Request) -> None:
@@ -148,5 +153,22 @@ async def _let_run_by(request: Request) -> None:
         await raw.body.pipeTo(js.WritableStream.new())
 
 
-def _outgoing(response: wire.Response) -> Response:
-    return Response(response.body or None, status=response.status, headers=response.headers)
+def _outgoing(response: wire.Response, ctx: Any) -> Response:
+    body: Any = response.body or None
+    if not isinstance(response.body, bytes):
+        stream = js.TransformStream.new()
+        ctx.waitUntil(_pump(response.body, stream.writable.getWriter()))
+        body = stream.readable
+    return Response(body, status=response.status, headers=response.headers)
+
+
+async def _pump(pieces: AsyncIterator[bytes], writer: Any) -> None:
+    """Write a body while it is made. If that fails the stream ends in an error, and not as if it were whole."""
+    try:
+        async for piece in pieces:
+            await writer.write(to_js(piece))
+        await writer.close()
+    except Exception as error:  # of the store, or because whoever asked has gone
+        print(f"an answer was cut short: {error!r}")
+        await writer.abort("cut short")
+        raise

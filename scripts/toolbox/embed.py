@@ -33,7 +33,10 @@ def embedded(migrations: Path) -> str:
     """The module that carries the migrations of a folder."""
     parts = [_HEADER]
     for path in sorted(migrations.glob("*.sql")):
-        parts.append(f'    Migration(\n        "{path.name}",\n        (\n')
-        parts += [f'            """{statement}""",\n' for statement in statements_of(path.read_text())]
-        parts.append("        ),\n    ),\n")
+        parts.append(f'    Migration(\n        "{path.name}",\n')
+        texts = [f'"""{statement}""",' for statement in statements_of(path.read_text())]
+        if len(texts) == 1:  # one element stands on the line of its parentheses: so ruff has it
+            parts.append(f"        ({texts[0]}),\n    ),\n")
+        else:
+            parts += ["        (\n", *(f"            {text}\n" for text in texts), "        ),\n    ),\n"]
     return "".join([*parts, ")\n"])

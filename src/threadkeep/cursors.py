@@ -8,6 +8,14 @@ import msgspec
 from threadkeep.errors import Invalid
 from threadkeep.models import INTEGER_MAX, Count, Id
 
+HITS_MAX = 10_000
+"""How far into a search anybody can page: nobody reads on that far, and each page looks at all before it."""
+
+END_OF_REV = 2
+"""A kind after that of every row; see `AfterChange`."""
+
+Bound = Annotated[int, msgspec.Meta(ge=0, le=INTEGER_MAX - 1)]
+
 
 class AfterConversation(msgspec.Struct, tag="c", array_like=True, frozen=True):
     """The next page of conversations comes after this one, latest first."""
@@ -28,8 +36,25 @@ class AfterMessage(msgspec.Struct, tag="a", array_like=True, frozen=True):
     seq: Count
 
 
+class AfterHits(msgspec.Struct, tag="h", array_like=True, frozen=True):
+    """The next page of hits comes after so many."""
+
+    count: Annotated[int, msgspec.Meta(ge=0, le=HITS_MAX)]
+
+
+class AfterChange(msgspec.Struct, tag="r", array_like=True, frozen=True):
+    """The next changes come after this one: by rev, then conversations (0) before messages (1), then by row."""
+
+    epoch: Annotated[str, msgspec.Meta(max_length=26)]
+    rev: Bound
+    kind: Bound
+    n: Bound
+    floor: Bound
+    """The floor when the reader began at 0, for a reader that holds nothing which a tombstone could take away."""
+
+
 MessageCursor = BeforeMessage | AfterMessage
-Cursor = AfterConversation | MessageCursor
+Cursor = AfterConversation | MessageCursor | AfterHits | AfterChange
 C = TypeVar("C", bound=Cursor)
 
 
@@ -48,20 +73,32 @@ def decode_message(text: str) -> MessageCursor:
     return _decode(text, _messages)
 
 
-def invalid() -> Invalid:
+def decode_hits(text: str) -> AfterHits:
+    """The cursor of a search. Raises Invalid for any text that `encode` did not make for one."""
+    return _decode(text, _hits)
+
+
+def decode_change(text: str) -> AfterChange:
+    """The cursor of the changes, or "0" for the beginning. Raises Invalid for any other text."""
+    return AfterChange("", 0, 0, 0, 0) if text == "0" else _decode(text, _changes, "since")
+
+
+def invalid(path: str = "cursor") -> Invalid:
     """The error for a cursor that leads nowhere."""
-    return Invalid("cursor: This is no cursor of this list; use a `nextCursor` as it came, or leave it out.", "cursor")
+    return Invalid(f"{path}: This is no cursor of this list; send one as it came, or none.", path)
 
 
-def _decode(text: str, decoder: msgspec.json.Decoder[C]) -> C:
+def _decode(text: str, decoder: msgspec.json.Decoder[C], path: str = "cursor") -> C:
     try:
         cursor = decoder.decode(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise invalid() from error
+        raise invalid(path) from error
     if encode(cursor) != text:  # the decoders are lenient
-        raise invalid()
+        raise invalid(path)
     return cursor
 
 
 _conversations = msgspec.json.Decoder(AfterConversation)
 _messages: msgspec.json.Decoder[MessageCursor] = msgspec.json.Decoder(MessageCursor)
+_hits = msgspec.json.Decoder(AfterHits)
+_changes = msgspec.json.Decoder(AfterChange)

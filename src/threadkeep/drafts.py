@@ -2,10 +2,10 @@
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from threadkeep.models import Role
+from threadkeep.models import Role, TitleSource
 
 
-class MessageDraft(Struct, kw_only=True, rename="camel", omit_defaults=True):
+class MessageDraft(Struct, kw_only=True):
     """A message that passed every check. Two under one id are the same message if their digests are the same."""
 
     id: str
@@ -20,6 +20,8 @@ class MessageDraft(Struct, kw_only=True, rename="camel", omit_defaults=True):
     """Bytes of content and metadata as JSON, by which pages are cut."""
     title: str | None = None
     """What a conversation without a title takes from this message."""
+    text: str = ""
+    """What of it is searched."""
 
 
 class ConversationDraft(Struct, kw_only=True):
@@ -31,6 +33,41 @@ class ConversationDraft(Struct, kw_only=True):
     metadata: Raw
     messages: list[MessageDraft]
     digest: str
+
+
+class ImportedMessage(Struct):
+    """A message of an import, which keeps its time."""
+
+    draft: MessageDraft
+    created_at: int
+
+
+class ImportDraft(Struct, kw_only=True):
+    """A conversation to import, which keeps its times. The digest is that of the document."""
+
+    id: str
+    title: str
+    title_source: TitleSource
+    model: str | None
+    metadata: Raw
+    is_archived: bool
+    created_at: int
+    updated_at: int
+    messages: list[ImportedMessage]
+    digest: str
+
+
+class SearchQuery(Struct, kw_only=True):
+    """What to search for. Times are Unix milliseconds; None leaves a side open."""
+
+    text: str
+    """As people type it: words, and phrases in double quotes."""
+    role: Role | None = None
+    """Only messages of this role, and no titles."""
+    since: int | None = None
+    """Only what was created then or later."""
+    until: int | None = None
+    """Only what was created before."""
 
 
 class ConversationEdit(Struct, kw_only=True):

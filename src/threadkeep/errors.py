@@ -5,6 +5,7 @@
       Conflict          conflict         the id is taken by something else
       Stale             stale            it changed since you looked
       Invalid           invalid          the request is wrong; `details.path` says where
+      CursorExpired     cursor_expired   what it followed is no longer known; start again from 0
       TooLarge          too_large        over a limit that the message names
       Unauthenticated   unauthenticated  nobody knows who is asking
       Forbidden         forbidden        it is known who is asking, and they may not
@@ -60,6 +61,12 @@ class Invalid(ThreadkeepError):
     def __init__(self, message: str, path: str = "", details: dict[str, Any] | None = None) -> None:
         super().__init__(message, {"path": path, **(details or {})} if path else details)
         self.path = path
+
+
+class CursorExpired(ThreadkeepError):
+    """A cursor of the changes is older than what is still known, or of another epoch. Start again from 0."""
+
+    code = "cursor_expired"
 
 
 class TooLarge(ThreadkeepError):

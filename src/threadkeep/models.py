@@ -16,6 +16,9 @@ MODEL_CHARACTERS_MAX = 200
 METADATA_BYTES_MAX = 16 * 1024
 MESSAGE_BYTES_MAX = 1_500_000
 APPEND_MESSAGES_MAX = 1_000
+QUERY_CHARACTERS_MAX = 500
+SEARCH_LIMIT_MAX = 100
+CHANGES_LIMIT_MAX = 500
 NESTING_MAX = 100
 LIST_LIMIT_MAX = 100
 MESSAGES_LIMIT_MAX = 200
@@ -229,6 +232,8 @@ class ConversationPage(Struct, rename="camel"):
     conversations: list[Conversation]
     next_cursor: str | None
     """Leads to the next page; null on the last one."""
+    changes: str | UnsetType = UNSET
+    """On the first page, where to follow the changes from: they reveal whatever moves while somebody pages."""
 
 
 class MessagePage(Struct, rename="camel"):
@@ -237,6 +242,50 @@ class MessagePage(Struct, rename="camel"):
     messages: list[Message]
     next_cursor: str | None
     """Leads on in the direction of reading; null where there is no more."""
+
+
+class Tombstone(Struct, rename="camel"):
+    """What is left of a deleted conversation."""
+
+    id: Id
+    deleted_at: int
+
+
+class Changes(Struct, rename="camel"):
+    """What has changed since a cursor, oldest change first. A row that changed twice comes once, as it is now."""
+
+    conversations: list[Any]
+    """Each a `Conversation`, or a `Tombstone` where it is deleted."""
+    messages: list[Message]
+    """Messages never change; these are new, or of a conversation that was restored."""
+    next: str
+    """Where to go on from, now or at any later time."""
+    has_more: bool
+    """Whether there is more already."""
+
+
+class SnippetPart(Struct):
+    """A part of a text, and whether it is what was searched for."""
+
+    text: str
+    match: bool
+
+
+class Hit(Struct):
+    """A message that was found, or, where `message` is null, a conversation by its title."""
+
+    conversation: Conversation
+    message: Message | None
+    snippet: list[SnippetPart]
+    """The piece of the original text around the match."""
+
+
+class HitPage(Struct, rename="camel"):
+    """What was found, best first."""
+
+    hits: list[Hit]
+    next_cursor: str | None
+    """Leads to the next page; null on the last one."""
 
 
 class Receipt(Struct, rename="camel"):

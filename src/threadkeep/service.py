@@ -16,6 +16,7 @@ from threadkeep.models import (
     NewMessage,
     NewMessages,
 )
+from threadkeep.search import text_of
 from threadkeep.store import Store
 from threadkeep.validation import join
 
@@ -28,7 +29,7 @@ async def create_conversation(store: Store, new: NewConversation) -> tuple[Conve
 async def append_messages(store: Store, conversation_id: str, new: NewMessages | NewMessage) -> tuple[Appended, bool]:
     """Append messages, or one. Answers and raises as `Store.append_messages`; also Invalid and TooLarge."""
     if isinstance(new, NewMessage):
-        return await store.append_messages(conversation_id, [_draft_message(new, "", new_id)])
+        return await store.append_messages(conversation_id, [draft_message(new, "", new_id)])
     drafts = draft_messages(new.messages)
     return await store.append_messages(conversation_id, drafts, expected_message_count=new.expected_message_count)
 
@@ -67,7 +68,7 @@ def draft_messages(messages: list[NewMessage], new_id: NewId = new_id) -> list[M
             f"messages: At most {APPEND_MESSAGES_MAX} can be sent together; send them in several requests.",
             {"path": "messages"},
         )
-    drafts = [_draft_message(message, f"messages[{index}]", new_id) for index, message in enumerate(messages)]
+    drafts = [draft_message(message, f"messages[{index}]", new_id) for index, message in enumerate(messages)]
     first_places: dict[str, int] = {}
     for index, draft in enumerate(drafts):
         first = first_places.setdefault(draft.id, index)
@@ -89,7 +90,8 @@ def draft_edit(changes: ConversationChanges) -> ConversationEdit:
     )
 
 
-def _draft_message(new: NewMessage, path: str, new_id: NewId) -> MessageDraft:
+def draft_message(new: NewMessage, path: str, new_id: NewId = new_id) -> MessageDraft:
+    """Check a message. Raises Invalid or TooLarge; `path` is where it stands in the request."""
     # Before anything is read: what is too large would take too much to read.
     size = _checked_size(new, path)
     blocks = read_content(new.content, join(path, "content"))
@@ -106,6 +108,7 @@ def _draft_message(new: NewMessage, path: str, new_id: NewId) -> MessageDraft:
         digest=digest(new.role, blocks, new.model, new.parent_id, new.token_count, canonical(new.metadata)),
         size=size,
         title=title_from(blocks) if new.role == "user" else None,
+        text=text_of(blocks),
     )
 
 

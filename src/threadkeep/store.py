@@ -10,9 +10,9 @@ Any method raises Unavailable when the back end cannot be reached; then nothing 
 
 from typing import Protocol
 
-from threadkeep.drafts import ConversationDraft, ConversationEdit, MessageDraft
-from threadkeep.errors import Conflict, NotFound, Stale
-from threadkeep.models import Appended, Conversation, ConversationPage, MessagePage
+from threadkeep.drafts import ConversationDraft, ConversationEdit, ImportDraft, MessageDraft, SearchQuery
+from threadkeep.errors import Conflict, CursorExpired, NotFound, Stale, ThreadkeepError
+from threadkeep.models import Appended, Changes, Conversation, ConversationPage, HitPage, MessagePage
 
 
 class Store(Protocol):
@@ -108,8 +108,46 @@ class Store(Protocol):
         id of no message of this conversation.
         """
 
+    async def search(self, query: SearchQuery, *, cursor: str | None = None, limit: int = 20) -> HitPage:
+        """Messages and titles that hold every word and phrase of the query, best first, then newest.
+
+        Case and diacritics do not matter; `tokens.py` says what a word is, and `search.py` what is searched. The last
+        word may be the beginning of one, unless it stands in quotes. What is deleted is not found.
+
+        A page has at most `limit` hits (1 to 100), and fewer where they are large, but always one if there is any.
+
+        Raises Invalid for a query without a word or with more than 32, and for a cursor that leads nowhere.
+        """
+
+    async def changes(self, since: str | None = None, *, limit: int = 200) -> Changes:
+        """What has changed since a cursor: a `next`, or "0" for the beginning. None answers a cursor and nothing else.
+
+        Whoever applies every page in order, and goes on from `next`, holds what the store holds: a conversation as it
+        is now, or its tombstone, which takes its messages with it; and every message of those that are not deleted.
+        A message may come before its conversation, since a conversation that changes again moves to the end.
+        Within one write, conversations come before messages. Nothing is left out between pages, whoever writes.
+
+        A page has at most `limit` rows (1 to 500), and fewer where they are large, but always one if there is any.
+
+        Raises CursorExpired where the cursor is of another epoch, or from before the floor, below which tombstones are
+        no longer kept, or not from this store; Invalid for a text that is no cursor.
+        """
+
+    async def import_conversations(self, drafts: list[ImportDraft]) -> list[ThreadkeepError | None]:
+        """Keep conversations that keep their times, all of them in one round trip.
+
+        Answers for each why it was refused, or None: a Conflict where its id is known with another digest, or deleted.
+        A known id with the same digest is a repeat, and is not kept again. Those that are not refused are all kept, or
+        none is. There may be as many as are handed over at once; at some 50 conversations, or 4 MB, begin another.
+        """
+
 
 # The words in which every back end refuses.
+
+
+def cursor_expired() -> CursorExpired:
+    """A cursor of the changes cannot be followed."""
+    return CursorExpired("This cursor is too old, or of another time. Begin again, with since=0.")
 
 
 def no_conversation(conversation_id: str) -> NotFound:
@@ -121,6 +159,14 @@ def conversation_conflict(conversation_id: str) -> Conflict:
     """The id of a conversation to create is taken."""
     return Conflict(
         f"The id {conversation_id} belongs to another conversation, or to a deleted one. Create yours under a new id."
+    )
+
+
+def import_conflict() -> Conflict:
+    """The id of a conversation to import is taken."""
+    return Conflict(
+        "Under this key, another document was imported from this place, or this one, and it was deleted since. "
+        "Send it under another key."
     )
 
 

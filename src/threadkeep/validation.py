@@ -23,12 +23,12 @@ _PATTERNS_IN_WORDS = {
 }
 
 
-def decode(text: bytes, into: type[T]) -> T:
+def decode(text: bytes, into: type[T], *, nesting_max: int = NESTING_MAX) -> T:
     """Read JSON from outside into a type.
 
     Raises Invalid where it is not UTF-8, not JSON, nested too deep, or not of that type.
     """
-    check_nesting(text)
+    check_nesting(text, nesting_max)
     try:
         # msgspec checks the strings that it makes, but not what it passes on as Raw.
         text.decode()
@@ -47,16 +47,16 @@ def parse(text: bytes, into: type[T]) -> T:
         raise not_json(error, text, "") from error
 
 
-def check_nesting(text: bytes) -> None:
+def check_nesting(text: bytes, most: int = NESTING_MAX) -> None:
     """Refuse JSON that is nested too deep, before anything recurses into it: in a Worker that would end the process.
 
     Takes time in proportion to the text, whatever the text is.
     """
-    if text.count(b"[") + text.count(b"{") <= NESTING_MAX:
+    if text.count(b"[") + text.count(b"{") <= most:
         return
     brackets = _STRING.sub(b"", text).translate(_BRACKETS, _NOT_BRACKETS)
-    if _TOO_DEEP in brackets or max(accumulate(map(_DEPTH.__getitem__, brackets)), default=0) > NESTING_MAX:
-        raise Invalid(f"The JSON is nested more than {NESTING_MAX} levels deep.")
+    if b"[" * (most + 1) in brackets or max(accumulate(map(_DEPTH.__getitem__, brackets)), default=0) > most:
+        raise Invalid(f"The JSON is nested more than {most} levels deep.")
 
 
 def not_json(error: Exception, text: bytes | msgspec.Raw, path: str) -> Invalid:
@@ -84,7 +84,8 @@ def convert_texts(fields: dict[str, str], into: type[S]) -> S:
     try:
         result = msgspec.convert(fields, into, strict=False)
     except msgspec.ValidationError as error:
-        raise _invalid(error, "") from error
+        refusal = _invalid(error, "")
+        raise Invalid(refusal.message.replace(" | null", ""), refusal.path) from error  # null cannot be said here
     for field in msgspec.structs.fields(into):
         value = getattr(result, field.name)
         text = fields.get(field.encode_name)
@@ -120,5 +121,4 @@ _DEPTH = {ord("["): 1, ord("]"): -1}
 # Escapes of characters: those that are whole (backslashes, and pairs of halves), and halves.
 _WHOLE = re.compile(rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 _HALF = re.compile(rb"\\u[dD][89a-fA-F]")
-_TOO_DEEP = b"[" * (NESTING_MAX + 1)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))

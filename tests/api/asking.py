@@ -86,6 +86,13 @@ def message(text: str = "Hello", **fields: Any) -> dict[str, Any]:
     return {"id": new_id(), "role": "user", "content": [{"type": "text", "text": text}], **fields}
 
 
+def import_document(text: str = "Hello", id_: str = "theirs", message_id: str = "1", **fields: Any) -> dict[str, Any]:
+    """A document to import: its title and its two messages are the text. Ids are only names within it."""
+    first = {"id": message_id, "role": "user", "content": [{"type": "text", "text": text}]}
+    second = {"role": "assistant", "content": first["content"], "parentId": message_id}
+    return {"version": 1, "conversation": {"id": id_, "title": text, "messages": [first, second], **fields}}
+
+
 async def create(client: httpx.AsyncClient, **fields: Any) -> dict[str, Any]:
     """Create a conversation, and answer it."""
     response = await send(client, "POST", API, {"id": new_id(), **fields})

@@ -6,7 +6,20 @@ from typing import Any, NamedTuple
 from unittest.mock import ANY
 
 import pytest
-from asking import API, JSON, MISSING, Kept, ask, check_refusal, create, message, send, someone
+from asking import (
+    API,
+    JSON,
+    MISSING,
+    Kept,
+    ask,
+    check_refusal,
+    create,
+    everything,
+    import_document,
+    message,
+    send,
+    someone,
+)
 
 from support.backends import WORKERS, Backend
 from threadkeep.clock import new_id
@@ -18,6 +31,10 @@ pytestmark = pytest.mark.anyio
 
 CONVERSATION = f"{API}/{{id}}"
 MESSAGES = f"{API}/{{id}}/messages"
+SEARCH = f"{API}/search"
+CHANGES = f"{API}/changes"
+IMPORT = "/api/import"
+NDJSON = {"Content-Type": "application/x-ndjson"}
 HELLO = {"role": "user", "content": [{"type": "text", "text": "Hello"}]}
 
 
@@ -683,7 +700,7 @@ async def test_a_cursor_that_leads_nowhere_is_refused(kept: Kept, subtests: pyte
             *(MISSING, MISSING.lower(), MISSING + "%0A", "'%20OR%20'1'='1", "../../x"),
         ):
             with subtests.test(f"{path} {cursor[:40]}"):
-                await kept.refuses("GET", f"{path}?cursor={cursor}", at="cursor", says=("nextCursor",))
+                await kept.refuses("GET", f"{path}?cursor={cursor}", at="cursor", says=("as it came",))
         for cursor in ("A" * 501, "A" * 8_000):
             with subtests.test(f"{path} {len(cursor)} characters"):
                 await kept.refuses("GET", f"{path}?cursor={cursor}", at="cursor")
@@ -697,6 +714,403 @@ async def test_a_cursor_of_another_list_is_refused(kept: Kept) -> None:
     for path, cursor in ((API, of_messages), (API, kept.message_ids[0]), (MESSAGES, kept.id)):
         await kept.refuses("GET", f"{path}?cursor={cursor}", at="cursor")
     await kept.refuses("GET", f"{MESSAGES}?cursor={kept.elsewhere_id}", at="cursor")
+
+
+# Searching
+
+
+async def test_syntax_of_the_full_text_search_is_words_or_nothing(kept: Kept, subtests: pytest.Subtests) -> None:
+    """What is a syntax error of FTS5, or would mean something to it, finds what its words alone find."""
+    for query in (
+        *("ada*", "*ada", "^ada", "+ada", "-ada", "(ada", "ada)", "ada(", "{ada}", "ada:", ":ada", "ada -", "'ada'"),
+        *("ada;", "ada\\", "ada \0", "\0ada", "ada\n", "ADA 😀", "ada ()", "ada ''", "ada %", "ada --", "ada /*"),
+    ):
+        with subtests.test(query):
+            assert await found(kept, query) == await found(kept, "ada") != []
+    for query in ('"ada', '"ada"', '"ada" "', '""ada"', 'who "ada', '"who was" ada'):
+        with subtests.test(query):
+            assert await found(kept, query) != []
+    for query in (
+        *("NEAR(ada)", "NEAR(ada was, 5)", "ada AND", "AND", "ada AND was", "ada OR x", "ada NOT was", "NOT ada", "OR"),
+        *(
+            "words:ada",
+            "title:ada",
+            "rowid:1",
+            "{title}:ada",
+            "- title:ada",
+            "' OR 1=1 --",
+            "'; DROP TABLE messages; --",
+        ),
+        *("ada^2", "messages_fts", "* OR *", '"ada" + "zzz"', "NEAR/5", "ada\0was"),
+    ):
+        with subtests.test(query):
+            assert await found(kept, query) in ([], await found(kept, "ada was"))
+
+
+async def found(kept: Kept, query: str) -> list[Any]:
+    """What a query finds: the conversation and the message of each hit."""
+    response = await ask(kept.client, "GET", SEARCH, params={"q": query})
+    assert response.status_code == 200, response.text
+    return [(hit["conversation"]["id"], hit["message"] and hit["message"]["id"]) for hit in response.json()["hits"]]
+
+
+async def test_a_query_without_a_word_is_refused(kept: Kept, subtests: pytest.Subtests) -> None:
+    for query in (
+        *(
+            "",
+            " ",
+            "%20%20",
+            "%0A",
+            "%22",
+            "%22%22",
+            "%22%20%22",
+            "%22%22%22",
+            "*",
+            "(",
+            ")",
+            "-",
+            "%5E",
+            "%3A",
+            "%5C",
+            "'",
+        ),
+        *(
+            "...",
+            "?!,;",
+            "*%20*%20*",
+            "%00",
+            "%00%00",
+            "%F0%9F%98%80",
+            "%F0%9F%98%80%F0%9F%98%80",
+            "%E2%80%8B",
+            "%C2%A0",
+        ),
+        *("%EF%BB%BF", "%E3%80%82", "%7F", "%EF%BF%BD", "%EF%BF%BF"),
+    ):
+        with subtests.test(query):
+            await kept.refuses("GET", f"{SEARCH}?q={query}", at="q", says=("no word",))
+
+
+async def test_a_query_that_is_missing_is_refused(kept: Kept) -> None:
+    await kept.refuses("GET", SEARCH, says=("`q`",))
+    await kept.refuses("GET", f"{SEARCH}?limit=5", says=("`q`",))
+    await kept.refuses("GET", f"{SEARCH}?q=ada&q=ada", says=("twice",))
+    await kept.refuses("GET", f"{SEARCH}?query=ada", says=("`query`",))
+    for broken in ("%ff", "%C0%80", "%ED%A0%80"):
+        await kept.refuses("GET", f"{SEARCH}?q={broken}", says=("query",))
+
+
+async def test_a_query_that_is_too_long_is_refused(kept: Kept, subtests: pytest.Subtests) -> None:
+    for query in ("x" * 501, "x" * 10_240, "x " * 5_120, "*" * 10_240, '"' * 10_240, "語" * 501, "😀" * 501):
+        with subtests.test(f"{len(query)} of {query[:2]}"):
+            response = await ask(kept.client, "GET", SEARCH, params={"q": query})
+            check_refusal(response, at="q", says=("500",))
+    for query in ("x " * 33, "語" * 33, '"' + "x " * 33 + '"', "x " * 32 + '"x"', "-".join("x" * 33), "x " * 250):
+        with subtests.test(f"33 words: {query[:40]}"):
+            response = await ask(kept.client, "GET", SEARCH, params={"q": query})
+            check_refusal(response, at="q", says=("32",))
+    for query in ("ada " * 32, "語" * 32, "x" * 500, "*" * 499 + "x", '"' + "ada " * 32):
+        with subtests.test(f"as long as may be: {query[:40]}"):
+            assert (await ask(kept.client, "GET", SEARCH, params={"q": query})).status_code == 200
+
+
+async def test_wrong_filters_of_a_search_are_refused_and_named(kept: Kept, subtests: pytest.Subtests) -> None:
+    no_time = (
+        "x",
+        "",
+        "-1",
+        "1.5",
+        "1e3",
+        "null",
+        "true",
+        "2026-01-01",
+        "9007199254740992",
+        "9" * 5_000,
+        "%D9%A3",
+        "NaN",
+    )
+    for query, at in (
+        *((f"from={value}", "from") for value in no_time),
+        *((f"to={value}", "to") for value in no_time),
+        *((f"from={since}&to={until}", "to") for since, until in ((5, 5), (6, 5), (0, 0), (9007199254740991, 0))),
+        *((f"role={value}", "role") for value in ("robot", "", "User", "user%20", "null", "%00", "user,assistant")),
+        *((f"limit={value}", "limit") for value in ("0", "101", "-1", "abc", "", "1.5", "null", "1e1", "9" * 5_000)),
+        *((f"{field}=1", None) for field in ("since", "until", "after", "archived", "text", "x")),
+    ):
+        with subtests.test(query[:60]):
+            await kept.refuses("GET", f"{SEARCH}?q=ada&{query}", at=at)
+    for query in ("from=0&to=1", "from=9007199254740990&to=9007199254740991", "to=0", "role=tool"):
+        with subtests.test(query):
+            response = await ask(kept.client, "GET", f"{SEARCH}?q=ada&{query}")
+            assert (response.status_code, response.json()) == (200, {"hits": [], "nextCursor": None})
+
+
+# Cursors of searches and of the changes
+
+NO_CURSOR = (
+    *(
+        "",
+        "garbage",
+        "null",
+        "%00",
+        "AA%00AA",
+        "%C3%BC",
+        "%F0%9F%98%80",
+        "%",
+        "A" * 500,
+        "W10",
+        "e30",
+        "bnVsbA",
+        "1",
+        "-1",
+    ),
+    # ["h"], ["h",-1], ["h","1"], ["h",10001], ["h",1e3], ["r"], ["r","",-1,0,0,0], ["r","",1,0,0]
+    *(
+        "WyJoIl0",
+        "WyJoIiwtMV0",
+        "WyJoIiwiMSJd",
+        "WyJoIiwxMDAwMV0",
+        "WyJoIiwxZTNd",
+        "WyJyIl0",
+        "WyJyIiwiIiwtMSwwLDAsMF0",
+    ),
+    *("WyJyIiwiIiwxLDAsMF0", "W1tbW1tb", "__8", MISSING, MISSING + "%0A", "'%20OR%20'1'='1", "00", "0%20", "%200"),
+)
+
+
+async def cursors_of(kept: Kept) -> dict[str, str]:
+    """A cursor of each list."""
+    lists = {API: "nextCursor", MESSAGES: "nextCursor", SEARCH: "nextCursor", CHANGES: "next"}
+    cursors = {}
+    for path, field in lists.items():
+        query = {"limit": 1, **({"q": "ada"} if path == SEARCH else {}), **({"since": 0} if path == CHANGES else {})}
+        response = await ask(kept.client, "GET", path.replace("{id}", kept.id), params=query)
+        cursors[path] = response.json()[field]
+    return cursors
+
+
+@pytest.mark.parametrize("path", [f"{SEARCH}?q=ada&cursor=", f"{CHANGES}?since="], ids=["search", "changes"])
+async def test_what_is_no_cursor_of_a_search_or_the_changes_is_refused(
+    kept: Kept, subtests: pytest.Subtests, path: str
+) -> None:
+    at = "cursor" if "cursor" in path else "since"
+    for cursor in (*NO_CURSOR, *(["0"] if at == "cursor" else [])):
+        with subtests.test(cursor[:40]):
+            await kept.refuses("GET", path + cursor, at=at, says=("as it came",))
+    for cursor in ("A" * 501, "A" * 8_000):
+        with subtests.test(f"{len(cursor)} characters"):
+            await kept.refuses("GET", path + cursor, at=at)
+    for cursor in ("%ff", "%C0%80", "%ED%A0%80"):
+        with subtests.test(cursor):
+            await kept.refuses("GET", path + cursor, says=("query",))
+    for other, cursor in (await cursors_of(kept)).items():
+        if cursor is not None and other not in path:
+            with subtests.test(f"of {other}"):
+                await kept.refuses("GET", path + cursor, at=at, says=("as it came",))
+    for id_ in (kept.id, kept.message_ids[0], kept.elsewhere_id):
+        await kept.refuses("GET", path + id_, at=at)
+
+
+async def test_a_cursor_of_the_changes_that_cannot_be_followed_has_expired(backend: Backend, kept: Kept) -> None:
+    other = someone(backend)
+    await create(other)
+    foreign = (await ask(other, "GET", f"{CHANGES}?since=0")).json()["next"]
+    # ["r", an epoch of nobody, 1, 2, 0, 0]
+    nobodys = "WyJyIiwiMDFBUlozTkRFS1RTVjRSUkZGUTY5RzVGQVYiLDEsMiwwLDBd"
+    for cursor in (foreign, nobodys):
+        await kept.refuses("GET", f"{CHANGES}?since={cursor}", code="cursor_expired", says=("since=0",))
+
+
+async def test_a_wrong_query_of_the_changes_is_refused(kept: Kept, subtests: pytest.Subtests) -> None:
+    for value in ("0", "501", "-1", "abc", "", "1.5", "null", "1e1", "9" * 5_000):
+        for query in (f"limit={value}", f"since=0&limit={value}"):
+            with subtests.test(query[:40]):
+                await kept.refuses("GET", f"{CHANGES}?{query}", at="limit")
+    await kept.refuses("GET", f"{CHANGES}?since=0&since=0", says=("twice",))
+    for field in ("cursor", "next", "after", "archived"):
+        await kept.refuses("GET", f"{CHANGES}?{field}=0", says=(f"`{field}`",))
+
+
+# Importing
+
+
+async def skipped(kept: Kept, body: bytes, **headers: str) -> dict[str, Any]:
+    """Why one document was skipped. Nothing is imported."""
+    response = await send(kept.client, "POST", IMPORT, body, **headers)
+    assert response.status_code == 200, response.text
+    report = response.json()
+    assert report["imported"] == []
+    (entry,) = report["skipped"]
+    assert entry["index"] == 0
+    error: dict[str, Any] = entry["error"]
+    return error
+
+
+AFTER_1970 = "2024-05-18T02:40:00Z"
+GOOD = json.dumps(import_document()).encode()
+
+
+async def test_a_document_that_is_not_json_is_skipped_and_says_so(kept: Kept, subtests: pytest.Subtests) -> None:
+    broken = {**NO_JSON, "a document cut off": GOOD[:-1], "cut off in a string": GOOD[:60], "two": GOOD + b"\n" + GOOD}
+    for name, text in broken.items():
+        with subtests.test(name):
+            error = await skipped(kept, text)
+            assert (error["code"], error.get("details")) == ("invalid", None)
+            # What comes after a whole object is seen only once all of the object fits.
+            if name not in ("a bracket too many", "a second value"):
+                assert "not JSON" in error["message"] or "UTF-8" in error["message"]
+    for name, bad in NO_UTF_8.items():
+        with subtests.test(name):
+            error = await skipped(kept, GOOD.replace(b"Hello", bad))
+            assert (error["code"], "UTF-8" in error["message"]) == ("invalid", True)
+    for nested in (arrays, objects, unclosed):
+        with subtests.test(nested.__name__):
+            text = b'{"version":1,"conversation":{"messages":[],"x":%b}}' % nested(100_000)
+            assert "nested" in (await skipped(kept, text))["message"]
+
+
+async def test_a_document_that_is_none_is_skipped_and_the_place_named(kept: Kept, subtests: pytest.Subtests) -> None:
+    whole = import_document()
+    conversation = whole["conversation"]
+    hello = conversation["messages"][0]
+    wrong: list[tuple[Any, str | None]] = [
+        *(
+            (value, None)
+            for value in (None, True, 5, "x", [], [whole], {}, {"version": 1}, {"conversation": conversation})
+        ),
+        *(({**whole, "version": value}, "version") for value in (0, 2, 1.5, "1", None, True, [], 10**30)),
+        *(({**whole, "conversation": value}, "conversation") for value in (None, [], "x", 5, {})),
+        *(
+            (import_document(**fields), f"conversation.{at}")
+            for fields, at in (
+                *(({"title": value}, "title") for value in (5, "", " ", "a\nb", "x" * 301, [])),
+                *(({"model": value}, "model") for value in (5, "", "x" * 201)),
+                *(({"createdAt": value}, "createdAt") for value in (5, "", "x", "2024-05-18", "2024-13-01T00:00:00Z")),
+                ({"createdAt": "1969-12-31T23:59:59.999Z"}, "createdAt"),
+                ({"createdAt": "0001-01-01T00:00:00+14:00"}, "createdAt"),
+                *(({"metadata": value}, "metadata") for value in (5, "x", [], [{"a": 1}], {"\0": 1})),
+                *(({"isArchived": value}, "isArchived") for value in (1, "true", None, [])),
+                *(({"messages": value}, "messages") for value in (None, {}, "x", 5)),
+                *(({"messages": [hello, value]}, "messages[1]") for value in (None, [], "x", {}, {"role": "user"})),
+                *(
+                    (
+                        {"createdAt": AFTER_1970, "messages": [hello, {**hello, "id": None, **fields}]},
+                        f"messages[1].{at}",
+                    )
+                    for fields, at in (
+                        ({"id": 5}, "id"),
+                        ({"role": "robot"}, "role"),
+                        ({"role": None}, "role"),
+                        ({"content": "Hello"}, "content"),
+                        ({"content": []}, "content"),
+                        ({"content": [{}]}, "content[0].type"),
+                        ({"content": [{"type": "text", "text": 5}]}, "content[0].text"),
+                        ({"createdAt": "yesterday"}, "createdAt"),
+                        ({"createdAt": 1716000000000}, "createdAt"),
+                        ({"createdAt": "1960-01-01T00:00:00Z"}, "createdAt"),
+                        ({"tokenCount": -1}, "tokenCount"),
+                        ({"tokenCount": 1.5}, "tokenCount"),
+                        ({"parentId": 5}, "parentId"),
+                        ({"metadata": []}, "metadata"),
+                    )
+                ),
+            )
+        ),
+    ]
+    for document, at in wrong:
+        with subtests.test(f"{at} {str(document)[:60]}"):
+            error = await skipped(kept, json.dumps(document).encode())
+            assert (error["code"], error.get("details", {}).get("path")) == ("invalid", at), error
+
+
+async def test_a_document_with_what_is_too_large_is_skipped_and_named(kept: Kept) -> None:
+    large = {"role": "user", "content": [{"type": "text", "text": "x" * MESSAGE_BYTES_MAX}]}
+    metadata = {"a": "x" * METADATA_BYTES_MAX}
+    for fields, at in (
+        ({"messages": [HELLO, large]}, "conversation.messages[1]"),
+        ({"metadata": metadata}, "conversation.metadata"),
+        ({"messages": [HELLO, {**HELLO, "metadata": metadata}]}, "conversation.messages[1].metadata"),
+    ):
+        error = await skipped(kept, json.dumps(import_document(**fields)).encode())
+        assert (error["code"], error["details"]) == ("too_large", {"path": at})
+
+
+async def test_half_of_a_character_in_a_document_is_skipped(kept: Kept) -> None:
+    for half in (r"\ud800", r"a\udc00\ud800b", r"\ud83dA"):
+        error = await skipped(kept, GOOD.replace(b"Hello", half.encode()))
+        assert error["code"] == "invalid"
+        error = await skipped(kept, GOOD[:-1] + b',"theirs":"%b"}' % half.encode())
+        assert error["code"] == "invalid"
+
+
+async def test_an_import_of_nothing_imports_nothing(kept: Kept) -> None:
+    for body in (b"", b"\n", b" \n\r\n\n"):
+        response = await ask(kept.client, "POST", IMPORT, content=body, headers=NDJSON)
+        assert (response.status_code, response.json()) == (200, {"imported": [], "skipped": []})
+    assert (await skipped(kept, b""))["code"] == "invalid"
+
+
+async def test_one_document_over_8_mebibytes_is_refused(kept: Kept) -> None:
+    part = b"x" * 65_536
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield b'{"version":1,"x":"'
+        for _ in range(144):
+            yield part
+        yield b'"}'
+
+    for content in (parts(), b'{"version":1,"x":"' + part * 144 + b'"}'):
+        response = await ask(kept.client, "POST", IMPORT, content=content, headers=JSON)
+        check_refusal(response, "too_large", says=("8388608",))
+
+
+async def test_a_line_over_8_mebibytes_is_skipped_and_its_neighbours_are_imported(backend: Backend) -> None:
+    client = someone(backend)
+    body = b"\n".join([GOOD, b'{"version":1,"x":"' + b"x" * 9 * 1024 * 1024 + b'"}', GOOD])
+    response = await ask(client, "POST", IMPORT, content=body, headers=NDJSON)
+    assert response.status_code == 200
+    report = response.json()
+    assert (len(report["imported"]), len(report["skipped"])) == (2, 1)
+    assert (report["skipped"][0]["index"], report["skipped"][0]["error"]["code"]) == (1, "too_large")
+    assert len(await everything(client)) == 2
+
+
+async def test_an_import_of_another_type_is_refused(kept: Kept, subtests: pytest.Subtests) -> None:
+    for content_type in (
+        *("text/plain", "text/csv", "application/jsonl", "application/ndjson", "application/x-ndjson2", "text/json"),
+        *("application/merge-patch+json", "multipart/form-data; boundary=x", "application/gzip", "", None, "*/*"),
+        *("application/json; charset=latin-1", "application/x-ndjson; charset=utf-16", "application/json, text/plain"),
+    ):
+        with subtests.test(str(content_type)):
+            headers = {} if content_type is None else {"Content-Type": content_type}
+            response = await ask(kept.client, "POST", IMPORT, content=GOOD, headers=headers)
+            check_refusal(response, "unsupported_media_type", says=("application/json", "application/x-ndjson"))
+
+
+async def test_an_idempotency_key_that_is_none_is_refused(kept: Kept, subtests: pytest.Subtests) -> None:
+    for key in (b"", b"a b", b"x" * 256, b"x" * 5_000, "é".encode(), b"\xe9", b"a\tb", b"a, b", "😀".encode()):
+        for headers in (JSON, NDJSON):
+            with subtests.test(f"{key[:20]!r} {headers}"):
+                sent = [(name.encode(), value.encode()) for name, value in headers.items()]
+                response = await ask(
+                    kept.client, "POST", IMPORT, content=GOOD, headers=[*sent, (b"Idempotency-Key", key)]
+                )
+                check_refusal(response, at="idempotency-key", says=("255",))
+
+
+async def test_an_import_and_an_export_take_no_query(kept: Kept) -> None:
+    for method, path in (("POST", IMPORT), ("GET", "/api/export"), ("GET", f"{CONVERSATION}/export")):
+        await kept.refuses(method, f"{path}?limit=1", {} if method == "POST" else None, says=("`limit`",))
+
+
+async def test_only_the_wrong_lines_of_a_stream_are_skipped(backend: Backend) -> None:
+    client = someone(backend)
+    body = b"\n".join([GOOD, b"{", b"", b"\xff", GOOD + b"\r", b"[]", GOOD[:-9], b'{"version":2}', GOOD])
+    report = (await ask(client, "POST", IMPORT, content=body, headers=NDJSON)).json()
+    assert len(report["imported"]) == 3
+    assert [entry["index"] for entry in report["skipped"]] == [1, 2, 4, 5, 6]
+    assert {entry["error"]["code"] for entry in report["skipped"]} == {"invalid"}
+    assert {*await everything(client)} == {entry["id"] for entry in report["imported"]}
 
 
 # Methods, addresses and headers

@@ -60,7 +60,8 @@ async def test_a_conversation_is_created_once_however_often_it_is_sent(client: h
     assert "location" not in again.headers
     got = await ask(client, "GET", first.headers["location"])
     assert (got.status_code, got.json(), got.headers["etag"]) == (200, created, '"1"')
-    assert (await ask(client, "GET", API)).json() == {"conversations": [created], "nextCursor": None}
+    page = (await ask(client, "GET", API)).json()
+    assert page == {"conversations": [created], "nextCursor": None, "changes": page["changes"]}
 
 
 async def test_a_conversation_needs_nothing(client: httpx.AsyncClient) -> None:
@@ -271,12 +272,16 @@ async def test_every_code_of_an_error_that_can_be_provoked_is_answered_with_its_
     sent = message()
     created = await create(client, messages=[sent])
     url = f"{API}/{created['id']}"
+    foreign = someone(backend)
+    await create(foreign)
+    of_another = (await ask(foreign, "GET", f"{API}/changes")).json()["next"]
     answers = {
         "invalid": await send(client, "POST", API, {"x": 1}),
         "unauthenticated": await ask(backend.client, "GET", API),
         "not_found": await ask(client, "GET", f"{API}/{MISSING}"),
         "method_not_allowed": await ask(client, "PUT", url),
         "conflict": await send(client, "POST", f"{url}/messages", {**sent, "role": "system"}),
+        "cursor_expired": await ask(client, "GET", f"{API}/changes?since={of_another}"),
         "stale": await send(client, "PATCH", url, {}, **{"If-Match": '"9"'}),
         "too_large": await send(client, "PATCH", url, {"metadata": {"a": "x" * 20_000}}),
         "unsupported_media_type": await ask(client, "POST", API, content=b"{}", headers={"Content-Type": "text/plain"}),

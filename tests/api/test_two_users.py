@@ -1,12 +1,13 @@
 """Two users who hold the same ids: neither sees, changes, blocks or reveals anything of the other's."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
-from asking import API, ask, everything, message, send
+from asking import API, ask, check_refusal, everything, import_document, message, send
 
 from support.backends import Backend
 from threadkeep.clock import new_id
@@ -84,6 +85,7 @@ async def _keep(user: User, conversation_id: str, message_ids: list[str]) -> Non
 
 
 # What each route is asked with: a path and a body, in terms of a conversation and of one of its messages.
+# Everybody searches for all words, by what the secrets of both begin with.
 
 Question = Callable[[User, str, str], tuple[str, Any]]
 
@@ -98,6 +100,18 @@ QUESTIONS: dict[tuple[str, str], list[Question]] = {
         lambda user, id_, message_id: (API, {"messages": [message(user.secret, id=message_id)]}),
         lambda user, id_, message_id: (API, {"id": id_, "messages": [message(user.secret, id=message_id)]}),
     ],
+    ("GET", "/api/conversations/search"): [
+        lambda user, id_, message_id: (f"{API}/search?q=secret", None),
+        lambda user, id_, message_id: (f"{API}/search?q=title+secret", None),
+        lambda user, id_, message_id: (f'{API}/search?q="{user.others_secrets[0]}"', None),
+        lambda user, id_, message_id: (f"{API}/search?q={id_}", None),
+        lambda user, id_, message_id: (f"{API}/search?q=secret&role=user&from=0&to=9007199254740991&limit=100", None),
+    ],
+    ("GET", "/api/conversations/changes"): [
+        lambda user, id_, message_id: (f"{API}/changes", None),
+        lambda user, id_, message_id: (f"{API}/changes?since=0", None),
+        lambda user, id_, message_id: (f"{API}/changes?since=0&limit=500", None),
+    ],
     ("GET", "/api/conversations/{id}"): [lambda user, id_, message_id: (f"{API}/{id_}", None)],
     ("PATCH", "/api/conversations/{id}"): [
         lambda user, id_, message_id: (f"{API}/{id_}", {"title": user.secret}),
@@ -106,6 +120,11 @@ QUESTIONS: dict[tuple[str, str], list[Question]] = {
     ],
     ("DELETE", "/api/conversations/{id}"): [lambda user, id_, message_id: (f"{API}/{id_}", None)],
     ("POST", "/api/conversations/{id}/restore"): [lambda user, id_, message_id: (f"{API}/{id_}/restore", None)],
+    ("GET", "/api/conversations/{id}/export"): [lambda user, id_, message_id: (f"{API}/{id_}/export", None)],
+    ("GET", "/api/export"): [lambda user, id_, message_id: ("/api/export", None)],
+    ("POST", "/api/import"): [
+        lambda user, id_, message_id: ("/api/import", import_document(user.secret, id_, message_id)),
+    ],
     ("GET", "/api/conversations/{id}/messages"): [
         lambda user, id_, message_id: (f"{API}/{id_}/messages", None),
         lambda user, id_, message_id: (f"{API}/{id_}/messages?after=0", None),
@@ -124,6 +143,10 @@ QUESTIONS: dict[tuple[str, str], list[Question]] = {
         ),
     ],
 }
+
+
+CREATES = {("POST", API), ("POST", "/api/import")}
+"""What leaves behind something new."""
 
 
 def test_every_route_is_asked() -> None:
@@ -153,7 +176,7 @@ async def test_what_only_another_user_holds_is_on_no_route(two: Two, subtests: p
     before = await everything(two.alice.client)
     for (method, path), questions in QUESTIONS.items():
         with subtests.test(f"{method} {path}"):
-            for question in questions if (method, path) != ("POST", API) else ():
+            for question in questions if (method, path) not in CREATES else ():
                 url, body = question(two.bob, two.alices, two.alices_messages[0])
                 response = await two.bob.ask(method, url, body)
                 assert response.status_code == (404 if "{id}" in path else 200)
@@ -173,7 +196,7 @@ async def test_who_holds_nothing_gets_nothing_by_asking_for_all_of_it(backend: B
     nobody = User("nobody", "nothing", backend.client_of(f"nobody-{new_id()}"), secrets)
     before = [await everything(user.client) for user in (two.alice, two.bob)]
     for (method, path), questions in QUESTIONS.items():
-        for question in questions if (method, path) != ("POST", API) else ():
+        for question in questions if (method, path) not in CREATES else ():
             for id_, message_id in ((two.shared, two.shared_messages[0]), (two.alices, two.alices_messages[1])):
                 url, body = question(nobody, id_, message_id)
                 response = await nobody.ask(method, url, body)
@@ -220,6 +243,94 @@ async def test_a_conflict_names_only_ids_that_the_same_user_holds(two: Two) -> N
     created = await two.bob.ask("POST", API, {"messages": sent})
     assert created.status_code == 409
     assert created.json()["error"]["details"] == {"ids": [two.shared_messages[0]]}
+
+
+# Search, changes, exports and imports
+
+
+async def test_a_search_finds_only_ones_own_words(two: Two) -> None:
+    # In titles and messages, of conversations that are archived or not, of one user or of both under one id.
+    for user, other in ((two.alice, two.bob), (two.bob, two.alice)):
+        found = (await user.ask("GET", f"{API}/search?q=secret&limit=100")).json()["hits"]
+        assert {hit["conversation"]["userId"] for hit in found} == {user.name}
+        own = (await user.ask("GET", f"{API}/search?q={user.secret}&limit=100")).json()["hits"]
+        assert len(own) == len(found) == (6 if user is two.alice else 4)
+        for query in (other.secret, f'"{other.secret}"', f"title {other.secret}"):
+            page = await user.ask("GET", f"{API}/search", params={"q": query})
+            assert (page.status_code, page.json()) == (200, {"hits": [], "nextCursor": None})
+        # The secrets may differ in their last letter alone.
+        page = await user.ask("GET", f"{API}/search", params={"q": other.secret[:-1]})
+        assert {hit["conversation"]["userId"] for hit in page.json()["hits"]} <= {user.name}
+
+
+async def test_the_place_of_anothers_hits_leads_only_to_ones_own(two: Two) -> None:
+    cursor = (await two.alice.ask("GET", f"{API}/search?q=secret&limit=1")).json()["nextCursor"]
+    page = await two.bob.ask("GET", f"{API}/search?q=secret&limit=100&cursor={cursor}")
+    assert {hit["conversation"]["userId"] for hit in page.json()["hits"]} == {two.bob.name}
+
+
+async def test_the_changes_show_only_ones_own_and_move_only_with_them(two: Two) -> None:
+    for user, other, conversations, messages in ((two.alice, two.bob, 2, 4), (two.bob, two.alice, 1, 4)):
+        changes = (await user.ask("GET", f"{API}/changes?since=0&limit=500")).json()
+        assert (len(changes["conversations"]), len(changes["messages"])) == (conversations, messages)
+        await other.ask("POST", f"{API}/{two.shared}/messages", message(other.secret))
+        await other.ask("DELETE", f"{API}/{two.shared}")
+        later = (await user.ask("GET", f"{API}/changes?since={changes['next']}")).json()
+        assert later == {"conversations": [], "messages": [], "next": changes["next"], "hasMore": False}
+        await other.ask("POST", f"{API}/{two.shared}/restore")
+
+
+async def test_a_cursor_of_the_changes_of_another_user_has_expired(two: Two) -> None:
+    for user, other in ((two.alice, two.bob), (two.bob, two.alice)):
+        pages = [
+            await other.ask("GET", f"{API}/changes?{query}") for query in ("since=0&limit=1", "since=0", "limit=1")
+        ]
+        for cursor in [page.json()["next"] for page in pages]:
+            response = await user.ask("GET", f"{API}/changes?since={cursor}")
+            assert response.status_code == 410
+            check_refusal(response, "cursor_expired", says=("since=0",))
+            assert [*response.json()] == ["error"]
+
+
+async def test_an_export_holds_only_ones_own(two: Two) -> None:
+    for user, held in ((two.alice, {two.shared, two.alices}), (two.bob, {two.shared})):
+        lines = (await user.ask("GET", "/api/export")).text.splitlines()
+        documents = [json.loads(line)["conversation"] for line in lines]
+        assert {document["id"] for document in documents} == held
+        assert all(user.secret in document["title"] for document in documents)
+    export = await two.bob.ask("GET", f"{API}/{two.alices}/export")
+    check_refusal(export, "not_found", says=(two.alices,))
+
+
+async def test_imports_of_two_users_under_one_key_are_apart(two: Two) -> None:
+    headers = {"Idempotency-Key": "the-same"}
+    entries = []
+    for user in (two.alice, two.bob, two.bob):
+        before = await everything(two.alice.client)
+        sent = import_document(user.secret, two.shared, two.shared_messages[0])
+        report = await user.ask("POST", "/api/import", sent, **headers)
+        assert (report.status_code, report.json()["skipped"]) == (200, [])
+        entries.append(report.json()["imported"])
+        if user is two.bob:
+            assert await everything(two.alice.client) == before
+    assert entries[1] == entries[2]
+    for user, ((entry,)) in ((two.alice, entries[0]), (two.bob, entries[1])):
+        kept = (await user.ask("GET", f"{API}/{entry['id']}")).json()
+        assert (kept["userId"], kept["title"], kept["messageCount"]) == (user.name, user.secret, 2)
+        messages = (await user.ask("GET", f"{API}/{entry['id']}/messages")).json()["messages"]
+        assert [row["content"][0]["text"] for row in messages] == [user.secret, user.secret]
+    assert (len(await everything(two.alice.client)), len(await everything(two.bob.client))) == (3, 2)
+
+
+async def test_a_conflict_of_ones_own_key_says_nothing_of_anothers(two: Two) -> None:
+    headers = {"Idempotency-Key": "k"}
+    await two.alice.ask("POST", "/api/import", import_document(two.alice.secret), **headers)
+    for text, imported in ((two.bob.secret, 1), ("other words", 0)):
+        report = (await two.bob.ask("POST", "/api/import", import_document(text), **headers)).json()
+        assert (len(report["imported"]), [entry["error"]["code"] for entry in report["skipped"]]) == (
+            imported,
+            ["conflict"] * (1 - imported),
+        )
 
 
 # What passes from one user to another

@@ -21,9 +21,10 @@ from hypothesis.stateful import (
 
 from support.backends import NATIVE, WORKERS, Backend, over_http
 from support.drafts import conversation, edit, new_message, plain
+from support.replica import Replica, everything_in
 from threadkeep.backends import new_memory, open_memory
-from threadkeep.drafts import MessageDraft
-from threadkeep.errors import ThreadkeepError
+from threadkeep.drafts import MessageDraft, SearchQuery
+from threadkeep.errors import Invalid, ThreadkeepError
 from threadkeep.service import draft_messages
 from threadkeep.store import Store
 
@@ -31,7 +32,9 @@ EXAMPLES = 20
 STEPS = 30
 TIMES = {"createdAt", "updatedAt", "deletedAt"}
 
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
+words = st.sampled_from(["flight", "flights", "Café", "to", "漢字", "が", "42", "-", "\n"])
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=80) | st.lists(words, max_size=6).map(" ".join)
+queries = st.sampled_from(["fli", '"flight"', '"to flight"', "flight to", "CAFE", "漢", '"漢字"', "か", "4", '"', "a"])
 keys = st.sampled_from(["a", "b", "c"])
 json = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | texts,
@@ -60,7 +63,7 @@ def without_times(value: Any) -> Any:
         return {
             name: item is not None if name in TIMES else without_times(item)
             for name, item in value.items()
-            if name not in ("userId", "nextCursor")
+            if name not in ("userId", "nextCursor", "changes")
         }
     return [without_times(item) for item in value] if isinstance(value, list) else value
 
@@ -79,6 +82,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.store: Store = self.runner.run(self.backend.store())
         self.model: Store = open_memory(new_memory(), "model")
         self.ids: list[str] = []
+        self.devices = [Replica(), Replica()]
 
     def both(self, method: str, *arguments: Any, **options: Any) -> Any:
         """Call both, and answer what both said."""
@@ -185,6 +189,41 @@ class StoreMachine(RuleBasedStateMachine):
         assert places == sorted(places, reverse=True)
         assert len({row.id for row in rows}) == len(rows)
         return {row.id: without_times(plain(row)) for row in rows}
+
+    @rule(query=queries | texts, role=st.none() | roles, limit=st.integers(1, 4))
+    def search(self, query: str, role: Any, limit: int) -> None:
+        # Back ends may score differently, so only what is found is compared.
+        found = [self.runner.run(self.found(store, query, role, limit)) for store in (self.store, self.model)]
+        assert found[0] == found[1]
+
+    @staticmethod
+    async def found(store: Store, query: str, role: Any, limit: int) -> Any:
+        hits: list[tuple[str, str | None]] = []
+        cursor = None
+        while True:
+            try:
+                page = await store.search(SearchQuery(text=query, role=role), cursor=cursor, limit=limit)
+            except Invalid as error:
+                return error.code, error.path
+            assert len(page.hits) <= limit
+            hits += [(hit.conversation.id, hit.message.id if hit.message else None) for hit in page.hits]
+            cursor = page.next_cursor
+            if cursor is None:
+                assert len(hits) == len(set(hits))
+                return set(hits)
+
+    @rule(limit=st.integers(1, 6))
+    def follow(self, limit: int) -> None:
+        for device, store in zip(self.devices, (self.store, self.model), strict=True):
+            self.runner.run(self.followed(device, store, limit))
+        ours, models = self.devices
+        assert without_times(ours.conversations) == without_times(models.conversations)
+        assert without_times(ours.messages) == without_times(models.messages)
+
+    @staticmethod
+    async def followed(device: Replica, store: Store, limit: int) -> None:
+        await device.follow(store, limit)
+        device.assert_equals(*await everything_in(store))
 
     def pages(self, method: str, conversation_id: str, **options: Any) -> None:
         found = [

@@ -1,4 +1,4 @@
-"""The documents are true: the README's commands answer as printed, and every route and setting is written down."""
+"""The documents are true: their commands answer as printed, and every route and setting is written down."""
 
 import json
 import re
@@ -18,32 +18,55 @@ from toolbox.worker import LocalWorker
 
 README = (ROOT / "README.md").read_text()
 API = (ROOT / "docs/api.md").read_text()
-TIMES = {"createdAt", "updatedAt"}
+TIMES = {"createdAt", "updatedAt", "deletedAt", "exportedAt"}
+CURSORS = {"next", "nextCursor", "changes"}
 
 
 def without_times(value: Any) -> Any:
+    """A value with its times and cursors replaced by their types."""
     if isinstance(value, dict):
-        return {name: type(item) if name in TIMES else without_times(item) for name, item in value.items()}
+        return {name: type(item) if name in TIMES | CURSORS else without_times(item) for name, item in value.items()}
     return [without_times(item) for item in value] if isinstance(value, list) else value
+
+
+def steps_in(text: str) -> list[tuple[str, str]]:
+    """The commands of the one transcript in a document, and what each printed."""
+    (transcript,) = re.findall(r"```console\n(.*?)```", text, re.DOTALL)
+    return re.findall(r"^\$ (curl .*)\n(.*)$", transcript, re.MULTILINE)
 
 
 @pytest.mark.parametrize("store", WORKERS)
 def test_the_commands_of_the_readme_answer_as_printed(store: str, tmp_path: Any) -> None:
-    transcript = re.search(r"```console\n(.*?)```", README, re.DOTALL)
-    assert transcript is not None
-    steps = re.findall(r"^\$ (curl .*)\n(.*)$", transcript[1], re.MULTILINE)
+    steps = steps_in(README)
     assert len(steps) == 3
     with LocalWorker(tmp_path, store=store) as worker:
-        answers = [answer_to(command, worker.url) for command, _ in steps]
+        answers = answers_to(steps, worker.url)
         assert answers == [without_times(json.loads(printed)) for _, printed in steps]
-        sent_again = [answer_to(command, worker.url) for command, _ in steps]
+        sent_again = answers_to(steps, worker.url)
         assert sent_again[1:] == answers[1:]
         assert sent_again[0] == {**answers[0], "messageCount": 2}
 
 
-def answer_to(command: str, url: str) -> Any:
-    arguments = shlex.split(command.replace("http://127.0.0.1:8787", url))
-    return without_times(json.loads(subprocess.run(arguments, capture_output=True, check=True, timeout=60).stdout))
+@pytest.mark.parametrize("store", WORKERS)
+def test_the_commands_of_the_guides_answer_as_printed(store: str, tmp_path: Any) -> None:
+    for name in ("search", "sync", "transfer"):
+        steps = steps_in((ROOT / f"docs/{name}.md").read_text())
+        assert len(steps) >= 4
+        with LocalWorker(tmp_path / name, store=store) as worker:
+            printed = [without_times(json.loads(text)) if text else None for _, text in steps]
+            assert answers_to(steps, worker.url) == printed
+
+
+def answers_to(steps: list[tuple[str, str]], url: str) -> list[Any]:
+    """What each command answers, in order; `$NEXT` is the last cursor of the changes."""
+    answers, cursor = [], ""
+    for command, _ in steps:
+        arguments = shlex.split(command.replace("http://127.0.0.1:8787", url).replace("$NEXT", cursor))
+        printed = subprocess.run(arguments, capture_output=True, check=True, timeout=60).stdout
+        answer = json.loads(printed) if printed else None
+        cursor = (answer or {}).get("next", cursor)
+        answers.append(without_times(answer))
+    return answers
 
 
 def test_every_route_is_in_the_api_document_and_no_other() -> None:

@@ -3,16 +3,33 @@
 In every scope, every table needs `alias.user_id = :user` as a condition that no row gets around: one of those that are
 joined by AND in WHERE, or in the ON of an inner join. The ON of a LEFT JOIN drops rows of the joined table alone, and
 with a RIGHT or FULL JOIN no ON counts. What the reading does not know, it reports.
+
+An index has no user: each of its rows is keyed by a row of a table. It needs a condition, of the same kind, that its
+key is that of a row which is tied to the user: `index.rowid = alias.n`. A common table expression may hand the key on,
+if it reads the index and nothing else, row by row; then whoever reads that needs the condition.
 """
 
 from collections.abc import Collection, Iterator
+from typing import NamedTuple
 
 from sqlglot import exp, parse
 
 _TABLE_FUNCTIONS = {"json_each"}
 """What stands like a table and makes its rows from its argument."""
+INDEXES = {"words": "rowid"}
+"""Tables without a user, each with the column that is its key."""
+_KEYS = {"messages": ("n", False), "conversations": ("n", True)}
+"""The column by which an index names a row of a table, and whether it is the negative of it."""
 
 Scope = exp.Select | exp.Update | exp.Delete
+
+
+class _Key(NamedTuple):
+    """A column that may name a row, or minus that column."""
+
+    alias: str
+    column: str
+    is_negative: bool
 
 
 def violations(text: str, tables: Collection[str]) -> list[str]:
@@ -26,9 +43,13 @@ def violations(text: str, tables: Collection[str]) -> list[str]:
 
 
 def _violations(tree: exp.Expr, tables: Collection[str]) -> Iterator[str]:
-    ctes = {cte.alias for cte in tree.find_all(exp.CTE)}
-    for name in ctes & set(tables):
+    names = [cte.alias for cte in tree.find_all(exp.CTE)]
+    ctes = set(names)
+    if len(ctes) < len(names):
+        yield f"Two common table expressions have one name: {', '.join(names)}."
+    for name in ctes & {*tables, *INDEXES}:
         yield f"A common table expression hides the table {name}."
+    indexes = {**INDEXES, **{cte.alias: key for cte in tree.find_all(exp.CTE) if (key := _handed_on(cte))}}
     for condition in tree.find_all(exp.In):
         if condition.args.get("field"):
             yield f"It reads a table by IN: {condition.sql()}."
@@ -36,38 +57,114 @@ def _violations(tree: exp.Expr, tables: Collection[str]) -> Iterator[str]:
     for scope in tree.find_all(exp.Select, exp.Update, exp.Delete):
         sources = _sources(scope)
         seen += sources
-        yield from _source_violations(sources, guarded_in(scope), ctes, tables)
+        guarded = guarded_in(scope) | _keyed_in(scope, indexes)
+        if isinstance(scope.parent, exp.CTE) and _handed_on(scope.parent):
+            guarded |= set(_names(scope))
+        yield from _source_violations(sources, guarded, ctes - set(indexes), {*tables, *indexes})
     for table in tree.find_all(exp.Table):
         if not any(table is source for source in seen):
             yield f"The table {table.sql()} stands where its guard cannot be read."
     for update in tree.find_all(exp.Update, exp.OnConflict):
         if any("user_id" in map(_name, assignment.this.find_all(exp.Column)) for assignment in update.expressions):
             yield "It gives a row to another user."
+        if isinstance(update, exp.Update) and update.this.name in INDEXES:
+            yield f"It changes the index {update.this.name}, where rows are only put and deleted."
     for insert in tree.find_all(exp.Insert):
         yield from _insert_violations(insert)
 
 
 def guarded_in(scope: Scope) -> set[str]:
     """The aliases that a scope ties to the user."""
+    return {
+        column.table
+        for condition, counts_for in _conditions(scope)
+        if isinstance(condition, exp.EQ)
+        for column, value in _both_ways(condition)
+        if _is_user(value) and _is_owner_column(column) and column.table
+        if counts_for in (None, column.table)
+    }
+
+
+def _keyed_in(scope: Scope, indexes: dict[str, str]) -> set[str]:
+    """The aliases of indexes whose key must be that of a row which a scope ties to the user."""
+    names = _names(scope)
+    tied = {alias: name for alias, name in names.items() if alias in guarded_in(scope)}
+    found = set()
+    for condition, counts_for in _conditions(scope):
+        for value, others in _equated(condition, tied):
+            key = _key(value)
+            if key is None or indexes.get(names.get(key.alias, "")) != key.column:
+                continue
+            if counts_for in (None, key.alias) and all(_names_row(*other, flipped=key.is_negative) for other in others):
+                found.add(key.alias)
+    return found
+
+
+def _equated(
+    condition: exp.Expr, tied: dict[str, str]
+) -> Iterator[tuple[exp.Expr, list[tuple[exp.Expr, dict[str, str]]]]]:
+    """What a condition makes equal to one of some values, each with the tables that are tied to the user around it."""
+    match condition:
+        case exp.EQ():
+            for one, other in _both_ways(condition):
+                yield one, [(other, tied)]
+        case exp.In(this=one) if condition.args.get("query"):
+            rows = list(_rows(condition.args["query"].unnest()))
+            yield one, [(values[0] if len(values) == 1 else exp.Null(), around) for values, around in rows]
+
+
+def _key(value: exp.Expr) -> _Key | None:
+    """A value as the name of a row, if it may be one."""
+    value = value.unalias().unnest()
+    column = value.this.unnest() if isinstance(value, exp.Neg) else value
+    if not isinstance(column, exp.Column) or len(column.parts) != 2:
+        return None
+    return _Key(column.table, column.name, isinstance(value, exp.Neg))
+
+
+def _names_row(value: exp.Expr, tied: dict[str, str], *, flipped: bool = False) -> bool:
+    """Whether a value, or minus it where it is flipped, is what an index calls a row that is tied to the user."""
+    key = _key(value)
+    return key is not None and _KEYS.get(tied.get(key.alias, "")) == (key.column, key.is_negative != flipped)
+
+
+def _handed_on(cte: exp.CTE) -> str | None:
+    """The column in which a common table expression hands on the key of an index, if it reads that row by row."""
+    select = cte.this
+    if not isinstance(select, exp.Select) or cte.args["alias"].columns or len(_names(select)) != 1:
+        return None
+    ((alias, name),) = _names(select).items()
+    clauses = {clause for clause, value in select.args.items() if value}
+    columns = {expression.alias_or_name: _key(expression) for expression in select.expressions}
+    keys = [column for column, key in columns.items() if key == _Key(alias, INDEXES.get(name, ""), is_negative=False)]
+    is_plain = all(key and key.alias == alias for key in columns.values()) and len(columns) == len(select.expressions)
+    return keys[0] if clauses <= {"expressions", "from_", "where"} and is_plain and len(keys) == 1 else None
+
+
+def _conditions(scope: Scope) -> Iterator[tuple[exp.Expr, str | None]]:
+    """What must hold of every row of a scope, and the one alias that it holds for, if it does not for all."""
     where, joins = scope.args.get("where"), scope.args.get("joins") or []
-    guarded = _tied(where.this) if where else set()
-    if any(join.side in ("RIGHT", "FULL") for join in joins):
-        return guarded
-    for join in joins:
-        tied = _tied(join.args.get("on"))
-        guarded |= tied & {join.this.alias_or_name} if join.side == "LEFT" else tied
-    return guarded
+    if where:
+        yield from ((condition, None) for condition in _conjuncts(where.this))
+    if not any(join.side in ("RIGHT", "FULL") for join in joins):
+        for join in joins:
+            counts_for = join.this.alias_or_name if join.side == "LEFT" else None
+            yield from ((condition, counts_for) for condition in _conjuncts(join.args.get("on")))
 
 
-def _tied(condition: exp.Expr | None) -> set[str]:
-    """The aliases whose `user_id` must be the user wherever this condition holds."""
+def _conjuncts(condition: exp.Expr | None) -> Iterator[exp.Expr]:
+    """The parts of a condition that all hold wherever it does."""
     match condition and condition.unnest():
         case exp.And(this=left, expression=right):
-            return _tied(left) | _tied(right)
-        case exp.EQ(this=left, expression=right):
-            columns = [one for one, other in ((left, right), (right, left)) if _is_user(other)]
-            return {column.table for column in columns if _is_owner_column(column) and column.table}
-    return set()
+            yield from _conjuncts(left)
+            yield from _conjuncts(right)
+        case exp.Expr() as single:
+            yield single
+
+
+def _both_ways(condition: exp.Expr) -> list[tuple[exp.Expr, exp.Expr]]:
+    left, right = condition.this, condition.expression
+    return [(left, right), (right, left)]
 
 
 def _is_user(value: exp.Expr) -> bool:
@@ -94,6 +191,11 @@ def _sources(scope: Scope) -> list[exp.Expr]:
     return [*target, *([found.this] if found else []), *(join.this for join in joins)]
 
 
+def _names(scope: Scope) -> dict[str, str]:
+    """The sources of a scope by their aliases; a query in place of a table has no name of its own."""
+    return {source.alias_or_name: source.name if isinstance(source, exp.Table) else "" for source in _sources(scope)}
+
+
 def _source_violations(
     sources: list[exp.Expr], guarded: set[str], ctes: set[str], tables: Collection[str]
 ) -> Iterator[str]:
@@ -116,33 +218,39 @@ def _source_violations(
 
 
 def _insert_violations(insert: exp.Insert) -> Iterator[str]:
-    if insert.args.get("alternative"):
+    table = _target(insert).name
+    owner = INDEXES.get(table, "user_id")
+    what = "key" if table in INDEXES else "user"
+    if insert.args.get("alternative") and table not in INDEXES:
         yield "INSERT OR … may replace a row that is in the way, whoever's it is."
     columns = [column.name for column in insert.this.expressions] if isinstance(insert.this, exp.Schema) else []
-    if "user_id" not in columns:
-        yield "It gives the new row no user."
+    if columns.count(owner) != 1:
+        yield f"It gives the new row no {what}."
         return
-    place = columns.index("user_id")
-    for values, guarded in _rows(insert.expression):
+    place = columns.index(owner)
+    for values, tied in _rows(insert.expression):
         value = values[place].unalias().unnest() if len(values) == len(columns) else None
         if value is None or any(one.is_star for one in values):
-            yield "Nobody can tell which value becomes the user of the new row."
-        elif not _is_user(value) and not (_is_owner_column(value) and value.table in guarded):
+            yield f"Nobody can tell which value becomes the {what} of the new row."
+        elif table in INDEXES and not _names_row(value, tied):
+            yield f"It gives the new row the key {value.sql()}."
+        elif table not in INDEXES and not _is_user(value) and not (_is_owner_column(value) and value.table in tied):
             yield f"It gives the new row to {value.sql()}."
     conflict = insert.args.get("conflict")
-    if conflict and "user_id" not in [key.this.name for key in conflict.args.get("conflict_keys") or []]:
-        yield "ON CONFLICT does not name user_id."
+    if conflict and owner not in [key.this.name for key in conflict.args.get("conflict_keys") or []]:
+        yield f"ON CONFLICT does not name {owner}."
 
 
-def _rows(source: exp.Expr | None) -> Iterator[tuple[list[exp.Expr], set[str]]]:
-    """The values of each row to insert, and the aliases that are tied to the user where they are made."""
+def _rows(source: exp.Expr | None) -> Iterator[tuple[list[exp.Expr], dict[str, str]]]:
+    """The values of each row that a query makes, and the tables that are tied to the user there, by their aliases."""
     match source:
         case exp.Values():
-            yield from ((row.expressions, set()) for row in source.expressions)
+            yield from ((row.expressions, {}) for row in source.expressions)
         case exp.Select():
-            yield source.expressions, guarded_in(source)
+            guarded = guarded_in(source)
+            yield source.expressions, {alias: name for alias, name in _names(source).items() if alias in guarded}
         case exp.SetOperation():
             yield from _rows(source.left)
             yield from _rows(source.right)
         case _:
-            yield [], set()
+            yield [], {}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import threadkeep
-from owner_proof.reading import violations
+from owner_proof.reading import INDEXES, violations
 from threadkeep.sql import statements
 from threadkeep.sql.executor import Query
 from threadkeep.sql.schema import MIGRATIONS
@@ -32,6 +32,15 @@ def names_in(database: sqlite3.Connection, kind: str) -> set[str]:
     return {name for (name,) in database.execute("SELECT name FROM sqlite_schema WHERE type = ?", [kind])}
 
 
+def tables_in(database: sqlite3.Connection) -> set[str]:
+    """The tables but for the indexes, and what these are made of."""
+    return {
+        name
+        for name in names_in(database, "table")
+        if not any(name == index or name.startswith(f"{index}_") for index in INDEXES)
+    }
+
+
 @pytest.fixture
 def database() -> Iterator[sqlite3.Connection]:
     with closing(new_database()) as database:
@@ -39,7 +48,7 @@ def database() -> Iterator[sqlite3.Connection]:
 
 
 with closing(new_database()) as _database:
-    TABLES = frozenset(names_in(_database, "table"))
+    TABLES = frozenset(tables_in(_database))
 
 
 def test_every_table_has_a_user_and_no_view_or_trigger_hides_one(database: sqlite3.Connection) -> None:
@@ -47,6 +56,10 @@ def test_every_table_has_a_user_and_no_view_or_trigger_hides_one(database: sqlit
     for table in TABLES:
         columns = {row[0] for row in database.execute("SELECT name FROM pragma_table_info(?)", [table])}
         assert "user_id" in columns, table
+    assert names_in(database, "table") >= set(INDEXES)
+    for index in INDEXES:
+        (made_by,) = database.execute("SELECT sql FROM sqlite_schema WHERE name = ?", [index]).fetchone()
+        assert made_by.startswith(f"CREATE VIRTUAL TABLE {index} USING fts5(")
     assert names_in(database, "view") == set()
     assert names_in(database, "trigger") == set()
 
@@ -81,10 +94,11 @@ def test_the_reading_finds_every_table_that_sqlite_finds(name: str, database: sq
     database.set_authorizer(authorize)
     database.execute(f"EXPLAIN {query.numbered}", [None] * len(query.names))
     database.set_authorizer(None)
-    unguarded = GUARD.sub("1", query.text)
-    reported = " ".join(violations(unguarded, TABLES)) + " ".join(re.findall(r"INSERT INTO (\w+)", query.text))
+    unguarded = GUARD.sub("1", query.text).replace("w.rowid AS n", "1 AS n")  # nor does anything hand on a key
+    reported = " ".join([*violations(unguarded, TABLES), *re.findall(r"INSERT (?:OR REPLACE )?INTO (\w+)", query.text)])
+    known = TABLES | set(INDEXES)
     assert touched & TABLES
-    assert {table for table in TABLES if table in reported} == touched & TABLES
+    assert {table for table in known if re.search(rf"\b{table}\b", reported)} == touched & known
 
 
 SOUND = {
@@ -105,6 +119,34 @@ SOUND = {
     "an INSERT of two rows": "INSERT INTO owners (epoch, user_id) VALUES (:a, :user), (:b, :user)",
     "an update of a row that is in the way": """
         INSERT INTO owners (user_id, epoch) VALUES (:user, :epoch) ON CONFLICT (user_id) DO UPDATE SET rev = 1""",
+    "a query in place of a table that is guarded within": """
+        WITH changed AS (
+          SELECT * FROM (SELECT m.n FROM messages AS m WHERE m.user_id = :user ORDER BY m.rev LIMIT 1)
+          UNION ALL
+          SELECT * FROM (SELECT c.n FROM conversations AS c WHERE c.user_id = :user)
+        )
+        SELECT l.n FROM changed AS l""",
+    "an index joined by its key": """
+        SELECT w.rank FROM words AS w JOIN messages AS m ON m.user_id = :user AND m.n = w.rowid
+        WHERE w.words MATCH :match""",
+    "an index tied to minus the key in WHERE": """
+        SELECT w.rank FROM words AS w JOIN conversations AS c WHERE (-w.rowid = c.n AND c.user_id = :user)""",
+    "the joined side of a LEFT JOIN tied by its key in ON": """
+        SELECT w.rank FROM messages AS m LEFT JOIN words AS w ON w.rowid = m.n WHERE m.user_id = :user""",
+    "a common table expression that hands on the key": """
+        WITH found AS (SELECT w.rowid AS row, w.rank FROM words AS w WHERE w.words MATCH :match)
+        SELECT f.rank FROM found AS f JOIN conversations AS c ON c.n = -f.row WHERE c.user_id = :user""",
+    "an INSERT into an index of the keys of rows that are guarded": """
+        INSERT OR REPLACE INTO words (text, rowid)
+        SELECT :text, m.n FROM messages AS m WHERE m.user_id = :user
+        UNION ALL
+        SELECT :text, -c.n FROM conversations AS c WHERE c.user_id = :user""",
+    "a DELETE from an index of the keys of rows that are guarded": """
+        DELETE FROM words WHERE words.rowid IN (
+          SELECT m.n FROM messages AS m WHERE m.user_id = :user
+          UNION ALL
+          SELECT -c.n FROM conversations AS c WHERE c.user_id = :user
+        )""",
 }
 
 
@@ -309,6 +351,167 @@ BROKEN = {
         ON CONFLICT (user_id) DO UPDATE SET user_id = :other""",
         "gives a row to another",
     ),
+    "an index without a condition": (
+        "SELECT w.text FROM words AS w WHERE w.words MATCH :match",
+        "words AS w is not tied",
+    ),
+    "an index that is given the user for a key": (
+        "SELECT w.text FROM words AS w WHERE w.rowid = :user",
+        "words AS w is not",
+    ),
+    "an index joined by another of its columns": (
+        "SELECT w.text FROM words AS w JOIN messages AS m ON m.user_id = :user AND m.n = w.rank",
+        "words AS w is not tied",
+    ),
+    "an index joined by another column": (
+        "SELECT w.text FROM words AS w JOIN messages AS m ON m.user_id = :user AND m.seq = w.rowid",
+        "words AS w is not tied",
+    ),
+    "an index whose keys of messages are taken for those of conversations": (
+        "SELECT w.text FROM words AS w JOIN conversations AS c ON c.user_id = :user AND c.n = w.rowid",
+        "words AS w is not tied",
+    ),
+    "an index whose keys of conversations are taken for those of messages": (
+        "SELECT w.text FROM words AS w JOIN messages AS m ON m.user_id = :user AND -m.n = w.rowid",
+        "words AS w is not tied",
+    ),
+    "an index joined with a table that has no place in it": (
+        "SELECT w.text FROM words AS w JOIN owners AS o ON o.user_id = :user AND o.n = w.rowid",
+        "words AS w is not tied",
+    ),
+    "an index joined with a table that is not guarded": (
+        "SELECT w.text FROM words AS w JOIN messages AS m ON m.n = w.rowid",
+        "words AS w is not tied",
+    ),
+    "an index joined by another comparison": (
+        "SELECT w.text FROM words AS w JOIN messages AS m ON m.user_id = :user AND m.n >= w.rowid",
+        "words AS w is not tied",
+    ),
+    "an index with an OR beside its key": (
+        "SELECT w.text FROM words AS w JOIN messages AS m ON m.user_id = :user AND (m.n = w.rowid OR w.rank < 0)",
+        "words AS w is not tied",
+    ),
+    "an index on the outer side of a LEFT JOIN": (
+        "SELECT w.text FROM words AS w LEFT JOIN messages AS m ON m.user_id = :user AND m.n = w.rowid",
+        "words AS w is not tied",
+    ),
+    "an index called like a function": (
+        "SELECT w.text FROM words(:match) AS w JOIN messages AS m ON m.user_id = :user AND m.n = w.rowid",
+        "nobody knows what that is",
+    ),
+    "what an index is made of": ("SELECT w.c0 FROM words_content AS w", "no table words_content"),
+    "an index tied to the rows of a subquery that are not guarded": (
+        "SELECT w.text FROM words AS w WHERE w.rowid IN (SELECT m.n FROM messages AS m WHERE m.id = :id)",
+        "words AS w is not tied",
+    ),
+    "a common table expression of an index that is not joined": (
+        "WITH found AS (SELECT w.rowid AS n FROM words AS w WHERE w.rank < :rank) SELECT count(*) FROM found AS f",
+        "found AS f is not tied",
+    ),
+    "a common table expression of an index that is joined by another of its columns": (
+        """WITH found AS (SELECT w.rowid AS n, w.rank AS score FROM words AS w WHERE w.words MATCH :match)
+        SELECT f.n FROM found AS f JOIN messages AS m ON m.user_id = :user AND m.n = f.score""",
+        "found AS f is not tied",
+    ),
+    "a common table expression of an index that is used once more": (
+        """WITH found AS (SELECT w.rowid AS n FROM words AS w WHERE w.words MATCH :match)
+        SELECT (SELECT count(*) FROM found) FROM found AS f JOIN messages AS m ON m.user_id = :user AND m.n = f.n""",
+        "found is not tied",
+    ),
+    "a common table expression that hands on the key of another": (
+        """WITH found AS (SELECT w.rowid AS n FROM words AS w), again AS (SELECT f.n FROM found AS f)
+        SELECT a.n FROM again AS a JOIN messages AS m ON m.user_id = :user AND m.n = a.n""",
+        "found AS f is not tied",
+    ),
+    "a query in place of a table that hands on the key": (
+        """SELECT f.n FROM (SELECT w.rowid AS n FROM words AS w) AS f
+        JOIN messages AS m ON m.user_id = :user AND m.n = f.n""",
+        "words AS w is not tied",
+    ),
+    **{
+        f"a common table expression of an index {what}": (
+            f"""WITH found{columns} AS ({select})
+            SELECT f.n FROM found AS f JOIN messages AS m ON m.user_id = :user AND m.n = f.n""",
+            "words AS w is not tied",
+        )
+        for what, columns, select in (
+            ("that counts", "", "SELECT w.rowid AS n, count(*) AS score FROM words AS w"),
+            ("that groups", "", "SELECT w.rowid AS n FROM words AS w GROUP BY w.rank"),
+            ("that is cut", "", "SELECT w.rowid AS n FROM words AS w ORDER BY w.rank LIMIT 1"),
+            ("that skips repeats", "", "SELECT DISTINCT w.rowid AS n FROM words AS w"),
+            ("that looks around", "", "SELECT w.rowid AS n, lag(w.text) OVER (ORDER BY w.rank) AS t FROM words AS w"),
+            ("that reads two of it", "", "SELECT w.rowid AS n, v.text FROM words AS w JOIN words AS v"),
+            ("that turns the key around", "", "SELECT -w.rowid AS n FROM words AS w"),
+            ("that has two columns of one name", "", "SELECT w.rank AS n, w.rowid AS n FROM words AS w"),
+            ("whose columns are named outside", "(rank, n)", "SELECT w.rowid AS n, w.rank FROM words AS w"),
+            ("and a star", "", "SELECT w.rowid AS n, * FROM words AS w"),
+        )
+    },
+    "a common table expression that takes an index's name": (
+        """WITH words AS (SELECT 1 AS rowid)
+        SELECT w.rowid FROM words AS w JOIN messages AS m ON m.user_id = :user AND m.n = w.rowid""",
+        "hides the table words",
+    ),
+    "two common table expressions of one name": (
+        """WITH found AS (SELECT w.rowid AS n FROM words AS w)
+        SELECT (WITH found AS (SELECT 1 AS n) SELECT count(*) FROM found)
+        FROM found AS f JOIN messages AS m ON m.user_id = :user AND m.n = f.n""",
+        "Two common table expressions have one name",
+    ),
+    **{
+        f"an INSERT into an index {what}": (f"INSERT INTO words (rowid, text) {source}", reason)
+        for what, source, reason in (
+            ("of a key from outside", "VALUES (:n, :text)", "the key :n"),
+            ("of a key by itself", "VALUES (1, :text)", "the key 1"),
+            ("of a row that is not guarded", "SELECT m.n, 1 FROM messages AS m WHERE m.id = :id", "the key m.n"),
+            ("of another column", "SELECT m.seq, 1 FROM messages AS m WHERE m.user_id = :user", "the key m.seq"),
+            ("of a message as a title", "SELECT -m.n, 1 FROM messages AS m WHERE m.user_id = :user", "the key -m.n"),
+            ("of a title as a message", "SELECT c.n, 1 FROM conversations AS c WHERE c.user_id = :user", "the key c.n"),
+            ("of a sum", "SELECT m.n + 1, 1 FROM messages AS m WHERE m.user_id = :user", "the key m.n + 1"),
+            ("of a star", "SELECT m.n, m.* FROM messages AS m WHERE m.user_id = :user", "Nobody can tell"),
+            (
+                "whose second half is not guarded",
+                "SELECT m.n, 1 FROM messages AS m WHERE m.user_id = :user UNION SELECT m.n, 1 FROM messages AS m",
+                "the key m.n",
+            ),
+        )
+    },
+    "an INSERT into an index without a key": ("INSERT INTO words (text) VALUES (:text)", "gives the new row no key"),
+    "an INSERT into an index without columns": ("INSERT INTO words VALUES (:text)", "gives the new row no key"),
+    "a command to an index": ("INSERT INTO words (words) VALUES ('delete-all')", "gives the new row no key"),
+    "an UPDATE of an index": (
+        "UPDATE words SET rowid = :n WHERE words.rowid IN (SELECT m.n FROM messages AS m WHERE m.user_id = :user)",
+        "changes the index words",
+    ),
+    **{
+        f"a DELETE from an index {what}": (f"DELETE FROM words{condition}", "words is not tied")
+        for what, condition in (
+            ("without a condition", ""),
+            ("by its words", " WHERE words.words MATCH :match"),
+            ("of a key from outside", " WHERE words.rowid = :n"),
+            ("of keys from outside", " WHERE words.rowid IN (:n, :m)"),
+            ("of rows that are not guarded", " WHERE words.rowid IN (SELECT m.n FROM messages AS m WHERE m.id = :id)"),
+            (
+                "of a sign that is wrong",
+                " WHERE words.rowid IN (SELECT -m.n FROM messages AS m WHERE m.user_id = :user)",
+            ),
+            (
+                "of another column",
+                " WHERE words.rowid IN (SELECT m.seq FROM messages AS m WHERE m.user_id = :user)",
+            ),
+            (
+                "of all but the user's",
+                " WHERE words.rowid NOT IN (SELECT m.n FROM messages AS m WHERE m.user_id = :user)",
+            ),
+            (
+                "whose second half is not guarded",
+                """ WHERE words.rowid IN (
+                  SELECT m.n FROM messages AS m WHERE m.user_id = :user UNION ALL SELECT m.n FROM messages AS m
+                )""",
+            ),
+        )
+    },
+    "a DELETE of whatever is in an index": ("DELETE FROM messages WHERE messages.n IN words", "reads a table by IN"),
     "a REPLACE": ("REPLACE INTO owners (user_id, epoch) VALUES (:user, :epoch)", "not one SELECT"),
     "a PRAGMA": ("PRAGMA table_list", "not one SELECT"),
     "two statements": ("SELECT 1; SELECT 2", "not one SELECT"),
@@ -343,7 +546,43 @@ def test_a_statement_is_reported_when_any_of_its_guards_is_broken(name: str, cha
         assert violations(broken, TABLES), broken
 
 
-@pytest.mark.parametrize("name", [name for name, query in QUERIES.items() if query.text.startswith("INSERT")])
+INDEX_TIES = {
+    "dropped": lambda tie: "1 = 1",
+    "or-ed": lambda tie: f"({tie} OR 1 = 1)",
+    "denied": lambda tie: f"NOT {tie}",
+    "of the other sign": lambda tie: tie.replace("= -", "= ") if "-" in tie else tie.replace("= ", "= -"),
+    "of another column": lambda tie: tie.replace(".n", ".seq", 1),
+    "of another column of the index": lambda tie: re.sub(r"\.n$", ".score", tie),
+}
+
+
+@pytest.mark.parametrize("change", INDEX_TIES)
+def test_a_search_is_reported_when_what_it_found_is_tied_to_anything_else(change: str) -> None:
+    text = QUERIES["SEARCH"].text
+    ties = list(re.finditer(r"\b\w\.n = -?f\.n\b", text))
+    assert len(ties) == 2
+    for tie in ties:
+        broken = text[: tie.start()] + INDEX_TIES[change](tie.group()) + text[tie.end() :]
+        assert "The table found AS f is not tied to the user." in violations(broken, TABLES), broken
+
+
+INSERTS = {
+    name: query.text.replace("OR REPLACE ", "") for name, query in QUERIES.items() if query.text.startswith("INSERT")
+}
+INDEXING = {name for name, text in INSERTS.items() if text.startswith(tuple(f"INSERT INTO {name}" for name in INDEXES))}
+
+
+@pytest.mark.parametrize("name", sorted(INDEXING))
+def test_an_insert_into_an_index_is_reported_when_its_key_is_another_value(name: str) -> None:
+    text = QUERIES[name].text
+    key = re.search(r"SELECT (-?)(\w)\.n,", text)
+    assert key is not None
+    for value in (":conversation", "1", f"{key[2]}.rev", f"{'' if key[1] else '-'}{key[2]}.n", "o.n"):
+        broken = f"{text[: key.start()]}SELECT {value},{text[key.end() :]}"
+        assert violations(broken, TABLES) == [f"It gives the new row the key {value}."]
+
+
+@pytest.mark.parametrize("name", sorted(set(INSERTS) - INDEXING))
 def test_an_insert_is_reported_when_its_user_is_another_value(name: str) -> None:
     text = QUERIES[name].text
     value = re.search(r"(VALUES \(|SELECT\s+):user\b", text)

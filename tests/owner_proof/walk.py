@@ -7,7 +7,11 @@ from collections.abc import Awaitable, Callable
 from itertools import count
 from typing import Any
 
+import msgspec
+
 from support.drafts import conversation, edit, new_message, plain
+from threadkeep import cursors
+from threadkeep.drafts import ImportDraft, ImportedMessage, SearchQuery
 from threadkeep.errors import ThreadkeepError
 from threadkeep.service import draft_messages
 from threadkeep.sql import statements
@@ -19,7 +23,10 @@ Step = Callable[[Store], Awaitable[Any]]
 
 
 class Recorder:
-    """An executor that remembers what each statement was given and answered."""
+    """An executor that remembers what each statement was given and answered, but for `n`.
+
+    That is the place of a row in the database, and depends on who else is in it.
+    """
 
     bookmark: str | None = None
 
@@ -31,14 +38,25 @@ class Recorder:
         names = {id(query): name for name, query in vars(statements).items() if isinstance(query, Query)}
         results = await self._executor.run(*batch)
         for (query, values), rows in zip(batch, results, strict=True):
-            self.ran.append((names[id(query)], dict(zip(query.names, values, strict=True)), rows))
+            given = {name: value for name, value in zip(query.names, values, strict=True) if name != "n"}
+            answered = [_without_n(row) for row in rows] if "n" in query.names else rows
+            self.ran.append((names[id(query)], given, answered))
         return results
 
 
-def store_of(user_id: str, executor: Executor, year: int = 2026) -> SqlStore:
-    """A store whose clock and ids go the same way each time."""
+def _without_n(row: Row) -> Row:
+    answer = msgspec.json.decode(row["answer"])
+    for part in answer["rows"]:
+        del part["n"]
+    return {"answer": answer}
+
+
+def store_of(user_id: str, executor: Executor, year: int = 2026, mark: str | None = None) -> SqlStore:
+    """A store whose clock and ids go the same way each time. Its user's words may be marked like everybody's."""
     ticks, ids = count((year - 1970) * 31_557_600_000), count()
-    return SqlStore(executor, user_id, lambda: next(ticks), lambda: f"0E{next(ids):024d}")
+    store = SqlStore(executor, user_id, lambda: next(ticks), lambda: f"0E{next(ids):024d}")
+    store._mark = mark or store._mark
+    return store
 
 
 def c(number: int) -> str:
@@ -63,6 +81,35 @@ def append(number: int, *messages: int, words: str = "", expected: int | None = 
 
 def update(number: int, version: int | None = None, **fields: Any) -> Step:
     return lambda store: store.update_conversation(c(number), edit(**fields), expected_version=version)
+
+
+def take_in(*numbers: int, title: str) -> Step:
+    """Import conversations, each with two messages that have its number and the next after 100."""
+    drafts = [
+        ImportDraft(
+            id=c(number),
+            title=title,
+            title_source="user",
+            model=None,
+            metadata=msgspec.Raw(b"{}"),
+            is_archived=False,
+            created_at=1,
+            updated_at=3,
+            messages=[
+                ImportedMessage(draft, created_at=2)
+                for draft in draft_messages(
+                    [new_message(f"{title} {message}", id=m(message)) for message in (100 + number, 101 + number)]
+                )
+            ],
+            digest=f"{number} {title}",
+        )
+        for number in numbers
+    ]
+
+    async def step(store: Store) -> Any:
+        return [error and [error.code, error.message] for error in await store.import_conversations(drafts)]
+
+    return step
 
 
 def get(number: int) -> Step:
@@ -95,6 +142,51 @@ def read_all(number: int, **query: Any) -> Step:
         return pages
 
     return step
+
+
+def search_all(text: str, limit: int = 20, **options: Any) -> Step:
+    query = SearchQuery(text=text, **options)
+
+    async def step(store: Store) -> Any:
+        pages = [await store.search(query, limit=limit)]
+        while pages[-1].next_cursor:
+            pages.append(await store.search(query, cursor=pages[-1].next_cursor, limit=limit))
+            _not_too_many(pages)
+        return pages
+
+    return step
+
+
+def follow_all(limit: int, since: str = "0") -> Step:
+    async def step(store: Store) -> Any:
+        pages = [await store.changes(since, limit=limit)]
+        while pages[-1].has_more:
+            pages.append(await store.changes(pages[-1].next, limit=limit))
+            _not_too_many(pages)
+        return [[page.conversations, page.messages, _place(page.next)] for page in pages]
+
+    return step
+
+
+def follow_after(first: Step, limit: int = 500) -> Step:
+    """Take a step, and follow what it changed."""
+
+    async def step(store: Store) -> Any:
+        now = await store.changes()
+        await first(store)
+        return await store.changes(now.next, limit=limit)
+
+    return step
+
+
+def _not_too_many(pages: list[Any]) -> None:
+    """A statement that is broken may go round in a circle."""
+    if len(pages) > 30:
+        raise LookupError("There is no end of pages.")
+
+
+def _place(cursor: str) -> Any:
+    return msgspec.structs.astuple(msgspec.structs.replace(cursors.decode_change(cursor), n=0))
 
 
 # Conversations 1 to 4 and messages 1 to 9 are the walker's own; everybody around has them too, and more.
@@ -153,6 +245,38 @@ WALK: list[Step] = [
     delete(90),
     delete(90, version=1),
     restore(90),
+    search_all("mine"),
+    search_all("MI", limit=1),
+    search_all('"mine 6"'),
+    search_all("mine", role="assistant"),
+    search_all("mine", role="user", since=1, until=2**53 - 1),
+    search_all("other"),
+    search_all("more"),
+    search_all("Renamed"),
+    search_all("..."),
+    follow_all(1),
+    follow_all(4),
+    follow_all(500),
+    follow_all(4, "another"),
+    follow_all(4, cursors.encode(cursors.AfterChange("another", 1, 0, 0, 0))),
+    follow_after(delete(3)),
+    search_all("mine"),
+    follow_after(restore(3)),
+    follow_after(update(1, title=None)),
+    search_all("Renamed"),
+    follow_after(update(1, title="Mine again")),
+    search_all("mine again"),
+]
+
+# What a store that is elsewhere has another way for.
+IMPORTS: list[Step] = [
+    follow_after(take_in(10, 20, title="mine imported")),
+    take_in(10, 30, title="mine imported"),
+    take_in(4, 10, title="mine changed"),
+    search_all("mine imported", limit=3),
+    search_all("changed"),
+    list_all(limit=9),
+    read_all(20, limit=1),
 ]
 
 MORE: list[Step] = [create(90, 90, 91, words="more"), append(1, 92, words="more"), append(2, 93, words="more")]
@@ -170,10 +294,10 @@ OTHERWISE: list[Step] = [
 DELETED: list[Step] = [*OTHERWISE, *MORE, *(delete(number) for number in (1, 2, 3, 4, 90))]
 
 
-async def walk(store: Store, steps: list[Step] = WALK) -> list[Any]:
+async def walk(store: Store, steps: list[Step] | None = None) -> list[Any]:
     """Take the steps, and answer what came of each."""
     answers: list[Any] = []
-    for step in steps:
+    for step in [*WALK, *IMPORTS] if steps is None else steps:
         try:
             answers.append(plain(await step(store)))
         except ThreadkeepError as error:

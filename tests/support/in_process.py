@@ -1,7 +1,7 @@
 """The API without a network: an httpx transport that hands requests to an `Api` in this process."""
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
 
@@ -9,6 +9,7 @@ from threadkeep.http import wire
 from threadkeep.http.api import Api
 from threadkeep.store import Store
 
+PIECE_BYTES = 1_000
 SERVICE_KEY = "tk_key_of_the_tests"
 VARIABLES = {
     "AGENT_CONVERSATION_PERSISTENCE": "true",
@@ -37,7 +38,12 @@ class ApiTransport(httpx.AsyncBaseTransport):
             return content
 
         path, _, query = request.url.raw_path.decode().partition("?")
-        incoming = wire.Request(request.method, path, query, request.headers.get, body)
+
+        async def stream() -> AsyncIterator[bytes]:
+            for start in range(0, len(content), PIECE_BYTES):
+                yield content[start : start + PIECE_BYTES]
+
+        incoming = wire.Request(request.method, path, query, request.headers.get, body, stream)
         answer = await self._api.admit(incoming)
         if isinstance(answer, str):
             user_id = answer
@@ -46,7 +52,14 @@ class ApiTransport(httpx.AsyncBaseTransport):
                 return await self._open_store(user_id)
 
             answer = await self._api.answer(incoming, open_store)
-        return httpx.Response(answer.status, headers=answer.headers, content=answer.body)
+        content = answer.body if isinstance(answer.body, bytes) else b"".join([piece async for piece in answer.body])
+        return httpx.Response(answer.status, headers=answer.headers, content=content)
+
+
+async def no_stream() -> AsyncIterator[bytes]:
+    """The stream of a request that has no body."""
+    for piece in ():
+        yield piece
 
 
 def as_user(user_id: str) -> dict[str, str]:

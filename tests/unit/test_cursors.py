@@ -10,11 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from threadkeep.cursors import (
+    END_OF_REV,
+    HITS_MAX,
+    AfterChange,
     AfterConversation,
+    AfterHits,
     AfterMessage,
     BeforeMessage,
+    Cursor,
     MessageCursor,
+    decode_change,
     decode_conversation,
+    decode_hits,
     decode_message,
     encode,
 )
@@ -27,6 +34,11 @@ MESSAGE_CURSORS: list[MessageCursor] = [
     BeforeMessage(INTEGER_MAX),
     AfterMessage(0),
     AfterMessage(INTEGER_MAX),
+]
+CHANGE_CURSORS = [
+    AfterChange("", 0, END_OF_REV, 0, 0),
+    AfterChange(ID, 7, 0, 12, 3),
+    AfterChange("Z" * 26, *[INTEGER_MAX - 1] * 4),
 ]
 
 
@@ -41,8 +53,27 @@ def test_a_cursor_of_messages_comes_back(cursor: MessageCursor) -> None:
     assert decode_message(encode(cursor)) == cursor
 
 
-@pytest.mark.parametrize("cursor", [AfterConversation(INTEGER_MAX, ID), *MESSAGE_CURSORS], ids=str)
-def test_a_cursor_fits_into_a_url_as_it_is(cursor: AfterConversation | MessageCursor) -> None:
+@pytest.mark.parametrize("count", [0, 1, HITS_MAX])
+def test_a_cursor_of_hits_comes_back(count: int) -> None:
+    assert decode_hits(encode(AfterHits(count))) == AfterHits(count)
+
+
+@pytest.mark.parametrize("cursor", CHANGE_CURSORS, ids=str)
+def test_a_cursor_of_changes_comes_back(cursor: AfterChange) -> None:
+    assert decode_change(encode(cursor)) == cursor
+
+
+def test_the_changes_begin_at_0() -> None:
+    assert decode_change("0") == AfterChange("", 0, 0, 0, 0)
+    for decode in (decode_conversation, decode_message, decode_hits):
+        with pytest.raises(Invalid):
+            decode("0")
+
+
+@pytest.mark.parametrize(
+    "cursor", [AfterConversation(INTEGER_MAX, ID), *MESSAGE_CURSORS, AfterHits(HITS_MAX), *CHANGE_CURSORS], ids=str
+)
+def test_a_cursor_fits_into_a_url_as_it_is(cursor: Cursor) -> None:
     text = encode(cursor)
     assert text.replace("-", "").replace("_", "").isalnum()
     assert text.isascii()
@@ -82,16 +113,23 @@ GARBAGE = {
     "an id in lower case": text_of(["c", 1, ID.lower()]),
     "an id with a line break": text_of(["c", 1, f"{ID}\n"]),
     "without an id": text_of(["c", 1]),
+    "hits below zero": text_of(["h", -1]),
+    "hits beyond all": text_of(["h", HITS_MAX + 1]),
+    "a change without a floor": text_of(["r", ID, 1, 0, 1]),
+    "a change below zero": text_of(["r", ID, -1, 0, 1, 0]),
+    "a change beyond what is exact": text_of(["r", ID, INTEGER_MAX, 0, 1, 0]),
+    "a change of a long epoch": text_of(["r", f"{ID}0", 1, 0, 1, 0]),
+    "a change of no epoch": text_of(["r", None, 1, 0, 1, 0]),
     "nested without end": urlsafe_b64encode(b"[" * 100_000).decode(),
 }
 
 
-@pytest.mark.parametrize("decode", [decode_conversation, decode_message])
+@pytest.mark.parametrize("decode", [decode_conversation, decode_message, decode_hits, decode_change])
 @pytest.mark.parametrize("text", [pytest.param(text, id=case) for case, text in GARBAGE.items()])
 def test_garbage_is_no_cursor(decode: Callable[[str], Any], text: str) -> None:
     with pytest.raises(Invalid) as raised:
         decode(text)
-    assert raised.value.path == "cursor"
+    assert raised.value.path == ("since" if decode is decode_change else "cursor")
 
 
 MADE = encode(BeforeMessage(7))
@@ -115,12 +153,18 @@ def test_a_text_that_was_not_made_as_it_is_is_no_cursor(text: str) -> None:
         decode_message(text)
 
 
-def test_a_cursor_of_the_other_list_is_no_cursor() -> None:
-    with pytest.raises(Invalid):
-        decode_message(encode(AfterConversation(1, ID)))
-    for cursor in MESSAGE_CURSORS:
-        with pytest.raises(Invalid):
-            decode_conversation(encode(cursor))
+def test_a_cursor_of_another_list_is_no_cursor() -> None:
+    lists: list[tuple[Callable[[str], Any], list[Cursor]]] = [
+        (decode_conversation, [AfterConversation(1, ID)]),
+        (decode_message, [*MESSAGE_CURSORS]),
+        (decode_hits, [AfterHits(1)]),
+        (decode_change, [*CHANGE_CURSORS]),
+    ]
+    for decode, own in lists:
+        for _, cursors in lists:
+            for cursor in cursors if cursors is not own else []:
+                with pytest.raises(Invalid):
+                    decode(encode(cursor))
 
 
 @settings(deadline=None)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from support.drafts import conversation
-from support.in_process import SERVICE_KEY, VARIABLES, as_user
+from support.in_process import SERVICE_KEY, VARIABLES, as_user, no_stream
 from threadkeep import __version__, backends
 from threadkeep.clock import is_id
 from threadkeep.errors import Unavailable
@@ -36,7 +36,7 @@ def request(method: str, path: str, body: bytes = b"", **headers: str) -> Reques
 
     path, _, query = path.partition("?")
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Request(method, path, query, named.get, read)
+    return Request(method, path, query, named.get, read, no_stream)
 
 
 def of_ada(method: str, path: str, body: bytes = b"", **headers: str) -> Request:
@@ -308,7 +308,7 @@ async def test_a_body_that_is_too_large_is_told_as_it_is() -> None:
         raise body_too_large()
 
     headers = {"content-type": "application/json"}
-    incoming = Request("POST", "/api/conversations", "", headers.get, read)
+    incoming = Request("POST", "/api/conversations", "", headers.get, read, no_stream)
     assert (await api().answer(incoming, opens(memory()))).status == 413
 
 

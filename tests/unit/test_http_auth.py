@@ -10,6 +10,7 @@ from typing import Any
 import jwt
 import pytest
 
+from support.in_process import no_stream
 from threadkeep.errors import Invalid, Unauthenticated
 from threadkeep.http.auth import Authenticator
 from threadkeep.http.wire import Request
@@ -28,7 +29,7 @@ def user_of(headers: dict[str, str], variables: dict[str, str] = VARIABLES) -> s
     async def no_body() -> bytes:
         raise AssertionError("a body is never looked at")
 
-    request = Request("GET", "/api/conversations", "", headers.get, no_body)
+    request = Request("GET", "/api/conversations", "", headers.get, no_body, no_stream)
     return Authenticator(Settings.read(variables.get)).user_of(request)
 
 

@@ -31,23 +31,32 @@ STATUSES = {
     "GET /docs": "200",
     "GET /api/conversations": "200 400 401 501 503",
     "POST /api/conversations": "200 201 400 401 409 413 415 501 503",
+    "GET /api/conversations/changes": "200 400 401 410 501 503",
+    "GET /api/conversations/search": "200 400 401 501 503",
     "GET /api/conversations/{id}": "200 400 401 404 501 503",
     "PATCH /api/conversations/{id}": "200 400 401 404 412 413 415 501 503",
     "DELETE /api/conversations/{id}": "204 400 401 404 412 501 503",
     "POST /api/conversations/{id}/restore": "200 400 401 404 501 503",
+    "GET /api/conversations/{id}/export": "200 400 401 404 501 503",
+    "GET /api/export": "200 400 401 501 503",
+    "POST /api/import": "200 400 401 413 415 501 503",
     "GET /api/conversations/{id}/messages": "200 400 401 404 501 503",
     "POST /api/conversations/{id}/messages": "200 201 400 401 404 409 412 413 415 501 503",
 }
 PARAMETERS = {
     "GET /api/conversations": "archived cursor limit",
+    "GET /api/conversations/changes": "limit since",
+    "GET /api/conversations/search": "cursor from limit q role to",
     "PATCH /api/conversations/{id}": "If-Match id",
     "DELETE /api/conversations/{id}": "If-Match id",
+    "POST /api/import": "Idempotency-Key",
     "GET /api/conversations/{id}/messages": "after cursor id limit",
 }
 BODIES = {
     "POST /api/conversations": ["NewConversation"],
     "PATCH /api/conversations/{id}": ["ConversationChanges"],
     "POST /api/conversations/{id}/messages": ["NewMessage", "NewMessages"],
+    "POST /api/import": ["Document"],
 }
 
 
@@ -97,7 +106,8 @@ def test_an_operation_says_what_it_takes_and_answers(name: str) -> None:
     )
     for parameter in parameters:
         assert parameter["in"] in ("path", "query", "header")
-        assert parameter["required"] == (parameter["in"] == "path") == (f"{{{parameter['name']}}}" in name)
+        assert (parameter["in"] == "path") == (f"{{{parameter['name']}}}" in name)
+        assert parameter["required"] == (parameter["in"] == "path" or parameter["name"] == "q")
         assert parameter["schema"]
     body = operation.get("requestBody")
     assert (body is not None) == (name in BODIES)
@@ -137,6 +147,21 @@ def test_only_public_routes_are_open() -> None:
 def test_every_reference_leads_to_a_type_and_every_type_is_referred_to() -> None:
     referred = {part["$ref"] for part in parts(API) if "$ref" in part}
     assert referred == {f"#/components/schemas/{name}" for name in SCHEMAS}
+
+
+def test_the_changes_are_of_conversations_or_of_what_is_left_of_them() -> None:
+    either = SCHEMAS["Changes"]["properties"]["conversations"]["items"]
+    assert either == {"anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("Conversation", "Tombstone")]}
+    assert SCHEMAS["Tombstone"]["required"] == ["id", "deletedAt"]
+    # A client tells one from the other by what it has.
+    assert not set(SCHEMAS["Conversation"]["required"]) <= set(SCHEMAS["Tombstone"]["properties"])
+
+
+def test_a_hit_is_of_a_message_or_of_a_title() -> None:
+    message = SCHEMAS["Hit"]["properties"]["message"]
+    assert {"type": "null"} in message["anyOf"]
+    assert {"$ref": "#/components/schemas/Message"} in message["anyOf"]
+    assert SCHEMAS["SnippetPart"]["required"] == ["text", "match"]
 
 
 KEYWORDS = {

@@ -48,7 +48,7 @@ def test_a_statement_of_ours_has_only_parameters_with_numbers(name: str) -> None
     query = QUERIES[name]
     assert set(re.findall(r"\?(\d+)", query.numbered)) == {str(place + 1) for place in range(len(query.names))}
     assert not re.search(r"\?(?!\d)|[:@$]\w", query.numbered)
-    assert query.writes == query.text.startswith(("INSERT", "UPDATE"))
+    assert query.writes == query.text.startswith(("INSERT", "UPDATE", "DELETE"))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from owner_proof.walk import walk
+from owner_proof.walk import WALK, walk
 from support.in_process import VARIABLES, ApiTransport, as_user
 from threadkeep.errors import Conflict, Invalid, NotFound, Stale, ThreadkeepError, Unavailable
 from threadkeep.http.api import connect
@@ -121,7 +121,10 @@ async def test_a_bookmark_is_sent_back_until_there_is_a_newer_one() -> None:
 
 def in_memory() -> MemoryStore:
     ticks = count(1_700_000_000_000)
-    return MemoryStore(MemoryDatabase(), "ada", lambda: next(ticks))
+    database = MemoryDatabase()
+    store = MemoryStore(database, "ada", lambda: next(ticks))
+    database.owners["ada"].epoch = "0E000000000000000000000000"
+    return store
 
 
 async def test_a_walk_over_http_is_the_walk_of_the_store_behind_it() -> None:
@@ -134,4 +137,4 @@ async def test_a_walk_over_http_is_the_walk_of_the_store_behind_it() -> None:
     transport = ApiTransport(api, open_store)
     async with httpx.AsyncClient(base_url="http://threadkeep", transport=transport, headers=as_user("ada")) as client:
         remote: Store = RemoteStore(client)
-        assert await walk(remote) == await walk(in_memory())
+        assert await walk(remote, WALK) == await walk(in_memory(), WALK)

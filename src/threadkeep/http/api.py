@@ -14,7 +14,7 @@ from threadkeep.errors import Invalid, ThreadkeepError, Unsupported
 from threadkeep.http.auth import Authenticator
 from threadkeep.http.public import PUBLIC_ROUTES, Server
 from threadkeep.http.router import Router
-from threadkeep.http.routes import ROUTES, Call, read_body
+from threadkeep.http.routes import NDJSON, ROUTES, Call, Route, media_type, read_body
 from threadkeep.http.wire import (
     Request,
     Response,
@@ -35,10 +35,9 @@ _router = Router([*PUBLIC_ROUTES, *ROUTES])
 _log = logging.getLogger("threadkeep")
 _matches_request_id = re.compile(r"[A-Za-z0-9._-]{1,128}").fullmatch
 
-_MEDIA_TYPES = ("application/json", "application/merge-patch+json")  # the latter for a PATCH, by RFC 7396
 _CORS_MAX_AGE_SECONDS = 7_200
-_CORS_REQUEST_HEADERS = "Authorization, Content-Type, If-Match, X-D1-Bookmark, X-Request-Id, X-User-Id"
-_CORS_RESPONSE_HEADERS = "ETag, Location, Retry-After, X-D1-Bookmark, X-Request-Id"
+_CORS_REQUEST_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, X-D1-Bookmark, X-Request-Id, X-User-Id"
+_CORS_RESPONSE_HEADERS = "Content-Disposition, ETag, Location, Retry-After, X-D1-Bookmark, X-Request-Id"
 
 
 class Api:
@@ -95,8 +94,9 @@ class Api:
         query = convert_texts(query_fields(request.query), route.query)
         body = None
         if route.body is not None:
-            _check_media_type(request.header("content-type"))
-            body = read_body(route, await request.body())
+            _check_media_type(request, route)
+            if NDJSON not in route.media_types:
+                body = read_body(route, await request.body())
         store = await open_store(bookmark)
         response = await route.handler(Call(request, store, path, query, body))
         if store.bookmark is not None:
@@ -174,12 +174,7 @@ def _failure(error: Exception, request_id: str) -> Response:
     )
 
 
-def _check_media_type(content_type: str | None) -> None:
-    media_type, _, parameters = (content_type or "").partition(";")
-    charset = parameters.strip().lower()
-    if media_type.strip().lower() not in _MEDIA_TYPES or charset not in (
-        "",
-        "charset=utf-8",
-        'charset="utf-8"',
-    ):
-        raise UnsupportedMediaType("Send JSON in UTF-8, with `Content-Type: application/json`.")
+def _check_media_type(request: Request, route: Route) -> None:
+    parameters = (request.header("content-type") or "").partition(";")[2].strip().lower()
+    if media_type(request) not in route.media_types or parameters not in ("", "charset=utf-8", 'charset="utf-8"'):
+        raise UnsupportedMediaType(f"Send UTF-8, with `Content-Type: {' or '.join(route.media_types)}`.")

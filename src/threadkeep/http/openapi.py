@@ -7,9 +7,9 @@ import msgspec
 from msgspec import Struct
 
 from threadkeep import __version__
-from threadkeep.http.routes import Route
+from threadkeep.http.routes import NDJSON, Route
 from threadkeep.http.wire import STATUS
-from threadkeep.models import BLOCKS
+from threadkeep.models import BLOCKS, Tombstone
 
 _EVERYWHERE = ("invalid", "unavailable")
 _FOR_USERS = ("unauthenticated", "unsupported")
@@ -34,7 +34,9 @@ def document(routes: list[Route]) -> dict[str, Any]:
     """The OpenAPI 3.1 document of these routes."""
     bodies = [arm for route in routes for arm in _arms(route.body)]
     answers = [answer for route in routes for answer in route.answers.values() if _is_type(answer)]
-    types = list(dict.fromkeys([*bodies, *answers, *BLOCKS.values(), Error, *(route.query for route in routes)]))
+    types = list(
+        dict.fromkeys([*bodies, *answers, *BLOCKS.values(), Tombstone, Error, *(route.query for route in routes)])
+    )
     schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     schema_of = dict(zip(types, schemas, strict=True))
     _link_blocks(components)
@@ -74,7 +76,9 @@ def _link_blocks(components: dict[str, Any]) -> None:
         "description": "A part of a content. Fields that are not listed, and blocks of any other `type`, are kept.",
         "anyOf": [*blocks, anything],
     }
-    for name in ("Message", "NewMessage"):
+    either = [{"$ref": f"#/components/schemas/{name}"} for name in ("Conversation", "Tombstone")]
+    components["Changes"]["properties"]["conversations"]["items"] = {"anyOf": either}
+    for name in ("Message", "NewMessage", "DocumentMessage"):
         components[name]["properties"]["content"]["items"] = {"$ref": "#/components/schemas/Block"}
 
 
@@ -86,7 +90,10 @@ def _operation(route: Route, query: dict[str, Any], schema_of: dict[Any, Any]) -
         "description": re.sub(r"\n\s+", "\n", description).strip(),
         "parameters": [
             *(_parameter(name, "path", {"type": "string"}) for name in re.findall(r"{(\w+)}", route.path)),
-            *(_parameter(name, "query", _without_null(schema)) for name, schema in query["properties"].items()),
+            *(
+                _parameter(name, "query", _without_null(schema), is_required=name in query.get("required", ()))
+                for name, schema in query["properties"].items()
+            ),
             *(_parameter(name, "header", {"type": "string"}) for name in route.headers),
         ],
         "responses": {},
@@ -96,7 +103,10 @@ def _operation(route: Route, query: dict[str, Any], schema_of: dict[Any, Any]) -
     if bodies:
         operation["requestBody"] = {
             "required": True,
-            "content": {"application/json": {"schema": bodies[0] if len(bodies) == 1 else {"anyOf": bodies}}},
+            "content": {
+                "application/json": {"schema": bodies[0] if len(bodies) == 1 else {"anyOf": bodies}},
+                **{media: {"schema": {"type": "string"}} for media in route.media_types[1:] if media == NDJSON},
+            },
         }
     for status, answer in route.answers.items():
         response: dict[str, Any] = {"description": "Done." if answer is None else "The answer."}
@@ -119,8 +129,8 @@ def _codes(route: Route) -> tuple[str, ...]:
     return (*route.fails, *_EVERYWHERE, *_FOR_USERS, *(_WITH_BODY if route.body is not None else ()))
 
 
-def _parameter(name: str, place: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"name": name, "in": place, "required": place == "path", "schema": schema}
+def _parameter(name: str, place: str, schema: dict[str, Any], *, is_required: bool = False) -> dict[str, Any]:
+    return {"name": name, "in": place, "required": is_required or place == "path", "schema": schema}
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:

@@ -1,25 +1,32 @@
 """The routes of a user's conversations: what each takes, what it answers, and the handler that does it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated, Any
 
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Raw, Struct, field
 
-from threadkeep import service
-from threadkeep.errors import Invalid
+from threadkeep import service, transfer
+from threadkeep.drafts import SearchQuery
+from threadkeep.errors import Invalid, ThreadkeepError
 from threadkeep.http.wire import Request, Response, etag, json_response, version_in
 from threadkeep.models import (
+    CHANGES_LIMIT_MAX,
     LIST_LIMIT_MAX,
     MESSAGES_LIMIT_MAX,
+    QUERY_CHARACTERS_MAX,
+    SEARCH_LIMIT_MAX,
     Appended,
+    Changes,
     Conversation,
     ConversationChanges,
     ConversationPage,
     Count,
+    HitPage,
     MessagePage,
     NewConversation,
     NewMessage,
     NewMessages,
+    Role,
 )
 from threadkeep.store import Store
 from threadkeep.validation import decode, parse
@@ -27,6 +34,8 @@ from threadkeep.validation import decode, parse
 Cursor = Annotated[str, Meta(max_length=500, description="A `nextCursor` as it came, or the id to go on from.")]
 
 
+JSON = ("application/json", "application/merge-patch+json")  # the latter for a PATCH, by RFC 7396
+NDJSON = "application/x-ndjson"
 AppendBody = NewMessage | NewMessages
 
 
@@ -44,6 +53,30 @@ class MessagesQuery(Struct, forbid_unknown_fields=True):
     cursor: Cursor | None = None
     after: Annotated[Count, Meta(description="Read forward from the message that follows this `seq`.")] | None = None
     limit: Annotated[int, Meta(ge=1, le=MESSAGES_LIMIT_MAX)] = 50
+
+
+class ChangesQuery(Struct, forbid_unknown_fields=True):
+    """Which changes to list."""
+
+    since: Annotated[str, Meta(max_length=500, description="A `next` as it came, or 0 for the beginning.")] | None = (
+        None
+    )
+    limit: Annotated[int, Meta(ge=1, le=CHANGES_LIMIT_MAX)] = 200
+
+
+class SearchFields(Struct, forbid_unknown_fields=True):
+    """What to search for."""
+
+    q: Annotated[str, Meta(max_length=QUERY_CHARACTERS_MAX, description="Words, and phrases in double quotes.")]
+    role: Role | None = None
+    since: Annotated[Count, Meta(description="Created then or later, in Unix milliseconds.")] | None = field(
+        default=None, name="from"
+    )
+    until: Annotated[Count, Meta(description="Created before, in Unix milliseconds.")] | None = field(
+        default=None, name="to"
+    )
+    cursor: Cursor | None = None
+    limit: Annotated[int, Meta(ge=1, le=SEARCH_LIMIT_MAX)] = 20
 
 
 class NoQuery(Struct, forbid_unknown_fields=True):
@@ -80,8 +113,71 @@ class Route(Struct, frozen=True, kw_only=True):
     body: Any = None
     headers: tuple[str, ...] = ()
     """Request headers of its own."""
+    media_types: tuple[str, ...] = JSON
+    """What its body may be. One that may be a stream is read by the handler itself."""
     is_public: bool = False
     """Whether it answers anybody, without a store."""
+
+
+async def search(call: Call) -> Response:
+    """Search messages and titles: every word and phrase of `q` must be there, in any order; best first.
+
+    Case and diacritics do not matter. The last word may be the beginning of one, unless it stands in quotes.
+    A hit is a message, or, where `message` is null, a conversation by its title.
+    `snippet` is the piece of text around the match, in parts that say whether they match.
+    """
+    fields: SearchFields = call.query
+    if fields.since is not None and fields.until is not None and fields.since >= fields.until:
+        raise Invalid("to: `to` must be later than `from`.", "to")
+    query = SearchQuery(text=fields.q, role=fields.role, since=fields.since, until=fields.until)
+    return json_response(200, await call.store.search(query, cursor=fields.cursor, limit=fields.limit))
+
+
+async def list_changes(call: Call) -> Response:
+    """List what has changed since a cursor, so that a client stays in step.
+
+    Apply each page in order, and go on from `next`: at once while there is more, or at any later time. A tombstone,
+    `id` and `deletedAt` alone, takes a conversation and its messages away. Without `since`, only the current cursor
+    comes. After `cursor_expired`, begin again with `since=0`.
+    """
+    query: ChangesQuery = call.query
+    return json_response(200, await call.store.changes(query.since, limit=query.limit))
+
+
+async def export_conversation(call: Call) -> Response:
+    """Export a conversation as a document of version 1, with times in ISO 8601."""
+    pieces = await transfer.export_conversation(call.store, call.id)
+    return Response(200, _download("application/json", f"{call.id}.json"), pieces)
+
+
+async def export_everything(call: Call) -> Response:
+    """Export every conversation, archived ones too: a document a line, as newline-delimited JSON."""
+    pieces = await transfer.export_everything(call.store)
+    return Response(200, _download("application/x-ndjson", "conversations.ndjson"), pieces)
+
+
+async def import_conversations(call: Call) -> Response:
+    """Import one document of version 1, or many as newline-delimited JSON. Ids are new, and times are kept.
+
+    A document that is wrong is skipped, with the reason, and stops no other.
+    With an `Idempotency-Key`, an import that was cut short can be sent again: nothing is imported twice under one key.
+    """
+    key = call.request.header("idempotency-key")
+    if key is not None:
+        transfer.check_key(key)
+    if media_type(call.request) == NDJSON:
+        entries = transfer.lines(call.request.stream())
+    else:
+        entries = _one(await call.request.body())
+    return json_response(200, await transfer.import_documents(call.store, entries, key))
+
+
+async def _one(entry: bytes) -> AsyncIterator[bytes | ThreadkeepError]:
+    yield entry
+
+
+def _download(media: str, name: str) -> dict[str, str]:
+    return {"content-type": media, "content-disposition": f'attachment; filename="{name}"'}
 
 
 async def create_conversation(call: Call) -> Response:
@@ -161,6 +257,11 @@ async def append_messages(call: Call) -> Response:
     return json_response(201 if is_new else 200, appended)
 
 
+def media_type(request: Request) -> str:
+    """The media type of a request's body, without its parameters."""
+    return (request.header("content-type") or "").partition(";")[0].strip().lower()
+
+
 def read_body(route: Route, text: bytes) -> Any:
     """The body of a request as what its route takes. Raises Invalid."""
     if route.body is not AppendBody:
@@ -192,6 +293,21 @@ ROUTES = [
     ),
     Route(
         method="GET",
+        path="/api/conversations/changes",
+        handler=list_changes,
+        answers={200: Changes},
+        fails=("cursor_expired",),
+        query=ChangesQuery,
+    ),
+    Route(
+        method="GET",
+        path="/api/conversations/search",
+        handler=search,
+        answers={200: HitPage},
+        query=SearchFields,
+    ),
+    Route(
+        method="GET",
         path="/api/conversations/{id}",
         handler=get_conversation,
         answers={200: Conversation},
@@ -220,6 +336,24 @@ ROUTES = [
         handler=restore_conversation,
         answers={200: Conversation},
         fails=("not_found",),
+    ),
+    Route(
+        method="GET",
+        path="/api/conversations/{id}/export",
+        handler=export_conversation,
+        answers={200: "application/json"},
+        fails=("not_found",),
+    ),
+    Route(method="GET", path="/api/export", handler=export_everything, answers={200: NDJSON}),
+    Route(
+        method="POST",
+        path="/api/import",
+        handler=import_conversations,
+        answers={200: transfer.ImportReport},
+        fails=("too_large",),
+        body=transfer.Document,
+        headers=("Idempotency-Key",),
+        media_types=("application/json", NDJSON),
     ),
     Route(
         method="GET",

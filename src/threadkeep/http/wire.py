@@ -1,7 +1,7 @@
 """Request and Response: what is left of HTTP when the platform is taken away."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -34,6 +34,7 @@ STATUS: dict[str, int] = {
     "not_found": 404,
     "method_not_allowed": 405,
     "conflict": 409,
+    "cursor_expired": 410,
     "stale": 412,
     "too_large": 413,
     "unsupported_media_type": 415,
@@ -55,14 +56,16 @@ class Request(Struct):
     """The value of a header by its name in lower case, or None."""
     body: Callable[[], Awaitable[bytes]]
     """Read the body, once. Raises TooLarge over `BODY_BYTES_MAX`, and reads no further than that."""
+    stream: Callable[[], AsyncIterator[bytes]]
+    """Read the body piece by piece instead, however long it is."""
 
 
 class Response(Struct):
-    """A response, whole."""
+    """A response: whole, or with a body that is made while it is sent."""
 
     status: int
     headers: dict[str, str]
-    body: bytes
+    body: bytes | AsyncIterator[bytes]
 
 
 def json_response(status: int, value: Any, headers: dict[str, str] | None = None) -> Response:

@@ -62,4 +62,8 @@ WHERE deleted_at IS NULL""",
             """CREATE INDEX messages_by_rev ON messages (user_id, rev)""",
         ),
     ),
+    Migration(
+        "0002_search.sql",
+        ("""CREATE VIRTUAL TABLE words USING fts5(text, tokenize = 'ascii')""",),
+    ),
 )

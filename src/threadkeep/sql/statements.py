@@ -152,7 +152,7 @@ SELECT
   given.value -> 'content'
 FROM owners AS o
 JOIN conversations AS c ON c.user_id = :user AND c.id = :conversation
-JOIN json_each(:messages) AS given
+CROSS JOIN json_each(:messages) AS given
 WHERE o.user_id = :user
   AND c.deleted_at IS NULL
   AND (c.rev > o.rev) = :creates
@@ -194,6 +194,35 @@ SELECT json_object(
 ) AS answer
 FROM conversations AS c
 WHERE c.user_id = :user AND c.id = :conversation
+""")
+
+# After the messages: the index of those that bear this rev. `:words` is an array of [id, words].
+INDEX_MESSAGES = _query("""
+INSERT INTO words (rowid, text)
+SELECT m.n, given.value ->> 1
+FROM owners AS o
+CROSS JOIN json_each(:words) AS given
+CROSS JOIN messages AS m ON m.user_id = :user AND m.id = given.value ->> 0
+WHERE o.user_id = :user AND m.rev = o.rev + 1
+""")
+
+# After whatever may have given a conversation this title.
+INDEX_TITLE = _query("""
+INSERT OR REPLACE INTO words (rowid, text)
+SELECT -c.n, :title_words
+FROM owners AS o
+JOIN conversations AS c ON c.user_id = :user AND c.id = :conversation
+WHERE o.user_id = :user AND c.rev = o.rev + 1 AND c.title = :title AND c.title_source <> 'default'
+""")
+
+UNINDEX_TITLE = _query("""
+DELETE FROM words
+WHERE words.rowid IN (
+  SELECT -c.n
+  FROM owners AS o
+  JOIN conversations AS c ON c.user_id = :user AND c.id = :conversation
+  WHERE o.user_id = :user AND c.rev = o.rev + 1 AND c.title_source = 'default'
+)
 """)
 
 EDIT_VERDICT = _query("""
@@ -278,6 +307,77 @@ SET
   version = version + 1,
   rev = (SELECT o.rev + 1 FROM owners AS o WHERE o.user_id = :user)
 WHERE conversations.user_id = :user AND conversations.id = :conversation AND conversations.deleted_at IS NOT NULL
+""")
+
+# `:conversations` is an array of rows. What is there already stays as it is.
+IMPORT_VERDICT = _query("""
+SELECT json_group_array(
+  json_object('id', c.id, 'digest', c.digest, 'isDeleted', json(iif(c.deleted_at IS NULL, 'false', 'true')))
+) AS answer
+FROM json_each(:conversations) AS given
+CROSS JOIN conversations AS c ON c.user_id = :user AND c.id = given.value ->> 'id'
+""")
+
+IMPORT_CONVERSATIONS = _query("""
+INSERT INTO conversations (
+  user_id, id, rev, digest, title, title_source, model, created_at, updated_at, message_count, is_archived, version,
+  metadata
+)
+SELECT
+  :user,
+  given.value ->> 'id',
+  o.rev + 1,
+  given.value ->> 'digest',
+  given.value ->> 'title',
+  given.value ->> 'titleSource',
+  given.value ->> 'model',
+  given.value ->> 'createdAt',
+  given.value ->> 'updatedAt',
+  given.value ->> 'messageCount',
+  given.value ->> 'isArchived',
+  1,
+  given.value -> 'metadata'
+FROM owners AS o
+CROSS JOIN json_each(:conversations) AS given
+WHERE o.user_id = :user
+ON CONFLICT (user_id, id) DO NOTHING
+""")
+
+# Only those of conversations that this batch has made.
+IMPORT_MESSAGES = _query("""
+INSERT INTO messages (
+  user_id, id, conversation_id, seq, rev, digest, role, created_at, token_count, model, parent_id, bytes, metadata,
+  content
+)
+SELECT
+  :user,
+  given.value ->> 'id',
+  c.id,
+  given.value ->> 'seq',
+  o.rev + 1,
+  given.value ->> 'digest',
+  given.value ->> 'role',
+  given.value ->> 'createdAt',
+  given.value ->> 'tokenCount',
+  given.value ->> 'model',
+  given.value ->> 'parentId',
+  given.value ->> 'size',
+  given.value -> 'metadata',
+  given.value -> 'content'
+FROM owners AS o
+CROSS JOIN json_each(:messages) AS given
+CROSS JOIN conversations AS c ON c.user_id = :user AND c.id = given.value ->> 'conversationId'
+WHERE o.user_id = :user AND c.rev = o.rev + 1
+""")
+
+# `:titles` is an array of [id, words].
+INDEX_TITLES = _query("""
+INSERT OR REPLACE INTO words (rowid, text)
+SELECT -c.n, given.value ->> 1
+FROM owners AS o
+CROSS JOIN json_each(:titles) AS given
+CROSS JOIN conversations AS c ON c.user_id = :user AND c.id = given.value ->> 0
+WHERE o.user_id = :user AND c.rev = o.rev + 1
 """)
 
 
@@ -368,4 +468,113 @@ WITH
     LIMIT :limit + 1
   ),
   {message_page}
+""")
+
+# `:match` asks for words with the owner's letters before them, so no row of anybody else's is read; that every row is
+# joined with the owner's all the same is what the promise rests on.
+SEARCH = _query("""
+WITH
+  found AS MATERIALIZED (
+    SELECT w.rowid AS n, w.rank AS score
+    FROM words AS w
+    WHERE w.words MATCH :match
+  ),
+  hits AS (
+    SELECT f.score, m.created_at AS time, m.n, m.bytes, c.id AS conversation_id
+    FROM found AS f
+    JOIN messages AS m ON m.user_id = :user AND m.n = f.n
+    JOIN conversations AS c ON c.user_id = :user AND c.id = m.conversation_id
+    WHERE c.deleted_at IS NULL
+      AND m.role = coalesce(:role, m.role)
+      AND m.created_at >= :since
+      AND m.created_at < :until
+    UNION ALL
+    SELECT f.score, c.created_at AS time, -c.n, 0 AS bytes, c.id AS conversation_id
+    FROM found AS f
+    JOIN conversations AS c ON c.user_id = :user AND c.n = -f.n
+    WHERE c.deleted_at IS NULL AND :role IS NULL AND c.created_at >= :since AND c.created_at < :until
+  ),
+  listed AS (
+    SELECT h.score, h.time, h.n, h.bytes, h.conversation_id
+    FROM hits AS h
+    ORDER BY h.score, h.time DESC, h.n DESC
+    LIMIT :limit + 1 OFFSET :skip
+  ),
+  sized AS (
+    SELECT
+      l.n,
+      l.conversation_id,
+      row_number() OVER best AS position,
+      sum(l.bytes + 20000) OVER best AS bytes
+    FROM listed AS l
+    WINDOW best AS (ORDER BY l.score, l.time DESC, l.n DESC)
+  )
+SELECT json_object(
+  'rows', json_group_array(json_object(
+    'position', s.position,
+    'conversation', {conversation},
+    'message', (SELECT {message} FROM messages AS m WHERE m.user_id = :user AND m.n = s.n)
+  )),
+  'more', json(iif(count(*) < (SELECT count(*) FROM listed), 'true', 'false'))
+) AS answer
+FROM sized AS s
+JOIN conversations AS c ON c.user_id = :user AND c.id = s.conversation_id
+WHERE s.position = 1 OR (s.position <= :limit AND s.bytes <= :page_bytes)
+""")
+
+GET_OWNER = _query("""
+SELECT json_object('epoch', o.epoch, 'rev', o.rev, 'floor', o.floor) AS answer
+FROM owners AS o
+WHERE o.user_id = :user
+""")
+
+# In order of (rev, kind, n), where conversations are of kind 0 and messages of kind 1.
+CHANGES = _query("""
+WITH
+  changed AS (
+    SELECT * FROM (
+      SELECT c.rev, 0 AS kind, c.n, 20000 AS bytes
+      FROM conversations AS c
+      WHERE c.user_id = :user AND c.rev >= :rev AND (c.rev, 0, c.n) > (:rev, :kind, :n)
+      ORDER BY c.rev, c.n
+      LIMIT :limit + 1
+    )
+    UNION ALL
+    SELECT * FROM (
+      SELECT m.rev, 1 AS kind, m.n, m.bytes
+      FROM messages AS m
+      JOIN conversations AS c ON c.user_id = :user AND c.id = m.conversation_id
+      WHERE m.user_id = :user
+        AND m.rev >= :rev
+        AND (m.rev, 1, m.n) > (:rev, :kind, :n)
+        AND c.deleted_at IS NULL
+      ORDER BY m.rev, m.n
+      LIMIT :limit + 1
+    )
+  ),
+  listed AS (
+    SELECT l.rev, l.kind, l.n, l.bytes
+    FROM changed AS l
+    ORDER BY l.rev, l.kind, l.n
+    LIMIT :limit + 1
+  ),
+  sized AS (
+    SELECT l.rev, l.kind, l.n, row_number() OVER oldest AS position, sum(l.bytes) OVER oldest AS bytes
+    FROM listed AS l
+    WINDOW oldest AS (ORDER BY l.rev, l.kind, l.n)
+  )
+SELECT json_object(
+  'rows', json_group_array(json_object(
+    'rev', s.rev,
+    'kind', s.kind,
+    'n', s.n,
+    'conversation', (
+      SELECT {conversation} FROM conversations AS c WHERE c.user_id = :user AND c.n = s.n AND s.kind = 0
+    ),
+    'message', (SELECT {message} FROM messages AS m WHERE m.user_id = :user AND m.n = s.n AND s.kind = 1)
+  )),
+  'more', json(iif(count(*) < (SELECT count(*) FROM listed), 'true', 'false'))
+) AS answer
+FROM sized AS s
+WHERE s.position = 1 OR (s.position <= :limit AND s.bytes <= :page_bytes)
 """)

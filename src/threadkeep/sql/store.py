@@ -4,7 +4,9 @@ The order within a batch is what keeps it right: a verdict on the state before, 
 the answer read from the state after.
 """
 
-from collections.abc import Iterator
+import hashlib
+from base64 import b32encode
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -13,7 +15,9 @@ from msgspec import UNSET, Struct
 from threadkeep import cursors
 from threadkeep.clock import Clock, NewId, is_id, new_id, now
 from threadkeep.content import metadata_too_large
-from threadkeep.drafts import ConversationDraft, ConversationEdit, MessageDraft
+from threadkeep.drafts import ConversationDraft, ConversationEdit, ImportDraft, MessageDraft, SearchQuery
+from threadkeep.errors import ThreadkeepError, TooLarge
+from threadkeep.feed import Owner, as_change, end_of, follow
 from threadkeep.models import (
     DEFAULT_TITLE,
     INTEGER_MAX,
@@ -21,26 +25,39 @@ from threadkeep.models import (
     PAGE_BYTES_MAX,
     VALUE_BYTES_MAX,
     Appended,
+    Changes,
     Conversation,
     ConversationPage,
+    HitPage,
     Message,
     MessagePage,
 )
+from threadkeep.search import Term, hit, parse_query
 from threadkeep.sql import statements
 from threadkeep.sql.executor import Executor, Row, Statement
 from threadkeep.store import (
     conversation_conflict,
     count_stale,
+    import_conflict,
     message_conflict,
     no_conversation,
     version_stale,
 )
+from threadkeep.tokens import tokens
 
 T = TypeVar("T")
 
 # Beyond every time and seq there can be, and still an integer that D1 lets through.
 _BEYOND = INTEGER_MAX - 1
+# More than any text has but one of characters that stand for whole sentences.
+_WORDS_CHARACTERS_MAX = 200_000
+_WORDS_OF_REQUEST_MAX = 16_000_000
 _BEYOND_IDS = "Z" * 26
+
+
+def owner_mark(user_id: str) -> str:
+    """The letters that stand before each word of a user in the index, so that a query reads nobody else's."""
+    return b32encode(hashlib.sha256(user_id.encode()).digest())[:8].decode().lower()
 
 
 class _Rows(Struct):
@@ -57,10 +74,38 @@ class _MessageRows(_Rows):
     rows: list[Message]
 
 
+class _HitRow(Struct):
+    position: int
+    conversation: Conversation
+    message: Message | None
+
+
+class _HitRows(_Rows):
+    rows: list[_HitRow]
+
+
+class _ChangeRow(Struct):
+    rev: int
+    kind: int
+    n: int
+    conversation: Conversation | None
+    message: Message | None
+
+
+class _ChangeRows(_Rows):
+    rows: list[_ChangeRow]
+
+
 class _CreateVerdict(Struct, rename="camel"):
     digest: str | None
     deleted_at: int | None
     conflicts: list[str]
+
+
+class _ImportVerdict(Struct, rename="camel"):
+    id: str
+    digest: str
+    is_deleted: bool
 
 
 class _AppendVerdict(Struct, rename="camel"):
@@ -82,6 +127,7 @@ class SqlStore:
         self._user_id = user_id
         self._clock = clock
         self._new_id = new_id
+        self._mark = owner_mark(user_id)
 
     @property
     def bookmark(self) -> str | None:
@@ -103,7 +149,8 @@ class SqlStore:
             statements.ENSURE_OWNER(**values),
             statements.CREATE_VERDICT(**values),
             statements.INSERT_CONVERSATION(**values),
-            *_inserts(draft.messages, {**values, "expected": None}, creates=True),
+            *([statements.INDEX_TITLE(**{**values, **self._title(draft.title)})] if draft.title else []),
+            *self._inserts(draft.messages, {**values, "expected": None}, creates=True),
             statements.BUMP_REV(**values),
             statements.GET_CONVERSATION(**values),
         )
@@ -139,14 +186,17 @@ class SqlStore:
         elif cursor is not None:
             position = cursors.decode_conversation(cursor)
             values |= {"updated_at": min(position.updated_at, _BEYOND), "before_id": position.id}
-        *found, answers = await self._executor.run(*anchors, statements.LIST_CONVERSATIONS(**values))
-        if [] in found:
+        first = [statements.GET_OWNER(**values)] if cursor is None else []
+        *found, answers = await self._executor.run(*anchors, *first, statements.LIST_CONVERSATIONS(**values))
+        if anchors and not found[0]:
             raise cursors.invalid()
         page = _decode(answers, _ConversationRows, "")
         page.rows.sort(key=lambda row: (row.updated_at, row.id), reverse=True)
         last = page.rows[-1] if page.more else None
         return ConversationPage(
-            page.rows, cursors.encode(cursors.AfterConversation(last.updated_at, last.id)) if last else None
+            page.rows,
+            cursors.encode(cursors.AfterConversation(last.updated_at, last.id)) if last else None,
+            cursors.encode(end_of(_owner(found[0]))) if first else UNSET,
         )
 
     async def update_conversation(
@@ -171,9 +221,15 @@ class SqlStore:
             "metadata": _text(edit.metadata) if isinstance(edit.metadata, msgspec.Raw) else "{}",
             "metadata_bytes_max": METADATA_BYTES_MAX,
         }
-        verdicts, _, _, answers = await self._executor.run(
+        titles = []
+        if edit.title is None:
+            titles = [statements.UNINDEX_TITLE(**values)]
+        elif edit.title is not UNSET:
+            titles = [statements.INDEX_TITLE(**{**values, **self._title(edit.title)})]
+        verdicts, *_, answers = await self._executor.run(
             statements.EDIT_VERDICT(**values),
             statements.EDIT_CONVERSATION(**values),
+            *titles,
             statements.BUMP_REV(**values),
             statements.GET_CONVERSATION(**values),
         )
@@ -213,7 +269,7 @@ class SqlStore:
         values = {**self._values(conversation_id), "ids": _ids(messages), "expected": expected}
         verdicts, *_, answers = await self._executor.run(
             statements.APPEND_VERDICT(**values),
-            *_inserts(messages, values, creates=False),
+            *self._inserts(messages, values, creates=False),
             statements.BUMP_REV(**values),
             statements.APPENDED(**values),
         )
@@ -260,35 +316,174 @@ class SqlStore:
             return MessagePage(page.rows, cursors.encode(cursors.AfterMessage(page.rows[-1].seq)))
         return MessagePage(page.rows, cursors.encode(cursors.BeforeMessage(page.rows[0].seq)))
 
+    async def changes(self, since: str | None = None, *, limit: int = 200) -> Changes:
+        if since is None:
+            (owners,) = await self._executor.run(statements.GET_OWNER(**self._values("")))
+            return Changes([], [], cursors.encode(end_of(_owner(owners))), has_more=False)
+        position = cursors.decode_change(since)
+        values = {
+            **self._values(""),
+            "rev": position.rev,
+            "kind": position.kind,
+            "n": position.n,
+            "limit": limit,
+            "page_bytes": PAGE_BYTES_MAX,
+        }
+        owners, answers = await self._executor.run(statements.GET_OWNER(**values), statements.CHANGES(**values))
+        owner = _owner(owners)
+        floor = follow(position, owner)
+        page = _decode(answers, _ChangeRows, "")
+        page.rows.sort(key=lambda row: (row.rev, row.kind, row.n))
+        after = end_of(owner)
+        if page.more:
+            last = page.rows[-1]
+            after = cursors.AfterChange(owner.epoch, last.rev, last.kind, last.n, floor)
+        return Changes(
+            [as_change(row.conversation) for row in page.rows if row.conversation],
+            [row.message for row in page.rows if row.message],
+            cursors.encode(after),
+            page.more,
+        )
+
+    async def search(self, query: SearchQuery, *, cursor: str | None = None, limit: int = 20) -> HitPage:
+        terms = parse_query(query.text)
+        skip = cursors.decode_hits(cursor).count if cursor is not None else 0
+        values = {
+            **self._values(""),
+            "match": " ".join(_match(term, self._mark) for term in terms),
+            "role": query.role,
+            "since": min(query.since or 0, _BEYOND),
+            "until": _BEYOND if query.until is None else min(query.until, _BEYOND),
+            "limit": limit,
+            "skip": skip,
+            "page_bytes": PAGE_BYTES_MAX,
+        }
+        (answers,) = await self._executor.run(statements.SEARCH(**values))
+        page = _decode(answers, _HitRows, "")
+        page.rows.sort(key=lambda row: row.position)
+        count = skip + len(page.rows)
+        return HitPage(
+            [hit(row.conversation, row.message, terms) for row in page.rows],
+            cursors.encode(cursors.AfterHits(count)) if page.more and count <= cursors.HITS_MAX else None,
+        )
+
+    async def import_conversations(self, drafts: list[ImportDraft]) -> list[ThreadkeepError | None]:
+        rows = [
+            _message_row(message.draft) | {"conversationId": draft.id, "seq": seq, "createdAt": message.created_at}
+            for draft in drafts
+            for seq, message in enumerate(draft.messages, start=1)
+        ]
+        words = [(message.draft.id, self._words(message.draft.text)) for draft in drafts for message in draft.messages]
+        titles = [(draft.id, self._words(draft.title)) for draft in drafts if draft.title_source != "default"]
+        conversations = list(_arrays([_conversation_row(draft) for draft in drafts]))
+        values = {**self._values(""), "epoch": self._new_id()}
+        _, *results = await self._executor.run(
+            statements.ENSURE_OWNER(**values),
+            *(statements.IMPORT_VERDICT(**values, conversations=part) for part in conversations),
+            *(statements.IMPORT_CONVERSATIONS(**values, conversations=part) for part in conversations),
+            *(statements.IMPORT_MESSAGES(**values, messages=part) for part in _arrays(rows)),
+            *(statements.INDEX_MESSAGES(**values, words=part) for part in _arrays(words)),
+            *(statements.INDEX_TITLES(**values, titles=part) for part in _arrays(titles)),
+            statements.BUMP_REV(**values),
+        )
+        known = {
+            verdict.id: verdict
+            for answers in results[: len(conversations)]
+            for verdict in _decode(answers, list[_ImportVerdict], "")
+        }
+        return [
+            import_conflict()
+            if draft.id in known and (known[draft.id].is_deleted or known[draft.id].digest != draft.digest)
+            else None
+            for draft in drafts
+        ]
+
     def _values(self, conversation_id: str) -> dict[str, Any]:
         return {"user": self._user_id, "conversation": conversation_id, "now": self._clock()}
 
+    def _inserts(self, messages: list[MessageDraft], values: dict[str, Any], *, creates: bool) -> list[Statement]:
+        """The statements that store messages: as many as it takes to keep each value small enough to cross."""
+        if not messages:
+            return []
+        title = next((message.title for message in messages if message.title), None)
+        rows = [_message_row(message) for message in messages]
+        words = [(message.id, self._words(message.text)) for message in messages if message.text]
+        if sum(len(text) for _, text in words) > _WORDS_OF_REQUEST_MAX:
+            raise TooLarge("messages: There are too many words in these to index at once. Send them apart.")
+        return [
+            *(statements.INSERT_MESSAGES(**values, messages=part, creates=creates) for part in _arrays(rows)),
+            *(statements.INDEX_MESSAGES(**values, words=part) for part in _arrays(words)),
+            statements.COUNT_MESSAGES(**{**values, "title": title}),
+            *([statements.INDEX_TITLE(**{**values, **self._title(title)})] if title else []),
+        ]
 
-def _inserts(messages: list[MessageDraft], values: dict[str, Any], *, creates: bool) -> list[Statement]:
-    """The statements that store messages: as many as it takes to keep each value small enough to cross."""
-    if not messages:
-        return []
-    title = next((message.title for message in messages if message.title), None)
-    return [
-        *(
-            statements.INSERT_MESSAGES(**values, messages=part, creates=creates)
-            for part in _parts([msgspec.json.encode(message) for message in messages])
-        ),
-        statements.COUNT_MESSAGES(**{**values, "title": title}),
-    ]
+    def _title(self, title: str) -> dict[str, str]:
+        """The values of a title and its index."""
+        return {"title": title, "title_words": self._words(title)}
+
+    def _words(self, text: str) -> str:
+        """The words of a text as they are indexed: each behind the letters of its owner."""
+        words = " ".join(self._mark + token for token in tokens(text))
+        if len(words) <= _WORDS_CHARACTERS_MAX:
+            return words
+        return words[:_WORDS_CHARACTERS_MAX].rpartition(" ")[0]
 
 
-def _parts(documents: list[bytes]) -> Iterator[str]:
-    """JSON arrays of these documents in order, each as long as a value may be."""
+def _owner(rows: list[Row]) -> Owner:
+    """Where a user's changes are; a user who never wrote is at the beginning."""
+    return msgspec.json.decode(rows[0]["answer"], type=Owner) if rows else Owner("", 0, 0)
+
+
+def _match(term: Term, mark: str) -> str:
+    """A term in the syntax of FTS5. Tokens have no quotes in them, so nothing else is syntax."""
+    words = " ".join(mark + token for token in term.tokens)
+    return f'"{words}"{"*" if term.is_prefix else ""}'
+
+
+def _message_row(draft: MessageDraft) -> dict[str, Any]:
+    """What the database takes of a message, beside its index; what is None is left out."""
+    return {
+        "id": draft.id,
+        "digest": draft.digest,
+        "role": draft.role,
+        "tokenCount": draft.token_count,
+        "model": draft.model,
+        "parentId": draft.parent_id,
+        "size": draft.size,
+        **({} if draft.metadata is None else {"metadata": draft.metadata}),
+        "content": draft.content,
+    }
+
+
+def _conversation_row(draft: ImportDraft) -> dict[str, Any]:
+    """What the database takes of a conversation that is imported."""
+    return {
+        "id": draft.id,
+        "digest": draft.digest,
+        "title": draft.title,
+        "titleSource": draft.title_source,
+        "model": draft.model,
+        "createdAt": draft.created_at,
+        "updatedAt": draft.updated_at,
+        "messageCount": len(draft.messages),
+        "isArchived": int(draft.is_archived),
+        "metadata": draft.metadata,
+    }
+
+
+def _arrays(values: Sequence[Any]) -> Iterator[str]:
+    """JSON arrays of these values in order: as many as it takes to keep each small enough to cross."""
     part: list[bytes] = []
     size = 2
-    for document in documents:
+    for value in values:
+        document = msgspec.json.encode(value)
         if part and size + len(document) + 1 > VALUE_BYTES_MAX:
             yield f"[{b','.join(part).decode()}]"
             part, size = [], 2
         part.append(document)
         size += len(document) + 1
-    yield f"[{b','.join(part).decode()}]"
+    if part:
+        yield f"[{b','.join(part).decode()}]"
 
 
 def _ids(messages: list[MessageDraft]) -> str:

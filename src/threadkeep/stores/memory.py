@@ -11,27 +11,35 @@ from msgspec import UNSET, Raw
 from msgspec.structs import replace
 
 from threadkeep import cursors
-from threadkeep.clock import Clock, is_id, now
+from threadkeep.clock import Clock, is_id, new_id, now
 from threadkeep.content import merged, metadata_too_large, read_metadata
-from threadkeep.drafts import ConversationDraft, ConversationEdit, MessageDraft
+from threadkeep.drafts import ConversationDraft, ConversationEdit, ImportDraft, MessageDraft, SearchQuery
+from threadkeep.errors import ThreadkeepError
+from threadkeep.feed import Owner, as_change, end_of, follow
 from threadkeep.models import (
     DEFAULT_TITLE,
+    INTEGER_MAX,
     METADATA_BYTES_MAX,
     PAGE_BYTES_MAX,
     Appended,
+    Changes,
     Conversation,
     ConversationPage,
+    HitPage,
     Message,
     MessagePage,
     Receipt,
 )
+from threadkeep.search import Term, hit, parse_query, starts_at
 from threadkeep.store import (
     conversation_conflict,
     count_stale,
+    import_conflict,
     message_conflict,
     no_conversation,
     version_stale,
 )
+from threadkeep.tokens import tokens
 
 
 @dataclass
@@ -39,20 +47,37 @@ class _KeptMessage:
     message: Message
     digest: str
     size: int
+    text: str
+    n: int
+    rev: int
 
 
 @dataclass
 class _KeptConversation:
     conversation: Conversation
     digest: str
+    n: int
+    rev: int
     messages: list[_KeptMessage] = field(default_factory=list)
     edited_at: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
 class _Owner:
+    epoch: str = field(default_factory=new_id)
+    rev: int = 0
+    floor: int = 0
+    last_n: int = 0
     conversations: dict[str, _KeptConversation] = field(default_factory=dict)
     messages: dict[str, _KeptMessage] = field(default_factory=dict)
+
+    def next_n(self) -> int:
+        self.last_n += 1
+        return self.last_n
+
+    def next_rev(self) -> int:
+        self.rev += 1
+        return self.rev
 
 
 class MemoryDatabase:
@@ -98,6 +123,8 @@ class MemoryStore:
                 deleted_at=None,
             ),
             draft.digest,
+            self._owner.next_n(),
+            self._owner.next_rev(),
         )
         self._owner.conversations[draft.id] = kept
         self._keep(kept, draft.messages, _title(draft.messages), time)
@@ -127,7 +154,11 @@ class MemoryStore:
         count = _count_that_fits([len(msgspec.json.encode(row)) for row in rows[:limit]])
         page = [replace(row) for row in rows[:count]]
         more = len(rows) > count
-        return ConversationPage(page, cursors.encode(cursors.AfterConversation(*_place(page[-1]))) if more else None)
+        return ConversationPage(
+            page,
+            cursors.encode(cursors.AfterConversation(*_place(page[-1]))) if more else None,
+            cursors.encode(end_of(self._place_in_changes())) if cursor is None else UNSET,
+        )
 
     async def update_conversation(
         self, conversation_id: str, edit: ConversationEdit, *, expected_version: int | None = None
@@ -168,6 +199,7 @@ class MemoryStore:
                 if getattr(edit, name) is not UNSET:
                     kept.edited_at[name] = max(kept.edited_at.get(name, 0), edited_at)
             kept.conversation = replace(conversation, version=conversation.version + 1)
+            kept.rev = self._owner.next_rev()
         return replace(kept.conversation)
 
     async def delete_conversation(self, conversation_id: str, *, expected_version: int | None = None) -> None:
@@ -178,11 +210,15 @@ class MemoryStore:
             kept.conversation = replace(
                 kept.conversation, deleted_at=self._clock(), version=kept.conversation.version + 1
             )
+            kept.rev = self._owner.next_rev()
 
     async def restore_conversation(self, conversation_id: str) -> Conversation:
         kept = self._find(conversation_id, even_deleted=True)
         if kept.conversation.deleted_at is not None:
             kept.conversation = replace(kept.conversation, deleted_at=None, version=kept.conversation.version + 1)
+            kept.rev = self._owner.next_rev()
+            for row in kept.messages:
+                row.rev = kept.rev
         return replace(kept.conversation)
 
     async def append_messages(
@@ -207,6 +243,8 @@ class MemoryStore:
         count = kept.conversation.message_count
         if fresh and expected_message_count not in (None, count):
             raise count_stale(expected_message_count, count)
+        if fresh:
+            kept.rev = self._owner.next_rev()
         self._keep(kept, fresh, _title(messages), self._clock())
         receipts = [self._owner.messages[message.id].message for message in messages]
         return (
@@ -244,31 +282,128 @@ class MemoryStore:
             next_cursor = cursors.encode(cursors.BeforeMessage(page[0].message.seq)) if more else None
         return MessagePage([replace(row.message) for row in page], next_cursor)
 
+    async def changes(self, since: str | None = None, *, limit: int = 200) -> Changes:
+        owner = self._place_in_changes()
+        if since is None:
+            return Changes([], [], cursors.encode(end_of(owner)), has_more=False)
+        position = cursors.decode_change(since)
+        floor = follow(position, owner)
+        rows: list[tuple[tuple[int, int, int], int, _KeptConversation | _KeptMessage]] = []
+        for kept in self._owner.conversations.values():
+            rows.append(((kept.rev, 0, kept.n), 20_000, kept))
+            if kept.conversation.deleted_at is None:
+                rows += [((row.rev, 1, row.n), row.size, row) for row in kept.messages]
+        rows = sorted(row for row in rows if row[0] > (position.rev, position.kind, position.n))
+        page = rows[: _count_that_fits([size for _, size, _ in rows[:limit]])]
+        more = len(rows) > len(page)
+        after = cursors.AfterChange(owner.epoch, *page[-1][0], floor) if more else end_of(owner)
+        return Changes(
+            [as_change(replace(kept.conversation)) for _, _, kept in page if isinstance(kept, _KeptConversation)],
+            [replace(kept.message) for _, _, kept in page if isinstance(kept, _KeptMessage)],
+            cursors.encode(after),
+            more,
+        )
+
+    async def import_conversations(self, drafts: list[ImportDraft]) -> list[ThreadkeepError | None]:
+        outcomes: list[ThreadkeepError | None] = []
+        rev = None
+        for draft in drafts:
+            known = self._owner.conversations.get(draft.id)
+            if known is not None:
+                is_repeat = known.digest == draft.digest and known.conversation.deleted_at is None
+                outcomes.append(None if is_repeat else import_conflict())
+                continue
+            outcomes.append(None)
+            rev = rev or self._owner.next_rev()
+            kept = _KeptConversation(
+                Conversation(
+                    id=draft.id,
+                    user_id=self._user_id,
+                    title=draft.title,
+                    title_source=draft.title_source,
+                    model=draft.model,
+                    created_at=draft.created_at,
+                    updated_at=draft.updated_at,
+                    message_count=0,
+                    is_archived=draft.is_archived,
+                    metadata=draft.metadata,
+                    version=1,
+                    deleted_at=None,
+                ),
+                draft.digest,
+                self._owner.next_n(),
+                rev,
+            )
+            self._owner.conversations[draft.id] = kept
+            for message in draft.messages:
+                self._add(kept, message.draft, message.created_at)
+            kept.conversation = replace(kept.conversation, message_count=len(kept.messages))
+        return outcomes
+
+    def _place_in_changes(self) -> Owner:
+        return Owner(self._owner.epoch, self._owner.rev, self._owner.floor)
+
+    async def search(self, query: SearchQuery, *, cursor: str | None = None, limit: int = 20) -> HitPage:
+        terms = parse_query(query.text)
+        skip = cursors.decode_hits(cursor).count if cursor is not None else 0
+        since, until = query.since or 0, query.until if query.until is not None else INTEGER_MAX
+        found: list[tuple[tuple[float, int, int], int, Conversation, Message | None]] = []
+        for kept in self._owner.conversations.values():
+            conversation = kept.conversation
+            if conversation.deleted_at is not None:
+                continue
+            if (
+                query.role is None
+                and conversation.title_source != "default"
+                and since <= conversation.created_at < until
+            ):
+                score = _score(conversation.title, terms)
+                if score:
+                    found.append(((score, conversation.created_at, 0), 0, conversation, None))
+            for row in kept.messages:
+                if query.role in (None, row.message.role) and since <= row.message.created_at < until:
+                    score = _score(row.text, terms)
+                    if score:
+                        place = (score, row.message.created_at, row.message.seq)
+                        found.append((place, row.size, conversation, row.message))
+        found.sort(key=lambda item: item[0], reverse=True)
+        rest = found[skip:]
+        page = rest[: _count_that_fits([size + 20_000 for _, size, _, _ in rest[:limit]])]
+        count = skip + len(page)
+        return HitPage(
+            [hit(replace(conversation), message and replace(message), terms) for _, _, conversation, message in page],
+            cursors.encode(cursors.AfterHits(count)) if len(rest) > len(page) and count <= cursors.HITS_MAX else None,
+        )
+
     def _find(self, conversation_id: str, *, even_deleted: bool = False) -> _KeptConversation:
         kept = self._owner.conversations.get(conversation_id)
         if kept is None or (kept.conversation.deleted_at is not None and not even_deleted):
             raise no_conversation(conversation_id)
         return kept
 
+    def _add(self, kept: _KeptConversation, draft: MessageDraft, time: int) -> None:
+        message = Message(
+            id=draft.id,
+            conversation_id=kept.conversation.id,
+            seq=len(kept.messages) + 1,
+            role=draft.role,
+            content=draft.content,
+            created_at=time,
+            token_count=draft.token_count,
+            model=draft.model,
+            parent_id=draft.parent_id,
+            metadata=draft.metadata or Raw(b"null"),
+        )
+        row = _KeptMessage(message, draft.digest, draft.size, draft.text, self._owner.next_n(), kept.rev)
+        kept.messages.append(row)
+        self._owner.messages[draft.id] = row
+
     def _keep(self, kept: _KeptConversation, drafts: list[MessageDraft], title: str | None, time: int) -> None:
         """Store messages that are known to be new, and what follows from them."""
         if not drafts:
             return
         for draft in drafts:
-            message = Message(
-                id=draft.id,
-                conversation_id=kept.conversation.id,
-                seq=len(kept.messages) + 1,
-                role=draft.role,
-                content=draft.content,
-                created_at=time,
-                token_count=draft.token_count,
-                model=draft.model,
-                parent_id=draft.parent_id,
-                metadata=draft.metadata or Raw(b"null"),
-            )
-            kept.messages.append(_KeptMessage(message, draft.digest, draft.size))
-            self._owner.messages[draft.id] = kept.messages[-1]
+            self._add(kept, draft, time)
         conversation = replace(
             kept.conversation,
             message_count=len(kept.messages),
@@ -277,6 +412,13 @@ class MemoryStore:
         if title and conversation.title_source == "default":
             conversation = replace(conversation, title=title, title_source="first_message")
         kept.conversation = conversation
+
+
+def _score(text: str, terms: list[Term]) -> float:
+    """How well a text fits: how much of it is what was searched for; 0 where any term is missing."""
+    found = tokens(text)
+    counts = [sum(starts_at(found, index, term) for index in range(len(found))) for term in terms]
+    return sum(counts) / len(found) if all(counts) else 0
 
 
 def _title(drafts: list[MessageDraft]) -> str | None:

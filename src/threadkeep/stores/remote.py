@@ -6,17 +6,21 @@ import httpx
 import msgspec
 from msgspec import UNSET, Raw, Struct
 
-from threadkeep.drafts import ConversationDraft, ConversationEdit, MessageDraft
-from threadkeep.errors import Invalid, ThreadkeepError, Unavailable
+from threadkeep.drafts import ConversationDraft, ConversationEdit, ImportDraft, MessageDraft, SearchQuery
+from threadkeep.errors import Invalid, ThreadkeepError, Unavailable, Unsupported
 from threadkeep.models import (
     Appended,
+    Changes,
     Conversation,
     ConversationChanges,
     ConversationPage,
+    HitPage,
+    Message,
     MessagePage,
     NewConversation,
     NewMessage,
     NewMessages,
+    Tombstone,
 )
 
 T = TypeVar("T")
@@ -91,6 +95,23 @@ class RemoteStore:
         query = {"cursor": cursor, "after": after, "limit": limit}
         return _read(await self._send("GET", f"/{conversation_id}/messages", query=query), MessagePage)
 
+    async def changes(self, since: str | None = None, *, limit: int = 200) -> Changes:
+        response = await self._send("GET", "/changes", query={"since": since, "limit": limit})
+        changes = _read(response, _Changes)
+        conversations = [
+            msgspec.json.decode(row, type=Conversation if "title" in _fields(row) else Tombstone)
+            for row in changes.conversations
+        ]
+        return Changes(conversations, changes.messages, changes.next, changes.has_more)
+
+    async def search(self, query: SearchQuery, *, cursor: str | None = None, limit: int = 20) -> HitPage:
+        fields = {"q": query.text, "role": query.role, "from": query.since, "to": query.until}
+        response = await self._send("GET", "/search", query={**fields, "cursor": cursor, "limit": limit})
+        return _read(response, HitPage)
+
+    async def import_conversations(self, drafts: list[ImportDraft]) -> list[ThreadkeepError | None]:
+        raise Unsupported("An import over HTTP gives ids of its own. Send the documents to POST /api/import.")
+
     async def _send(
         self,
         method: str,
@@ -142,6 +163,17 @@ def _read(response: httpx.Response, into: type[T]) -> T:
         return msgspec.json.decode(response.content, type=into)
     except msgspec.MsgspecError as error:
         raise Unavailable(f"Something that is not Threadkeep answered {response.status_code}. Try again.") from error
+
+
+class _Changes(Struct, rename="camel"):
+    conversations: list[Raw]
+    messages: list[Message]
+    next: str
+    has_more: bool
+
+
+def _fields(row: Raw) -> dict[str, Raw]:
+    return msgspec.json.decode(row, type=dict[str, Raw])
 
 
 class _Body(Struct):

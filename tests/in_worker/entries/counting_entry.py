@@ -104,8 +104,11 @@ class CountedContext:
     """An object's context with its storage counted."""
 
     def __init__(self, ctx: Any) -> None:
-        self.id = ctx.id
+        self.ctx = ctx
         self.storage = CountedStorage(ctx.storage)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.ctx, name)
 
 
 class Default(entry.Default):

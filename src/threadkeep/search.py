@@ -1,0 +1,128 @@
+"""Searching: what of a message is found, what a query asks for, and the piece of text that shows why it was found."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from threadkeep.content import canonical
+from threadkeep.errors import Invalid
+from threadkeep.models import Conversation, Hit, Message, SnippetPart
+from threadkeep.tokens import located, tokens
+
+TEXT_CHARACTERS_MAX = 16_000
+"""How much of a message is searched: its first characters."""
+TERMS_MAX = 32
+
+_SNIPPET_CHARACTERS_BEFORE = 60
+_SNIPPET_CHARACTERS_MAX = 200
+
+
+class Term(NamedTuple):
+    """What must be found: words next to each other, in this order. The last may be only the beginning of one."""
+
+    tokens: list[str]
+    is_prefix: bool
+
+
+def text_of(blocks: list[dict[str, Any]]) -> str:
+    """What of a content is searched: text, what tools answered, and the strings that they were called with."""
+    parts: list[str] = []
+    size = 0
+    for part in _strings_of_blocks(blocks):
+        parts.append(part)
+        size += len(part) + 1
+        if size > TEXT_CHARACTERS_MAX:
+            break
+    return "\n".join(parts)[:TEXT_CHARACTERS_MAX]
+
+
+def parse_query(text: str) -> list[Term]:
+    """What people type: words, and phrases in double quotes. Everything must be found; the last word may be a prefix.
+
+    Nothing of it is syntax but the quotes, and one that is not closed ends at the end. Raises Invalid where there is no
+    word in it, or more than 32.
+    """
+    terms: list[Term] = []
+    ends_in_word = False
+    for number, part in enumerate(text.split('"')):
+        is_phrase = number % 2 == 1
+        for piece in [part] if is_phrase else part.split():
+            found = tokens(piece)
+            if found:
+                ends_in_word = not is_phrase
+                terms.append(Term(found, is_prefix=False))
+    if not terms:
+        raise Invalid("q: There is no word in this query; type at least one letter or digit.", "q")
+    if sum(len(term.tokens) for term in terms) > TERMS_MAX:
+        raise Invalid(f"q: A query may have {TERMS_MAX} words; search for fewer.", "q")
+    if ends_in_word:
+        terms[-1] = terms[-1]._replace(is_prefix=True)
+    return terms
+
+
+def snippet(text: str, terms: list[Term]) -> list[SnippetPart]:
+    """The piece of a text around the first match, in parts that say whether they match."""
+    found = located(text)
+    words = [word.token for word in found]
+    matches: list[tuple[int, int]] = []
+    for index, word in enumerate(found):
+        if matches and word.start > matches[0][0] + _SNIPPET_CHARACTERS_MAX:
+            break
+        for term in terms:
+            if word.token[:1] == term.tokens[0][:1] and starts_at(words, index, term):
+                matches.append((word.start, found[index + len(term.tokens) - 1].end))
+                break
+    first = matches[0][0] if matches else 0
+    begin = 0 if first <= _SNIPPET_CHARACTERS_BEFORE else text.rfind(" ", 0, first - _SNIPPET_CHARACTERS_BEFORE + 1) + 1
+    begin = max(begin, first - 2 * _SNIPPET_CHARACTERS_BEFORE)
+    end = min(len(text), begin + _SNIPPET_CHARACTERS_MAX)
+    parts: list[SnippetPart] = []
+    place = begin
+    for start, stop in matches:
+        if start < place or start >= end:
+            continue
+        if start > place:
+            parts.append(SnippetPart(text[place:start], match=False))
+        parts.append(SnippetPart(text[start : min(stop, end)], match=True))
+        place = min(stop, end)
+    if place < end:
+        parts.append(SnippetPart(text[place:end], match=False))
+    return parts
+
+
+def hit(conversation: Conversation, message: Message | None, terms: list[Term]) -> Hit:
+    """A hit with its snippet."""
+    text = conversation.title if message is None else text_of(canonical(message.content))
+    return Hit(conversation, message, snippet(text, terms))
+
+
+def starts_at(words: list[str], index: int, term: Term) -> bool:
+    """Whether a term is found in a list of words at this place."""
+    last = index + len(term.tokens) - 1
+    if last >= len(words) or words[index:last] != term.tokens[:-1]:
+        return False
+    return words[last].startswith(term.tokens[-1]) if term.is_prefix else words[last] == term.tokens[-1]
+
+
+def _strings_of_blocks(blocks: list[dict[str, Any]]) -> Iterator[str]:
+    for block in blocks:
+        if block["type"] == "text":
+            yield block["text"]
+        elif block["type"] == "tool_use":
+            yield from _strings(block["input"])
+        elif block["type"] == "tool_result":
+            yield from _strings(block["content"])
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """The strings in any JSON; in blocks within a tool's answer, those that are words."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _strings(item)
+    elif isinstance(value, dict):
+        if value.get("type") == "text" and isinstance(value.get("text"), str):
+            yield value["text"]
+        elif value.get("type") not in ("image", "file"):
+            for item in value.values():
+                yield from _strings(item)

@@ -1,0 +1,65 @@
+"""The words of a text, for the search index and for a query alike: one tokenizer for every back end.
+
+A word is a run of letters and digits, its case folded and its diacritics removed. In Chinese, Japanese and Korean,
+which do not part words by spaces, each character is a word, so that a phrase of them finds any substring.
+"""
+
+import re
+import unicodedata
+from functools import lru_cache
+from typing import NamedTuple
+
+# Han, Kana, Bopomofo, Hangul and their extensions. Source: the Unicode Character Database, Blocks.txt.
+_ALONE = (
+    "\u1100-\u11ff\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3031-\u3035\u3041-\u3096\u3099-\u309f\u30a1-\u30fa"
+    "\u30fc-\u30ff\u3105-\u318f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\ua960-\ua97f\uac00-\ud7fb"
+    "\uf900-\ufaff\U0001aff0-\U0001b16f\U00020000-\U000323af"
+)
+# Scripts of South and South-East Asia, whose vowel signs are no letters to a regular expression. Source: as above.
+_WITH_SIGNS = (
+    "\u0900-\u0963\u0966-\u0dff\u0e01-\u0e3a\u0e40-\u0eff\u0f18-\u0fbc\u1000-\u1049\u1050-\u109f\u1780-\u17d3"
+    "\u17dd-\u17e9"
+)
+_WORD = re.compile(rf"[{_ALONE}]|(?:[^\W_{_ALONE}]|[{_WITH_SIGNS}])+")
+_VOICING = "\u3099\u309a"  # the marks of が and ぱ, which are other letters than か and は
+
+
+class Word(NamedTuple):
+    """A word of a text: as it is indexed, and where it stands."""
+
+    token: str
+    start: int
+    end: int
+
+
+def tokens(text: str) -> list[str]:
+    """The words of a text in order, each as it is indexed."""
+    return _WORD.findall(_folded(text))
+
+
+def located(text: str) -> list[Word]:
+    """The words of a text with the places where they stand in it, in characters."""
+    folded: list[str] = []
+    places: list[int] = []
+    for place, character in enumerate(text):
+        for part in _folded_character(character):
+            folded.append(part)
+            places.append(place)
+    return [
+        Word(match.group(), places[match.start()], places[match.end() - 1] + 1)
+        for match in _WORD.finditer("".join(folded))
+    ]
+
+
+@lru_cache(maxsize=4_096)
+def _folded_character(character: str) -> str:
+    return _folded(character)
+
+
+def _folded(text: str) -> str:
+    """Text without the differences that a search should not see."""
+    if text.isascii():
+        return text.lower()
+    parts = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    bare = "".join(part for part in parts if part in _VOICING or not unicodedata.combining(part))
+    return unicodedata.normalize("NFC", bare)

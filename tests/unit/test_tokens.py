@@ -1,0 +1,148 @@
+"""Words: what is one, what makes two the same, and where they stand."""
+# ruff: noqa: RUF001 - letters that look alike are what this is about
+
+import unicodedata
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from threadkeep.tokens import located, tokens
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", []),
+        (" \t\n", []),
+        ("Two words", ["two", "words"]),
+        ("HTTP/2, at 3.14%", ["http", "2", "at", "3", "14"]),
+        ("can't re-do snake_case()", ["can", "t", "re", "do", "snake", "case"]),
+        ("a\u0000b\u200bc\u00a0d", ["a", "b", "c", "d"]),
+        ("x=1;y+=2", ["x", "1", "y", "2"]),
+        ("HAT136-ZX", ["hat136", "zx"]),
+        ("٣ 三 ③ x²", ["٣", "三", "3", "x2"]),
+        ("😀 👍🏽 → ★ ©", []),
+        ("Привет МИР", ["привет", "мир"]),
+        ("שלום עולם", ["שלום", "עולם"]),
+        ("ཀ་ཁ", ["ཀ", "ཁ"]),
+    ],
+)
+def test_a_word_is_a_run_of_letters_and_digits(text: str, words: list[str]) -> None:
+    assert tokens(text) == words
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("CAFE", "café"),
+        ("ZÜRICH", "zurich"),
+        ("Çeşme", "cesme"),
+        ("Straße", "STRASSE"),
+        ("ﬁne", "FINE"),
+        ("İstanbul", "istanbul"),
+        ("Ⅷ", "viii"),
+        ("ｆｕｌｌ　ｗｉｄｔｈ", "full width"),
+        ("ΌΔΟΣ", "οδος"),
+        ("Ёлка", "елка"),
+        ("Việt Nam", "viet nam"),
+        ("ｶﾞ", "ガ"),
+        ("مُحَمَّد", "محمد"),
+    ],
+)
+def test_case_diacritics_and_forms_of_a_letter_do_not_matter(one: str, other: str) -> None:
+    assert tokens(one) == tokens(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("か", "が"), ("は", "ぱ"), ("ハ", "バ"), ("か", "カ"), ("กา", "กี"), ("की", "का"), ("1", "l")],
+)
+def test_what_makes_another_letter_matters(one: str, other: str) -> None:
+    assert tokens(one) != tokens(other)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("日本語テスト", ["日", "本", "語", "テ", "ス", "ト"]),
+        ("がぎ パピ", ["が", "ぎ", "パ", "ピ"]),
+        ("ラーメン々〇", ["ラ", "ー", "メ", "ン", "々", "〇"]),
+        ("한국어 글", ["한", "국", "어", "글"]),
+        ("漢字、かな。", ["漢", "字", "か", "な"]),
+        ("Python3入門v2", ["python3", "入", "門", "v2"]),
+        ("𠀀𰻞", ["𠀀", "𰻞"]),
+        ("ㄅㄆ", ["ㄅ", "ㄆ"]),
+    ],
+)
+def test_each_character_of_chinese_japanese_and_korean_is_a_word(text: str, words: list[str]) -> None:
+    assert tokens(text) == words
+
+
+@pytest.mark.parametrize(
+    "text", ["नमस्ते", "हिन्दी", "বাংলা", "தமிழ்", "తెలుగు", "ภาษาไทย", "ที่นี่", "ພາສາລາວ", "ភាសាខ្មែរ", "မြန်မာ"]
+)
+def test_vowel_signs_do_not_break_a_word_of_south_and_south_east_asia(text: str) -> None:
+    assert len(tokens(text)) == 1
+    assert tokens(f"{text} {text}") == tokens(text) * 2
+
+
+@pytest.mark.parametrize(
+    "text", ["Café Zürich", "がぎぐ パピプ", "한국어", "Việt Nam", "ñandú", "й ё", "À propos", "शिक्षा", "ガ行"]
+)
+def test_input_that_is_decomposed_has_the_words_of_what_is_composed(text: str) -> None:
+    composed, decomposed = (unicodedata.normalize(form, text) for form in ("NFC", "NFD"))
+    assert composed != decomposed or "शि" in text
+    assert tokens(decomposed) == tokens(composed)
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("A flight, to  Seattle!", ["A", "flight", "to", "Seattle"]),
+        ("Café ZÜRICH", ["Café", "ZÜRICH"]),
+        ("the ﬁne Straße 😀 İx", ["the", "ﬁne", "Straße", "İx"]),
+        ("日本 x語", ["日", "本", "x", "語"]),
+        ("한국", ["한", "국"]),
+        ("が", ["が"]),
+        ("ⅧⅨ", ["ⅧⅨ"]),
+        ("x² ½", ["x²", "½", "½"]),
+    ],
+)
+def test_a_word_is_located_where_it_stands_in_the_original(text: str, pieces: list[str]) -> None:
+    assert [text[word.start : word.end] for word in located(text)] == pieces
+
+
+# Half-width voicing marks join the letter before them, which only `tokens` sees.
+LETTERS = st.text(
+    st.sampled_from("aZéßﬁİſKµςΣ1٣_- \n.'が\u3099パー漢々한글ᄀ가นี้कीि́̈Ꭰ😀\u200d\u0000")
+    | st.characters(exclude_categories=["Cs"], exclude_characters="\uff9e\uff9f"),
+    max_size=40,
+)
+
+
+@given(LETTERS)
+@example("e\u0301")
+@example("ᏣᎳᎩ")
+def test_words_are_located_as_they_are_indexed(text: str) -> None:
+    text = unicodedata.normalize("NFC", text)
+    assert [word.token for word in located(text)] == tokens(text)
+
+
+@given(LETTERS)
+def test_places_are_in_order_and_hold_something(text: str) -> None:
+    words = located(text)
+    assert all(0 <= word.start < word.end <= len(text) for word in words)
+    assert [word.start for word in words] == sorted(word.start for word in words)
+
+
+@given(LETTERS, LETTERS)
+def test_words_do_not_depend_on_what_stands_apart(one: str, other: str) -> None:
+    assert tokens(f"{one} , {other}") == [*tokens(one), *tokens(other)]
+
+
+@given(LETTERS)
+def test_a_word_is_its_own_word_and_has_no_syntax_in_it(text: str) -> None:
+    for word in tokens(text):
+        assert tokens(word) == [word]
+        assert not set(word) & set(' "*^:()-+\u0000')
