@@ -51,7 +51,7 @@ T = TypeVar("T")
 _BEYOND = INTEGER_MAX - 1
 # More than any text has but one of characters that stand for whole sentences.
 _WORDS_CHARACTERS_MAX = 200_000
-_WORDS_OF_REQUEST_MAX = 16_000_000
+_WORDS_OF_REQUEST_MAX = 20_000_000
 _BEYOND_IDS = "Z" * 26
 
 
