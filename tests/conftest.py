@@ -32,7 +32,7 @@ async def backend(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
     name: str = request.param
     reason = EXCEPTIONS[name].get(request.node.originalname)
     if reason is not None:
-        pytest.skip(f"{name}: {reason}")
+        pytest.skip(f"{name}: {reason}")  # EXCEPTIONS has the reasons; there are none today
     if name in NATIVE:
         async with NATIVE[name](tmp_path) as made:
             yield made
