@@ -12,7 +12,8 @@ import js
 from pyodide.ffi import JsException, to_js
 from workers import DurableObject, Request, Response, WorkerEntrypoint
 
-from threadkeep import backends
+from threadkeep import backends, retention
+from threadkeep.clock import now
 from threadkeep.errors import ThreadkeepError, Unavailable
 from threadkeep.http import wire
 from threadkeep.http.api import Api, connect
@@ -27,6 +28,7 @@ _apis: dict[int, tuple[Any, Api]] = {}  # by the identity of the environment, wh
 _ENVIRONMENTS_MAX = 8
 _memory: list[Any] = []
 
+_RETRY_MILLISECONDS = 3_600_000
 _LET_RUN_BY_BYTES_MAX = 4 * wire.BODY_BYTES_MAX
 
 
@@ -55,9 +57,24 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]
                 return backends.open_memory(_memory[0], admitted)
             return backends.open_d1(_d1(self.env), admitted, bookmark)
 
-        response = await api.answer(incoming, open_store)
+        response = await api.answer(incoming, admitted, open_store)
         await _let_run_by(request)
         return _outgoing(response, self.ctx)
+
+    async def scheduled(self, controller: Any, env: Any, ctx: Any) -> None:
+        """Purge what was deleted long ago from D1. A Durable Object does that by its own alarm."""
+        api = _api(self.env)
+        if not isinstance(api.choice, backends.Choice) or api.choice.store != "d1":
+            return
+        database = _d1(self.env)
+
+        async def open_store(user_id: str) -> Store:
+            return backends.open_d1(database, user_id, None)
+
+        days = api.settings.retention_days
+        until = now() - days * retention.DAY_MILLISECONDS
+        user_ids = await backends.users_to_purge(database, until, retention.PARTS_MAX)
+        await retention.purge_users(user_ids, open_store, days)
 
 
 class UserConversations(DurableObject):  # type: ignore[misc]
@@ -69,9 +86,27 @@ class UserConversations(DurableObject):  # type: ignore[misc]
 
     async def fetch(self, request: Request) -> Response:
         """Answer a request of the user whose object this is."""
-        response = await _api(self.env).answer(_incoming(request), self._open_store)
+        api = _api(self.env)
+        if request.method == "DELETE":  # before it is done, so that no deletion is without an alarm
+            await self._purge_at(now() + api.settings.retention_days * retention.DAY_MILLISECONDS)
+        response = await api.answer(_incoming(request), self.ctx.id.name, self._open_store)
         await _let_run_by(request)
         return _outgoing(response, self.ctx)
+
+    async def alarm(self, info: Any) -> None:
+        """Purge what was deleted long ago, and come back for what was deleted since."""
+        try:
+            time = await retention.purge(await self._open_store(None), _api(self.env).settings.retention_days)
+        except Exception:
+            await self.ctx.storage.setAlarm(now() + _RETRY_MILLISECONDS)  # the platform gives up after some tries
+            raise
+        if time is not None:
+            await self.ctx.storage.setAlarm(time)
+
+    async def _purge_at(self, time: int) -> None:
+        """Set the alarm, unless it is set already: for what was deleted earlier, or for now."""
+        if await self.ctx.storage.getAlarm() is None:
+            await self.ctx.storage.setAlarm(time)
 
     async def _open_store(self, bookmark: str | None) -> Store:
         # The user is the object's own name: no header can say otherwise.

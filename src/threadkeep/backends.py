@@ -75,14 +75,20 @@ def open_d1(database: Any, user_id: str, bookmark: str | None) -> Store:
     return SqlStore(D1Executor(database, bookmark), user_id)
 
 
+async def users_to_purge(database: Any, until: int, limit: int) -> list[str]:
+    """Some of the users of a D1 database who deleted something then or before, in Unix milliseconds."""
+    from threadkeep.sql.d1 import D1Executor
+    from threadkeep.sql.store import users_to_purge
+
+    return await users_to_purge(D1Executor(database), until, limit)
+
+
 async def open_durable_object(storage: Any) -> "Executor":
     """The database of a Durable Object, brought to the newest schema. For `open_sql`, as long as the object lives."""
     from threadkeep.sql.durable_object import DurableObjectExecutor
-    from threadkeep.sql.migrations import migrate
-    from threadkeep.sql.schema import MIGRATIONS
 
     executor = DurableObjectExecutor(storage)
-    await migrate(executor, MIGRATIONS)
+    await executor.open()
     return executor
 
 

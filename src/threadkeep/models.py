@@ -301,3 +301,19 @@ class Appended(Struct, rename="camel"):
 
     messages: list[Receipt]
     conversation: Conversation
+
+
+class Erased(Struct, rename="camel"):
+    """How much was erased."""
+
+    conversations: int
+    """With those that were deleted before."""
+    messages: int
+
+
+class Erasure(Erased):
+    """The receipt of an erasure: whose everything it was, and how much."""
+
+    user_id: str
+    is_complete: bool
+    """Whether all of it is overwritten. Where it is not, the rest is hidden, and goes with the next purge."""

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from threadkeep.drafts import ConversationDraft, ConversationEdit, ImportDraft, MessageDraft, SearchQuery
 from threadkeep.errors import Conflict, CursorExpired, NotFound, Stale, ThreadkeepError
-from threadkeep.models import Appended, Changes, Conversation, ConversationPage, HitPage, MessagePage
+from threadkeep.models import Appended, Changes, Conversation, ConversationPage, Erased, HitPage, MessagePage
 
 
 class Store(Protocol):
@@ -68,6 +68,8 @@ class Store(Protocol):
     async def delete_conversation(self, conversation_id: str, *, expected_version: int | None = None) -> None:
         """Delete the conversation so that it can be restored. Doing so again changes nothing, whatever is expected.
 
+        It can be restored until it is purged.
+
         Raises NotFound where it never was; Stale, as `update_conversation` does, where the version is not the expected.
         """
 
@@ -76,7 +78,7 @@ class Store(Protocol):
 
         Its messages count as changed, since whoever follows the changes has dropped them.
 
-        Raises NotFound where it never was.
+        Raises NotFound where it never was, or was purged.
         """
 
     async def append_messages(
@@ -139,6 +141,28 @@ class Store(Protocol):
         Answers for each why it was refused, or None: a Conflict where its id is known with another digest, or deleted.
         A known id with the same digest is a repeat, and is not kept again. Those that are not refused are all kept, or
         none is. There may be as many as are handed over at once; at some 50 conversations, or 4 MB, begin another.
+        """
+
+    async def erase(self) -> Erased:
+        """Erase everything, and answer how much it was, with what was deleted before.
+
+        Nothing of it can be read, found, restored or followed from then on, and a new epoch begins: every cursor of the
+        changes has expired. What another writer keeps at the same time comes before that, and is erased, or after it,
+        and is kept. `sweep` removes what is left in the database.
+        """
+
+    async def purge(self, until: int) -> int | None:
+        """Remove for good what was deleted then or before, in Unix milliseconds; answer the earliest deletion after it.
+
+        It can no longer be restored, and its tombstones are forgotten: the floor rises past them, so that a cursor from
+        before them has expired. `sweep` removes what is left in the database.
+        """
+
+    async def sweep(self) -> bool:
+        """Overwrite and remove a part of what was erased or purged; answer whether there is more of it.
+
+        Once there is none, ids are free again, and of a user who has nothing there is nothing: an epoch ends. It takes
+        two round trips, and may be cut off between any two: whoever calls next goes on.
         """
 
 

@@ -427,6 +427,7 @@ async def test_a_large_body_that_nobody_reads_does_not_lose_the_answer(
         ("POST", f"{API}?x=1", 400, JSON),
         ("POST", f"{API}/{MISSING}/restore", 404, JSON),
         ("DELETE", f"{API}/{MISSING}", 404, JSON),
+        ("DELETE", "/api/me?confirm=nobody", 400, JSON),
         ("GET", API, 200, JSON),
     ):
         for size in (1, 100_000, 1_000_000):
@@ -1111,6 +1112,70 @@ async def test_only_the_wrong_lines_of_a_stream_are_skipped(backend: Backend) ->
     assert [entry["index"] for entry in report["skipped"]] == [1, 2, 4, 5, 6]
     assert {entry["error"]["code"] for entry in report["skipped"]} == {"invalid"}
     assert {*await everything(client)} == {entry["id"] for entry in report["imported"]}
+
+
+# Erasing
+
+
+async def test_an_erasure_that_nobody_confirms_is_refused(kept: Kept) -> None:
+    await kept.refuses("DELETE", "/api/me", says=("`confirm`",))
+    await kept.refuses("DELETE", "/api/me?", says=("`confirm`",))
+    await kept.refuses("DELETE", "/api/me", {"confirm": kept.user_id}, says=("`confirm`",))
+    for field in ("Confirm", "CONFIRM", "confirm%20", "confirm[]", "confirmed", "user", "userId", "%00"):
+        await kept.refuses("DELETE", f"/api/me?{field}={kept.user_id}")
+
+
+async def test_an_erasure_that_is_confirmed_by_what_is_not_ones_own_id_is_refused(
+    kept: Kept, subtests: pytest.Subtests
+) -> None:
+    own = kept.user_id
+    for confirm in (
+        *("", "x", "true", "1", "0", "null", "yes", "me", "*", "%25", "_", "%", "%zz", ".", own[:-1], own[1:]),
+        *(own.upper(), own.lower(), own.capitalize(), own + "x", own + "%00", "%00" + own, own + "%0A", own + "%20"),
+        *("%20" + own, "+" + own, own + "/", f"{own},{own}", f"'{own}'", f"%22{own}%22", f"[%22{own}%22]"),
+        *("%EF%BB%BF" + own, own + "%E2%80%8B", own.replace("u", "%EF%BD%95"), own.replace("-", "%E2%80%90")),
+        *("'%20OR%20'1'='1", "developer", kept.id, "x" * 10_240, own * 100, "%F0%9F%98%80" * 2_000),
+    ):
+        with subtests.test(confirm[:40]):
+            assert confirm != own
+            await kept.refuses("DELETE", f"/api/me?confirm={confirm}", at="confirm", says=("Nothing was erased",))
+    for confirm in ("%ff", "%C0%80", "%ED%A0%80", own + "%ff"):
+        with subtests.test(confirm):
+            await kept.refuses("DELETE", f"/api/me?confirm={confirm}", says=("query",))
+
+
+async def test_an_erasure_that_is_confirmed_twice_or_with_something_else_is_refused(kept: Kept) -> None:
+    own = f"confirm={kept.user_id}"
+    for other in (own, "confirm=", "confirm=x", "c%6Fnfirm=x"):
+        await kept.refuses("DELETE", f"/api/me?{own}&{other}", says=("twice",))
+        await kept.refuses("DELETE", f"/api/me?{other}&{own}", says=("twice",))
+    for field in ("x", "force", "userId", "limit", "Confirm", "id"):
+        await kept.refuses("DELETE", f"/api/me?{own}&{field}=1", says=(f"`{field}`",))
+    await kept.refuses("DELETE", f"/api/me?{own}&{'&'.join(f'a{number}=1' for number in range(1_000))}")
+    headers = {"X-D1-Bookmark": "abc"}
+    await kept.refuses("DELETE", f"/api/me?{own}", at="x-d1-bookmark", **headers)
+
+
+async def test_only_the_one_address_erases(kept: Kept, subtests: pytest.Subtests) -> None:
+    own = f"confirm={kept.user_id}"
+    for path in (
+        "/api/me/",
+        "/api/ME",
+        "/API/me",
+        "/api//me",
+        "/me",
+        "/api/me/x",
+        f"/api/{kept.user_id}",
+        "/api/m%65/",
+    ):
+        with subtests.test(path):
+            await kept.refuses("DELETE", f"{path}?{own}", code="not_found")
+    for method in ("GET", "POST", "PUT", "PATCH"):
+        with subtests.test(method):
+            await kept.refuses(method, f"/api/me?{own}", code="method_not_allowed", says=(method,))
+    await kept.refuses("DELETE", f"{API}?{own}", code="method_not_allowed")
+    headers = {"X-HTTP-Method-Override": "DELETE"}
+    await kept.refuses("POST", f"/api/me?{own}", {}, code="method_not_allowed", **headers)
 
 
 # Methods, addresses and headers

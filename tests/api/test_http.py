@@ -257,6 +257,8 @@ async def test_every_answer_of_a_route_is_json_that_nobody_keeps_or_guesses(clie
         ("GET", "/openapi.json", None, 200),
         ("GET", "/nowhere", None, 404),
         ("POST", API, b"{", 400),
+        ("DELETE", "/api/me", None, 400),
+        ("DELETE", f"/api/me?confirm={client.headers['x-user-id']}", None, 200),
     ):
         response = await (ask(client, method, path) if body is None else send(client, method, path, body))
         assert response.status_code == status
@@ -353,6 +355,8 @@ async def test_the_openapi_document_has_every_status_that_a_route_answers(client
         ("POST", f"{url}/messages", f"{API}/{{id}}/messages", {**message(), **large}, {}),
         ("POST", f"{url}/messages", f"{API}/{{id}}/messages", {"messages": [message()], "expectedMessageCount": 0}, {}),
         ("POST", f"{API}/{MISSING}/messages", f"{API}/{{id}}/messages", message(), {}),
+        ("DELETE", "/api/me?confirm=nobody", "/api/me", {}, {}),
+        ("DELETE", "/api/me", "/api/me", {}, {"Authorization": "Bearer x"}),
     ):
         response = await send(client, method, path, body, **headers)
         assert response.is_error

@@ -142,6 +142,8 @@ QUESTIONS: dict[tuple[str, str], list[Question]] = {
             {"messages": [message(user.secret)], "expectedMessageCount": 2},
         ),
     ],
+    # Last, since nothing of one's own is left after it.
+    ("DELETE", "/api/me"): [lambda user, id_, message_id: (f"/api/me?confirm={user.name}", None)],
 }
 
 
@@ -193,7 +195,8 @@ def _without_id(response: httpx.Response) -> tuple[int, Any]:
 
 async def test_who_holds_nothing_gets_nothing_by_asking_for_all_of_it(backend: Backend, two: Two) -> None:
     secrets = [two.alice.secret, two.bob.secret]
-    nobody = User("nobody", "nothing", backend.client_of(f"nobody-{new_id()}"), secrets)
+    name = f"nobody-{new_id()}"
+    nobody = User(name, "nothing", backend.client_of(name), secrets)
     before = [await everything(user.client) for user in (two.alice, two.bob)]
     for (method, path), questions in QUESTIONS.items():
         for question in questions if (method, path) not in CREATES else ():
@@ -333,6 +336,40 @@ async def test_a_conflict_of_ones_own_key_says_nothing_of_anothers(two: Two) -> 
         )
 
 
+# Erasing
+
+
+async def test_one_user_erases_everything_and_the_other_keeps_the_same_ids(two: Two) -> None:
+    for user, other, kept in ((two.alice, two.bob, (2, 4)), (two.bob, two.alice, (1, 4))):
+        if other is two.alice:  # who begins anew under the same ids
+            await _keep(other, two.shared, two.shared_messages)
+        before = await everything(other.client)
+        cursor = (await other.ask("GET", f"{API}/changes?since=0")).json()["next"]
+        found = (await other.ask("GET", f"{API}/search?q=secret&limit=100")).json()
+        erased = await user.ask("DELETE", f"/api/me?confirm={user.name}")
+        assert (erased.status_code, erased.json()) == (
+            200,
+            {"conversations": kept[0], "messages": kept[1], "userId": user.name, "isComplete": True},
+        )
+        assert await everything(user.client) == {}
+        assert await everything(other.client) == before
+        assert (await other.ask("GET", f"{API}/search?q=secret&limit=100")).json() == found
+        changes = (await other.ask("GET", f"{API}/changes?since={cursor}")).json()
+        assert changes == {"conversations": [], "messages": [], "next": cursor, "hasMore": False}
+        assert (await other.ask("POST", f"{API}/{two.shared}/messages", message(other.secret))).status_code == 201
+
+
+async def test_nobody_erases_by_the_id_of_somebody_else(two: Two) -> None:
+    before = [await everything(user.client) for user in (two.alice, two.bob)]
+    for user, other in ((two.alice, two.bob), (two.bob, two.alice)):
+        response = await user.ask("DELETE", f"/api/me?confirm={other.name}")
+        check_refusal(response, at="confirm", says=("Nothing was erased",))
+        # Somebody who is there, and somebody who never was, are told of alike.
+        never_was = await user.ask("DELETE", f"/api/me?confirm=user-{new_id()}")
+        assert response.json() == never_was.json()
+    assert [await everything(user.client) for user in (two.alice, two.bob)] == before
+
+
 # What passes from one user to another
 
 
@@ -384,6 +421,9 @@ async def test_no_field_says_whose_it_is(two: Two) -> None:
         ("POST", f"{API}/{two.shared}/messages", {user_id: two.alice.name, **message()}),
         ("GET", f"{API}?{user_id}={two.alice.name}", None),
         ("DELETE", f"{API}/{two.shared}?{user_id}={two.alice.name}", None),
+        ("DELETE", f"/api/me?{user_id}={two.alice.name}", None),
+        ("DELETE", f"/api/me?{user_id}={two.alice.name}&confirm={two.alice.name}", None),
+        ("DELETE", f"/api/me?{user_id}={two.alice.name}&confirm={two.bob.name}", None),
     ):
         assert (await two.bob.ask(method, path, body)).status_code == 400
     assert await everything(two.alice.client) == before

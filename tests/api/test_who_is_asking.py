@@ -5,6 +5,7 @@ import hmac
 import json
 import time
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -254,6 +255,60 @@ async def test_a_user_is_the_same_by_token_and_by_service_key_and_nobody_else(
             listed = (await ask(backend.client, "GET", API, headers=headers)).json()["conversations"]
             assert {row["userId"] for row in listed} == {user_id}
             assert [row for row in listed if row in made.values()] == [made[user_id]]
+
+
+async def test_whatever_their_id_is_a_user_erases_by_it_what_is_theirs_and_nothing_else(
+    backend: Backend, subtests: pytest.Subtests
+) -> None:
+    user_ids = [
+        *("a", "A", "a b", "a+b", "a/b", "a%2Fb", "a&confirm=b", "a=b", "a;b", "a#b", "a@b.example", "../a", "+", "%"),
+        *("17", "0", "-1", "1e1", "true", "null", '"a"', "a' OR '1'='1", "ü" * 255, "ü", "u\u0308", "😀", "\ufeffa"),
+    ]
+    headers = {user_id: httpx.Headers(serving(user_id.encode())) for user_id in user_ids}
+
+    async def held_by(user_id: str) -> list[str]:
+        page = (await ask(backend.client, "GET", API, headers=headers[user_id])).json()
+        return [row["id"] for row in page["conversations"]]
+
+    async def make(user_id: str) -> str:
+        made = await send(backend.client, "POST", API, {}, **bearing(token_of(user_id)))
+        assert (made.status_code, made.json()["userId"]) == (201, user_id)
+        return str(made.json()["id"])
+
+    made = {user_id: await make(user_id) for user_id in user_ids}
+    for user_id in user_ids:
+        with subtests.test(ascii(user_id)[:40]):
+            before = await held_by(user_id)
+            assert made[user_id] in before
+            address = f"/api/me?confirm={quote(user_id, safe='')}"
+            erased = await ask(backend.client, "DELETE", address, headers=headers[user_id])
+            assert (erased.status_code, erased.json()["userId"]) == (200, user_id)
+            assert erased.json()["conversations"] >= len(before)
+            assert await held_by(user_id) == []
+            made[user_id] = await make(user_id)
+    for user_id in user_ids:
+        with subtests.test(f"what others erased afterwards, {ascii(user_id)[:40]}"):
+            assert await held_by(user_id) == [made[user_id]]
+
+
+async def test_a_user_who_is_named_by_a_token_confirms_by_its_subject_and_not_by_a_header(backend: Backend) -> None:
+    user_id, other = f"user-{new_id()}", f"user-{new_id()}"
+    headers = {**bearing(token_of(user_id)), "X-User-Id": other}
+    created = await send(backend.client, "POST", API, {}, **headers)
+    assert created.json()["userId"] == user_id
+    check_refusal(await ask(backend.client, "DELETE", f"/api/me?confirm={other}", headers=headers), at="confirm")
+    erased = await ask(backend.client, "DELETE", f"/api/me?confirm={user_id}", headers=headers)
+    assert (erased.status_code, erased.json()["conversations"]) == (200, 1)
+
+
+async def test_nobody_in_particular_erases_nothing(backend: Backend) -> None:
+    user_id = f"user-{new_id()}"
+    client = backend.client_of(user_id)
+    await create(client)
+    for headers in ({}, {"X-User-Id": user_id}, bearing(token_of(user_id, exp=0)), bearing(SERVICE_KEY)):
+        response = await ask(backend.client, "DELETE", f"/api/me?confirm={user_id}", headers=headers)
+        check_refusal(response, "unauthenticated")
+    assert len(await everything(client)) == 1
 
 
 async def test_a_user_id_that_is_not_sent_as_utf_8_names_that_user_or_nobody(backend: Backend) -> None:

@@ -23,6 +23,7 @@ from support.backends import NATIVE, WORKERS, Backend, over_http
 from support.drafts import conversation, edit, new_message, plain
 from support.replica import Replica, everything_in
 from threadkeep.backends import new_memory, open_memory
+from threadkeep.clock import new_id
 from threadkeep.drafts import MessageDraft, SearchQuery
 from threadkeep.errors import Invalid, ThreadkeepError
 from threadkeep.service import draft_messages
@@ -79,7 +80,8 @@ class StoreMachine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.store: Store = self.runner.run(self.backend.store())
+        self.user_id = f"machine-{new_id()}"
+        self.store: Store = self.runner.run(self.backend.store(self.user_id))
         self.model: Store = open_memory(new_memory(), "model")
         self.ids: list[str] = []
         self.devices = [Replica(), Replica()]
@@ -168,6 +170,19 @@ class StoreMachine(RuleBasedStateMachine):
     def page_from_a_message(self, draft: Any, earlier: tuple[str, MessageDraft]) -> None:
         self.both("list_messages", draft.id, cursor=earlier[1].id, limit=2)
 
+    # Seldom, or there would be nothing much to purge or erase.
+    @rule(dice=st.integers(0, 5))
+    def purge(self, dice: int) -> None:
+        if dice == 5:
+            self.runner.run(self.backend.purge(self.user_id, 2**52))
+            self.runner.run(self.model.purge(2**52))
+
+    @rule(dice=st.integers(0, 9))
+    def erase(self, dice: int) -> None:
+        if dice == 9:
+            self.both("erase")
+            self.runner.run(self.backend.sweep(self.store))
+
     @rule(is_archived=st.booleans(), limit=st.integers(1, 4))
     def list(self, is_archived: bool, limit: int) -> None:
         # Clocks differ, so which of two comes first may too: the sets are compared, and the order by itself.
@@ -222,7 +237,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @staticmethod
     async def followed(device: Replica, store: Store, limit: int) -> None:
-        await device.follow(store, limit)
+        await device.follow_or_begin_again(store, limit)
         device.assert_equals(*await everything_in(store))
 
     def pages(self, method: str, conversation_id: str, **options: Any) -> None:
@@ -249,6 +264,7 @@ class StoreMachine(RuleBasedStateMachine):
         for conversation_id in getattr(self, "ids", []):
             self.both("get_conversation", conversation_id)
             self.both("list_messages", conversation_id, after=0, limit=200)
+        self.runner.run(self.backend.check(self.user_id))
 
 
 @pytest.mark.parametrize("name", ["sqlite", *WORKERS])

@@ -1,12 +1,14 @@
 """Pages of conversations and of messages."""
 
 import asyncio
+import re
 
 import pytest
 
 from support.backends import Backend
 from support.drafts import conversation, edit, message, messages, new_message, plain
 from threadkeep.clock import new_id
+from threadkeep.drafts import SearchQuery
 from threadkeep.errors import Invalid, NotFound
 from threadkeep.models import Message
 from threadkeep.store import Store
@@ -186,16 +188,44 @@ async def test_messages_of_no_conversation_or_a_deleted_one_are_not_found(backen
                 await store.list_messages(missing, **options)
 
 
-async def test_200_messages_of_1_4_megabytes_are_stored_and_paged(backend: Backend) -> None:
-    store = await backend.store()
+async def test_200_messages_of_1_4_megabytes_are_stored_paged_followed_found_exported_and_erased(
+    backend: Backend,
+) -> None:
+    store = await backend.store("large")
     conversation_id = await conversation_of(store, 0)
-    texts = [f"{number:03}" + "x" * 1_400_000 for number in range(200)]
+    texts = [f"needle {number:03} " + "x" * 1_400_000 for number in range(200)]
     for number in range(0, 200, 5):
         await store.append_messages(conversation_id, [message(text) for text in texts[number : number + 5]])
     rows = await all_backward(store, conversation_id, 200)
     assert [row.seq for row in rows] == [*range(1, 201)]
-    assert [plain(row.content)[0]["text"][:3] for row in rows] == [text[:3] for text in texts]
-    assert all(len(plain(row.content)[0]["text"]) == 1_400_003 for row in rows)
+    assert [plain(row.content)[0]["text"][:11] for row in rows] == [text[:11] for text in texts]
+    assert all(len(plain(row.content)[0]["text"]) == 1_400_011 for row in rows)
+
+    changes = await store.changes("0", limit=500)
+    followed = [row.seq for row in changes.messages]
+    while changes.has_more:
+        changes = await store.changes(changes.next, limit=500)
+        followed += [row.seq for row in changes.messages]
+    assert followed == [*range(1, 201)]
+
+    found: list[int] = []
+    cursor = None
+    for _ in range(5):
+        hits = await store.search(SearchQuery(text="needle", role="user"), cursor=cursor, limit=100)
+        found += [hit.message.seq for hit in hits.hits if hit.message]
+        cursor = hits.next_cursor
+    assert len(found) == len(set(found)) == 5  # one fills a page
+    assert cursor is not None
+
+    exported = b""
+    async with backend.client_of("large").stream("GET", f"/api/conversations/{conversation_id}/export") as response:
+        async for piece in response.aiter_bytes():
+            exported += piece.replace(b"x", b"")
+    assert [int(number) for number in re.findall(rb'"needle ([0-9]{3}) "', exported)] == [*range(200)]
+
+    assert (await store.erase()).messages == 200
+    await backend.sweep(store)
+    assert (await store.list_conversations()).conversations == []
 
 
 async def test_a_page_is_cut_by_its_bytes_in_both_directions(backend: Backend) -> None:

@@ -1,6 +1,6 @@
 """The change counter: every write stamps what it touched with the next rev, and one that changes nothing takes none.
 
-Looked at in the tables themselves, on sqlite3, whose statements are those of D1 and Durable Objects.
+Looked at in the tables themselves, on a SQLite in this process, whose statements are those of D1 and Durable Objects.
 """
 
 from typing import Any

@@ -7,8 +7,12 @@ with a RIGHT or FULL JOIN no ON counts. What the reading does not know, it repor
 An index has no user: each of its rows is keyed by a row of a table. It needs a condition, of the same kind, that its
 key is that of a row which is tied to the user: `index.rowid = alias.n`. A common table expression may hand the key on,
 if it reads the index and nothing else, row by row; then whoever reads that needs the condition.
+
+What stands in an index is listed in a table of its own, which has a user, and the same key. So a row of that list names
+a row of the index as well, and a new one must bear the key of a row that is tied to the user, or one that no row has.
 """
 
+import re
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
@@ -18,8 +22,19 @@ _TABLE_FUNCTIONS = {"json_each"}
 """What stands like a table and makes its rows from its argument."""
 INDEXES = {"words": "rowid"}
 """Tables without a user, each with the column that is its key."""
-_KEYS = {"messages": ("n", False), "conversations": ("n", True)}
+LISTS = {"word_lists": "n"}
+"""Tables of what stands in an index, each with the column that is the key there."""
+OF_NO_USER = {"USERS_TO_PURGE": "It finds the users for whom there is something to purge, whoever they are."}
+"""The statements that are about no user in particular, and so name none, each with its reason."""
+_KEYS = {"messages": ("n", False), "conversations": ("n", True), "word_lists": ("n", False)}
 """The column by which an index names a row of a table, and whether it is the negative of it."""
+_PLACES = {"n", "rowid", "oid", "_rowid_"}
+"""What the key of a row is called, in every table."""
+_WRITTEN = {"rowid", "text"}
+"""The columns of an index that a row may be given. Another may make a command of it."""
+_FILLING = -9_007_199_254_740_991
+_FILLINGS = range(_FILLING, _FILLING + 990)
+"""Keys that no row has, for what fills pages up: `n` does not get so far."""
 
 Scope = exp.Select | exp.Update | exp.Delete
 
@@ -65,12 +80,9 @@ def _violations(tree: exp.Expr, tables: Collection[str]) -> Iterator[str]:
         if not any(table is source for source in seen):
             yield f"The table {table.sql()} stands where its guard cannot be read."
     for update in tree.find_all(exp.Update, exp.OnConflict):
-        if any("user_id" in map(_name, assignment.this.find_all(exp.Column)) for assignment in update.expressions):
-            yield "It gives a row to another user."
-        if isinstance(update, exp.Update) and update.this.name in INDEXES:
-            yield f"It changes the index {update.this.name}, where rows are only put and deleted."
+        yield from _update_violations(update)
     for insert in tree.find_all(exp.Insert):
-        yield from _insert_violations(insert)
+        yield from _insert_violations(insert, tables)
 
 
 def guarded_in(scope: Scope) -> set[str]:
@@ -217,8 +229,23 @@ def _source_violations(
             yield f"The table {source.sql()} is not tied to the user."
 
 
-def _insert_violations(insert: exp.Insert) -> Iterator[str]:
+def _update_violations(update: exp.Update | exp.OnConflict) -> Iterator[str]:
+    assigned = [one.this if isinstance(one, exp.EQ) else one for one in update.expressions]
+    changed = {_name(column).lower() for one in assigned for column in one.find_all(exp.Column)}
+    if "user_id" in changed:
+        yield "It gives a row to another user."
+    if changed & _PLACES:
+        yield "It gives a row another key."
+    if isinstance(update, exp.Update) and update.this.name in INDEXES:
+        yield f"It changes the index {update.this.name}, where rows are only put and deleted."
+
+
+def _insert_violations(insert: exp.Insert, tables: Collection[str]) -> Iterator[str]:
     table = _target(insert).name
+    if table not in {*tables, *INDEXES} or _target(insert).args.get("db"):
+        yield f"There is no table {_target(insert).sql()}."
+    if table in INDEXES and _is_merge(insert, table):
+        return
     owner = INDEXES.get(table, "user_id")
     what = "key" if table in INDEXES else "user"
     if insert.args.get("alternative") and table not in INDEXES:
@@ -227,6 +254,10 @@ def _insert_violations(insert: exp.Insert) -> Iterator[str]:
     if columns.count(owner) != 1:
         yield f"It gives the new row no {what}."
         return
+    if table in INDEXES and not set(columns) <= _WRITTEN:
+        yield f"It gives the index {table} a command that nobody knows."
+    if table not in INDEXES and table not in LISTS and {column.lower() for column in columns} & _PLACES:
+        yield "It gives the new row a key of its own."
     place = columns.index(owner)
     for values, tied in _rows(insert.expression):
         value = values[place].unalias().unnest() if len(values) == len(columns) else None
@@ -236,9 +267,80 @@ def _insert_violations(insert: exp.Insert) -> Iterator[str]:
             yield f"It gives the new row the key {value.sql()}."
         elif table not in INDEXES and not _is_user(value) and not (_is_owner_column(value) and value.table in tied):
             yield f"It gives the new row to {value.sql()}."
+    if table in LISTS:
+        yield from _listing_violations(insert, columns, LISTS[table])
     conflict = insert.args.get("conflict")
     if conflict and owner not in [key.this.name for key in conflict.args.get("conflict_keys") or []]:
         yield f"ON CONFLICT does not name {owner}."
+
+
+def _listing_violations(insert: exp.Insert, columns: list[str], key: str) -> Iterator[str]:
+    if columns.count(key) != 1:
+        yield "It lists the new row under no key."
+        return
+    for values, tied in _rows(insert.expression):
+        value = values[columns.index(key)].unalias().unnest() if len(values) == len(columns) else exp.Null()
+        if not _names_row(value, tied) and not _is_filling(value, insert.expression):
+            yield f"It lists the new row under the key {value.sql()}."
+
+
+def _is_merge(insert: exp.Insert, index: str) -> bool:
+    """Whether this is the one command that an index is given: to merge what it is made of, which changes no row."""
+    columns = [column.name for column in insert.this.expressions] if isinstance(insert.this, exp.Schema) else []
+    if columns != [index, "rank"] or insert.args.get("alternative") or insert.args.get("conflict"):
+        return False
+    return all(
+        len(values) == 2
+        and isinstance(values[0], exp.Literal)
+        and values[0].is_string
+        and values[0].this == "merge"
+        and _integer(values[1]) is not None
+        for values, _ in _rows(insert.expression)
+    )
+
+
+def _is_filling(value: exp.Expr, source: exp.Expr) -> bool:
+    """Whether a value is a key that no row has: one that is written out, or a sum of that and one of some numbers."""
+    if not isinstance(value, exp.Add):
+        return _integer(value) in _FILLINGS
+    if not isinstance(source, exp.Select):
+        return False
+    first, number = _key(value.this), _key(value.expression)
+    if first is None or number is None or first.is_negative or number.is_negative or number.column != "value":
+        return False
+    is_first = any(
+        _key(one) == first and _integer(other) == _FILLING
+        for condition, counts_for in _conditions(source)
+        if counts_for is None and isinstance(condition, exp.EQ)
+        for one, other in _both_ways(condition)
+    )
+    return is_first and any(
+        table.alias_or_name == number.alias
+        and isinstance(table, exp.Table)
+        and isinstance(table.this, exp.Anonymous)
+        and table.this.name == "json_each"
+        and _are_few(table.this.expressions)
+        for table in _sources(source)
+    )
+
+
+def _are_few(arguments: list[exp.Expr]) -> bool:
+    """Whether the argument of json_each is a text of an array of small numbers."""
+    match arguments:
+        case [exp.Literal(is_string=True) as text]:
+            return re.fullmatch(r"\[\d{1,2}(, \d{1,2})*\]", text.this) is not None
+    return False
+
+
+def _integer(value: exp.Expr) -> int | None:
+    """A value that is an integer, written out."""
+    value = value.unalias().unnest()
+    match value:
+        case exp.Neg(this=exp.Literal(is_string=False, this=digits)) if digits.isdecimal():
+            return -int(digits)
+        case exp.Literal(is_string=False, this=digits) if digits.isdecimal():
+            return int(digits)
+    return None
 
 
 def _rows(source: exp.Expr | None) -> Iterator[tuple[list[exp.Expr], dict[str, str]]]:

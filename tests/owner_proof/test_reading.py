@@ -2,37 +2,38 @@
 
 import ast
 import re
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import apsw
 import pytest
 
 import threadkeep
-from owner_proof.reading import INDEXES, violations
+from owner_proof.reading import INDEXES, LISTS, OF_NO_USER, violations
 from threadkeep.sql import statements
 from threadkeep.sql.executor import Query
 from threadkeep.sql.schema import MIGRATIONS
 
 QUERIES = {name: value for name, value in vars(statements).items() if isinstance(value, Query)}
+OF_A_USER = [name for name in QUERIES if name not in OF_NO_USER]
 PACKAGE = Path(threadkeep.__file__).parent
 GUARD = re.compile(r"\b\w+\.user_id = :user\b")
 
 
-def new_database() -> sqlite3.Connection:
-    database = sqlite3.connect(":memory:")
+def new_database() -> apsw.Connection:
+    database = apsw.Connection(":memory:")
     for migration in MIGRATIONS:
         for statement in migration.statements:
             database.execute(statement)
     return database
 
 
-def names_in(database: sqlite3.Connection, kind: str) -> set[str]:
+def names_in(database: apsw.Connection, kind: str) -> set[str]:
     return {name for (name,) in database.execute("SELECT name FROM sqlite_schema WHERE type = ?", [kind])}
 
 
-def tables_in(database: sqlite3.Connection) -> set[str]:
+def tables_in(database: apsw.Connection) -> set[str]:
     """The tables but for the indexes, and what these are made of."""
     return {
         name
@@ -42,7 +43,7 @@ def tables_in(database: sqlite3.Connection) -> set[str]:
 
 
 @pytest.fixture
-def database() -> Iterator[sqlite3.Connection]:
+def database() -> Iterator[apsw.Connection]:
     with closing(new_database()) as database:
         yield database
 
@@ -51,8 +52,8 @@ with closing(new_database()) as _database:
     TABLES = frozenset(tables_in(_database))
 
 
-def test_every_table_has_a_user_and_no_view_or_trigger_hides_one(database: sqlite3.Connection) -> None:
-    assert {"owners", "conversations", "messages"} <= TABLES
+def test_every_table_has_a_user_and_no_view_or_trigger_hides_one(database: apsw.Connection) -> None:
+    assert {"owners", "conversations", "messages", *LISTS} <= TABLES
     for table in TABLES:
         columns = {row[0] for row in database.execute("SELECT name FROM pragma_table_info(?)", [table])}
         assert "user_id" in columns, table
@@ -60,13 +61,34 @@ def test_every_table_has_a_user_and_no_view_or_trigger_hides_one(database: sqlit
     for index in INDEXES:
         (made_by,) = database.execute("SELECT sql FROM sqlite_schema WHERE name = ?", [index]).fetchone()
         assert made_by.startswith(f"CREATE VIRTUAL TABLE {index} USING fts5(")
+        assert all(f"content = '{table}', content_rowid = '{key}'" in made_by for table, key in LISTS.items())
     assert names_in(database, "view") == set()
     assert names_in(database, "trigger") == set()
 
 
-@pytest.mark.parametrize("name", QUERIES)
+@pytest.mark.parametrize("name", OF_A_USER)
 def test_a_statement_touches_only_rows_of_its_user(name: str) -> None:
     assert violations(QUERIES[name].text, TABLES) == []
+
+
+def test_one_statement_is_of_no_user_and_reads_only_who_has_something_to_purge(database: apsw.Connection) -> None:
+    assert {name for name, query in QUERIES.items() if "user" not in query.names} == set(OF_NO_USER)
+    assert set(OF_NO_USER) == {"USERS_TO_PURGE"}
+    query = QUERIES["USERS_TO_PURGE"]
+    assert violations(query.text, TABLES) == ["The table conversations AS c is not tied to the user."]
+    touched = touched_by(query, database)
+    assert touched == {(apsw.SQLITE_READ, "conversations", column) for column in ("user_id", "deleted_at")}
+
+
+def test_the_statement_of_no_user_is_run_by_no_store() -> None:
+    used = []
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.parse(path.read_text()).body:
+            names = {part.attr for part in ast.walk(node) if isinstance(part, ast.Attribute)}
+            names |= {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+            if names & set(OF_NO_USER):
+                used.append((path.relative_to(PACKAGE).as_posix(), getattr(node, "name", None)))
+    assert sorted(used, key=str) == [("sql/statements.py", None), ("sql/store.py", "users_to_purge")]
 
 
 def test_no_statement_is_kept_where_the_proof_does_not_look() -> None:
@@ -81,19 +103,25 @@ def test_no_statement_is_kept_where_the_proof_does_not_look() -> None:
     assert sorted(made["sql/statements.py"]) == ["Query", *["_query"] * len(QUERIES)]
 
 
-@pytest.mark.parametrize("name", QUERIES)
-def test_the_reading_finds_every_table_that_sqlite_finds(name: str, database: sqlite3.Connection) -> None:
+def touched_by(query: Query, database: apsw.Connection) -> set[tuple[int, str | None, str | None]]:
+    """What SQLite says that a statement reads and changes: how, of which table, and which column."""
     touched = set()
 
-    def authorize(action: int, subject: str | None, *_: str | None) -> int:
-        if action in (sqlite3.SQLITE_READ, sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE):
-            touched.add(subject)
-        return sqlite3.SQLITE_OK
+    def authorize(action: int, table: str | None, column: str | None, *_: str | None) -> int:
+        if action in (apsw.SQLITE_READ, apsw.SQLITE_INSERT, apsw.SQLITE_UPDATE, apsw.SQLITE_DELETE):
+            touched.add((action, table, column))
+        return apsw.SQLITE_OK
 
-    query = QUERIES[name]
-    database.set_authorizer(authorize)
+    database.authorizer = authorize
     database.execute(f"EXPLAIN {query.numbered}", [None] * len(query.names))
-    database.set_authorizer(None)
+    database.authorizer = None
+    return touched
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_the_reading_finds_every_table_that_sqlite_finds(name: str, database: apsw.Connection) -> None:
+    query = QUERIES[name]
+    touched = {table for _, table, _ in touched_by(query, database)}
     unguarded = GUARD.sub("1", query.text).replace("w.rowid AS n", "1 AS n")  # nor does anything hand on a key
     reported = " ".join([*violations(unguarded, TABLES), *re.findall(r"INSERT (?:OR REPLACE )?INTO (\w+)", query.text)])
     known = TABLES | set(INDEXES)
@@ -147,6 +175,27 @@ SOUND = {
           UNION ALL
           SELECT -c.n FROM conversations AS c WHERE c.user_id = :user
         )""",
+    "an index joined with the list of what is in it": """
+        SELECT w.rank FROM words AS w JOIN word_lists AS l ON l.user_id = :user AND l.n = w.rowid""",
+    "an INSERT into an index of what is listed": """
+        INSERT INTO words (text, rowid) SELECT l.text, l.n FROM word_lists AS l WHERE l.user_id = :user""",
+    "a DELETE from an index of what is listed": """
+        DELETE FROM words WHERE words.rowid IN (SELECT l.n FROM word_lists AS l WHERE l.user_id = :user)""",
+    "an INSERT into the list of keys of rows that are guarded": """
+        INSERT INTO word_lists (text, n, user_id)
+        SELECT :text, m.n, m.user_id FROM messages AS m WHERE m.user_id = :user
+        UNION ALL
+        SELECT :text, -c.n, :user FROM conversations AS c WHERE c.user_id = :user""",
+    "an INSERT into the list of keys that no row has": """
+        INSERT INTO word_lists (n, user_id, text)
+        VALUES (-9007199254740991, :user, :text), (-9007199254740002, :user, :text)""",
+    "an INSERT into the list of keys after one that no row has": """
+        INSERT INTO word_lists (n, user_id, text)
+        SELECT l.n + given.value, :user, '' FROM word_lists AS l CROSS JOIN json_each('[1, 20]') AS given
+        WHERE l.user_id = :user AND l.n = -9007199254740991""",
+    "a merge of an index": "INSERT INTO words (words, rank) VALUES ('merge', 16)",
+    "a merge of an index on a condition": """
+        INSERT INTO words (words, rank) SELECT 'merge', -16 FROM word_lists AS l WHERE l.user_id = :user AND l.n = 1""",
 }
 
 
@@ -476,9 +525,156 @@ BROKEN = {
             ),
         )
     },
+    **{
+        f"an INSERT into the list {what}": (f"INSERT INTO word_lists (n, user_id, text) {source}", reason)
+        for what, source, reason in (
+            ("of a key from outside", "VALUES (:n, :user, :text)", "under the key :n"),
+            ("of a key by itself", "VALUES (1, :user, :text)", "under the key 1"),
+            (
+                "of a key that a row may have",
+                "VALUES (-9007199254740001, :user, '')",
+                "under the key -9007199254740001",
+            ),
+            ("of no key", "VALUES (NULL, :user, :text)", "under the key NULL"),
+            ("for somebody else", "SELECT m.n, :other, '' FROM messages AS m WHERE m.user_id = :user", "row to :other"),
+            ("for nobody", "SELECT m.n, '', '' FROM messages AS m WHERE m.user_id = :user", "new row to ''"),
+            ("of a row that is not guarded", "SELECT m.n, :user, '' FROM messages AS m", "under the key m.n"),
+            ("of another column", "SELECT m.seq, :user, 1 FROM messages AS m WHERE m.user_id = :user", "the key m.seq"),
+            ("of a message as a title", "SELECT -m.n, :user, 1 FROM messages AS m WHERE m.user_id=:user", "key -m.n"),
+            (
+                "of a title as a message",
+                "SELECT c.n, :user, 1 FROM conversations AS c WHERE c.user_id=:user",
+                "key c.n",
+            ),
+            (
+                "of a sum",
+                "SELECT m.n + 1, :user, 1 FROM messages AS m WHERE m.user_id = :user",
+                "under the key m.n + 1",
+            ),
+            (
+                "whose second half is not guarded",
+                """SELECT m.n, :user, 1 FROM messages AS m WHERE m.user_id = :user
+                UNION SELECT m.n, :user, 1 FROM messages AS m""",
+                "under the key m.n",
+            ),
+            (
+                "of a sum with a key that a row may have",
+                """SELECT l.n + given.value, :user, '' FROM word_lists AS l JOIN json_each('[1]') AS given
+                WHERE l.user_id = :user""",
+                "under the key l.n + given.value",
+            ),
+            (
+                "of a sum with a key that may be another",
+                """SELECT l.n + given.value, :user, '' FROM word_lists AS l JOIN json_each('[1]') AS given
+                WHERE l.user_id = :user AND (l.n = -9007199254740991 OR l.n > 0)""",
+                "under the key l.n + given.value",
+            ),
+            (
+                "of a sum with what is large",
+                """SELECT l.n + b.value, :user, '' FROM word_lists AS l JOIN json_each('[9007199254740991]') AS b
+                WHERE l.user_id = :user AND l.n = -9007199254740991""",
+                "under the key l.n + b.value",
+            ),
+            (
+                "of a sum with what comes from outside",
+                """SELECT l.n + given.value, :user, '' FROM word_lists AS l JOIN json_each(:numbers) AS given
+                WHERE l.user_id = :user AND l.n = -9007199254740991""",
+                "under the key l.n + given.value",
+            ),
+            (
+                "of a sum with a column of a row",
+                """SELECT l.n + m.value, :user, '' FROM word_lists AS l JOIN messages AS m ON m.user_id = :user
+                WHERE l.user_id = :user AND l.n = -9007199254740991""",
+                "under the key l.n + m.value",
+            ),
+        )
+    },
+    "an INSERT into the list without a key": (
+        "INSERT INTO word_lists (user_id, text) VALUES (:user, :text)",
+        "lists the new row under no key",
+    ),
+    "an INSERT into the list by another name of its": (
+        "INSERT INTO WORD_LISTS (user_id, text) VALUES (:user, :text)",
+        "no table WORD_LISTS",
+    ),
+    "an INSERT of a row with a key of its own": (
+        "INSERT INTO messages (n, user_id, id) VALUES (:n, :user, :id)",
+        "a key of its own",
+    ),
+    "an UPDATE of the key of what is listed": (
+        "UPDATE word_lists SET n = :n WHERE word_lists.user_id = :user",
+        "gives a row another key",
+    ),
+    "an UPDATE of the key of a row by another name of it": (
+        "UPDATE messages SET content = '', RowId = :n WHERE messages.user_id = :user",
+        "gives a row another key",
+    ),
+    "an UPDATE that gives what is listed away": (
+        "UPDATE word_lists SET User_Id = :other WHERE word_lists.user_id = :user",
+        "gives a row to another",
+    ),
+    "what is listed of anybody": ("SELECT l.text FROM word_lists AS l WHERE l.n = :n", "word_lists AS l is not tied"),
+    "an index joined with the list of anybody": (
+        "SELECT w.rank FROM words AS w JOIN word_lists AS l ON l.n = w.rowid",
+        "words AS w is not tied",
+    ),
+    "an index joined with the list by the other sign": (
+        "SELECT w.rank FROM words AS w JOIN word_lists AS l ON l.user_id = :user AND -l.n = w.rowid",
+        "words AS w is not tied",
+    ),
+    "an index joined with the list by another column": (
+        "SELECT w.rank FROM words AS w JOIN word_lists AS l ON l.user_id = :user AND l.text = w.rowid",
+        "words AS w is not tied",
+    ),
+    **{
+        f"a command to an index {what}": (f"INSERT {insert}", reason)
+        for what, insert, reason in (
+            ("that empties it", "INTO words (words) VALUES ('delete-all')", "no key"),
+            ("that empties it, with a rank", "INTO words (words, rank) VALUES ('delete-all', 1)", "no key"),
+            (
+                "that empties it, with a key of a row that is guarded",
+                "INTO words (words, rowid) SELECT 'delete-all', m.n FROM messages AS m WHERE m.user_id = :user",
+                "a command that nobody knows",
+            ),
+            (
+                "that empties it on a condition",
+                "INTO words (words, rank) SELECT 'delete-all', 1 FROM word_lists AS l WHERE l.user_id = :user",
+                "no key",
+            ),
+            (
+                "that empties it beside a merge",
+                "INTO words (words, rank) VALUES ('merge', 1), ('delete-all', 1)",
+                "no key",
+            ),
+            (
+                "that empties it after a merge",
+                "INTO words (words, rank) SELECT 'merge', 1 UNION ALL SELECT 'delete-all', 1",
+                "no key",
+            ),
+            (
+                "that takes out what its key does not stand for",
+                """INTO words (words, rowid, text)
+                SELECT 'delete', m.n, :text FROM messages AS m WHERE m.user_id = :user""",
+                "a command that nobody knows",
+            ),
+            ("from outside", "INTO words (words, rank) VALUES (:command, 1)", "no key"),
+            ("put together", "INTO words (words, rank) VALUES ('merge' || :command, 1)", "no key"),
+            ("in a column", "INTO words (words, rank) SELECT merge, 1", "no key"),
+            ("that is set", "INTO words (words, rank) VALUES ('secure-delete', 0)", "no key"),
+            ("that makes it anew", "INTO words (words) VALUES ('rebuild')", "no key"),
+            ("whose columns are the other way round", "INTO words (rank, words) VALUES ('merge', 1)", "no key"),
+            ("with a rank from outside", "INTO words (words, rank) VALUES ('merge', :rank)", "no key"),
+            ("with more", "INTO words (words, rank, text) VALUES ('merge', 1, :text)", "no key"),
+            ("that replaces", "OR REPLACE INTO words (words, rank) VALUES ('merge', 1)", "no key"),
+            (
+                "on the condition of anybody",
+                "INTO words (words, rank) SELECT 'merge', 1 FROM word_lists AS l WHERE l.n = 1",
+                "word_lists AS l is not tied",
+            ),
+        )
+    },
     "an INSERT into an index without a key": ("INSERT INTO words (text) VALUES (:text)", "gives the new row no key"),
     "an INSERT into an index without columns": ("INSERT INTO words VALUES (:text)", "gives the new row no key"),
-    "a command to an index": ("INSERT INTO words (words) VALUES ('delete-all')", "gives the new row no key"),
     "an UPDATE of an index": (
         "UPDATE words SET rowid = :n WHERE words.rowid IN (SELECT m.n FROM messages AS m WHERE m.user_id = :user)",
         "changes the index words",
@@ -498,6 +694,15 @@ BROKEN = {
             (
                 "of another column",
                 " WHERE words.rowid IN (SELECT m.seq FROM messages AS m WHERE m.user_id = :user)",
+            ),
+            ("of what is listed of anybody", " WHERE words.rowid IN (SELECT l.n FROM word_lists AS l)"),
+            (
+                "of what is listed of nobody",
+                " WHERE words.rowid IN (SELECT l.n FROM word_lists AS l WHERE l.user_id = '')",
+            ),
+            (
+                "of the other sign of what is listed",
+                " WHERE words.rowid IN (SELECT -l.n FROM word_lists AS l WHERE l.user_id = :user)",
             ),
             (
                 "of all but the user's",
@@ -536,7 +741,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.parametrize("name", QUERIES)
+@pytest.mark.parametrize("name", OF_A_USER)
 def test_a_statement_is_reported_when_any_of_its_guards_is_broken(name: str, change: str) -> None:
     text = QUERIES[name].text
     guards = list(GUARD.finditer(text))
@@ -566,13 +771,18 @@ def test_a_search_is_reported_when_what_it_found_is_tied_to_anything_else(change
         assert "The table found AS f is not tied to the user." in violations(broken, TABLES), broken
 
 
-INSERTS = {
-    name: query.text.replace("OR REPLACE ", "") for name, query in QUERIES.items() if query.text.startswith("INSERT")
+INSERTS = {name: query.text for name, query in QUERIES.items() if query.text.startswith("INSERT")}
+COMMANDS = {"MERGE_INDEX"}
+INDEXING = {
+    name for name, text in INSERTS.items() if text.startswith(tuple(f"INSERT INTO {name} " for name in INDEXES))
 }
-INDEXING = {name for name, text in INSERTS.items() if text.startswith(tuple(f"INSERT INTO {name}" for name in INDEXES))}
+LISTING = {name for name, text in INSERTS.items() if text.startswith(tuple(f"INSERT INTO {name} " for name in LISTS))}
+UNINDEXING = [
+    name for name, query in QUERIES.items() if query.text.startswith(tuple(f"DELETE FROM {name}\n" for name in INDEXES))
+]
 
 
-@pytest.mark.parametrize("name", sorted(INDEXING))
+@pytest.mark.parametrize("name", sorted(INDEXING - COMMANDS))
 def test_an_insert_into_an_index_is_reported_when_its_key_is_another_value(name: str) -> None:
     text = QUERIES[name].text
     key = re.search(r"SELECT (-?)(\w)\.n,", text)
@@ -582,12 +792,44 @@ def test_an_insert_into_an_index_is_reported_when_its_key_is_another_value(name:
         assert violations(broken, TABLES) == [f"It gives the new row the key {value}."]
 
 
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_a_command_to_an_index_is_reported_when_it_is_another(name: str) -> None:
+    text = QUERIES[name].text
+    for command in ("delete-all", "rebuild", "optimize", "delete"):
+        broken = text.replace("'merge'", f"'{command}'")
+        assert violations(broken, TABLES) == ["It gives the new row no key."]
+
+
+@pytest.mark.parametrize("name", sorted(LISTING))
+def test_an_insert_into_a_list_is_reported_when_its_key_is_another_value(name: str) -> None:
+    text = QUERIES[name].text
+    key = re.search(r"SELECT ([^,()]+), :user,", text)
+    assert key is not None
+    for value in (":conversation", "1", "l.n", "m.seq", "c.n", "-m.n", "m.n + 1", "-9007199254740000"):
+        broken = f"{text[: key.start(1)]}{value}{text[key.end(1) :]}"
+        if value == "l.n" and name == "FILL_PAGES":  # a row of the list itself
+            continue
+        assert f"It lists the new row under the key {value}." in violations(broken, TABLES)
+
+
+@pytest.mark.parametrize("name", UNINDEXING)
+def test_a_delete_from_an_index_is_reported_when_its_key_is_another_value(name: str) -> None:
+    text = QUERIES[name].text
+    key = re.search(r"SELECT (-?)(\w)\.n\s", text)
+    assert key is not None
+    for value in (":conversation", "1", f"{key[2]}.rev", f"{'' if key[1] else '-'}{key[2]}.n", "o.n"):
+        broken = f"{text[: key.start()]}SELECT {value} {text[key.end() :]}"
+        assert "The table words is not tied to the user." in violations(broken, TABLES)
+    assert violations(text.replace("rowid IN", "rowid NOT IN", 1), TABLES) == [
+        "The table words is not tied to the user."
+    ]
+
+
 @pytest.mark.parametrize("name", sorted(set(INSERTS) - INDEXING))
 def test_an_insert_is_reported_when_its_user_is_another_value(name: str) -> None:
     text = QUERIES[name].text
-    value = re.search(r"(VALUES \(|SELECT\s+):user\b", text)
-    assert value is not None
-    broken = f"{text[: value.end() - len(':user')]}:conversation{text[value.end() :]}"
+    assert re.search(r"(VALUES \(|SELECT\s+|SELECT [^,:]+, ):user,", text)
+    broken = text.replace(":user,", ":conversation,", 1)
     assert violations(broken, TABLES) == ["It gives the new row to :conversation."]
     if "ON CONFLICT" in text:
         broken = text.replace("ON CONFLICT (user_id", "ON CONFLICT (rev")

@@ -3,9 +3,11 @@
 Time and ids are given, so that two walks differ only by what the database answers.
 """
 
-from collections.abc import Awaitable, Callable
+import copy
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
 from typing import Any
+from unittest import mock
 
 import msgspec
 
@@ -15,40 +17,73 @@ from threadkeep.drafts import ImportDraft, ImportedMessage, SearchQuery
 from threadkeep.errors import ThreadkeepError
 from threadkeep.service import draft_messages
 from threadkeep.sql import statements
+from threadkeep.sql import store as sql_store
 from threadkeep.sql.executor import Executor, Query, Row, Statement
 from threadkeep.sql.store import SqlStore
 from threadkeep.store import Store
 
-Step = Callable[[Store], Awaitable[Any]]
+Step = Callable[[Any], Awaitable[Any]]
+
+
+Ran = tuple[str, dict[str, Any], list[Row], int]
 
 
 class Recorder:
-    """An executor that remembers what each statement was given and answered, but for `n`.
+    """An executor that remembers what each statement was given, what it answered, and how many rows it changed.
 
-    That is the place of a row in the database, and depends on who else is in it.
+    But for `n`: that is the place of a row in the database, and depends on who else is in it. Where a statement is
+    given places, or answers them, it remembers how many.
     """
 
     bookmark: str | None = None
 
-    def __init__(self, executor: Executor) -> None:
+    def __init__(self, executor: Executor, expected: Sequence[Ran] | None = None) -> None:
+        """With what is expected, it goes on only as long as that is what happens."""
         self._executor = executor
-        self.ran: list[tuple[str, dict[str, Any], list[Row]]] = []
+        self._expected = expected
+        self.ran: list[Ran] = []
 
     async def run(self, *batch: Statement) -> list[list[Row]]:
         names = {id(query): name for name, query in vars(statements).items() if isinstance(query, Query)}
-        results = await self._executor.run(*batch)
-        for (query, values), rows in zip(batch, results, strict=True):
-            given = {name: value for name, value in zip(query.names, values, strict=True) if name != "n"}
-            answered = [_without_n(row) for row in rows] if "n" in query.names else rows
-            self.ran.append((names[id(query)], given, answered))
-        return results
+        results = await self._executor.run(*(one for statement in batch for one in (statement, _CHANGED())))
+        for (query, values), rows, changed in zip(batch, results[::2], results[1::2], strict=True):
+            name = names[id(query)]
+            given = {name: _count(value) for name, value in zip(query.names, values, strict=True) if name != "n"}
+            answered = _PLACELESS[name](rows) if name in _PLACELESS else rows
+            self.ran.append((name, given, answered, changed[0]["answer"] if query.writes else 0))
+        if self._expected is not None and self.ran[-len(batch) :] != self._expected[: len(self.ran)][-len(batch) :]:
+            raise LookupError("Something else happened.")
+        return results[::2]
+
+    async def clear(self, *batch: Statement) -> None:
+        """There may be others."""
 
 
-def _without_n(row: Row) -> Row:
-    answer = msgspec.json.decode(row["answer"])
+_CHANGED = Query("SELECT changes() AS answer")
+
+
+def _count(value: Any) -> Any:
+    """A value that a statement is given; of places, how many there are."""
+    try:
+        places = msgspec.json.decode(value, type=list[int])
+    except (msgspec.DecodeError, TypeError):
+        return value
+    return len(places)
+
+
+def _without_n(rows: list[Row]) -> list[Row]:
+    answer = msgspec.json.decode(rows[0]["answer"])
     for part in answer["rows"]:
         del part["n"]
-    return {"answer": answer}
+    return [{"answer": answer}]
+
+
+def _counts(rows: list[Row]) -> list[Row]:
+    answer = msgspec.json.decode(rows[0]["answer"], type=dict[str, list[int]])
+    return [{"answer": {name: len(places) for name, places in answer.items()}}]
+
+
+_PLACELESS = {"CHANGES": _without_n, "OVERWRITABLE": _counts, "REMOVABLE": _counts}
 
 
 def store_of(user_id: str, executor: Executor, year: int = 2026, mark: str | None = None) -> SqlStore:
@@ -124,6 +159,104 @@ def restore(number: int) -> Step:
     return lambda store: store.restore_conversation(c(number))
 
 
+def erase() -> Step:
+    return lambda store: store.erase()
+
+
+def purge(ago: int = 1) -> Step:
+    """Purge what was deleted so many ticks of the clock ago, or before: by default everything, up to the last step."""
+    return lambda store: store.purge(store._clock() - ago)
+
+
+def purge_again(store: SqlStore) -> Awaitable[Any]:
+    """Purge when nothing is due."""
+    return store.purge(1)
+
+
+def sweep(parts: int | None = None, **limits: int) -> Step:
+    """Sweep so many parts, or until nothing is left."""
+
+    async def step(store: SqlStore) -> Any:
+        with swept_at_once(**limits):
+            answers = [await store.sweep()]
+            while answers[-1] and len(answers) != parts:
+                answers.append(await store.sweep())
+                _not_too_many(answers)
+        return answers
+
+    return step
+
+
+def swept_at_once(conversations: int = 100, messages: int = 500, size: int = 8_000_000) -> Any:
+    """While this lasts, so many conversations, messages and bytes make a part."""
+    return mock.patch.multiple(
+        sql_store,
+        _SWEPT_CONVERSATIONS_MAX=conversations,
+        _SWEPT_MESSAGES_MAX=messages,
+        _SWEPT_BYTES_MAX=size,
+    )
+
+
+class _Late:
+    """An executor that does something else before it runs the first batch that writes."""
+
+    bookmark: str | None = None
+
+    def __init__(self, executor: Executor, before: Callable[[], Awaitable[Any]]) -> None:
+        self._executor = executor
+        self._before = before
+
+    async def run(self, *batch: Statement) -> list[list[Row]]:
+        if any(statement.query.writes for statement in batch):
+            await self._before()
+        return await self._executor.run(*batch)
+
+
+def sweep_late(*steps: Step) -> Step:
+    """Sweep one part, and take these steps when it is chosen and not yet swept."""
+
+    async def step(store: SqlStore) -> Any:
+        answers: list[Any] = []
+
+        async def before() -> None:
+            answers.append(await walk(store, list(steps)))
+
+        late = copy.copy(store)
+        late._executor = _Late(store._executor, before)
+        return [await late.sweep(), answers]
+
+    return step
+
+
+class _Choosing:
+    """An executor that chooses every place there is to be swept, whoever's it is, and whatever stands there."""
+
+    bookmark: str | None = None
+
+    def __init__(self, executor: Executor, *, overwrites: bool) -> None:
+        self._executor = executor
+        self._overwrites = overwrites
+
+    async def run(self, *batch: Statement) -> list[list[Row]]:
+        if [statement.query for statement in batch] != [statements.OVERWRITABLE, statements.REMOVABLE]:
+            return await self._executor.run(*batch)
+        places = list(range(1, 1000))
+        every = [{"answer": msgspec.json.encode({"conversations": places, "messages": places}).decode()}]
+        none = [{"answer": '{"conversations":[],"messages":[]}'}]
+        return [every, none] if self._overwrites else [none, every]
+
+
+def sweep_anything(*, overwrites: bool) -> Step:
+    """Sweep what is chosen from all there is, as if the `n` of what was to be swept were given to anything else."""
+
+    async def step(store: SqlStore) -> Any:
+        choosing = copy.copy(store)
+        choosing._executor = _Choosing(store._executor, overwrites=overwrites)
+        return await choosing.sweep()
+
+    return step
+
+
 def list_all(**query: Any) -> Step:
     async def step(store: Store) -> Any:
         pages = [await store.list_conversations(**query)]
@@ -177,6 +310,11 @@ def follow_after(first: Step, limit: int = 500) -> Step:
         return await store.changes(now.next, limit=limit)
 
     return step
+
+
+def after_all(*steps: Step) -> Step:
+    """Several steps as one."""
+    return lambda store: walk(store, list(steps))
 
 
 def _not_too_many(pages: list[Any]) -> None:
@@ -279,6 +417,144 @@ IMPORTS: list[Step] = [
     read_all(20, limit=1),
 ]
 
+LOOKS: list[Step] = [
+    *(get(number) for number in (1, 5, 6, 7)),
+    list_all(limit=20),
+    list_all(cursor=c(5)),
+    read_all(5, limit=2, cursor=m(51)),
+    read_all(6, limit=2, after=0),
+    search_all("mine"),
+    search_all("gone"),
+    search_all("kept"),
+    follow_all(3),
+    follow_all(500),
+]
+# Nothing of what is to be removed can be had, changed or taken for something new.
+TRIES: list[Step] = [
+    restore(5),
+    delete(5),
+    delete(5, version=1),
+    update(5, title="Again"),
+    append(5, 56, words="gone"),
+    append(1, 50, words="gone"),
+    create(5, 50, 51, 52, words="gone", title="Gone"),
+    create(8, 50, words="gone"),
+    take_in(5, title="gone"),
+    restore(6),
+]
+
+# What only a store in the database itself does: conversations 5 to 8 and 40 to 44 are here for this.
+ERASING: list[Step] = [
+    purge(),
+    sweep(),
+    create(5, 50, 51, 52, words="gone", title="Gone"),
+    create(6, 53, 54, words="gone", metadata={"gone": 1}, model="gone"),
+    create(7, 55, words="kept", title="Kept"),
+    sweep_anything(overwrites=True),
+    sweep_anything(overwrites=False),
+    delete(5),
+    delete(6),
+    delete(7),
+    purge(ago=2),
+    *LOOKS,
+    *TRIES,
+    purge_again,
+    sweep(1, messages=2),
+    *LOOKS,
+    *TRIES,
+    sweep(1, size=1),
+    sweep(1),
+    sweep(1, conversations=1, messages=2),
+    *LOOKS,
+    *TRIES[:-3],
+    sweep(conversations=1, messages=2),
+    *LOOKS,
+    *TRIES[:4],
+    restore(7),
+    follow_after(after_all(delete(7), purge())),
+    sweep(size=1),
+    create(5, 50, 51, words="anew", title="Anew"),
+    update(5, title="Anew and again"),
+    search_all("anew"),
+    follow_all(500),
+    # Another sweep was faster, and did the same.
+    create(45, 240, 241, 242, words="twice", title="Twice"),
+    delete(45),
+    purge(),
+    sweep_late(sweep(1)),
+    sweep_late(sweep(1)),
+    # Another sweep was faster, and what it removed left its place to something new.
+    create(40, 140, 141, 142, words="first", title="First"),
+    delete(40),
+    purge(),
+    sweep_late(sweep(), create(41, 143, 144, 145, words="second", title="Second")),
+    search_all("second"),
+    read_all(41, limit=50),
+    create(42, 146, 147, 148, words="third", title="Third"),
+    delete(42),
+    purge(),
+    sweep(1),
+    sweep_late(sweep(), create(43, 149, 150, 151, words="fourth", title="Fourth")),
+    search_all("fourth"),
+    read_all(43, limit=50),
+    delete(43),
+    purge(),
+    sweep_anything(overwrites=True),
+    *LOOKS,
+    sweep_anything(overwrites=False),
+    search_all("second"),
+    read_all(41, limit=50),
+    sweep(),
+    # What is written after everything was erased is kept.
+    delete(5),
+    delete(10),
+    follow_after(erase()),
+    *LOOKS,
+    *TRIES,
+    restore(41),
+    create(44, 152, 153, words="mine", title="Mine"),
+    take_in(50, title="mine imported"),
+    update(44, title="Mine after all"),
+    sweep(1, conversations=2, messages=3),
+    *LOOKS,
+    purge(),
+    sweep(),
+    *LOOKS,
+    create(1, 1, 2, words="mine"),
+    follow_after(erase()),
+    sweep(),
+    *LOOKS,
+    erase(),
+    *TRIES,
+    update(5, title="Later"),
+    take_in(20, title="mine imported"),
+    create(1, 1, 2, words="mine", title="Mine"),
+    create(3, 6, 7, 8, words="mine", title="Mine once"),
+    update(1, title="Again"),
+    create(2, 3, title="Mine too"),
+    update(2, title="Mine too", version=9),
+    search_all("mine"),
+    create(4, 9, words="mine"),
+    delete(4),
+    delete(3),
+    delete(5),
+    purge(ago=2),
+    sweep(1, messages=2),
+    *LOOKS,
+    sweep_anything(overwrites=True),
+]
+
+# What others have of what `ERASING` is about.
+HELD: list[Step] = [
+    create(5, 150, 140, words="held", title="Held", metadata={"held": 1}),
+    create(6, 50, 51, 52, 53, words="held"),
+    create(7, 54, 141, words="held", title="Held too"),
+    create(8, 55, 56, words="held"),
+    *(create(number, 100 + number, 160 + number, words="held") for number in (40, 41, 42, 43, 44, 50)),
+    *(create(number, 170 + number, 200 + number, 240 + number, words="held") for number in (10, 20)),
+]
+_ALL = (1, 2, 3, 4, 5, 6, 7, 8, 10, 20, 40, 41, 42, 43, 44, 50, 90)
+
 MORE: list[Step] = [create(90, 90, 91, words="more"), append(1, 92, words="more"), append(2, 93, words="more")]
 
 OTHERWISE: list[Step] = [
@@ -291,13 +567,15 @@ OTHERWISE: list[Step] = [
     update(2, is_archived=True),
 ]
 
-DELETED: list[Step] = [*OTHERWISE, *MORE, *(delete(number) for number in (1, 2, 3, 4, 90))]
+DELETED: list[Step] = [*OTHERWISE, *MORE, *HELD, *(delete(number) for number in _ALL)]
+PURGED: list[Step] = [*DELETED, purge(ago=5)]  # and some are deleted and not yet purged
+ERASED: list[Step] = [*OTHERWISE, *MORE, *HELD, delete(5), erase(), sweep(2, messages=9), create(9, 180, words="held")]
 
 
 async def walk(store: Store, steps: list[Step] | None = None) -> list[Any]:
     """Take the steps, and answer what came of each."""
     answers: list[Any] = []
-    for step in [*WALK, *IMPORTS] if steps is None else steps:
+    for step in [*WALK, *IMPORTS, *ERASING] if steps is None else steps:
         try:
             answers.append(plain(await step(store)))
         except ThreadkeepError as error:

@@ -15,11 +15,14 @@ from threadkeep import backends
 from threadkeep.backends import open_memory, open_sql
 from threadkeep.clock import new_id
 from threadkeep.http.api import connect
+from threadkeep.sql.executor import Executor, Query
 from threadkeep.store import Store
 from threadkeep.stores.remote import RemoteStore
 from toolbox.worker import LocalWorker
 
 REQUEST_SECONDS = 60
+_CHECK = Query("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
+ENTRIES = Path(__file__).parents[1] / "in_worker" / "entries"
 
 
 @dataclass
@@ -31,13 +34,39 @@ class Backend:
     """Speaks to the API over this back end, as nobody in particular."""
     open_natively: Callable[[str], Awaitable[Store]] | None = None
     """Opens the store itself, where it can be had in this process."""
+    executor: Executor | None = None
+    """What the store works on, where it is SQL in this process."""
+
+    async def purge(self, user_id: str, until: int, *, parts: int = 1_000) -> int | None:
+        """`Store.purge` of a user, and `Store.sweep` as often as it takes, or at the most so often."""
+        if self.open_natively is None:
+            response = await self.client.post("/purge", json={"user_id": user_id, "until": until, "parts": parts})
+            earliest: int | None = response.raise_for_status().json()
+            return earliest
+        store = await self.open_natively(user_id)
+        earliest = await store.purge(until)
+        await self.sweep(store, parts=parts)
+        return earliest
+
+    async def check(self, user_id: str) -> None:
+        """Fail where the index that a user is in is not what it should be, once all is swept."""
+        if self.executor is not None:
+            await self.executor.run(_CHECK())
+        elif self.open_natively is None:
+            (await self.client.post("/check", json={"user_id": user_id})).raise_for_status()
+
+    async def sweep(self, store: Store, *, parts: int = 1_000) -> None:
+        """`Store.sweep` as often as it takes, or at the most so often."""
+        for _ in range(parts):
+            if not await store.sweep():
+                break
 
     async def store(self, user_id: str | None = None) -> Store:
         """The store of a user: of a new one, unless it is named."""
         user_id = user_id or f"user-{new_id()}"
         if self.open_natively is not None:
             return await self.open_natively(user_id)
-        return RemoteStore(self.client_of(user_id))
+        return RemoteStore(self.client_of(user_id), user_id)
 
     def client_of(self, user_id: str) -> httpx.AsyncClient:
         """A client that speaks to the API as this user. It borrows its connections from `client`."""
@@ -73,13 +102,14 @@ async def memory(tmp_path: Path) -> AsyncIterator[Backend]:
 
 @contextlib.asynccontextmanager
 async def sqlite(tmp_path: Path) -> AsyncIterator[Backend]:
-    """A SQLite file through Python's own sqlite3, with the limits of D1."""
+    """A SQLite file in this process, through apsw, with the limits of D1."""
     executor = await backends.open_sqlite(str(tmp_path / "conversations.sqlite"))
 
     async def open_store(user_id: str) -> Store:
         return open_sql(executor, user_id)
 
     async with _in_process("sqlite", open_store) as backend:
+        backend.executor = executor
         yield backend
 
 
@@ -99,8 +129,10 @@ async def over_http(name: str, url: str) -> AsyncIterator[Backend]:
 
 
 def worker(store: str, state: Path) -> LocalWorker:
-    """A Worker of the project itself, set as the tests need it."""
-    return LocalWorker(state, store=store, variables=VARIABLES, service_key=SERVICE_KEY)
+    """A Worker of the project itself, set as the tests need it, where time can be made to pass."""
+    return LocalWorker(
+        state, store=store, variables=VARIABLES, service_key=SERVICE_KEY, main="timed_entry", extra_sources=[ENTRIES]
+    )
 
 
 NATIVE = {"memory": memory, "sqlite": sqlite}

@@ -51,7 +51,7 @@ class ApiTransport(httpx.AsyncBaseTransport):
             async def open_store(bookmark: str | None) -> Store:
                 return await self._open_store(user_id)
 
-            answer = await self._api.answer(incoming, open_store)
+            answer = await self._api.answer(incoming, user_id, open_store)
         content = answer.body if isinstance(answer.body, bytes) else b"".join([piece async for piece in answer.body])
         return httpx.Response(answer.status, headers=answer.headers, content=content)
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from support.drafts import plain
+from threadkeep.errors import CursorExpired
 from threadkeep.models import Tombstone
 from threadkeep.store import Store
 
@@ -38,6 +39,16 @@ class Replica:
             self.cursor = changes.next
             if not changes.has_more:
                 return pages
+
+    async def follow_or_begin_again(self, store: Store, limit: int = 200) -> None:
+        """Apply all changes; where the cursor has expired, drop everything and begin at 0, as often as it takes."""
+        while True:
+            try:
+                await self.follow(store, limit)
+            except CursorExpired:
+                self.conversations, self.messages, self.cursor = {}, {}, "0"
+            else:
+                return
 
     def assert_equals(self, conversations: dict[str, Any], messages: dict[str, Any]) -> None:
         """Fail unless it holds exactly these."""

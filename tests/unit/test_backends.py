@@ -230,6 +230,29 @@ def test_a_store_in_d1_goes_on_from_the_bookmark_of_the_client() -> None:
     assert opened == ["before"]
 
 
+@pytest.mark.usefixtures("pyodide")
+async def test_the_users_to_purge_are_asked_of_d1_a_limited_number_at_once() -> None:
+    asked: list[Any] = []
+
+    class Database:
+        def withSession(self, bookmark: str) -> Any:  # noqa: N802 its name there
+            asked.append(bookmark)
+            return self
+
+        def prepare(self, text: str) -> Any:
+            return self
+
+        def bind(self, *values: Any) -> Any:
+            asked.append(values)
+            return self
+
+        async def batch(self, prepared: list[Any]) -> Any:
+            return [{"results": [{"answer": "ada"}, {"answer": "bob"}]} for _ in prepared]
+
+    assert await backends.users_to_purge(Database(), 17, 9) == ["ada", "bob"]
+    assert asked == ["first-primary", (17, 9)]  # what a replica holds may be out of date
+
+
 async def test_a_file_is_kept_from_one_opening_to_the_next(tmp_path: Path, draft: ConversationDraft) -> None:
     path = str(tmp_path / "kept.sqlite")
     for is_new in (True, False):

@@ -1,11 +1,12 @@
 """Content and metadata: what is well formed, what counts as the same, and which title it gives."""
 
 import hashlib
-import sqlite3
 import unicodedata
+from contextlib import closing
 from fractions import Fraction
 from typing import Any
 
+import apsw
 import msgspec
 import pytest
 from hypothesis import example, given, settings
@@ -446,9 +447,8 @@ def test_a_merge_does_what_the_rfc_says(target: str, patch: str, result: str) ->
 
 
 def in_sqlite(target: str, patch: str) -> str:
-    with sqlite3.connect(":memory:") as database:
+    with closing(apsw.Connection(":memory:")) as database:
         ((result,),) = database.execute("SELECT json_patch(?, ?)", [target, patch])
-    database.close()
     return str(result)
 
 

@@ -123,7 +123,7 @@ async def test_more_words_than_can_be_indexed_at_once_are_too_large_and_nothing_
 async def test_an_import_through_a_remote_store_says_how_it_is_done() -> None:
     async with httpx.AsyncClient(base_url="http://threadkeep") as client:
         with pytest.raises(Unsupported, match="POST /api/import"):
-            await RemoteStore(client).import_conversations([])
+            await RemoteStore(client, "ada").import_conversations([])
 
 
 def close(executor: object) -> None:

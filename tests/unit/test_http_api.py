@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from support.drafts import conversation
+from support.drafts import conversation, new_message
 from support.in_process import SERVICE_KEY, VARIABLES, as_user, no_stream
 from threadkeep import __version__, backends
 from threadkeep.clock import is_id
 from threadkeep.errors import Unavailable
 from threadkeep.http.api import Api, connect
 from threadkeep.http.wire import Request, Response, body_too_large
+from threadkeep.models import Erased
 from threadkeep.store import Store
 
 pytestmark = pytest.mark.anyio
@@ -187,8 +188,8 @@ async def test_every_response_has_a_request_id_and_is_not_for_keeping() -> None:
     responses = [
         answered(await made.admit(request("GET", "/api/health"))),
         answered(await made.admit(request("GET", "/api/conversations"))),
-        await made.answer(of_ada("GET", "/api/conversations"), opens(memory())),
-        await made.answer(of_ada("GET", f"/api/conversations/{ID}"), opens(memory())),
+        await made.answer(of_ada("GET", "/api/conversations"), "ada", opens(memory())),
+        await made.answer(of_ada("GET", f"/api/conversations/{ID}"), "ada", opens(memory())),
         made.refuse(of_ada("GET", "/api/conversations"), Unavailable("No.")),
     ]
     assert [response.status for response in responses] == [200, 401, 200, 404, 503]
@@ -267,7 +268,7 @@ async def test_anybody_else_is_told_what_an_address_takes() -> None:
 async def test_a_defect_of_ours_is_answered_with_nothing_of_the_inside(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR, "threadkeep"):
         response = await api().answer(
-            of_ada("GET", "/api/conversations", x_request_id="mine"), opens(ValueError("secret"))
+            of_ada("GET", "/api/conversations", x_request_id="mine"), "ada", opens(ValueError("secret"))
         )
     assert response.status == 500
     assert b"secret" not in response.body
@@ -293,13 +294,15 @@ async def test_why_a_request_could_not_be_handed_on_is_in_the_log_alone(caplog: 
 
 
 async def test_a_failure_to_open_the_store_is_told_as_it_is() -> None:
-    response = await api().answer(of_ada("GET", "/api/conversations"), opens(Unavailable("D1 is away. Try again.")))
+    response = await api().answer(
+        of_ada("GET", "/api/conversations"), "ada", opens(Unavailable("D1 is away. Try again."))
+    )
     assert (response.status, error_in(response)["message"]) == (503, "D1 is away. Try again.")
 
 
 async def test_messages_are_read_forward_or_by_a_cursor_and_not_both() -> None:
     path = f"/api/conversations/{ID}/messages?after=0&cursor={ID}"
-    response = await api().answer(of_ada("GET", path), opens(memory()))
+    response = await api().answer(of_ada("GET", path), "ada", opens(memory()))
     assert (response.status, error_in(response)["details"]) == (400, {"path": "after"})
 
 
@@ -309,7 +312,7 @@ async def test_a_body_that_is_too_large_is_told_as_it_is() -> None:
 
     headers = {"content-type": "application/json"}
     incoming = Request("POST", "/api/conversations", "", headers.get, read, no_stream)
-    assert (await api().answer(incoming, opens(memory()))).status == 413
+    assert (await api().answer(incoming, "ada", opens(memory()))).status == 413
 
 
 async def test_the_store_is_opened_only_for_a_request_that_is_right() -> None:
@@ -319,14 +322,16 @@ async def test_the_store_is_opened_only_for_a_request_that_is_right() -> None:
         of_ada("GET", "/api/conversations?limit=0"),
         of_ada("GET", "/api/conversations?size=1"),
         of_ada("GET", f"/api/conversations/{ID}?limit=1"),
+        of_ada("DELETE", "/api/me"),
+        of_ada("DELETE", "/api/me?confirm=ada&confirm=ada"),
         of_ada("GET", "/api/conversations", x_d1_bookmark="x"),
         of_ada("POST", "/api/conversations", b"{}"),
         of_ada("POST", "/api/conversations", b"{}", content_type="text/plain"),
         of_ada("POST", "/api/conversations", b"{", content_type="application/json"),
         of_ada("POST", f"/api/conversations/{ID}/messages", b"[]", content_type="application/json"),
     ]
-    responses = [await api().answer(incoming, never) for incoming in wrong]
-    assert [response.status for response in responses] == [400, 400, 400, 400, 400, 415, 415, 400, 400]
+    responses = [await api().answer(incoming, "ada", never) for incoming in wrong]
+    assert [response.status for response in responses] == [400] * 7 + [415, 415, 400, 400]
 
 
 @pytest.mark.parametrize(
@@ -342,7 +347,7 @@ async def test_the_store_is_opened_only_for_a_request_that_is_right() -> None:
 )
 async def test_json_in_utf_8_is_read(content_type: str) -> None:
     response = await api().answer(
-        of_ada("POST", "/api/conversations", b"{}", content_type=content_type), opens(memory())
+        of_ada("POST", "/api/conversations", b"{}", content_type=content_type), "ada", opens(memory())
     )
     assert response.status == 201
 
@@ -353,7 +358,7 @@ async def test_json_in_utf_8_is_read(content_type: str) -> None:
 )
 async def test_a_body_of_another_kind_is_not_read(content_type: str) -> None:
     response = await api().answer(
-        of_ada("POST", "/api/conversations", b"{}", content_type=content_type), opens(memory())
+        of_ada("POST", "/api/conversations", b"{}", content_type=content_type), "ada", opens(memory())
     )
     assert (response.status, error_in(response)["code"]) == (415, "unsupported_media_type")
 
@@ -371,10 +376,10 @@ async def test_a_bookmark_goes_to_the_store_and_a_new_one_comes_back() -> None:
         return store
 
     for headers in ({}, {"x_d1_bookmark": BOOKMARK}):
-        response = await api().answer(of_ada("GET", "/api/conversations", **headers), open_store)
+        response = await api().answer(of_ada("GET", "/api/conversations", **headers), "ada", open_store)
         assert response.headers["x-d1-bookmark"] == "new"
     assert asked == [None, BOOKMARK]
-    response = await api().answer(of_ada("GET", "/api/conversations"), opens(memory()))
+    response = await api().answer(of_ada("GET", "/api/conversations"), "ada", opens(memory()))
     assert "x-d1-bookmark" not in response.headers
 
 
@@ -383,9 +388,9 @@ async def test_a_deleted_conversation_is_restored_over_http() -> None:
     draft = conversation(title="Mine")
     await store.create_conversation(draft)
     made = api()
-    deleted = await made.answer(of_ada("DELETE", f"/api/conversations/{draft.id}"), opens(store))
+    deleted = await made.answer(of_ada("DELETE", f"/api/conversations/{draft.id}"), "ada", opens(store))
     assert (deleted.status, deleted.body) == (204, b"")
-    restored = await made.answer(of_ada("POST", f"/api/conversations/{draft.id}/restore"), opens(store))
+    restored = await made.answer(of_ada("POST", f"/api/conversations/{draft.id}/restore"), "ada", opens(store))
     assert (restored.status, restored.headers["etag"]) == (200, '"3"')
 
 
@@ -393,13 +398,41 @@ async def test_a_conversation_is_deleted_over_http_only_as_it_was_seen() -> None
     made, store, draft = api(), memory(), conversation()
     await store.create_conversation(draft)
     path = f"/api/conversations/{draft.id}"
-    stale = await made.answer(of_ada("DELETE", path, if_match='"2"'), opens(store))
+    stale = await made.answer(of_ada("DELETE", path, if_match='"2"'), "ada", opens(store))
     assert (stale.status, error_in(stale)["details"]["conversation"]["version"]) == (412, 1)
-    wrong = await made.answer(of_ada("DELETE", path, if_match='"01"'), opens(store))
+    wrong = await made.answer(of_ada("DELETE", path, if_match='"01"'), "ada", opens(store))
     assert (wrong.status, error_in(wrong)["details"]) == (400, {"path": "if-match"})
-    assert (await made.answer(of_ada("GET", path), opens(store))).status == 200
+    assert (await made.answer(of_ada("GET", path), "ada", opens(store))).status == 200
     for if_match in ('W/"1"', '"9"'):  # what is deleted already stays so, whatever is expected
-        assert (await made.answer(of_ada("DELETE", path, if_match=if_match), opens(store))).status == 204
+        assert (await made.answer(of_ada("DELETE", path, if_match=if_match), "ada", opens(store))).status == 204
+
+
+async def test_what_a_user_confirms_is_held_against_who_was_admitted() -> None:
+    store, draft = memory(), conversation(new_message())
+    await store.create_conversation(draft)
+    for user_id, confirm in (("ada", "bob"), ("bob", "ada"), ("ada", "Ada"), ("ada", "ada%20"), ("ada", "")):
+        wrong = await api().answer(of_ada("DELETE", f"/api/me?confirm={confirm}"), user_id, opens(store))
+        assert (wrong.status, error_in(wrong)["details"]) == (400, {"path": "confirm"})
+        assert "Nothing was erased" in error_in(wrong)["message"]
+    assert (await store.get_conversation(draft.id)).message_count == 1
+    erased = await api().answer(of_ada("DELETE", "/api/me?confirm=ada"), "ada", opens(store))
+    assert erased.status == 200
+    assert json.loads(erased.body) == {"conversations": 1, "messages": 1, "userId": "ada", "isComplete": True}
+
+
+async def test_an_erasure_that_leaves_something_to_remove_is_accepted_and_says_so() -> None:
+    class Slow:
+        bookmark = None
+
+        async def erase(self) -> Erased:
+            return Erased(3, 7)
+
+        async def sweep(self) -> bool:
+            return True
+
+    erased = await api().answer(of_ada("DELETE", "/api/me?confirm=ada"), "ada", opens(Slow()))
+    assert erased.status == 202
+    assert json.loads(erased.body) == {"conversations": 3, "messages": 7, "userId": "ada", "isComplete": False}
 
 
 async def test_a_service_key_is_in_no_answer() -> None:

@@ -42,6 +42,7 @@ STATUSES = {
     "POST /api/import": "200 400 401 413 415 501 503",
     "GET /api/conversations/{id}/messages": "200 400 401 404 501 503",
     "POST /api/conversations/{id}/messages": "200 201 400 401 404 409 412 413 415 501 503",
+    "DELETE /api/me": "200 202 400 401 501 503",
 }
 PARAMETERS = {
     "GET /api/conversations": "archived cursor limit",
@@ -51,6 +52,7 @@ PARAMETERS = {
     "DELETE /api/conversations/{id}": "If-Match id",
     "POST /api/import": "Idempotency-Key",
     "GET /api/conversations/{id}/messages": "after cursor id limit",
+    "DELETE /api/me": "confirm",
 }
 BODIES = {
     "POST /api/conversations": ["NewConversation"],
@@ -107,7 +109,7 @@ def test_an_operation_says_what_it_takes_and_answers(name: str) -> None:
     for parameter in parameters:
         assert parameter["in"] in ("path", "query", "header")
         assert (parameter["in"] == "path") == (f"{{{parameter['name']}}}" in name)
-        assert parameter["required"] == (parameter["in"] == "path" or parameter["name"] == "q")
+        assert parameter["required"] == (parameter["in"] == "path" or parameter["name"] in ("q", "confirm"))
         assert parameter["schema"]
     body = operation.get("requestBody")
     assert (body is not None) == (name in BODIES)
@@ -162,6 +164,15 @@ def test_a_hit_is_of_a_message_or_of_a_title() -> None:
     assert {"type": "null"} in message["anyOf"]
     assert {"$ref": "#/components/schemas/Message"} in message["anyOf"]
     assert SCHEMAS["SnippetPart"]["required"] == ["text", "match"]
+
+
+def test_an_erasure_says_how_much_and_whose_and_whether_it_is_all() -> None:
+    for status in ("200", "202"):
+        content = OPERATIONS["DELETE /api/me"]["responses"][status]["content"]
+        assert content["application/json"]["schema"] == {"$ref": "#/components/schemas/Erasure"}
+    fields = {"conversations", "messages", "userId", "isComplete"}
+    assert set(SCHEMAS["Erasure"]["required"]) == set(SCHEMAS["Erasure"]["properties"]) == fields
+    assert OPERATIONS["DELETE /api/me"]["parameters"][0]["in"] == "query"
 
 
 KEYWORDS = {

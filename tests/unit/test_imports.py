@@ -19,7 +19,7 @@ PACKAGE = Path(threadkeep.__file__).parent
 SITE_PACKAGES = Path(msgspec.__file__).parents[1]
 
 # What the entrypoint imports at its top, and all of ours that this may load.
-CORE = ["threadkeep.http.api", "threadkeep.backends"]
+CORE = ["threadkeep.http.api", "threadkeep.backends", "threadkeep.retention"]
 OURS = {
     "threadkeep",
     "threadkeep.backends",
@@ -35,6 +35,7 @@ OURS = {
     "threadkeep.http.routes",
     "threadkeep.http.wire",
     "threadkeep.models",
+    "threadkeep.retention",
     "threadkeep.search",
     "threadkeep.service",
     "threadkeep.settings",
@@ -122,6 +123,7 @@ def test_the_budget_lists_no_module_that_is_not_there() -> None:
     [
         ("service.py", "import unittest.mock", "unittest.mock"),
         ("service.py", "import sqlite3", "sqlite3"),
+        ("service.py", "import apsw", "apsw"),
         ("http/wire.py", "import httpx", "httpx"),
         ("http/api.py", "import threadkeep.sql.sqlite", "threadkeep.sql.sqlite"),
         ("http/public.py", "import threadkeep.http.openapi", "threadkeep.http.openapi"),
@@ -155,12 +157,13 @@ ALLOWED: dict[str, set[str]] = {
     "search": {"content", "errors", "models", "tokens"},
     "service": {"clock", "content", "drafts", "errors", "models", "search", "store", "validation"},
     "transfer": {"clock", "content", "drafts", "errors", "models", "service", "store", "validation"},
+    "retention": {"clock", "models", "store"},
     "backends": {"errors", "settings", "store", "sql", "stores"},
     "http/__init__": set(),
     "http/wire": {"errors"},
     "http/router": {"errors", "http"},
     "http/auth": {"errors", "http", "settings", "users", "validation"},
-    "http/routes": {"drafts", "errors", "http", "models", "service", "store", "transfer", "validation"},
+    "http/routes": {"drafts", "errors", "http", "models", "retention", "service", "store", "transfer", "validation"},
     "http/public": {"__init__", "backends", "errors", "http", "settings"},
     "http/openapi": {"__init__", "http", "models"},
     "http/docs": set(),
@@ -181,7 +184,8 @@ ALLOWED: dict[str, set[str]] = {
 }
 # Modules of others that only these may import.
 RESERVED = {
-    "sqlite3": {"sql/sqlite"},
+    "apsw": {"sql/sqlite"},
+    "sqlite3": set(),
     "pyodide": {"sql/d1", "sql/durable_object"},
     "workers": set(),
     "js": set(),

@@ -1,15 +1,19 @@
 """Migrations: each is applied once, in order, whole or not at all; and the embedded texts are those of the files."""
 
-import sqlite3
 from pathlib import Path
 
+import apsw
 import pytest
 
 import threadkeep.sql.schema
+from support.drafts import edit, message
+from threadkeep.clock import new_id
+from threadkeep.drafts import SearchQuery
 from threadkeep.sql.executor import Query
 from threadkeep.sql.migrations import Migration, migrate
 from threadkeep.sql.schema import MIGRATIONS
 from threadkeep.sql.sqlite import SqliteExecutor
+from threadkeep.sql.store import SqlStore, owner_mark
 from toolbox.embed import embedded, statements_of
 
 pytestmark = pytest.mark.anyio
@@ -44,7 +48,7 @@ async def test_a_new_database_gets_all_of_them_in_order(executor: SqliteExecutor
 
 
 async def test_a_migration_that_fails_leaves_nothing_of_itself(executor: SqliteExecutor) -> None:
-    with pytest.raises(sqlite3.IntegrityError):
+    with pytest.raises(apsw.ConstraintError):
         await migrate(executor, (FIRST, BROKEN, SECOND))
     assert await names(executor) == ["0001_a.sql"]
     assert await select(executor, "SELECT x FROM a") == [1]
@@ -72,11 +76,49 @@ async def test_our_own_are_applied_once(executor: SqliteExecutor) -> None:
     assert await select(executor, "SELECT sql FROM sqlite_schema ORDER BY name") == before
 
 
+async def test_what_was_indexed_before_the_index_had_its_own_table_is_found_after_it(executor: SqliteExecutor) -> None:
+    await migrate(executor, MIGRATIONS[:2])
+    mark = owner_mark("ada")
+    ids = [new_id(), new_id()]
+    await executor.run(
+        Query("INSERT INTO owners (user_id, epoch, rev) VALUES ('ada', 'e', 1)")(),
+        Query("""
+            INSERT INTO conversations (
+              n, user_id, id, rev, digest, title, title_source, created_at, updated_at, message_count, is_archived,
+              version, metadata
+            )
+            VALUES (1, 'ada', :conversation, 1, 'd', 'Armadillo', 'user', 1, 1, 1, 0, 1, '{}')
+            """)(conversation=ids[0]),
+        Query("""
+            INSERT INTO messages (n, user_id, id, conversation_id, seq, rev, digest, role, created_at, bytes, content)
+            VALUES (1, 'ada', :message, :conversation, 1, 1, 'd', 'user', 1, 9, :content)
+            """)(message=ids[1], conversation=ids[0], content='[{"type":"text","text":"An aardvark."}]'),
+        Query("INSERT INTO words (rowid, text) VALUES (1, :words)")(words=f"{mark}an {mark}aardvark"),
+        Query("INSERT INTO words (rowid, text) VALUES (-1, :words)")(words=f"{mark}armadillo"),
+    )
+    await migrate(executor, MIGRATIONS)
+    store = SqlStore(executor, "ada")
+
+    async def found(word: str) -> list[bool]:
+        return [hit.message is not None for hit in (await store.search(SearchQuery(text=word))).hits]
+
+    assert (await found("aardvark"), await found("armadillo")) == ([True], [False])
+    await store.update_conversation(ids[0], edit(title="Badger"))
+    await store.append_messages(ids[0], [message("A capybara.")])
+    assert (await found("armadillo"), await found("badger"), await found("capybara")) == ([], [False], [True])
+    await store.erase()
+    while await store.sweep():
+        pass
+    await executor.run(Query("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")())
+    assert await select(executor, "SELECT count(*) FROM messages WHERE user_id <> ''") == [0]
+    assert await select(executor, "SELECT count(*) FROM word_lists WHERE user_id <> ''") == [0]
+
+
 async def test_the_database_is_the_same_from_the_files(executor: SqliteExecutor) -> None:
     await migrate(executor, MIGRATIONS)
-    from_files = sqlite3.connect(":memory:")
+    from_files = apsw.Connection(":memory:")
     for path in sorted(FILES.glob("*.sql")):
-        from_files.executescript(path.read_text())
+        from_files.execute(path.read_text()).fetchall()
     schema = "SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE '%schema_migrations%' ORDER BY name"
     expected = [value for row in from_files.execute(schema) for value in row]
     from_files.close()

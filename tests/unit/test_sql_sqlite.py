@@ -1,10 +1,13 @@
 """The executor for SQLite: all or none, within the limits of D1, and failures told apart."""
 
-import sqlite3
+import re
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
+import apsw
 import pytest
 
 from threadkeep.errors import Unavailable
@@ -24,7 +27,7 @@ def insert(text: str) -> Statement:
 
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(sqlite, "_BUSY_SECONDS", 0.01)
+    monkeypatch.setattr(sqlite, "_BUSY_MILLISECONDS", 10)
     return tmp_path / "kept.sqlite"
 
 
@@ -49,7 +52,7 @@ async def test_nothing_to_run_is_answered_with_nothing(executor: SqliteExecutor)
 
 async def test_statements_are_kept_all_or_none(executor: SqliteExecutor) -> None:
     await executor.run(CREATE, insert("one"))
-    with pytest.raises(sqlite3.IntegrityError):
+    with pytest.raises(apsw.ConstraintError):
         await executor.run(insert("two"), insert("one"), insert("three"))
     assert await executor.run(COUNT) == [[{"n": 1}]]
 
@@ -63,21 +66,43 @@ async def test_what_is_kept_is_there_for_the_next_who_opens_the_file(file: Sqlit
 
 async def test_readers_do_not_wait_for_a_writer(file: SqliteExecutor, path: Path) -> None:
     await file.run(CREATE)
-    writer = sqlite3.connect(path, isolation_level=None)
-    writer.execute("BEGIN IMMEDIATE")
-    assert await file.run(COUNT) == [[{"n": 0}]]
-    writer.close()
+    with closing(apsw.Connection(str(path))) as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        writer.execute("INSERT INTO a (x) VALUES ('one')")
+        assert await file.run(COUNT) == [[{"n": 0}]]
+
+
+async def test_a_writer_does_not_wait_for_readers(file: SqliteExecutor, path: Path) -> None:
+    await file.run(CREATE)
+    with closing(apsw.Connection(str(path))) as reader:
+        reader.execute("BEGIN")
+        assert reader.execute(COUNT.query.text).fetchall() == [(0,)]
+        await file.run(insert("one"))
+        assert reader.execute(COUNT.query.text).fetchall() == [(0,)]
+    assert await file.run(COUNT) == [[{"n": 1}]]
+
+
+async def test_a_writer_waits_until_another_is_done(tmp_path: Path) -> None:
+    path = str(tmp_path / "kept.sqlite")
+    with closing(SqliteExecutor(path)) as file, closing(apsw.Connection(path)) as other:
+        await file.run(CREATE)
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("INSERT INTO a (x) VALUES ('two')")
+        done = Timer(0.1, other.execute, ["COMMIT"])
+        done.start()
+        try:
+            assert await file.run(COUNT, insert("one")) == [[{"n": 1}], []]
+        finally:
+            done.join()
 
 
 async def test_a_file_that_others_lock_is_unavailable_and_comes_back(file: SqliteExecutor, path: Path) -> None:
     await file.run(CREATE)
-    writer = sqlite3.connect(path, isolation_level=None)
-    writer.execute("BEGIN IMMEDIATE")
-    with pytest.raises(Unavailable, match=r"database is locked\. Try again") as raised:
-        await file.run(COUNT, insert("one"))
-    assert isinstance(raised.value.__cause__, sqlite3.OperationalError)
-    writer.execute("ROLLBACK")
-    writer.close()
+    with closing(apsw.Connection(str(path))) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Unavailable, match=r"database is locked\. Try again") as raised:
+            await file.run(COUNT, insert("one"))
+    assert isinstance(raised.value.__cause__, apsw.BusyError)
     assert await file.run(insert("one"), COUNT) == [[], [{"n": 1}]]
 
 
@@ -104,25 +129,51 @@ async def test_a_statement_of_ours_that_is_wrong_is_a_defect_and_not_unavailable
     text: str, executor: SqliteExecutor
 ) -> None:
     await executor.run(CREATE)
-    with pytest.raises(sqlite3.OperationalError):
+    with pytest.raises(apsw.SQLError):
         await executor.run(insert("one"), Query(text)())
     assert await executor.run(COUNT) == [[{"n": 0}]]
 
 
-def test_a_file_that_is_no_database_is_unavailable(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened: list[sqlite3.Connection] = []
-    connect = sqlite3.connect
+ERRORS = {error for error in vars(apsw).values() if isinstance(error, type) and issubclass(error, apsw.Error)}
+# Whose fault it is if not ours: whoever else is at the file, the disk, and the machine.
+OF_OTHERS = {
+    apsw.BusyError,
+    apsw.LockedError,
+    apsw.CantOpenError,
+    apsw.FullError,
+    apsw.IOError,
+    apsw.ReadOnlyError,
+    apsw.NoMemError,
+    apsw.ProtocolError,
+}
 
-    def remember(*arguments: Any, **options: Any) -> sqlite3.Connection:
+
+@pytest.mark.parametrize("error", sorted(ERRORS, key=repr), ids=lambda error: error.__name__)
+async def test_only_what_is_not_our_fault_is_unavailable(error: type[apsw.Error], executor: SqliteExecutor) -> None:
+    def fail() -> None:
+        raise error("It breaks down")
+
+    executor._connection.create_scalar_function("fail", fail)
+    await executor.run(CREATE)
+    with pytest.raises(Unavailable if error in OF_OTHERS else error, match="It breaks down"):
+        await executor.run(insert("one"), Query("SELECT fail() AS n")())
+    assert await executor.run(COUNT) == [[{"n": 0}]]
+
+
+def test_a_file_that_is_no_database_is_unavailable_and_closed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[apsw.Connection] = []
+    connect = apsw.Connection
+
+    def remember(*arguments: Any, **options: Any) -> apsw.Connection:
         opened.append(connect(*arguments, **options))
         return opened[-1]
 
-    monkeypatch.setattr(sqlite3, "connect", remember)
+    monkeypatch.setattr(apsw, "Connection", remember)
     path.write_text("This is a letter, and not a database at all. " * 100)
     with pytest.raises(Unavailable, match=r"file is not a database\. Check SQLITE_PATH") as raised:
         SqliteExecutor(str(path))
-    assert isinstance(raised.value.__cause__, sqlite3.DatabaseError)
-    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+    assert isinstance(raised.value.__cause__, apsw.NotADBError)
+    with pytest.raises(apsw.ConnectionClosedError):
         opened[0].execute("SELECT 1")
 
 
@@ -133,34 +184,61 @@ def test_what_cannot_be_opened_is_unavailable(name: str, tmp_path: Path) -> None
 
 
 def test_a_file_that_others_have_for_themselves_is_unavailable(path: Path) -> None:
-    owner = sqlite3.connect(path, isolation_level=None)
-    owner.execute("CREATE TABLE b (y TEXT)")
-    owner.execute("BEGIN EXCLUSIVE")
-    with pytest.raises(Unavailable, match=r"database is locked\. Check SQLITE_PATH"):
-        SqliteExecutor(str(path))
-    owner.close()
+    with closing(apsw.Connection(str(path))) as owner:
+        owner.execute("CREATE TABLE b (y TEXT)")
+        owner.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(Unavailable, match=r"database is locked\. Check SQLITE_PATH"):
+            SqliteExecutor(str(path))
 
 
 async def test_a_file_is_safe_from_a_crash_of_the_machine(file: SqliteExecutor) -> None:
-    def pragma(name: str) -> Any:
-        return file._connection.execute(f"PRAGMA {name}").fetchone()[0]
+    assert file._connection.pragma("journal_mode") == "wal"
+    assert file._connection.pragma("synchronous") == 2
 
-    assert pragma("journal_mode") == "wal"
-    assert pragma("synchronous") == 2
+
+async def test_what_is_deleted_is_overwritten(path: Path) -> None:
+    long = "unforgettable" * 10_000  # on pages of its own
+    with closing(SqliteExecutor(str(path))) as first:
+        await first.run(CREATE, insert("memorable"), insert("unmistakable"), insert(long))
+    assert words_in(path) == {b"memorable", b"unmistakable", b"unforgettable"}
+    with closing(SqliteExecutor(str(path))) as second:
+        await second.run(Query("DELETE FROM a WHERE x <> :x")(x="memorable"))
+    assert words_in(path) == {b"memorable"}
+
+
+def words_in(path: Path) -> set[bytes]:
+    """The words in the raw bytes of a database that nobody has open, so that there is no log of writes beside it."""
+    assert list(path.parent.iterdir()) == [path]
+    return set(re.findall(b"memorable|unmistakable|unforgettable", path.read_bytes()))
 
 
 @pytest.mark.parametrize(
-    ("statement", "message"),
+    ("statement", "error", "message"),
     [
-        pytest.param(Query("SELECT length(zeroblob(2000001)) AS n")(), "too big", id="a value over 2,000,000 bytes"),
-        pytest.param(Query(f"SELECT 1 /* {'x' * 100_000} */ AS n")(), "too large", id="a statement over 100,000 bytes"),
         pytest.param(
-            Query("SELECT 'a' LIKE :x AS n")(x="x" * 51), "pattern too complex", id="a pattern over 50 characters"
+            Query("SELECT length(zeroblob(2000001)) AS n")(),
+            apsw.TooBigError,
+            "too big",
+            id="a value over 2,000,000 bytes",
+        ),
+        pytest.param(
+            Query(f"SELECT 1 /* {'x' * 100_000} */ AS n")(),
+            apsw.TooBigError,
+            "too big",
+            id="a statement over 100,000 bytes",
+        ),
+        pytest.param(
+            Query("SELECT 'a' LIKE :x AS n")(x="x" * 51),
+            apsw.SQLError,
+            "pattern too complex",
+            id="a pattern over 50 characters",
         ),
     ],
 )
-async def test_the_limits_are_those_of_d1(statement: Statement, message: str, executor: SqliteExecutor) -> None:
-    with pytest.raises((sqlite3.Error, Unavailable), match=message):
+async def test_the_limits_are_those_of_d1(
+    statement: Statement, error: type[apsw.Error], message: str, executor: SqliteExecutor
+) -> None:
+    with pytest.raises(error, match=message):
         await executor.run(statement)
 
 
@@ -170,5 +248,5 @@ async def test_a_hundred_values_are_bound_and_no_more(executor: SqliteExecutor) 
         return Query(f"SELECT {' + '.join(f':{name}' for name in names)} AS n")(**dict.fromkeys(names, 1))
 
     assert await executor.run(bind(100)) == [[{"n": 100}]]
-    with pytest.raises(sqlite3.OperationalError):
+    with pytest.raises(apsw.SQLError, match=r"variable number must be between \?1 and \?100"):
         await executor.run(bind(101))

@@ -4,15 +4,16 @@ import json
 from collections.abc import Callable
 from itertools import count
 from typing import Any
+from urllib.parse import parse_qsl
 
 import httpx
 import pytest
 
 from owner_proof.walk import WALK, walk
 from support.in_process import VARIABLES, ApiTransport, as_user
-from threadkeep.errors import Conflict, Invalid, NotFound, Stale, ThreadkeepError, Unavailable
+from threadkeep.errors import Conflict, Invalid, NotFound, Stale, ThreadkeepError, Unavailable, Unsupported
 from threadkeep.http.api import connect
-from threadkeep.models import Conversation
+from threadkeep.models import Conversation, Erased
 from threadkeep.store import Store
 from threadkeep.stores.memory import MemoryDatabase, MemoryStore
 from threadkeep.stores.remote import RemoteStore
@@ -36,8 +37,9 @@ CONVERSATION = {
 }
 
 
-def store(answer: Callable[[httpx.Request], httpx.Response]) -> RemoteStore:
-    return RemoteStore(httpx.AsyncClient(base_url="https://kept.example", transport=httpx.MockTransport(answer)))
+def store(answer: Callable[[httpx.Request], httpx.Response], user_id: str = "ada") -> RemoteStore:
+    client = httpx.AsyncClient(base_url="https://kept.example", transport=httpx.MockTransport(answer))
+    return RemoteStore(client, user_id)
 
 
 def fails(status: int, code: str, **more: Any) -> RemoteStore:
@@ -119,11 +121,67 @@ async def test_a_bookmark_is_sent_back_until_there_is_a_newer_one() -> None:
     assert sent == [None, "one", "one", "two"]
 
 
+@pytest.mark.parametrize(
+    ("user_id", "query"),
+    [
+        ("ada", "confirm=ada"),
+        ("17", "confirm=17"),
+        ("a b", "confirm=a%20b"),
+        ("a+b@c.example", "confirm=a%2Bb%40c.example"),
+        ("a/b?c=d&e#f;g", "confirm=a%2Fb%3Fc%3Dd%26e%23f%3Bg"),
+        ("100%", "confirm=100%25"),
+        ("a%2Fb", "confirm=a%252Fb"),
+        ("\u540d\u524d", "confirm=%E5%90%8D%E5%89%8D"),
+    ],
+)
+async def test_an_erasure_confirms_the_user_whose_everything_it_is(user_id: str, query: str) -> None:
+    sent: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        receipt = {"conversations": 2, "messages": 5, "userId": user_id, "isComplete": True}
+        return httpx.Response(200, json=receipt)
+
+    assert await store(answer, user_id).erase() == Erased(2, 5)
+    (request,) = sent
+    assert (request.method, request.url.path, request.read()) == ("DELETE", "/api/me", b"")
+    # The same to whoever reads it, whether or not the client escapes what may stand as it is.
+    assert parse_qsl(request.url.query.decode(), strict_parsing=True) == parse_qsl(query) == [("confirm", user_id)]
+
+
+async def test_an_erasure_that_is_not_complete_is_asked_for_again_and_counted_once() -> None:
+    receipts = iter([(False, 9), (False, 5), (True, 2)])
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        is_complete, messages = next(receipts)
+        receipt = {"conversations": 2, "messages": messages, "userId": "ada", "isComplete": is_complete}
+        return httpx.Response(200 if is_complete else 202, json=receipt)
+
+    remote = store(answer)
+    assert await remote.erase() == Erased(2, 9)
+    assert list(receipts) == []
+    assert await remote.sweep() is False
+
+
+async def test_an_erasure_that_is_refused_is_refused_here() -> None:
+    with pytest.raises(Invalid) as raised:
+        await fails(400, "invalid", details={"path": "confirm"}).erase()
+    assert raised.value.path == "confirm"
+
+
+async def test_a_server_that_is_elsewhere_purges_by_itself() -> None:
+    def never(request: httpx.Request) -> httpx.Response:
+        raise AssertionError("It was asked.")
+
+    with pytest.raises(Unsupported, match="RETENTION_DAYS"):
+        await store(never).purge(1)
+    assert await store(never).sweep() is False
+
+
 def in_memory() -> MemoryStore:
     ticks = count(1_700_000_000_000)
-    database = MemoryDatabase()
-    store = MemoryStore(database, "ada", lambda: next(ticks))
-    database.owners["ada"].epoch = "0E000000000000000000000000"
+    store = MemoryStore(MemoryDatabase(), "ada", lambda: next(ticks))
+    store._owner.epoch = "0E000000000000000000000000"
     return store
 
 
@@ -136,5 +194,5 @@ async def test_a_walk_over_http_is_the_walk_of_the_store_behind_it() -> None:
     api = connect({**VARIABLES, "AGENT_CONVERSATION_STORE": "memory"}.get, lambda binding: False, offered=("memory",))
     transport = ApiTransport(api, open_store)
     async with httpx.AsyncClient(base_url="http://threadkeep", transport=transport, headers=as_user("ada")) as client:
-        remote: Store = RemoteStore(client)
+        remote: Store = RemoteStore(client, "ada")
         assert await walk(remote, WALK) == await walk(in_memory(), WALK)

@@ -57,11 +57,11 @@ class Api:
             admitted = _failure(error, request_id)
         return admitted if isinstance(admitted, str) else self._finished(admitted, request, request_id)
 
-    async def answer(self, request: Request, open_store: OpenStore) -> Response:
+    async def answer(self, request: Request, user_id: str, open_store: OpenStore) -> Response:
         """The response to a request of a user who was admitted."""
         request_id = _request_id(request)
         try:
-            response = await self._answer(request, open_store)
+            response = await self._answer(request, user_id, open_store)
         except Exception as error:
             response = _failure(error, request_id)
         return self._finished(response, request, request_id)
@@ -85,7 +85,7 @@ class Api:
             raise Unsupported(f"This server keeps no conversations. {choice.reason}")
         return self._server.authenticator.user_of(request)
 
-    async def _answer(self, request: Request, open_store: OpenStore) -> Response:
+    async def _answer(self, request: Request, user_id: str, open_store: OpenStore) -> Response:
         route, path = _router.match(request.method, request.path)
         for name, value in path.items():
             if not is_id(value):
@@ -98,7 +98,7 @@ class Api:
             if NDJSON not in route.media_types:
                 body = read_body(route, await request.body())
         store = await open_store(bookmark)
-        response = await route.handler(Call(request, store, path, query, body))
+        response = await route.handler(Call(request, user_id, store, path, query, body))
         if store.bookmark is not None:
             response.headers["x-d1-bookmark"] = store.bookmark
         return response

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Raw, Struct, field
 
-from threadkeep import service, transfer
+from threadkeep import retention, service, transfer
 from threadkeep.drafts import SearchQuery
 from threadkeep.errors import Invalid, ThreadkeepError
 from threadkeep.http.wire import Request, Response, etag, json_response, version_in
@@ -21,6 +21,7 @@ from threadkeep.models import (
     ConversationChanges,
     ConversationPage,
     Count,
+    Erasure,
     HitPage,
     MessagePage,
     NewConversation,
@@ -79,6 +80,12 @@ class SearchFields(Struct, forbid_unknown_fields=True):
     limit: Annotated[int, Meta(ge=1, le=SEARCH_LIMIT_MAX)] = 20
 
 
+class EraseQuery(Struct, forbid_unknown_fields=True):
+    """What makes sure that nobody erases everything by mistake."""
+
+    confirm: Annotated[str, Meta(description="Your own user id.")]
+
+
 class NoQuery(Struct, forbid_unknown_fields=True):
     """Nothing."""
 
@@ -87,6 +94,7 @@ class Call(Struct):
     """A request to a route, once it is known who asks and that everything fits."""
 
     request: Request
+    user_id: str
     store: Store
     path: dict[str, str]
     query: Any
@@ -233,6 +241,20 @@ async def restore_conversation(call: Call) -> Response:
     return _conversation(await call.store.restore_conversation(call.id))
 
 
+async def erase(call: Call) -> Response:
+    """Erase everything that is kept of you: conversations, messages, the index, and what was deleted before.
+
+    `confirm` must be your own user id. None of it can be read or restored from then on, and every cursor of the changes
+    has expired. The receipt counts what went. 202 says that there was too much to overwrite at once: the rest goes by
+    itself, or at once if this is sent again.
+    """
+    if call.query.confirm != call.user_id:
+        raise Invalid("confirm: This is not your user id. Nothing was erased.", "confirm")
+    erased, is_complete = await retention.erase(call.store)
+    receipt = Erasure(erased.conversations, erased.messages, call.user_id, is_complete)
+    return json_response(200 if is_complete else 202, receipt)
+
+
 async def list_messages(call: Call) -> Response:
     """List messages in order, the newest page first.
 
@@ -370,5 +392,12 @@ ROUTES = [
         answers={201: Appended, 200: Appended},
         fails=("not_found", "conflict", "stale", "too_large"),
         body=AppendBody,
+    ),
+    Route(
+        method="DELETE",
+        path="/api/me",
+        handler=erase,
+        answers={200: Erasure, 202: Erasure},
+        query=EraseQuery,
     ),
 ]

@@ -26,6 +26,13 @@ class D1Executor:
         except JsException as error:
             raise _translated(error) from error
 
+    async def clear(self, *statements: Statement) -> None:
+        """See `Executor.clear`: everybody is in one database."""
+
+
+# A statement of ours is wrong, or has made something wrong before.
+_DEFECTS = ("SQLITE_ERROR", "SQLITE_CONSTRAINT", "SQLITE_TOOBIG", "SQLITE_CORRUPT", "D1_TYPE_ERROR")
+
 
 def _translated(error: Any) -> Exception:
     """D1 puts everything into one class of error; the text tells."""
@@ -34,6 +41,6 @@ def _translated(error: Any) -> Exception:
         return Unavailable("The D1 database lacks its tables. Apply migrations/sqlite with wrangler.")
     if "SQLITE_FULL" in text or "maximum DB size" in text:
         return Unavailable("The D1 database is full. Delete something, or move to one with more room.")
-    if "SQLITE_ERROR" in text or "SQLITE_CONSTRAINT" in text or "SQLITE_TOOBIG" in text or "D1_TYPE_ERROR" in text:
-        return RuntimeError(text)  # a statement of ours is wrong
+    if any(defect in text for defect in _DEFECTS):
+        return RuntimeError(text)
     return Unavailable("D1 could not be reached or was too busy. Try again.")

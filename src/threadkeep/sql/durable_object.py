@@ -6,6 +6,8 @@ from pyodide.ffi import JsException
 
 from threadkeep.errors import Unavailable
 from threadkeep.sql.executor import Row, Statement
+from threadkeep.sql.migrations import migrate
+from threadkeep.sql.schema import MIGRATIONS
 
 
 class DurableObjectExecutor:
@@ -29,3 +31,15 @@ class DurableObjectExecutor:
             if "SQLITE_FULL" in str(error.message):
                 raise Unavailable("This user's database is full. Delete something, and try again.") from error
             raise
+
+    async def clear(self, *statements: Statement) -> list[list[Row]]:
+        rows = await self.run(*statements)
+        # The file goes at once; what there is to wait for is the disk. Nobody else runs before the first real wait.
+        deleted = self._storage.deleteAll()
+        await self.open()
+        await deleted
+        return rows
+
+    async def open(self) -> None:
+        """Bring the database to the newest schema."""
+        await migrate(self, MIGRATIONS)

@@ -48,6 +48,13 @@ class Executor(Protocol):
         Raises Unavailable where the database could not be reached.
         """
 
+    async def clear(self, *statements: Statement) -> list[list[Row]] | None:
+        """Run the statements and, with nothing in between, begin with an empty database, at the newest schema.
+
+        Answers the rows of each; or None, and does nothing, where the database is not of one user alone.
+        Raises Unavailable where the database could not be reached.
+        """
+
 
 def _checked(value: Value) -> Value:
     """What every driver binds alike. They disagree on everything else, and some of them silently."""

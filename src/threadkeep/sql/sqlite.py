@@ -1,18 +1,20 @@
-"""Executor for SQLite through Python's own sqlite3, with D1's limits set, so that what passes here passes there."""
+"""Executor for SQLite in this process, through apsw, with D1's limits set, so that what passes here passes there."""
 
-import sqlite3
+from typing import Any
+
+import apsw
 
 from threadkeep.errors import Unavailable
 from threadkeep.sql.executor import Row, Statement
 
 # Source: workerd's sqlite.c++ and https://developers.cloudflare.com/d1/platform/limits/
 _LIMITS = {
-    sqlite3.SQLITE_LIMIT_LENGTH: 2_000_000,
-    sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER: 100,
-    sqlite3.SQLITE_LIMIT_SQL_LENGTH: 100_000,
-    sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 50,
+    apsw.SQLITE_LIMIT_LENGTH: 2_000_000,
+    apsw.SQLITE_LIMIT_VARIABLE_NUMBER: 100,
+    apsw.SQLITE_LIMIT_SQL_LENGTH: 100_000,
+    apsw.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 50,
 }
-_BUSY_SECONDS = 10
+_BUSY_MILLISECONDS = 10_000
 
 
 class SqliteExecutor:
@@ -23,44 +25,62 @@ class SqliteExecutor:
     def __init__(self, path: str) -> None:
         """Open or create the file. Raises Unavailable where that is not possible."""
         try:
-            self._connection = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_SECONDS)
-        except sqlite3.Error as error:
+            self._connection = apsw.Connection(path)
+        except apsw.Error as error:
             raise _cannot_be_opened(error) from error
         try:
+            self._connection.set_busy_timeout(_BUSY_MILLISECONDS)
             for limit, value in _LIMITS.items():
-                self._connection.setlimit(limit, value)
-            # Readers and a writer at once; and what is committed is on the disk.
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = FULL")
-        except sqlite3.Error as error:
+                self._connection.limit(limit, value)
+            # Readers and a writer at once; what is committed is on the disk; and what is deleted is overwritten.
+            for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
+                self._connection.execute(f"PRAGMA {pragma}")
+        except apsw.Error as error:
             self._connection.close()
             raise _cannot_be_opened(error) from error
-        self._connection.row_factory = sqlite3.Row
+        self._connection.row_trace = _as_row
 
     async def run(self, *statements: Statement) -> list[list[Row]]:
         writes = any(statement.query.writes for statement in statements)
         try:
             self._connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
             try:
-                results = [
-                    [dict(row) for row in self._connection.execute(query.numbered, values)]
-                    for query, values in statements
+                results: list[list[Any]] = [
+                    self._connection.execute(query.numbered, values).fetchall() for query, values in statements
                 ]
             except BaseException:
                 if self._connection.in_transaction:  # on a full disk SQLite has rolled back already
                     self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_ERROR:
-                raise  # a statement of ours is wrong
+        except _UNAVAILABLE as error:
             raise Unavailable(f"SQLite could not do this: {error}. Try again.") from error
         return results
+
+    async def clear(self, *statements: Statement) -> None:
+        """See `Executor.clear`: everybody is in one file."""
 
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
 
 
-def _cannot_be_opened(error: sqlite3.Error) -> Unavailable:
+# Of the file, the disk and who else is at it. What is left is wrong with a statement of ours, or with the file itself.
+_UNAVAILABLE = (
+    apsw.BusyError,
+    apsw.LockedError,
+    apsw.CantOpenError,
+    apsw.FullError,
+    apsw.IOError,
+    apsw.ReadOnlyError,
+    apsw.NoMemError,
+    apsw.ProtocolError,
+)
+
+
+def _as_row(cursor: apsw.Cursor, values: tuple[Any, ...]) -> Row:
+    return {column[0]: value for column, value in zip(cursor.get_description(), values, strict=True)}
+
+
+def _cannot_be_opened(error: apsw.Error) -> Unavailable:
     return Unavailable(f"The SQLite file cannot be opened: {error}. Check SQLITE_PATH.")

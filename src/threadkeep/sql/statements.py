@@ -2,8 +2,9 @@
 
 Each names the user for every table it reads or writes (`alias.user_id = :user`), and a test reads them all to see
 that it does. Where given values are looked up, the join is a CROSS JOIN, which to SQLite means: in this order. Left to
-itself it may read all of a user's rows for each value.
-Pages and answers leave as one JSON text: a value crosses to Python once, not once per cell.
+itself it may read all of a user's rows for each value. `NOT INDEXED` leaves it `n`, for the same reason.
+Pages and answers leave as one JSON text: a value crosses to Python once, not once per cell. What a subquery answers is
+text to SQLite, even where it was JSON inside, and stands in `json()`.
 """
 
 from threadkeep.sql.executor import Query
@@ -47,16 +48,88 @@ SELECT (
     'more', json(iif(count(*) < (SELECT count(*) FROM listed), 'true', 'false'))
   )
   FROM sized AS s
-  JOIN messages AS m ON m.user_id = :user AND m.n = s.n
+  CROSS JOIN messages AS m ON m.user_id = :user AND m.n = s.n
   WHERE s.position = 1 OR (s.position <= :limit AND s.bytes <= :page_bytes)
 ) AS answer
 FROM conversations AS c
 WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL"""
 
 
+_EDITED_TITLE = """
+  SELECT -c.n
+  FROM owners AS o
+  JOIN conversations AS c ON c.user_id = :user AND c.id = :conversation
+  WHERE o.user_id = :user AND c.rev = o.rev + 1 AND c.title = :title AND c.title_source = :title_source
+"""
+
+_MARKED_TITLES = """
+  SELECT -c.n
+  FROM conversations AS c
+  CROSS JOIN word_lists AS l ON l.user_id = :user AND l.n = -c.n
+  WHERE c.user_id = :user AND c.deleted_at <= 0 AND unicode(l.text) > 0
+"""
+
+_SWEPT_WORDS = """
+  SELECT m.n
+  FROM json_each(:messages) AS given
+  CROSS JOIN messages AS m ON m.user_id = :user AND m.n = given.value
+  CROSS JOIN conversations AS c ON c.user_id = :user AND c.id = m.conversation_id
+  CROSS JOIN word_lists AS l ON l.user_id = :user AND l.n = m.n
+  WHERE c.deleted_at <= 0 AND unicode(l.text) > 0
+"""
+
+_SWEEPABLE = """listed AS (
+    SELECT m.n, m.bytes, k.n AS conversation_n, m.seq
+    FROM marked AS k
+    CROSS JOIN messages AS m ON m.user_id = :user AND m.conversation_id = k.id
+    WHERE m.seq > k.overwritten_seq
+    LIMIT :limit
+  ),
+  sized AS (
+    SELECT l.n, row_number() OVER sweeping AS position, sum(l.bytes) OVER sweeping AS bytes
+    FROM listed AS l
+    WINDOW sweeping AS (ORDER BY l.conversation_n, l.seq)
+  )
+SELECT json_object(
+  'conversations', json((SELECT json_group_array(k.n) FROM marked AS k)),
+  'messages', json((SELECT json_group_array(s.n) FROM sized AS s WHERE s.position = 1 OR s.bytes <= :bytes))
+) AS answer"""
+
+_SWEPT_MESSAGES = """
+  SELECT m.n
+  FROM json_each(:messages) AS given
+  CROSS JOIN messages AS m ON m.user_id = :user AND m.n = given.value
+  CROSS JOIN conversations AS c ON c.user_id = :user AND c.id = m.conversation_id
+  WHERE c.deleted_at <= 0
+"""
+
+_SWEPT_CONVERSATIONS = """
+  SELECT c.n
+  FROM json_each(:conversations) AS given
+  CROSS JOIN conversations AS c ON c.user_id = :user AND c.n = given.value
+  WHERE c.deleted_at <= 0
+"""
+
+_PARTS = {
+    "message_page": _MESSAGE_PAGE,
+    "edited_title": _EDITED_TITLE,
+    "marked_titles": _MARKED_TITLES,
+    "sweepable": _SWEEPABLE,
+    "swept_words": _SWEPT_WORDS,
+    "swept_messages": _SWEPT_MESSAGES,
+    "overwritten_messages": f"{_SWEPT_MESSAGES.rstrip()} AND m.seq <= c.overwritten_seq\n",
+    "swept_conversations": _SWEPT_CONVERSATIONS,
+    "swept_titles": _SWEPT_CONVERSATIONS.replace("c.n\n", "-c.n\n", 1),
+    "conversation": _CONVERSATION,
+    "message": _MESSAGE,
+}
+
+
 def _query(text: str) -> Query:
-    text = text.replace("{message_page}", _MESSAGE_PAGE)
-    return Query(text.replace("{conversation}", _CONVERSATION).replace("{message}", _MESSAGE))
+    """A query whose braces hold the names of parts that several have."""
+    for name, part in _PARTS.items():
+        text = text.replace(f"{{{name}}}", part)
+    return Query(text)
 
 
 # Writes. What a write does depends on the state before it: a verdict reads that state first, in the same batch, and
@@ -81,12 +154,12 @@ CREATE_VERDICT = _query("""
 SELECT json_object(
   'digest', (SELECT c.digest FROM conversations AS c WHERE c.user_id = :user AND c.id = :conversation),
   'deletedAt', (SELECT c.deleted_at FROM conversations AS c WHERE c.user_id = :user AND c.id = :conversation),
-  'conflicts', (
+  'conflicts', json((
     SELECT json_group_array(m.id)
     FROM json_each(:ids) AS given
     CROSS JOIN messages AS m ON m.user_id = :user AND m.id = given.value ->> 0
     WHERE m.conversation_id <> :conversation OR m.digest <> given.value ->> 1
-  )
+  ))
 ) AS answer
 """)
 
@@ -115,12 +188,12 @@ SELECT json_object(
     CROSS JOIN messages AS m ON m.user_id = :user AND m.id = given.value ->> 0
     WHERE m.conversation_id = :conversation AND m.digest = given.value ->> 1
   ),
-  'conflicts', (
+  'conflicts', json((
     SELECT json_group_array(m.id)
     FROM json_each(:ids) AS given
     CROSS JOIN messages AS m ON m.user_id = :user AND m.id = given.value ->> 0
     WHERE m.conversation_id <> :conversation OR m.digest <> given.value ->> 1
-  )
+  ))
 ) AS answer
 FROM conversations AS c
 WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL
@@ -185,44 +258,80 @@ WHERE conversations.user_id = :user
 
 APPENDED = _query("""
 SELECT json_object(
-  'messages', (
+  'messages', json((
     SELECT json_group_array(json_object('id', m.id, 'seq', m.seq, 'createdAt', m.created_at))
     FROM json_each(:ids) AS given
     CROSS JOIN messages AS m ON m.user_id = :user AND m.id = given.value ->> 0
-  ),
+  )),
   'conversation', {conversation}
 ) AS answer
 FROM conversations AS c
-WHERE c.user_id = :user AND c.id = :conversation
+WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL
 """)
 
-# After the messages: the index of those that bear this rev. `:words` is an array of [id, words].
-INDEX_MESSAGES = _query("""
-INSERT INTO words (rowid, text)
-SELECT m.n, given.value ->> 1
+# After the messages: the words of those that bear this rev. `:words` is an array of [id, words].
+LIST_WORDS = _query("""
+INSERT INTO word_lists (n, user_id, text)
+SELECT m.n, :user, given.value ->> 1
 FROM owners AS o
 CROSS JOIN json_each(:words) AS given
 CROSS JOIN messages AS m ON m.user_id = :user AND m.id = given.value ->> 0
 WHERE o.user_id = :user AND m.rev = o.rev + 1
 """)
 
-# After whatever may have given a conversation this title.
-INDEX_TITLE = _query("""
-INSERT OR REPLACE INTO words (rowid, text)
-SELECT -c.n, :title_words
+# After the words of all messages of a batch.
+INDEX_MESSAGES = _query("""
+INSERT INTO words (rowid, text)
+SELECT l.n, l.text
 FROM owners AS o
-JOIN conversations AS c ON c.user_id = :user AND c.id = :conversation
-WHERE o.user_id = :user AND c.rev = o.rev + 1 AND c.title = :title AND c.title_source <> 'default'
+CROSS JOIN messages AS m ON m.user_id = :user AND m.rev = o.rev + 1
+CROSS JOIN word_lists AS l ON l.user_id = :user AND l.n = m.n
+WHERE o.user_id = :user
 """)
 
+# After whatever may have given a conversation its title, if the words of none are listed; before they are. `:titles` is
+# an array of [id, title, words].
+INDEX_TITLES = _query("""
+INSERT INTO words (rowid, text)
+SELECT -c.n, given.value ->> 2
+FROM owners AS o
+CROSS JOIN json_each(:titles) AS given
+CROSS JOIN conversations AS c ON c.user_id = :user AND c.id = given.value ->> 0
+WHERE o.user_id = :user
+  AND c.rev = o.rev + 1
+  AND c.title = given.value ->> 1
+  AND c.title_source <> 'default'
+  AND NOT EXISTS (SELECT 1 FROM word_lists AS l WHERE l.user_id = :user AND l.n = -c.n)
+""")
+
+LIST_WORDS_OF_TITLES = _query("""
+INSERT INTO word_lists (n, user_id, text)
+SELECT -c.n, :user, given.value ->> 2
+FROM owners AS o
+CROSS JOIN json_each(:titles) AS given
+CROSS JOIN conversations AS c ON c.user_id = :user AND c.id = given.value ->> 0
+WHERE o.user_id = :user
+  AND c.rev = o.rev + 1
+  AND c.title = given.value ->> 1
+  AND c.title_source <> 'default'
+  AND NOT EXISTS (SELECT 1 FROM word_lists AS l WHERE l.user_id = :user AND l.n = -c.n)
+""")
+
+# After an edit that gave this title. The index takes out what is listed, so it comes first.
 UNINDEX_TITLE = _query("""
 DELETE FROM words
-WHERE words.rowid IN (
-  SELECT -c.n
-  FROM owners AS o
-  JOIN conversations AS c ON c.user_id = :user AND c.id = :conversation
-  WHERE o.user_id = :user AND c.rev = o.rev + 1 AND c.title_source = 'default'
-)
+WHERE words.rowid IN ({edited_title})
+""")
+
+OVERWRITE_WORDS_OF_TITLE = _query("""
+UPDATE word_lists
+SET text = CAST(zeroblob(octet_length(text)) AS TEXT)
+WHERE word_lists.user_id = :user AND word_lists.n IN ({edited_title})
+""")
+
+UNLIST_TITLE = _query("""
+DELETE FROM word_lists
+WHERE word_lists.user_id = :user AND word_lists.n IN ({edited_title})
 """)
 
 EDIT_VERDICT = _query("""
@@ -296,7 +405,7 @@ WHERE messages.user_id = :user
   AND EXISTS (
     SELECT 1
     FROM conversations AS c
-    WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NOT NULL
+    WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at > 0
   )
 """)
 
@@ -306,7 +415,207 @@ SET
   deleted_at = NULL,
   version = version + 1,
   rev = (SELECT o.rev + 1 FROM owners AS o WHERE o.user_id = :user)
-WHERE conversations.user_id = :user AND conversations.id = :conversation AND conversations.deleted_at IS NOT NULL
+WHERE conversations.user_id = :user AND conversations.id = :conversation AND conversations.deleted_at > 0
+""")
+
+# Erasing and purging mark what has to go by a `deleted_at` of 0, or of minus what it was: nothing reads it from then
+# on. That keeps the size of a row, which SQLite then changes in place; moved, it would leave its words in the page.
+
+COUNT_ALL = _query("""
+SELECT json_object('conversations', count(*), 'messages', coalesce(sum(c.message_count), 0)) AS answer
+FROM conversations AS c
+WHERE c.user_id = :user
+""")
+
+BEGIN_EPOCH = _query("""
+UPDATE owners
+SET epoch = :epoch
+WHERE owners.user_id = :user
+""")
+
+MARK_ALL = _query("""
+UPDATE conversations
+SET deleted_at = -abs(coalesce(deleted_at, 0))
+WHERE conversations.user_id = :user
+""")
+
+# Before what is due is marked: those who have not heard of these deletions must begin again.
+RAISE_FLOOR = _query("""
+UPDATE owners
+SET floor = max(floor, (
+  SELECT coalesce(max(c.rev), 0)
+  FROM conversations AS c
+  WHERE c.user_id = :user AND c.deleted_at > 0 AND c.deleted_at <= :until
+))
+WHERE owners.user_id = :user
+""")
+
+MARK_DUE = _query("""
+UPDATE conversations
+SET deleted_at = -deleted_at
+WHERE conversations.user_id = :user AND conversations.deleted_at > 0 AND conversations.deleted_at <= :until
+""")
+
+# What is private is overwritten where it stands, here and below, since a row that is deleted stays in its page.
+OVERWRITE_CONVERSATIONS = _query("""
+UPDATE conversations
+SET
+  digest = CAST(zeroblob(octet_length(digest)) AS TEXT),
+  title = CAST(zeroblob(octet_length(title)) AS TEXT),
+  model = CAST(zeroblob(octet_length(model)) AS TEXT),
+  metadata = CAST(zeroblob(octet_length(metadata)) AS TEXT)
+WHERE conversations.user_id = :user AND conversations.deleted_at <= 0
+""")
+
+UNINDEX_TITLES = _query("""
+DELETE FROM words
+WHERE words.rowid IN ({marked_titles})
+""")
+
+OVERWRITE_WORDS_OF_TITLES = _query("""
+UPDATE word_lists
+SET text = CAST(zeroblob(octet_length(text)) AS TEXT)
+WHERE word_lists.user_id = :user AND word_lists.n IN ({marked_titles})
+""")
+
+EARLIEST_DELETION = _query("""
+SELECT min(c.deleted_at) AS answer
+FROM conversations AS c
+WHERE c.user_id = :user AND c.deleted_at > 0
+""")
+
+# Sweeping is done in parts: first all that is marked is taken out of the index and overwritten in place, and only then
+# removed, since SQLite moves the rows beside those that it deletes, and leaves a copy where they were.
+# Each is given conversations and messages by their `n`, and looks again at what they are: another sweep may have been
+# faster, and its rows' `n` given to new ones, which may even be marked by now.
+OVERWRITABLE = _query("""
+WITH
+  marked AS (
+    SELECT c.n, c.id, c.overwritten_seq
+    FROM conversations AS c
+    WHERE c.user_id = :user AND c.deleted_at <= 0 AND c.overwritten_seq < c.message_count
+    LIMIT :conversation_limit
+  ),
+  {sweepable}
+""")
+
+REMOVABLE = _query("""
+WITH
+  marked AS (
+    SELECT c.n, c.id, 0 AS overwritten_seq
+    FROM conversations AS c
+    WHERE c.user_id = :user AND c.deleted_at <= 0
+    LIMIT :conversation_limit
+  ),
+  {sweepable}
+""")
+
+# Never twice: FTS5 counts, and takes for corrupt what does not add up. Words that are overwritten begin with NUL.
+UNINDEX_MESSAGES = _query("""
+DELETE FROM words
+WHERE words.rowid IN ({swept_words})
+""")
+
+OVERWRITE_WORDS = _query("""
+UPDATE word_lists
+SET text = CAST(zeroblob(octet_length(text)) AS TEXT)
+WHERE word_lists.user_id = :user AND word_lists.n IN ({swept_words})
+""")
+
+OVERWRITE_MESSAGES = _query("""
+UPDATE messages NOT INDEXED
+SET
+  digest = CAST(zeroblob(octet_length(digest)) AS TEXT),
+  model = CAST(zeroblob(octet_length(model)) AS TEXT),
+  metadata = CAST(zeroblob(octet_length(metadata)) AS TEXT),
+  content = CAST(zeroblob(octet_length(content)) AS TEXT)
+WHERE messages.user_id = :user AND messages.n IN ({swept_messages})
+""")
+
+COUNT_OVERWRITTEN = _query("""
+UPDATE conversations NOT INDEXED
+SET overwritten_seq = overwritten_seq + (
+  SELECT iif(count(*) = max(m.seq) - conversations.overwritten_seq, count(*), 0)
+  FROM json_each(:messages) AS given
+  CROSS JOIN messages AS m ON m.user_id = :user AND m.n = given.value
+  WHERE m.conversation_id = conversations.id AND m.seq > conversations.overwritten_seq
+)
+WHERE conversations.user_id = :user AND conversations.n IN ({swept_conversations})
+""")
+
+REMOVE_WORDS = _query("""
+DELETE FROM word_lists
+WHERE word_lists.user_id = :user AND word_lists.n IN ({overwritten_messages} UNION ALL {swept_titles})
+""")
+
+REMOVE_MESSAGES = _query("""
+DELETE FROM messages NOT INDEXED
+WHERE messages.user_id = :user AND messages.n IN ({overwritten_messages})
+""")
+
+# A conversation stays as long as it has messages.
+REMOVE_CONVERSATIONS = _query("""
+DELETE FROM conversations NOT INDEXED
+WHERE conversations.user_id = :user
+  AND conversations.n IN ({swept_conversations})
+  AND NOT EXISTS (
+    SELECT 1 FROM messages AS m WHERE m.user_id = :user AND m.conversation_id = conversations.id
+  )
+""")
+
+# Who has nothing is nobody we know.
+REMOVE_OWNER = _query("""
+DELETE FROM owners
+WHERE owners.user_id = :user
+  AND NOT EXISTS (SELECT 1 FROM conversations AS c WHERE c.user_id = :user)
+""")
+
+# Last, when nothing of a user is left, what SQLite and FTS5 have kept of former versions of pages is overwritten: with
+# words that are no words, in the index, and with zeros, in pages that are free. Fillings have the lowest `n` there is.
+FILL_WORDS = _query("""
+INSERT INTO word_lists (n, user_id, text)
+WITH RECURSIVE numbers (number) AS (SELECT 0 UNION ALL SELECT number + 1 FROM numbers WHERE number < 9999)
+SELECT -9007199254740991, :user, group_concat(printf('%0100x', number * 2654435761 & 4294967295), ' ')
+FROM numbers
+WHERE NOT EXISTS (SELECT 1 FROM conversations AS c WHERE c.user_id = :user)
+HAVING count(*) > 0
+""")
+
+INDEX_FILLING = _query("""
+INSERT INTO words (rowid, text)
+SELECT l.n, l.text
+FROM word_lists AS l
+WHERE l.user_id = :user AND l.n = -9007199254740991
+""")
+
+UNINDEX_FILLING = _query("""
+DELETE FROM words
+WHERE words.rowid IN (SELECT l.n FROM word_lists AS l WHERE l.user_id = :user AND l.n = -9007199254740991)
+""")
+
+# Merges as many pages of the index as may be at once.
+MERGE_INDEX = _query("""
+INSERT INTO words (words, rank)
+SELECT 'merge', -2000
+FROM word_lists AS l
+WHERE l.user_id = :user AND l.n = -9007199254740991
+""")
+
+FILL_PAGES = _query("""
+INSERT INTO word_lists (n, user_id, text)
+SELECT l.n + given.value, :user, CAST(zeroblob(1600000) AS TEXT)
+FROM word_lists AS l
+CROSS JOIN json_each('[1, 2, 3, 4, 5, 6]') AS given
+WHERE l.user_id = :user AND l.n = -9007199254740991
+""")
+
+REMOVE_FILLINGS = _query("""
+DELETE FROM word_lists
+WHERE word_lists.user_id = :user AND word_lists.n < -9007199254740000
+""")
+
+IS_MARKED = _query("""
+SELECT EXISTS (SELECT 1 FROM conversations AS c WHERE c.user_id = :user AND c.deleted_at <= 0) AS answer
 """)
 
 # `:conversations` is an array of rows. What is there already stays as it is.
@@ -370,23 +679,12 @@ CROSS JOIN conversations AS c ON c.user_id = :user AND c.id = given.value ->> 'c
 WHERE o.user_id = :user AND c.rev = o.rev + 1
 """)
 
-# `:titles` is an array of [id, words].
-INDEX_TITLES = _query("""
-INSERT OR REPLACE INTO words (rowid, text)
-SELECT -c.n, given.value ->> 1
-FROM owners AS o
-CROSS JOIN json_each(:titles) AS given
-CROSS JOIN conversations AS c ON c.user_id = :user AND c.id = given.value ->> 0
-WHERE o.user_id = :user AND c.rev = o.rev + 1
-""")
-
-
 # Reads.
 
 GET_CONVERSATION = _query("""
 SELECT {conversation} AS answer
 FROM conversations AS c
-WHERE c.user_id = :user AND c.id = :conversation
+WHERE c.user_id = :user AND c.id = :conversation AND coalesce(c.deleted_at, 1) > 0
 """)
 
 # A page is cut by its bytes too, and one row more than the limit is looked at to know whether there is a next one.
@@ -427,7 +725,7 @@ WHERE s.position = 1 OR (s.position <= :limit AND s.bytes <= :page_bytes)
 CONVERSATION_EXISTS = _query("""
 SELECT 1 AS answer
 FROM conversations AS c
-WHERE c.user_id = :user AND c.id = :conversation
+WHERE c.user_id = :user AND c.id = :conversation AND coalesce(c.deleted_at, 1) > 0
 """)
 
 MESSAGE_EXISTS = _query("""
@@ -482,8 +780,8 @@ WITH
   hits AS (
     SELECT f.score, m.created_at AS time, m.n, m.bytes, c.id AS conversation_id
     FROM found AS f
-    JOIN messages AS m ON m.user_id = :user AND m.n = f.n
-    JOIN conversations AS c ON c.user_id = :user AND c.id = m.conversation_id
+    CROSS JOIN messages AS m ON m.user_id = :user AND m.n = f.n
+    CROSS JOIN conversations AS c ON c.user_id = :user AND c.id = m.conversation_id
     WHERE c.deleted_at IS NULL
       AND m.role = coalesce(:role, m.role)
       AND m.created_at >= :since
@@ -491,7 +789,7 @@ WITH
     UNION ALL
     SELECT f.score, c.created_at AS time, -c.n, 0 AS bytes, c.id AS conversation_id
     FROM found AS f
-    JOIN conversations AS c ON c.user_id = :user AND c.n = -f.n
+    CROSS JOIN conversations AS c ON c.user_id = :user AND c.n = -f.n
     WHERE c.deleted_at IS NULL AND :role IS NULL AND c.created_at >= :since AND c.created_at < :until
   ),
   listed AS (
@@ -513,12 +811,13 @@ SELECT json_object(
   'rows', json_group_array(json_object(
     'position', s.position,
     'conversation', {conversation},
-    'message', (SELECT {message} FROM messages AS m WHERE m.user_id = :user AND m.n = s.n)
+    'message', iif(m.n IS NULL, NULL, {message})
   )),
   'more', json(iif(count(*) < (SELECT count(*) FROM listed), 'true', 'false'))
 ) AS answer
 FROM sized AS s
-JOIN conversations AS c ON c.user_id = :user AND c.id = s.conversation_id
+CROSS JOIN conversations AS c ON c.user_id = :user AND c.id = s.conversation_id
+LEFT JOIN messages AS m ON m.user_id = :user AND m.n = s.n
 WHERE s.position = 1 OR (s.position <= :limit AND s.bytes <= :page_bytes)
 """)
 
@@ -535,7 +834,10 @@ WITH
     SELECT * FROM (
       SELECT c.rev, 0 AS kind, c.n, 20000 AS bytes
       FROM conversations AS c
-      WHERE c.user_id = :user AND c.rev >= :rev AND (c.rev, 0, c.n) > (:rev, :kind, :n)
+      WHERE c.user_id = :user
+        AND c.rev >= :rev
+        AND (c.rev, 0, c.n) > (:rev, :kind, :n)
+        AND coalesce(c.deleted_at, 1) > 0
       ORDER BY c.rev, c.n
       LIMIT :limit + 1
     )
@@ -568,13 +870,21 @@ SELECT json_object(
     'rev', s.rev,
     'kind', s.kind,
     'n', s.n,
-    'conversation', (
-      SELECT {conversation} FROM conversations AS c WHERE c.user_id = :user AND c.n = s.n AND s.kind = 0
-    ),
-    'message', (SELECT {message} FROM messages AS m WHERE m.user_id = :user AND m.n = s.n AND s.kind = 1)
+    'conversation', iif(c.n IS NULL, NULL, {conversation}),
+    'message', iif(m.n IS NULL, NULL, {message})
   )),
   'more', json(iif(count(*) < (SELECT count(*) FROM listed), 'true', 'false'))
 ) AS answer
 FROM sized AS s
+LEFT JOIN conversations AS c ON c.user_id = :user AND c.n = s.n AND s.kind = 0
+LEFT JOIN messages AS m ON m.user_id = :user AND m.n = s.n AND s.kind = 1
 WHERE s.position = 1 OR (s.position <= :limit AND s.bytes <= :page_bytes)
+""")
+
+# The one statement that is about no user in particular: it finds those for whom there is something to purge.
+USERS_TO_PURGE = _query("""
+SELECT DISTINCT c.user_id AS answer
+FROM conversations AS c
+WHERE c.deleted_at <= :until
+LIMIT :limit
 """)

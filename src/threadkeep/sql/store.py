@@ -28,6 +28,7 @@ from threadkeep.models import (
     Changes,
     Conversation,
     ConversationPage,
+    Erased,
     HitPage,
     Message,
     MessagePage,
@@ -49,6 +50,10 @@ T = TypeVar("T")
 
 # Beyond every time and seq there can be, and still an integer that D1 lets through.
 _BEYOND = INTEGER_MAX - 1
+# What is swept at once: well within the time that D1 gives a batch.
+_SWEPT_CONVERSATIONS_MAX = 100
+_SWEPT_MESSAGES_MAX = 500
+_SWEPT_BYTES_MAX = 8_000_000
 # More than any text has but one of characters that stand for whole sentences.
 _WORDS_CHARACTERS_MAX = 200_000
 _WORDS_OF_REQUEST_MAX = 20_000_000
@@ -119,6 +124,13 @@ class _EditVerdict(Struct, rename="camel"):
     metadata_bytes: int
 
 
+class _Swept(Struct):
+    """Rows by their `n`."""
+
+    conversations: list[int]
+    messages: list[int]
+
+
 class SqlStore:
     """A `Store` over an executor. See `store.py` for what each method promises."""
 
@@ -149,7 +161,7 @@ class SqlStore:
             statements.ENSURE_OWNER(**values),
             statements.CREATE_VERDICT(**values),
             statements.INSERT_CONVERSATION(**values),
-            *([statements.INDEX_TITLE(**{**values, **self._title(draft.title)})] if draft.title else []),
+            *self._titles(values, [(draft.id, draft.title)] if draft.title else []),
             *self._inserts(draft.messages, {**values, "expected": None}, creates=True),
             statements.BUMP_REV(**values),
             statements.GET_CONVERSATION(**values),
@@ -222,10 +234,13 @@ class SqlStore:
             "metadata_bytes_max": METADATA_BYTES_MAX,
         }
         titles = []
-        if edit.title is None:
-            titles = [statements.UNINDEX_TITLE(**values)]
-        elif edit.title is not UNSET:
-            titles = [statements.INDEX_TITLE(**{**values, **self._title(edit.title)})]
+        if edit.title is not UNSET:
+            titles = [
+                statements.UNINDEX_TITLE(**values),
+                statements.OVERWRITE_WORDS_OF_TITLE(**values),
+                statements.UNLIST_TITLE(**values),
+                *self._titles(values, [(conversation_id, edit.title)] if edit.title else []),
+            ]
         verdicts, *_, answers = await self._executor.run(
             statements.EDIT_VERDICT(**values),
             statements.EDIT_CONVERSATION(**values),
@@ -373,8 +388,8 @@ class SqlStore:
             for draft in drafts
             for seq, message in enumerate(draft.messages, start=1)
         ]
-        words = [(message.draft.id, self._words(message.draft.text)) for draft in drafts for message in draft.messages]
-        titles = [(draft.id, self._words(draft.title)) for draft in drafts if draft.title_source != "default"]
+        words = self._listed([message.draft for draft in drafts for message in draft.messages])
+        titles = [(draft.id, draft.title) for draft in drafts if draft.title_source != "default"]
         conversations = list(_arrays([_conversation_row(draft) for draft in drafts]))
         values = {**self._values(""), "epoch": self._new_id()}
         _, *results = await self._executor.run(
@@ -382,8 +397,9 @@ class SqlStore:
             *(statements.IMPORT_VERDICT(**values, conversations=part) for part in conversations),
             *(statements.IMPORT_CONVERSATIONS(**values, conversations=part) for part in conversations),
             *(statements.IMPORT_MESSAGES(**values, messages=part) for part in _arrays(rows)),
-            *(statements.INDEX_MESSAGES(**values, words=part) for part in _arrays(words)),
-            *(statements.INDEX_TITLES(**values, titles=part) for part in _arrays(titles)),
+            *(statements.LIST_WORDS(**values, words=part) for part in _arrays(words)),
+            statements.INDEX_MESSAGES(**values),
+            *self._titles(values, titles),
             statements.BUMP_REV(**values),
         )
         known = {
@@ -398,6 +414,70 @@ class SqlStore:
             for draft in drafts
         ]
 
+    async def erase(self) -> Erased:
+        values = {**self._values(""), "epoch": self._new_id()}
+        count = statements.COUNT_ALL(**values)
+        results = await self._executor.clear(count) or await self._executor.run(
+            count,
+            statements.BEGIN_EPOCH(**values),
+            statements.MARK_ALL(**values),
+            *_overwrite_marked(values),
+        )
+        return _decode(results[0], Erased, "")
+
+    async def purge(self, until: int) -> int | None:
+        values = {**self._values(""), "until": until}
+        *_, answers = await self._executor.run(
+            statements.RAISE_FLOOR(**values),
+            statements.MARK_DUE(**values),
+            *_overwrite_marked(values),
+            statements.EARLIEST_DELETION(**values),
+        )
+        earliest: int | None = answers[0]["answer"]
+        return earliest
+
+    async def sweep(self) -> bool:
+        values: dict[str, Any] = {
+            **self._values(""),
+            "conversation_limit": _SWEPT_CONVERSATIONS_MAX,
+            "limit": _SWEPT_MESSAGES_MAX,
+            "bytes": _SWEPT_BYTES_MAX,
+        }
+        overwritable, removable = await self._executor.run(
+            statements.OVERWRITABLE(**values), statements.REMOVABLE(**values)
+        )
+        swept = _decode(overwritable, _Swept, "")
+        overwrites = bool(swept.messages)
+        if not overwrites:
+            swept = _decode(removable, _Swept, "")
+        values |= {"conversations": _text(swept.conversations), "messages": _text(swept.messages)}
+        if overwrites:
+            queries = [
+                statements.UNINDEX_MESSAGES,
+                statements.OVERWRITE_WORDS,
+                statements.OVERWRITE_MESSAGES,
+                statements.COUNT_OVERWRITTEN,
+            ]
+        else:
+            queries = [
+                statements.REMOVE_WORDS,
+                statements.REMOVE_MESSAGES,
+                statements.REMOVE_CONVERSATIONS,
+                statements.REMOVE_OWNER,
+            ]
+        if swept.conversations and not overwrites:  # they may have been the last
+            queries += [
+                statements.FILL_WORDS,
+                statements.MERGE_INDEX,
+                statements.INDEX_FILLING,
+                statements.UNINDEX_FILLING,
+                statements.MERGE_INDEX,
+                statements.FILL_PAGES,
+                statements.REMOVE_FILLINGS,
+            ]
+        *_, answers = await self._executor.run(*(query(**values) for query in queries), statements.IS_MARKED(**values))
+        return bool(answers[0]["answer"])
+
     def _values(self, conversation_id: str) -> dict[str, Any]:
         return {"user": self._user_id, "conversation": conversation_id, "now": self._clock()}
 
@@ -407,19 +487,30 @@ class SqlStore:
             return []
         title = next((message.title for message in messages if message.title), None)
         rows = [_message_row(message) for message in messages]
-        words = [(message.id, self._words(message.text)) for message in messages if message.text]
+        words = self._listed(messages)
         if sum(len(text) for _, text in words) > _WORDS_OF_REQUEST_MAX:
             raise TooLarge("messages: There are too many words in these to index at once. Send them apart.")
         return [
             *(statements.INSERT_MESSAGES(**values, messages=part, creates=creates) for part in _arrays(rows)),
-            *(statements.INDEX_MESSAGES(**values, words=part) for part in _arrays(words)),
+            *(statements.LIST_WORDS(**values, words=part) for part in _arrays(words)),
+            *([statements.INDEX_MESSAGES(**values)] if words else []),
             statements.COUNT_MESSAGES(**{**values, "title": title}),
-            *([statements.INDEX_TITLE(**{**values, **self._title(title)})] if title else []),
+            *self._titles(values, [(values["conversation"], title)] if title else []),
         ]
 
-    def _title(self, title: str) -> dict[str, str]:
-        """The values of a title and its index."""
-        return {"title": title, "title_words": self._words(title)}
+    def _titles(self, values: dict[str, Any], titles: list[tuple[str, str]]) -> list[Statement]:
+        """The statements that index titles of conversations, given with their ids, wherever a conversation has it."""
+        listed = [(conversation_id, title, self._words(title)) for conversation_id, title in titles]
+        return [
+            query(**values, titles=part)
+            for part in _arrays([row for row in listed if row[-1]])
+            for query in (statements.INDEX_TITLES, statements.LIST_WORDS_OF_TITLES)
+        ]
+
+    def _listed(self, messages: list[MessageDraft]) -> list[tuple[str, str]]:
+        """Messages that have words, by their ids, and the words."""
+        listed = [(message.id, self._words(message.text)) for message in messages]
+        return [row for row in listed if row[-1]]
 
     def _words(self, text: str) -> str:
         """The words of a text as they are indexed: each behind the letters of its owner."""
@@ -427,6 +518,21 @@ class SqlStore:
         if len(words) <= _WORDS_CHARACTERS_MAX:
             return words
         return words[:_WORDS_CHARACTERS_MAX].rpartition(" ")[0]
+
+
+def _overwrite_marked(values: dict[str, Any]) -> list[Statement]:
+    """The statements that take the titles of what is marked out of the index, and overwrite what is in its rows."""
+    return [
+        statements.UNINDEX_TITLES(**values),
+        statements.OVERWRITE_WORDS_OF_TITLES(**values),
+        statements.OVERWRITE_CONVERSATIONS(**values),
+    ]
+
+
+async def users_to_purge(executor: Executor, until: int, limit: int) -> list[str]:
+    """Some of the users for whom `SqlStore.purge` or `sweep` has something to do."""
+    (rows,) = await executor.run(statements.USERS_TO_PURGE(until=until, limit=limit))
+    return [row["answer"] for row in rows]
 
 
 def _owner(rows: list[Row]) -> Owner:
@@ -487,11 +593,12 @@ def _arrays(values: Sequence[Any]) -> Iterator[str]:
 
 
 def _ids(messages: list[MessageDraft]) -> str:
-    return msgspec.json.encode([(message.id, message.digest) for message in messages]).decode()
+    return _text([(message.id, message.digest) for message in messages])
 
 
-def _text(raw: msgspec.Raw) -> str:
-    return bytes(raw).decode()
+def _text(value: Any) -> str:
+    """A value as JSON."""
+    return msgspec.json.encode(value).decode()
 
 
 def _decode(rows: list[Row], into: type[T], conversation_id: str) -> T:

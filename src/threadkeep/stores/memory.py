@@ -25,6 +25,7 @@ from threadkeep.models import (
     Changes,
     Conversation,
     ConversationPage,
+    Erased,
     HitPage,
     Message,
     MessagePage,
@@ -93,9 +94,13 @@ class MemoryStore:
     bookmark: str | None = None
 
     def __init__(self, database: MemoryDatabase, user_id: str, clock: Clock = now) -> None:
-        self._owner = database.owners.setdefault(user_id, _Owner())
+        self._database = database
         self._user_id = user_id
         self._clock = clock
+
+    @property
+    def _owner(self) -> _Owner:
+        return self._database.owners.setdefault(self._user_id, _Owner())
 
     async def create_conversation(self, draft: ConversationDraft) -> tuple[Conversation, bool]:
         kept = self._owner.conversations.get(draft.id)
@@ -340,8 +345,34 @@ class MemoryStore:
             kept.conversation = replace(kept.conversation, message_count=len(kept.messages))
         return outcomes
 
+    async def erase(self) -> Erased:
+        kept = self._owner.conversations.values()
+        erased = Erased(len(kept), sum(len(conversation.messages) for conversation in kept))
+        del self._database.owners[self._user_id]
+        return erased
+
+    async def purge(self, until: int) -> int | None:
+        owner = self._owner
+        later = []
+        for kept in list(owner.conversations.values()):
+            deleted_at = kept.conversation.deleted_at
+            if deleted_at is not None and deleted_at <= until:
+                owner.floor = max(owner.floor, kept.rev)
+                del owner.conversations[kept.conversation.id]
+                for row in kept.messages:
+                    del owner.messages[row.message.id]
+            elif deleted_at is not None:
+                later.append(deleted_at)
+        if not owner.conversations:
+            del self._database.owners[self._user_id]
+        return min(later, default=None)
+
+    async def sweep(self) -> bool:
+        return False
+
     def _place_in_changes(self) -> Owner:
-        return Owner(self._owner.epoch, self._owner.rev, self._owner.floor)
+        owner = self._owner
+        return Owner(owner.epoch, owner.rev, owner.floor) if owner.rev else Owner("", 0, 0)
 
     async def search(self, query: SearchQuery, *, cursor: str | None = None, limit: int = 20) -> HitPage:
         terms = parse_query(query.text)

@@ -14,6 +14,8 @@ from threadkeep.models import (
     Conversation,
     ConversationChanges,
     ConversationPage,
+    Erased,
+    Erasure,
     HitPage,
     Message,
     MessagePage,
@@ -25,6 +27,7 @@ from threadkeep.models import (
 
 T = TypeVar("T")
 
+_API = "/api/conversations"
 _BOOKMARK = "X-D1-Bookmark"
 
 
@@ -34,11 +37,14 @@ class RemoteStore:
     `client` brings the base URL, the credentials of one user, and its timeouts:
 
         client = httpx.AsyncClient(base_url="https://…", headers={"Authorization": "Bearer …"})
-        store = RemoteStore(client)
+        store = RemoteStore(client, "alice")
+
+    The user's id is what an erasure has to confirm.
     """
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    def __init__(self, client: httpx.AsyncClient, user_id: str) -> None:
         self._client = client
+        self._user_id = user_id
         self.bookmark: str | None = None
 
     async def create_conversation(self, draft: ConversationDraft) -> tuple[Conversation, bool]:
@@ -49,17 +55,17 @@ class RemoteStore:
             metadata=draft.metadata,
             messages=[_new_message(message) for message in draft.messages],
         )
-        response = await self._send("POST", "", new)
+        response = await self._send("POST", _API, new)
         return _read(response, Conversation), response.status_code == httpx.codes.CREATED
 
     async def get_conversation(self, conversation_id: str) -> Conversation:
-        return _read(await self._send("GET", f"/{conversation_id}"), Conversation)
+        return _read(await self._send("GET", f"{_API}/{conversation_id}"), Conversation)
 
     async def list_conversations(
         self, *, is_archived: bool = False, cursor: str | None = None, limit: int = 20
     ) -> ConversationPage:
         query = {"archived": "true" if is_archived else "false", "cursor": cursor, "limit": limit}
-        return _read(await self._send("GET", "", query=query), ConversationPage)
+        return _read(await self._send("GET", _API, query=query), ConversationPage)
 
     async def update_conversation(
         self, conversation_id: str, edit: ConversationEdit, *, expected_version: int | None = None
@@ -71,14 +77,14 @@ class RemoteStore:
             metadata=Raw(b"null") if edit.metadata is None else edit.metadata,
             edited_at=edit.edited_at,
         )
-        response = await self._send("PATCH", f"/{conversation_id}", changes, headers=_if_match(expected_version))
+        response = await self._send("PATCH", f"{_API}/{conversation_id}", changes, headers=_if_match(expected_version))
         return _read(response, Conversation)
 
     async def delete_conversation(self, conversation_id: str, *, expected_version: int | None = None) -> None:
-        await self._send("DELETE", f"/{conversation_id}", headers=_if_match(expected_version))
+        await self._send("DELETE", f"{_API}/{conversation_id}", headers=_if_match(expected_version))
 
     async def restore_conversation(self, conversation_id: str) -> Conversation:
-        return _read(await self._send("POST", f"/{conversation_id}/restore"), Conversation)
+        return _read(await self._send("POST", f"{_API}/{conversation_id}/restore"), Conversation)
 
     async def append_messages(
         self, conversation_id: str, messages: list[MessageDraft], *, expected_message_count: int | None = None
@@ -86,17 +92,17 @@ class RemoteStore:
         new = NewMessages(
             messages=[_new_message(message) for message in messages], expected_message_count=expected_message_count
         )
-        response = await self._send("POST", f"/{conversation_id}/messages", new)
+        response = await self._send("POST", f"{_API}/{conversation_id}/messages", new)
         return _read(response, Appended), response.status_code == httpx.codes.CREATED
 
     async def list_messages(
         self, conversation_id: str, *, cursor: str | None = None, after: int | None = None, limit: int = 50
     ) -> MessagePage:
         query = {"cursor": cursor, "after": after, "limit": limit}
-        return _read(await self._send("GET", f"/{conversation_id}/messages", query=query), MessagePage)
+        return _read(await self._send("GET", f"{_API}/{conversation_id}/messages", query=query), MessagePage)
 
     async def changes(self, since: str | None = None, *, limit: int = 200) -> Changes:
-        response = await self._send("GET", "/changes", query={"since": since, "limit": limit})
+        response = await self._send("GET", f"{_API}/changes", query={"since": since, "limit": limit})
         changes = _read(response, _Changes)
         conversations = [
             msgspec.json.decode(row, type=Conversation if "title" in _fields(row) else Tombstone)
@@ -106,11 +112,26 @@ class RemoteStore:
 
     async def search(self, query: SearchQuery, *, cursor: str | None = None, limit: int = 20) -> HitPage:
         fields = {"q": query.text, "role": query.role, "from": query.since, "to": query.until}
-        response = await self._send("GET", "/search", query={**fields, "cursor": cursor, "limit": limit})
+        response = await self._send("GET", f"{_API}/search", query={**fields, "cursor": cursor, "limit": limit})
         return _read(response, HitPage)
 
     async def import_conversations(self, drafts: list[ImportDraft]) -> list[ThreadkeepError | None]:
         raise Unsupported("An import over HTTP gives ids of its own. Send the documents to POST /api/import.")
+
+    async def erase(self) -> Erased:
+        first = receipt = await self._erase()
+        while not receipt.is_complete:
+            receipt = await self._erase()
+        return Erased(first.conversations, first.messages)
+
+    async def purge(self, until: int) -> int | None:
+        raise Unsupported("A server purges by itself, after RETENTION_DAYS.")
+
+    async def sweep(self) -> bool:
+        return False  # a server does that too
+
+    async def _erase(self) -> Erasure:
+        return _read(await self._send("DELETE", "/api/me", query={"confirm": self._user_id}), Erasure)
 
     async def _send(
         self,
@@ -129,7 +150,7 @@ class RemoteStore:
         try:
             response = await self._client.request(
                 method,
-                f"/api/conversations{path}",
+                path,
                 content=None if body is None else msgspec.json.encode(body),
                 params={name: value for name, value in (query or {}).items() if value is not None},
                 headers=headers,

@@ -1,0 +1,190 @@
+"""What an erasure leaves in the files of a database, read byte by byte: no word of what was erased."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import apsw
+import httpx
+import pytest
+
+from support.backends import WORKERS, Backend, over_http, sqlite, worker
+from support.drafts import conversation, draft_messages, edit, new_message
+from support.replica import everything_in
+from threadkeep.errors import NotFound, ThreadkeepError
+from threadkeep.models import NewMessage
+from threadkeep.store import Store
+
+pytestmark = pytest.mark.anyio
+
+# Words that stand nowhere but in what is erased: in texts, tool calls, titles, metadata and models.
+TEXT, TOOL, TITLE, METADATA, MODEL, LARGE = (
+    f"{name}finch" for name in ("zebra", "green", "gold", "bull", "snow", "haw")
+)
+SECRETS = (TEXT, TOOL, TITLE, METADATA, MODEL, LARGE)
+OTHERS = "ordinarysparrow"
+
+CONVERSATIONS = 6
+MESSAGES = 400
+
+
+def messages(words: dict[str, str], number: int, chance: random.Random) -> list[NewMessage]:
+    """A turn with these words in all places that hold any; now and then a large one."""
+    if number % 20 == 7:
+        return [new_message(f"{words['large']} " * 12_000)]
+    text = " ".join(chance.choice([words["text"], f"word{chance.randrange(99)}"]) for _ in range(chance.randrange(90)))
+    tool = {"type": "tool_use", "id": "t", "name": words["tool"], "input": {"for": words["tool"]}}
+    content = [{"type": "text", "text": text or "nothing"}, tool]
+    return [new_message(role="assistant", content=content, model=words["model"], metadata={"m": words["metadata"]})]
+
+
+async def write(store: Store, words: dict[str, str], chance: random.Random) -> None:
+    """Create conversations and append to them."""
+    for number in range(12):
+        draft = conversation(
+            *messages(words, number, chance),
+            title=chance.choice([None, f"{words['title']} {number}"]),
+            model=words["model"],
+            metadata={"m": words["metadata"]},
+        )
+        await store.create_conversation(draft)
+        for _ in range(4):
+            await store.append_messages(draft.id, draft_messages(messages(words, number, chance)))
+
+
+async def edit_much(store: Store, words: dict[str, str], chance: random.Random) -> None:
+    """Rename, delete and restore what is there, at random."""
+    ids = [row.id for row in (await store.list_conversations(limit=100)).conversations]
+    for number in range(60):
+        chosen = chance.choice(ids)
+        try:
+            match chance.randrange(3):
+                case 0:
+                    metadata = {"n": words["metadata"] * (number % 5)}
+                    changes = edit(title=f"{words['title']} {'x' * number}", metadata=metadata)
+                    await store.update_conversation(chosen, changes)
+                case 1:
+                    await store.delete_conversation(chosen)
+                case 2:
+                    await store.restore_conversation(chosen)
+        except NotFound:  # it is deleted
+            continue
+
+
+@asynccontextmanager
+async def running(name: str, folder: Path) -> AsyncIterator[Backend]:
+    """A back end whose files are in a folder, and are closed at the end."""
+    if name == "sqlite":
+        async with sqlite(folder) as backend:
+            yield backend
+            backend.executor.close()  # type: ignore[union-attr]
+    else:
+        with worker(name, folder) as started:
+            async with over_http(name, started.url) as backend:
+                yield backend
+
+
+def databases(folder: Path) -> list[bytes]:
+    """Every database of ours in a folder, with what was still beside it in a log of its own."""
+    found = []
+    for path in folder.rglob("*.sqlite"):
+        connection = apsw.Connection(str(path))
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.close()
+        if "word_lists" in tables:
+            found.append(path.read_bytes())
+    return found
+
+
+def count(folder: Path, word: str) -> int:
+    return sum(data.count(word.encode()) for data in databases(folder))
+
+
+@pytest.mark.parametrize(
+    ("name", "is_alone"), [("sqlite", False), ("durable-object", False), ("d1", True), ("d1", False)]
+)
+async def test_no_word_of_what_was_erased_is_in_any_page_of_the_database(
+    name: str, is_alone: bool, tmp_path: Path
+) -> None:
+    secrets = dict(zip(("text", "tool", "title", "metadata", "model", "large"), SECRETS, strict=True))
+    async with running(name, tmp_path) as backend:
+        ada, bob = await backend.store("ada"), await backend.store("bob")
+        for seed in (1, 2):
+            for store, words in ((bob, dict.fromkeys(secrets, OTHERS)), (ada, secrets)):
+                if store is ada or not is_alone:
+                    await write(store, words, random.Random(seed))
+                    await edit_much(store, words, random.Random(seed))
+        before = await everything_in(bob)
+    written = {word: count(tmp_path, word) for word in SECRETS}
+    assert min(written.values()) > 20
+    async with running(name, tmp_path) as backend:
+        ada, bob = await backend.store("ada"), await backend.store("bob")
+        assert (await ada.erase()).messages == 120
+        await backend.sweep(ada)
+        assert await everything_in(bob) == before
+        await backend.check("bob")
+    left = {word: count(tmp_path, word) for word in SECRETS}
+    assert count(tmp_path, OTHERS) > 20 or is_alone
+    if name == "d1" and not is_alone:
+        # Where a page has rows of several users, SQLite may have kept a copy of a row that it has moved since.
+        assert sum(left.values()) < sum(written.values()) / 1_000
+    else:
+        assert left == dict.fromkeys(SECRETS, 0)
+
+
+async def messages_of(store: Store) -> int:
+    conversations, messages = await everything_in(store)
+    assert (conversations == {}) == (messages == {})
+    return len(messages)
+
+
+@pytest.mark.parametrize("name", WORKERS)
+async def test_an_erasure_that_is_killed_in_the_middle_hides_everything_or_nothing_and_is_finished_by_the_next(
+    name: str, tmp_path: Path
+) -> None:
+    started = worker(name, tmp_path)
+    started.start()
+    try:
+        async with over_http(name, started.url) as backend:
+            ada, bob = await backend.store("ada"), await backend.store("bob")
+            for store, word in ((ada, TEXT), (bob, OTHERS)):
+                for _ in range(CONVERSATIONS):
+                    draft = conversation()
+                    await store.create_conversation(draft)
+                    sent = [new_message(f"{word} {number} " * 20) for number in range(MESSAGES)]
+                    await store.append_messages(draft.id, draft_messages(sent))
+            cursor = (await ada.changes()).next
+            before = await everything_in(bob)
+
+            async def erase() -> None:
+                with pytest.raises((ThreadkeepError, RuntimeError)):
+                    await ada.erase()
+
+            erasing = asyncio.create_task(erase())
+            if name == "d1":
+                # The first statement hides it all; then it is killed among the parts.
+                async with httpx.AsyncClient(base_url=started.url, headers=backend.client_of("ada").headers) as client:
+                    while (await client.get("/api/conversations")).json()["conversations"]:
+                        pass
+            await asyncio.to_thread(started.kill)
+            await erasing
+        started.start()
+        async with over_http(name, started.url) as backend:
+            ada, bob = await backend.store("ada"), await backend.store("bob")
+            left = await messages_of(ada)
+            assert left == 0 if name == "d1" else left in (0, CONVERSATIONS * MESSAGES)
+            if left == 0:
+                with pytest.raises(ThreadkeepError, match="too old"):
+                    await ada.changes(cursor)
+            erased = (await backend.client_of("ada").delete("/api/me", params={"confirm": "ada"})).json()
+            assert erased["isComplete"]
+            assert erased["messages"] > 0 or name == "durable-object"
+            assert await messages_of(ada) == 0
+            assert await everything_in(bob) == before
+            await backend.check("bob")
+    finally:
+        started.stop()
+    assert not any(TEXT.encode() in data for data in databases(tmp_path))

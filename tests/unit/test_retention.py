@@ -1,0 +1,206 @@
+"""Erasing and purging: how long what is deleted is kept, how much goes at once, and that what is cut off goes on."""
+
+from collections.abc import Iterable
+
+import pytest
+
+from support.drafts import conversation, new_message
+from threadkeep import retention
+from threadkeep.errors import NotFound, Unavailable
+from threadkeep.models import Erased
+from threadkeep.retention import DAY_MILLISECONDS, erase, purge, purge_users
+from threadkeep.stores.memory import MemoryDatabase, MemoryStore
+
+pytestmark = pytest.mark.anyio
+
+NOW = 1_800_000_000_000
+
+
+class Slow:
+    """A store with so many parts to sweep. The call that removes the last of them says so."""
+
+    def __init__(self, parts: int, earliest: int | None = None, *, fails_after: int | None = None) -> None:
+        self.parts = parts
+        self.earliest = earliest
+        self.fails_after = fails_after
+        self.until: list[int] = []
+        self.erased = 0
+        self.swept = 0
+
+    async def erase(self) -> Erased:
+        self.erased += 1
+        return Erased(3, 7)
+
+    async def purge(self, until: int) -> int | None:
+        self.until.append(until)
+        return self.earliest
+
+    async def sweep(self) -> bool:
+        if self.swept == self.fails_after:
+            raise Unavailable("Try again.")
+        self.swept += 1
+        self.parts -= 1
+        return self.parts > 0
+
+
+def at(time: int) -> retention.Clock:
+    return lambda: time
+
+
+# Erasing
+
+
+@pytest.mark.parametrize(
+    ("parts", "is_complete", "left"),
+    [
+        (1, True, 0),
+        (retention.PARTS_MAX, True, 0),
+        (retention.PARTS_MAX + 1, False, 1),
+        (1_000, False, 1_000 - retention.PARTS_MAX),
+    ],
+)
+async def test_an_erasure_is_complete_once_nothing_is_left_to_remove(parts: int, is_complete: bool, left: int) -> None:
+    store = Slow(parts)
+    assert await erase(store) == (Erased(3, 7), is_complete)
+    assert (store.erased, store.parts) == (1, left)
+
+
+async def test_an_erasure_of_nothing_looks_once_whether_something_is_left() -> None:
+    store = Slow(0)
+    assert (await erase(store))[1] is True
+    assert store.swept == 1
+
+
+async def test_an_erasure_that_is_cut_off_goes_on_when_it_is_asked_for_again() -> None:
+    store = Slow(10, fails_after=4)
+    with pytest.raises(Unavailable):
+        await erase(store)
+    assert (store.erased, store.parts) == (1, 6)
+    store.fails_after = None
+    assert (await erase(store))[1] is True
+    assert (store.swept, store.parts) == (10, 0)
+
+
+async def test_an_erasure_too_large_for_one_time_is_complete_the_second_time() -> None:
+    store = Slow(retention.PARTS_MAX + 3)
+    assert [(await erase(store))[1] for _ in range(2)] == [False, True]
+
+
+# Purging one user
+
+
+@pytest.mark.parametrize("days", [1, 30, 36_500])
+async def test_what_was_deleted_so_many_days_ago_is_purged(days: int) -> None:
+    store = Slow(1)
+    await purge(store, days, at(NOW))
+    assert store.until == [NOW - days * 86_400_000]
+
+
+@pytest.mark.parametrize(("after", "is_gone"), [(-1, False), (0, True), (1, True)])
+async def test_what_is_deleted_can_be_restored_until_the_millisecond_it_is_purged(after: int, is_gone: bool) -> None:
+    database, draft = MemoryDatabase(), conversation(new_message())
+    store = MemoryStore(database, "ada", at(NOW))
+    await store.create_conversation(draft)
+    await store.delete_conversation(draft.id)
+    due = NOW + 7 * DAY_MILLISECONDS
+    time = await purge(store, 7, at(due + after))
+    assert time == (None if is_gone else due)
+    if is_gone:
+        with pytest.raises(NotFound):
+            await store.restore_conversation(draft.id)
+    else:
+        assert (await store.restore_conversation(draft.id)).deleted_at is None
+
+
+async def test_the_next_time_is_when_the_next_deletion_is_old_enough() -> None:
+    ticks = iter(range(NOW, NOW + 1_000))
+    store = MemoryStore(MemoryDatabase(), "ada", lambda: next(ticks))
+    drafts = [conversation() for _ in range(3)]
+    times = []
+    for draft in drafts:
+        await store.create_conversation(draft)
+        await store.delete_conversation(draft.id)
+        times.append(next(ticks) - 1)
+    time: int | None = times[0] + DAY_MILLISECONDS
+    for due in (times[1] + DAY_MILLISECONDS, times[2] + DAY_MILLISECONDS, None):
+        assert time is not None
+        assert await purge(store, 1, at(time - 1)) == time  # a moment too early
+        time = await purge(store, 1, at(time))
+        assert time == due
+
+
+async def test_with_nothing_deleted_there_is_no_next_time() -> None:
+    assert await purge(Slow(1), 30, at(NOW)) is None
+
+
+@pytest.mark.parametrize("earliest", [None, NOW - 5])
+async def test_with_something_left_to_remove_the_next_time_is_now(earliest: int | None) -> None:
+    store = Slow(retention.PARTS_MAX + 1, earliest)
+    assert await purge(store, 30, at(NOW)) == NOW
+    assert await purge(store, 30, at(NOW)) == (None if earliest is None else earliest + 30 * DAY_MILLISECONDS)
+    assert store.parts == 0
+
+
+async def test_a_purge_that_is_cut_off_goes_on_the_next_time() -> None:
+    store = Slow(10, fails_after=4)
+    with pytest.raises(Unavailable):
+        await purge(store, 30, at(NOW))
+    store.fails_after = None
+    assert await purge(store, 30, at(NOW + 1)) is None
+    assert (store.swept, store.parts) == (10, 0)
+
+
+async def test_the_time_is_asked_once_so_that_nothing_falls_in_between() -> None:
+    ticks = iter([NOW])
+    store = Slow(retention.PARTS_MAX + 1)
+    assert await purge(store, 1, lambda: next(ticks)) == NOW
+
+
+# Purging several users at once
+
+
+async def purge_all(stores: dict[str, Slow], user_ids: Iterable[str] | None = None) -> list[str]:
+    """Purge these users; answer whose stores were opened."""
+    opened = []
+
+    async def open_store(user_id: str) -> Slow:
+        opened.append(user_id)
+        return stores[user_id]
+
+    await purge_users(stores if user_ids is None else user_ids, open_store, 30, at(NOW))
+    return opened
+
+
+async def test_each_user_is_purged_and_swept() -> None:
+    stores = {"ada": Slow(2), "bob": Slow(1), "eve": Slow(0)}
+    assert await purge_all(stores) == ["ada", "bob", "eve"]
+    for store in stores.values():
+        assert store.until == [NOW - 30 * DAY_MILLISECONDS]
+    assert [store.swept for store in stores.values()] == [2, 1, 1]
+
+
+async def test_what_is_removed_at_once_is_shared_by_all_users() -> None:
+    stores = {"ada": Slow(retention.PARTS_MAX - 3), "bob": Slow(2), "eve": Slow(5), "zoe": Slow(1)}
+    assert await purge_all(stores) == ["ada", "bob", "eve"]
+    assert [store.parts for store in stores.values()] == [0, 0, 4, 1]
+    assert sum(store.swept for store in stores.values()) == retention.PARTS_MAX
+    # Who was left over comes the next time, and who was not done goes on.
+    assert await purge_all(stores, ["eve", "zoe"]) == ["eve", "zoe"]
+    assert [store.parts for store in stores.values()] == [0, 0, 0, 0]
+
+
+async def test_one_user_with_too_much_takes_all_of_a_time_and_is_done_in_the_end() -> None:
+    stores = {"ada": Slow(2 * retention.PARTS_MAX + 1), "bob": Slow(1)}
+    assert [await purge_all(stores) for _ in range(3)] == [["ada"], ["ada"], ["ada", "bob"]]
+    assert [store.parts for store in stores.values()] == [0, 0]
+
+
+async def test_one_user_with_whom_it_fails_keeps_nobody_else_from_it() -> None:
+    stores = {"ada": Slow(2), "bob": Slow(3, fails_after=1), "eve": Slow(1)}
+    with pytest.raises(ExceptionGroup) as raised:
+        await purge_all(stores)
+    assert [type(error) for error in raised.value.exceptions] == [Unavailable]
+    assert [store.parts for store in stores.values()] == [0, 2, 0]
+    stores["bob"].fails_after = None
+    await purge_all(stores, ["bob"])
+    assert stores["bob"].parts == 0

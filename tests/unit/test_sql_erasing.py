@@ -1,0 +1,326 @@
+"""Erasing and purging in SQL: what is swept, what is left of it in the file, and a database of one user alone."""
+
+import re
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.drafts import conversation, message, messages, new_message
+from threadkeep import backends, retention
+from threadkeep.drafts import SearchQuery
+from threadkeep.errors import Conflict, CursorExpired, NotFound
+from threadkeep.models import Erased
+from threadkeep.sql.executor import Query, Row, Statement
+from threadkeep.sql.migrations import migrate
+from threadkeep.sql.schema import MIGRATIONS
+from threadkeep.sql.sqlite import SqliteExecutor
+from threadkeep.sql.store import SqlStore, users_to_purge
+
+pytestmark = pytest.mark.anyio
+
+TABLES = ("owners", "conversations", "messages", "word_lists")
+
+
+class OneUser:
+    """A database of one user alone, which begins anew as that of a Durable Object does."""
+
+    bookmark: str | None = None
+
+    def __init__(self) -> None:
+        self.inner = SqliteExecutor(":memory:")
+        self.ran: list[Statement] = []
+
+    async def run(self, *statements: Statement) -> list[list[Row]]:
+        self.ran += statements
+        return await self.inner.run(*statements)
+
+    async def clear(self, *statements: Statement) -> list[list[Row]]:
+        rows = await self.inner.run(*statements)
+        self.inner.close()
+        self.inner = SqliteExecutor(":memory:")
+        await migrate(self.inner, MIGRATIONS)
+        return rows
+
+
+class Interrupted:
+    """An executor that does something else between two round trips: before the one of this number."""
+
+    bookmark: str | None = None
+
+    def __init__(self, inner: SqliteExecutor, number: int, meanwhile: Callable[[], Any]) -> None:
+        self._inner = inner
+        self._left = number
+        self._meanwhile = meanwhile
+
+    async def run(self, *statements: Statement) -> list[list[Row]]:
+        self._left -= 1
+        if self._left == 0:
+            await self._meanwhile()
+        return await self._inner.run(*statements)
+
+    async def clear(self, *statements: Statement) -> None:
+        """Everybody is in one database."""
+
+
+@pytest.fixture
+async def database(executor: SqliteExecutor) -> SqliteExecutor:
+    await migrate(executor, MIGRATIONS)
+    return executor
+
+
+async def rows_of(executor: Any, user_id: str) -> dict[str, int]:
+    """How many rows of a user each table has, where it has any."""
+    counts = {}
+    for table in TABLES:
+        query = Query(f"SELECT count(*) AS n FROM {table} AS t WHERE t.user_id = :user")
+        ((row,),) = await executor.run(query(user=user_id))
+        counts[table] = row["n"]
+    return {table: count for table, count in counts.items() if count}
+
+
+async def assert_sound(executor: SqliteExecutor, *, is_swept: bool = True) -> None:
+    """Fail unless the index is whole and, where nothing is being swept, holds what is listed and nothing else."""
+    rank = 1 if is_swept else 0
+    await executor.run(Query(f"INSERT INTO words (words, rank) VALUES ('integrity-check', {rank})")())
+
+
+# A database of one user alone
+
+
+async def test_a_database_of_one_user_is_emptied_at_once() -> None:
+    executor = OneUser()
+    await migrate(executor, MIGRATIONS)
+    store = SqlStore(executor, "ada")
+    draft, deleted = conversation(new_message("an aardvark"), new_message()), conversation(new_message())
+    for kept in (draft, deleted):
+        await store.create_conversation(kept)
+    await store.delete_conversation(deleted.id)
+    cursor = (await store.changes()).next
+    executor.ran.clear()
+    assert await store.erase() == Erased(2, 3)
+    assert executor.ran == []
+    assert await rows_of(executor, "ada") == {}
+    assert await store.sweep() is False
+    assert await rows_of(executor, "ada") == {}
+    with pytest.raises(CursorExpired):
+        await store.changes(cursor)
+    with pytest.raises(NotFound):
+        await store.restore_conversation(deleted.id)
+    assert (await store.search(SearchQuery(text="aardvark"))).hits == []
+    assert (await store.create_conversation(draft))[1]
+    assert await retention.erase(store) == (Erased(1, 2), True)
+    assert await retention.erase(store) == (Erased(0, 0), True)
+    executor.inner.close()
+
+
+# Sweeping
+
+
+async def test_what_is_erased_is_removed_in_parts_and_its_owner_last(database: SqliteExecutor) -> None:
+    store, other = SqlStore(database, "ada"), SqlStore(database, "bob")
+    draft = conversation(title="Mine")
+    for owner in (store, other):
+        await owner.create_conversation(draft)
+        await owner.append_messages(draft.id, messages(700))
+    kept = await rows_of(database, "bob")
+    assert kept == {"owners": 1, "conversations": 1, "messages": 700, "word_lists": 701}
+    await store.erase()
+    parts = [await rows_of(database, "ada")]
+    while await store.sweep():
+        parts.append(await rows_of(database, "ada"))
+        assert len(parts) < 10
+        await assert_untouched(database, other, kept, is_swept=False)
+    # Twice nothing goes, since all is overwritten before anything is removed.
+    assert [part["messages"] for part in parts] == [700, 700, 700, 200]
+    assert all(part["conversations"] == part["owners"] == 1 for part in parts)
+    assert await rows_of(database, "ada") == {}
+    await assert_untouched(database, other, kept)
+
+
+async def assert_untouched(
+    database: SqliteExecutor, other: SqlStore, kept: dict[str, int], *, is_swept: bool = True
+) -> None:
+    await assert_sound(database, is_swept=is_swept)
+    assert await rows_of(database, "bob") == kept
+    assert len((await other.search(SearchQuery(text="message 700"))).hits) == 1
+
+
+async def test_a_sweep_that_was_overtaken_leaves_what_is_new_alone(database: SqliteExecutor) -> None:
+    store = SqlStore(database, "ada")
+    kept = [conversation(new_message("a dolphin"), new_message("an eel"), title=f"Animals {n}") for n in range(2)]
+
+    async def meanwhile() -> None:
+        assert (await retention.erase(store))[1]
+        for draft in kept:
+            await store.create_conversation(draft)
+
+    # Before each of its round trips: of one that overwrites, and of one that removes.
+    for overwritten in (False, True):
+        for number in (1, 2):
+            await store.create_conversation(conversation(new_message("an aardvark"), new_message(), title="Old"))
+            await store.erase()
+            if overwritten:
+                assert await store.sweep()
+            await SqlStore(Interrupted(database, number, meanwhile), "ada").sweep()
+            assert await rows_of(database, "ada") == {"conversations": 2, "messages": 4, "owners": 1, "word_lists": 6}
+            for draft in kept:
+                listed = (await store.list_messages(draft.id)).messages
+                assert [bytes(row.content) for row in listed] == [bytes(row.content) for row in draft.messages]
+            for words, hits in (("dolphin", 2), ("eel", 2), ("animals", 2), ("aardvark", 0), ("old", 0)):
+                assert len((await store.search(SearchQuery(text=words))).hits) == hits
+            await assert_sound(database)
+
+
+async def test_what_is_erased_twice_leaves_the_index_once(database: SqliteExecutor) -> None:
+    """The index counts its rows. One that is taken out twice is missing in the count, and at 0 all of it is broken."""
+    store, other = SqlStore(database, "ada"), SqlStore(database, "bob")
+    await other.create_conversation(conversation(new_message("a dolphin"), title="Animals"))
+    for _ in range(5):
+        await store.create_conversation(conversation(title="Old"))
+    assert [await store.erase() for _ in range(3)] == [Erased(5, 0)] * 3
+    for _ in range(3):
+        assert await store.purge(1) is None
+    assert (await retention.erase(store))[1]
+    await assert_sound(database)
+    assert len((await other.search(SearchQuery(text="dolphin"))).hits) == 1
+    assert (await retention.erase(other)) == (Erased(1, 1), True)
+    await assert_sound(database)
+
+
+async def test_what_two_sweep_at_once_leaves_the_index_once(database: SqliteExecutor) -> None:
+    store = SqlStore(database, "ada")
+    await store.create_conversation(conversation(*(new_message(f"{number} eels") for number in range(5))))
+    await store.erase()
+    await SqlStore(Interrupted(database, 2, store.sweep), "ada").sweep()
+    while await store.sweep():
+        pass
+    assert await rows_of(database, "ada") == {}
+    await assert_sound(database)
+
+
+async def test_a_purge_sweeps_what_is_due_and_leaves_what_is_not(database: SqliteExecutor) -> None:
+    time = [1_000]
+    store = SqlStore(database, "ada", lambda: time[0])
+    stays, early, late = [conversation(new_message("an aardvark"), title="Animals") for _ in range(3)]
+    for draft in (stays, early, late):
+        await store.create_conversation(draft)
+    await store.delete_conversation(early.id)
+    time[0] += 1
+    await store.delete_conversation(late.id)
+    assert await store.purge(999) == 1_000
+    assert await store.purge(1_000) == 1_001
+    with pytest.raises(NotFound):
+        await store.restore_conversation(early.id)
+    assert await rows_of(database, "ada") == {"owners": 1, "conversations": 3, "messages": 3, "word_lists": 6}
+    with pytest.raises(Conflict):
+        await store.create_conversation(early)
+    while await store.sweep():
+        pass
+    assert await rows_of(database, "ada") == {"owners": 1, "conversations": 2, "messages": 2, "word_lists": 4}
+    assert (await store.restore_conversation(late.id)).message_count == 1
+    assert (await store.create_conversation(early))[1]
+    await assert_sound(database)
+
+
+# What is left in the file
+
+
+async def test_what_is_erased_is_overwritten_in_its_rows_before_they_are_removed(database: SqliteExecutor) -> None:
+    """A row that is removed stays in its page, but where the database overwrites what is deleted."""
+    store = SqlStore(database, "ada")
+    private = {"model": "unforgettable", "metadata": {"unforgettable": "unforgettable"}}
+    sent = [new_message("unforgettable", **private) for _ in range(3)]
+    await store.create_conversation(conversation(*sent, title="unforgettable", **private))
+    columns = {
+        "conversations": ("digest", "title", "model", "metadata"),
+        "messages": ("digest", "model", "metadata", "content"),
+        "word_lists": ("text",),
+    }
+    queries = [
+        Query(f"SELECT t.{column} AS value FROM {table} AS t WHERE t.user_id = :user ORDER BY t.n")(user="ada")
+        for table, names in columns.items()
+        for column in names
+    ]
+    before = await database.run(*queries)
+    await store.erase()
+    assert await store.sweep()
+    # Of the length that it was, so that the row stays where it is.
+    zeros = [[{"value": "\0" * len(row["value"].encode())} for row in rows] for rows in before]
+    assert zeros != before
+    assert await database.run(*queries) == zeros
+
+
+async def test_of_what_was_erased_no_word_is_left_in_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "kept.sqlite"
+    with closing(await backends.open_sqlite(str(path))) as executor:  # type: ignore[type-var]
+        store, other = backends.open_sql(executor, "ada"), backends.open_sql(executor, "bob")
+        for owner, word in ((store, "unforgettable"), (other, "memorable")):
+            for _ in range(20):
+                draft = conversation(
+                    *(new_message(f"{word} {'words ' * 200}", metadata={word: 1}) for _ in range(5)),
+                    title=f"{word} title",
+                    model=word,
+                    metadata={word: word},
+                )
+                await owner.create_conversation(draft)
+                await owner.append_messages(draft.id, [message(word * 1_000)])
+        assert await retention.erase(store) == (Erased(20, 120), True)
+    assert words_in(path) == {b"memorable"}
+
+
+def words_in(path: Path) -> set[bytes]:
+    """The words in the raw bytes of a database that nobody has open, so that there is no log of writes beside it."""
+    assert list(path.parent.iterdir()) == [path]
+    return set(re.findall(b"unforgettable|memorable", path.read_bytes()))
+
+
+# Whose turn it is
+
+
+async def test_those_with_something_to_purge_are_found_once_each(database: SqliteExecutor) -> None:
+    times = iter(range(1, 1_000))
+    clock = times.__next__
+    for user_id, deletions in (("ada", 2), ("bob", 0), ("eve", 1)):
+        store = SqlStore(database, user_id, clock)
+        for number in range(3):
+            draft = conversation()
+            await store.create_conversation(draft)
+            if number < deletions:
+                await store.delete_conversation(draft.id)
+    late = conversation()
+    store = SqlStore(database, "zoe", lambda: 5_000)
+    await store.create_conversation(late)
+    await store.delete_conversation(late.id)
+    assert await users_to_purge(database, 0, 9) == []
+    assert sorted(await users_to_purge(database, 4_999, 9)) == ["ada", "eve"]
+    assert sorted(await users_to_purge(database, 5_000, 9)) == ["ada", "eve", "zoe"]
+    assert len(await users_to_purge(database, 5_000, 2)) == 2
+
+
+async def test_those_with_something_to_sweep_are_found_whenever_it_was_marked(database: SqliteExecutor) -> None:
+    for user_id in ("ada", "bob"):
+        await SqlStore(database, user_id).create_conversation(conversation(new_message()))
+    store = SqlStore(database, "ada")
+    await store.erase()
+    assert await users_to_purge(database, 1, 9) == ["ada"]
+
+    async def open_store(user_id: str) -> SqlStore:
+        return SqlStore(database, user_id)
+
+    await retention.purge_users(await users_to_purge(database, 1, 9), open_store, 30)
+    assert await users_to_purge(database, 1, 9) == []
+    assert await rows_of(database, "ada") == {}
+    assert await rows_of(database, "bob") == {"owners": 1, "conversations": 1, "messages": 1, "word_lists": 1 + 1}
+
+
+async def test_the_ballast_of_the_tables_is_nobodys_to_erase(database: SqliteExecutor) -> None:
+    before = await rows_of(database, "")
+    assert before == {"conversations": 2, "messages": 2, "word_lists": 2}
+    draft = conversation(new_message())
+    await SqlStore(database, "ada").create_conversation(draft)
+    await retention.erase(SqlStore(database, "ada"))
+    assert await rows_of(database, "") == before
+    assert await users_to_purge(database, 2**53 - 1, 9) == []
