@@ -28,6 +28,9 @@ FOR_THE_WORKER = (
 )
 
 
+_IN_ENVIRONMENT = "THREADKEEP_IN_ENVIRONMENT"
+
+
 @dataclass(frozen=True)
 class Node:
     """A Node that is new enough for wrangler, and its npm."""
@@ -45,7 +48,7 @@ def install(root: Path = ROOT, *, development: bool = False) -> Node:
     with locked(local_folder(root) / "install.lock", "waiting for another installation in this checkout …"):
         _create_virtual_environment(root)
         if development:
-            _install_development_packages(root)
+            _install_packages(root, "dev")
         _install_worker_packages(root)
         node = _find_node(root) or _install_node(root)
         _install_node_packages(root, node)
@@ -80,13 +83,28 @@ def _create_virtual_environment(root: Path) -> None:
         stamp.set()
 
 
-def _install_development_packages(root: Path) -> None:
-    requirements = root / "requirements" / "dev.txt"
-    stamp = _Stamp(root / ".venv" / ".development-packages", fingerprint(requirements))
+def run_in_environment(root: Path = ROOT) -> None:
+    """Goes on in the virtual environment, with what is in requirements/scripts.txt; it returns there.
+
+    For scripts that need more than the standard library: called before anything of that is imported.
+    """
+    if Path(sys.prefix) == root / ".venv" and _IN_ENVIRONMENT in os.environ:
+        del os.environ[_IN_ENVIRONMENT]  # not for what is started from here
+        return
+    with locked(local_folder(root) / "install.lock", "waiting for another installation in this checkout …"):
+        _create_virtual_environment(root)
+        _install_packages(root, "scripts")
+    program = str(python(root))
+    os.execve(program, [program, *sys.argv], {**os.environ, _IN_ENVIRONMENT: "1"})  # noqa: S606 this script again
+
+
+def _install_packages(root: Path, group: str) -> None:
+    requirements = root / "requirements" / f"{group}.txt"
+    stamp = _Stamp(root / ".venv" / f".{group}-packages", fingerprint(requirements))
     if not stamp.is_set():
-        say("installing the packages for development …")
+        say(f"installing requirements/{group}.txt …")
         stamp.unset()
-        _pip_install(root, "development-packages", requirements)
+        _pip_install(root, f"{group}-packages", requirements)
         stamp.set()
 
 

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from toolbox import configuration, runtime
+from toolbox import configuration, runtime, wrangler
 from toolbox.checkout import ROOT, Problem, files_below, fingerprint, say
-from toolbox.install import Node, install, node_packages
+from toolbox.install import Node, install
 from toolbox.processes import Group, last_lines, run
 from toolbox.state import State
 
@@ -184,9 +184,9 @@ class LocalWorker:
             return
         say("applying the migrations …")
         run(
-            [*self._wrangler(node), "d1", "migrations", "apply", database["binding"], "--local", *self._options()],
+            [*wrangler.command(node), "d1", "migrations", "apply", database["binding"], "--local", *self._options()],
             cwd=self.state.folder,
-            env=self._environment(node),
+            env=wrangler.environment(node, self.state.folder),
             log=self.state.folder / "migrations.log",
             failed="could not apply the migrations",
         )
@@ -197,37 +197,18 @@ class LocalWorker:
         self.log_path.write_bytes(b"")
         return Group(
             [
-                *self._wrangler(node, "--import", guard),
+                *wrangler.command(node, "--import", guard),
                 "dev",
                 *("--ip", "127.0.0.1", "--port", str(self.port), "--inspector-port", "0"),
                 *self._options(),
             ],
             cwd=self.state.folder,
-            env=self._environment(node),
+            env=wrangler.environment(node, self.state.folder),
             log=self.log_path,
         )
 
-    def _wrangler(self, node: Node, *node_options: str) -> list[str | Path]:
-        # wrangler's own bin/wrangler.js only checks Node's version, and starts this in one more process.
-        return [node.program, "--no-warnings", *node_options, node_packages() / "wrangler" / "wrangler-dist" / "cli.js"]
-
     def _options(self) -> list[str | Path]:
         return ["--config", self.state.configuration, "--persist-to", self.state.data]
-
-    def _environment(self, node: Node) -> dict[str, str]:
-        return {
-            **node.environment(),
-            "CI": "true",  # nobody is there to be asked
-            "FORCE_COLOR": "0",
-            "WRANGLER_HIDE_BANNER": "true",  # and with it the search for a newer wrangler
-            "WRANGLER_SEND_METRICS": "false",
-            "WRANGLER_SEND_ERROR_REPORTS": "false",
-            "WRANGLER_WRITE_LOGS": "false",
-            "CLOUDFLARE_CF_FETCH_ENABLED": "false",  # the example of request.cf, fetched from afar
-            "CLOUDFLARE_LOAD_DEV_VARS_FROM_DOT_ENV": "false",
-            "CLOUDFLARE_DEV_REGISTRY_PATH": str(self.state.folder / "registry"),  # no Worker meets another
-            "WRANGLER_REGISTRY_PATH": str(self.state.folder / "registry"),
-        }
 
     def _wait_until_it_answers(self) -> None:
         deadline = time.monotonic() + START_SECONDS
