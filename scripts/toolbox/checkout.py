@@ -12,7 +12,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Problem(Exception):
-    """Something that a person has to put right. Its text is one line that says what, and how."""
+    """Something that a person has to put right. Its text is one line that says what, and how.
+
+    `code` is what the script exits with; scripts/README.md lists those that differ from 1.
+    """
+
+    def __init__(self, message: str, code: int = 1) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 def say(message: str) -> None:

@@ -23,7 +23,7 @@ def run_command(main: Callable[[], int], *, when_interrupted: int) -> Never:
         code = when_interrupted
     except Problem as problem:
         say(f"error: {problem}")
-        code = 1
+        code = problem.code
     finally:
         kill_children()  # whatever was being started as the signal came
     sys.exit(code)
