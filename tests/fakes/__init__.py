@@ -1,0 +1,1 @@
+"""What stands in for other people's services."""
