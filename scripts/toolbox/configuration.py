@@ -26,7 +26,13 @@ RULES = [
 
 def read_configuration(project: Path) -> dict[str, Any]:
     """The project's wrangler.toml."""
-    return tomllib.loads((project / "wrangler.toml").read_text())
+    file = project / "wrangler.toml"
+    try:
+        return tomllib.loads(file.read_text())
+    except OSError as error:
+        raise Problem(f"{file} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Problem(f"{file} is not TOML: {error}") from None
 
 
 def object_classes(configuration: Mapping[str, Any]) -> list[str]:

@@ -3,6 +3,8 @@
 import sqlite3
 from pathlib import Path
 
+from toolbox.checkout import Problem
+
 _HEADER = '''\
 """The migrations of `migrations/sqlite/`, embedded. Made by `scripts/lock`; a test fails when it is stale."""
 
@@ -25,7 +27,7 @@ def statements_of(text: str) -> list[str]:
             statements.append(statement.rstrip().removesuffix(";"))
             lines = []
     if lines:
-        raise SystemExit(f"A migration ends in the middle of a statement: {lines[0]}")
+        raise Problem(f"a migration ends in the middle of a statement: {lines[0]}")
     return statements
 
 

@@ -14,6 +14,7 @@ from threadkeep.sql.migrations import Migration, migrate
 from threadkeep.sql.schema import MIGRATIONS
 from threadkeep.sql.sqlite import SqliteExecutor
 from threadkeep.sql.store import SqlStore, owner_mark
+from toolbox.checkout import Problem
 from toolbox.embed import embedded, statements_of
 
 pytestmark = pytest.mark.anyio
@@ -138,5 +139,5 @@ def test_migrations_are_numbered_without_a_gap() -> None:
 def test_a_file_is_taken_apart_into_its_statements() -> None:
     text = "-- One.\n\nCREATE TABLE a (\n  x TEXT -- a; comment\n);\n-- Two.\nINSERT INTO a VALUES ('b;\nc');\n"
     assert statements_of(text) == ["CREATE TABLE a (\n  x TEXT -- a; comment\n)", "INSERT INTO a VALUES ('b;\nc')"]
-    with pytest.raises(SystemExit, match="in the middle of a statement"):
+    with pytest.raises(Problem, match="in the middle of a statement"):
         statements_of("SELECT 1;\nSELECT 2")
