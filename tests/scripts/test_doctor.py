@@ -205,6 +205,22 @@ def test_an_environment_stands_for_itself(installed: Path) -> None:
     ]
 
 
+def test_the_environment_in_the_guide_is_complete(installed: Path) -> None:
+    (example,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs/deploy.md").read_text(), re.DOTALL)
+    add(installed, example)
+    found = diagnose(installed, "staging", {})
+    assert stores(found)["deployed to staging"] == "durable-object"
+    assert found.wrong == []
+    assert len(found.notes) == 1  # that no way to sign in can be seen
+
+
+def test_the_environment_that_would_be_deployed_is_looked_at(checkout: Path) -> None:
+    add(checkout, "[env.staging]\n")
+    for finished in (run(checkout, "--env", "staging"), run(checkout, CLOUDFLARE_ENV="staging")):
+        assert "deployed to staging: local." in finished.stdout
+    assert "deployed: durable-object." in run(checkout, CLOUDFLARE_ENV="").stdout
+
+
 def test_an_environment_inherits_what_wrangler_lets_it_inherit() -> None:
     whole = {"main": "a", "vars": {"A": "1"}, "env": {"x": {"name": "b"}}}
     assert for_environment(whole, "x") == {"main": "a", "env": whole["env"], "name": "b"}
