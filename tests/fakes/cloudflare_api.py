@@ -182,8 +182,13 @@ class CloudflareApi:
     def __init__(self) -> None:
         self.databases: dict[str, Database] = {}
         self.scripts: dict[str, Body] = {}
+        self.account_ids = [ACCOUNT]
+        """The accounts that the token is for; only the first is there."""
         self.rights = {"d1", "workers"}
         """What the token may do. Without "d1" every call for a database answers 10000."""
+        self.unlisted: set[str] = set()
+        """Names of databases that are there and that no list shows yet."""
+        self.most_databases = 50_000
         self.calls: list[str] = []
         """METHOD /path of every call so far, from below the account on."""
         self.unexpected: list[str] = []
@@ -294,18 +299,25 @@ class CloudflareApi:
 
     def accounts(self, call: Call) -> list[Body]:
         call.query.take("page")
-        return [{"id": ACCOUNT, "name": "The account of the tests"}]
+        return [{"id": account_id, "name": f"Account {account_id}"} for account_id in self.account_ids]
 
     def memberships(self, call: Call) -> list[Body]:
         return [{"id": "1" * 32, "account": account} for account in self.accounts(call)]
+
+    def user(self, _call: Call) -> Body:
+        return {"id": "2" * 32, "email": "tests@example.com"}
+
+    def token(self, _call: Call) -> Body:
+        return {"id": "3" * 32, "status": "active"}
 
     # D1
 
     def list_databases(self, call: Call) -> list[Body]:
         per_page, page = int(call.query.take("per_page", 100)), int(call.query.take("page", 1))
         name = call.query.take("name")
-        all_ = [database.described() for database in self.databases.values() if name in (None, database.name)]
-        return all_[per_page * (page - 1) : per_page * page]
+        shown = [database for database in self.databases.values() if database.name not in self.unlisted]
+        found = [database.described() for database in shown if name in (None, database.name)]
+        return found[per_page * (page - 1) : per_page * page]
 
     def create_database(self, call: Call) -> Body:
         name = call.body.take("name")
@@ -315,6 +327,8 @@ class CloudflareApi:
             raise Refusal(400, 7400, "Invalid property: name => Invalid database name")
         if any(database.name == name for database in self.databases.values()):
             raise Refusal(400, 7502, "A database with that name already exists")
+        if len(self.databases) >= self.most_databases:
+            raise Refusal(400, 7406, f"System limit reached: databases per account ({self.most_databases})")
         return self.add_database(name, location=location, jurisdiction=jurisdiction).described()
 
     def get_database(self, call: Call, id_or_name: str) -> Body:
@@ -412,6 +426,8 @@ def _dump(database: Database, schema: bool, data: bool, tables: list[str]) -> st
 _ROUTES: list[tuple[str, str, str, Route]] = [
     ("GET", "/accounts", "", CloudflareApi.accounts),
     ("GET", "/memberships", "", CloudflareApi.memberships),
+    ("GET", "/user", "", CloudflareApi.user),
+    ("GET", "/user/tokens/verify", "", CloudflareApi.token),
     ("GET", "/d1/database", "d1", CloudflareApi.list_databases),
     ("POST", "/d1/database", "d1", CloudflareApi.create_database),
     ("GET", "/d1/database/([^/]+)", "d1", CloudflareApi.get_database),

@@ -1,0 +1,323 @@
+"""`scripts/setup` as people and programs use it, with the real wrangler, on a fake of Cloudflare's API."""
+
+import json
+import os
+import runpy
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fakes.cloudflare_api import ACCOUNT, CloudflareApi
+from toolbox import cloudflare
+from toolbox.checkout import ROOT, Problem
+from toolbox.codes import Code
+
+OTHER_ID = "99999999-2222-4333-8444-555555555555"
+WRANGLER = '# Ours.\nname = "small" # b\n\n[vars]\nX = "1"\n\n[env.staging]\nname = "staged"\n'
+BOUND = f'[[d1_databases]]\nbinding = "CONVERSATIONS_D1"\ndatabase_id = "{OTHER_ID}"\nmigrations_dir = "m"\n'
+
+
+class Setup:
+    """Runs the script on a wrangler.toml in a folder, against the fake."""
+
+    def __init__(self, folder: Path, api: CloudflareApi) -> None:
+        self.file = folder / "wrangler.toml"
+        self.file.write_text(WRANGLER)
+        self.command: list[str | Path] = [ROOT / "scripts/setup"]
+        own = {name: value for name, value in os.environ.items() if not name.startswith("CLOUDFLARE")}
+        home = str(folder / "home")  # nobody is logged in there
+        self.environment = {**own, **api.environment, "HOME": home, "XDG_CONFIG_HOME": home}
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*self.command, f"--config={self.file}", *arguments],
+            cwd="/",
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def fails(self, *arguments: str) -> tuple[int, str]:
+        """The exit code, and the one line of the error."""
+        with self.start(*arguments) as process:
+            output, progress = process.communicate(timeout=60)
+        assert process.returncode != 0, output
+        assert output == ""
+        assert "Traceback" not in progress
+        (error,) = [line for line in progress.splitlines() if not line.endswith("…")]
+        return process.returncode, error
+
+    def __call__(self, *arguments: str) -> str:
+        with self.start(*arguments) as process:
+            output, progress = process.communicate(timeout=60)
+        assert process.returncode == 0, progress
+        return output
+
+    @property
+    def bindings(self) -> Any:
+        return tomllib.loads(self.file.read_text()).get("d1_databases")
+
+
+@pytest.fixture
+def setup(tmp_path: Path, cloudflare_api: CloudflareApi) -> Setup:
+    return Setup(tmp_path, cloudflare_api)
+
+
+def creations(api: CloudflareApi) -> int:
+    return api.calls.count("POST /d1/database")
+
+
+def test_it_creates_the_database_binds_it_and_does_neither_twice(setup: Setup, cloudflare_api: CloudflareApi) -> None:
+    output = setup("--location=weur", "--jurisdiction=eu")
+    database = cloudflare_api.database("threadkeep")
+    assert (database.location, database.jurisdiction) == ("weur", "eu")
+    assert setup.bindings == [
+        {
+            "binding": "CONVERSATIONS_D1",
+            "database_name": "threadkeep",
+            "database_id": database.uuid,
+            "migrations_dir": "migrations/sqlite",
+        }
+    ]
+    assert setup.file.read_text().startswith(WRANGLER)
+    assert f"created: the D1 database threadkeep ({database.uuid})" in output
+    assert "next: scripts/migrate --remote, then scripts/deploy" in output
+    before = setup.file.read_bytes(), setup.file.stat().st_ino, setup.file.stat().st_mtime_ns
+    assert "stays as it is" in setup()
+    assert (setup.file.read_bytes(), setup.file.stat().st_ino, setup.file.stat().st_mtime_ns) == before
+    assert creations(cloudflare_api) == 1
+
+
+def test_it_finds_a_database_among_many_and_binds_it_in_an_environment(
+    setup: Setup, cloudflare_api: CloudflareApi
+) -> None:
+    for number in range(12):
+        cloudflare_api.add_database(f"database-{number}")
+    output = setup("--name=database-11", "--env=staging")
+    database_id = cloudflare_api.database("database-11").uuid
+    assert f"found: the D1 database database-11 ({database_id})" in output
+    assert "scripts/migrate --remote --env staging, then scripts/deploy --env staging" in output
+    assert setup.bindings is None
+    (binding,) = tomllib.loads(setup.file.read_text())["env"]["staging"]["d1_databases"]
+    assert binding["database_id"] == database_id
+    assert creations(cloudflare_api) == 0
+
+
+def test_it_asks_in_the_account_that_the_file_names(setup: Setup, cloudflare_api: CloudflareApi) -> None:
+    setup.file.write_text(f'account_id = "{ACCOUNT}"\n')
+    setup()
+    assert "GET /accounts" not in cloudflare_api.calls
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_another_database_is_replaced_only_by_force(setup: Setup, cloudflare_api: CloudflareApi, there: bool) -> None:
+    setup.file.write_text(BOUND)
+    named = cloudflare_api.add_database("threadkeep").uuid if there else "the account has no threadkeep"
+    code, error = setup.fails()
+    assert code == Code.OTHER_DATABASE
+    assert OTHER_ID in error
+    assert named in error
+    assert "--force" in error
+    assert setup.file.read_text() == BOUND
+    assert creations(cloudflare_api) == 0
+    setup("--force")
+    (binding,) = setup.bindings
+    assert binding["database_id"] == cloudflare_api.database("threadkeep").uuid
+    assert binding["migrations_dir"] == "m"
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_dry_run_shows_what_a_run_would_change_and_changes_nothing(
+    setup: Setup, cloudflare_api: CloudflareApi, there: bool
+) -> None:
+    if there:
+        cloudflare_api.add_database("threadkeep")
+    setup.file.chmod(0o400)
+    output = setup("--dry-run")
+    assert setup.file.read_text() == WRANGLER
+    assert creations(cloudflare_api) == 0
+    setup.file.chmod(0o600)
+    setup()
+    added = setup.file.read_text().removeprefix(WRANGLER).splitlines()
+    shown = [line[1:] for line in output.splitlines() if line.startswith("+")][1:]
+    database_id = cloudflare_api.database("threadkeep").uuid
+    assert [line.replace("THE-ID-OF-THE-NEW-DATABASE", database_id) for line in shown] == added
+    assert (database_id in output) == there
+    assert "would stay as it is" in setup("--dry-run")
+
+
+def test_a_dry_run_refuses_what_a_run_refuses(setup: Setup) -> None:
+    setup.file.write_text(BOUND)
+    assert setup.fails("--dry-run")[0] == Code.OTHER_DATABASE
+
+
+Prepare = Callable[[Setup, CloudflareApi], object]
+
+# What is wrong, what the script is called with, and what it says.
+FAILURES: dict[str, tuple[Prepare, list[str], Code, str]] = {
+    "no token": (
+        lambda setup, _: setup.environment.pop("CLOUDFLARE_API_TOKEN"),
+        [],
+        Code.NO_TOKEN,
+        "set CLOUDFLARE_API_TOKEN to one with the permission D1:Edit",
+    ),
+    "an unknown token": (
+        lambda setup, _: setup.environment.update(CLOUDFLARE_API_TOKEN="nobody's"),
+        [],
+        Code.TOKEN_REFUSED,
+        "does not know this token",
+    ),
+    "a token without the right": (lambda _, api: api.rights.clear(), [], Code.TOKEN_REFUSED, "permission it lacks"),
+    "no account": (lambda _, api: api.account_ids.clear(), [], Code.NO_ACCOUNT, "set CLOUDFLARE_ACCOUNT_ID"),
+    "several accounts": (
+        lambda _, api: api.account_ids.append("f" * 32),
+        [],
+        Code.NO_ACCOUNT,
+        "several accounts: set CLOUDFLARE_ACCOUNT_ID",
+    ),
+    "no network": (
+        lambda setup, _: setup.environment.update(CLOUDFLARE_API_BASE_URL="http://127.0.0.1:1/client/v4"),
+        [],
+        Code.NO_NETWORK,
+        "cannot be reached",
+    ),
+    "500": (
+        lambda _, api: api.misbehave("500"),
+        [],
+        Code.CLOUDFLARE_FAILED,
+        "unknown error has occurred (error 10013)",
+    ),
+    "500 at the creation": (
+        lambda _, api: api.misbehave("500", on="POST"),
+        [],
+        Code.CLOUDFLARE_FAILED,
+        "unknown error has occurred (error 10013)",
+    ),
+    "HTML": (lambda _, api: api.misbehave("html"), [], Code.NOT_CLOUDFLARE, "is not Cloudflare's API"),
+    "a name that is taken": (
+        lambda _, api: api.unlisted.add(api.add_database("threadkeep").name),
+        [],
+        Code.REQUEST_REFUSED,
+        "the name is taken (error 7502)",
+    ),
+    "a name that cannot be": (lambda *_: None, ["--name=no good"], Code.REQUEST_REFUSED, "(error 7400)"),
+    "as many databases as may be": (
+        lambda _, api: setattr(api, "most_databases", 0),
+        [],
+        Code.REQUEST_REFUSED,
+        "(error 7406)",
+    ),
+    "a broken file": (lambda setup, _: setup.file.write_text("name =\n"), [], Code.CONFIGURATION_BROKEN, "line 1"),
+    "a folder": (
+        lambda setup, _: None,
+        ["--config=/"],
+        Code.CONFIGURATION_BROKEN,
+        "/ cannot be read: Is a directory",
+    ),
+    "no file": (lambda *_: None, ["--config=/nowhere.toml"], Code.CONFIGURATION_MISSING, "there is no /nowhere.toml"),
+    "a read-only file": (lambda setup, _: setup.file.chmod(0o444), [], Code.CONFIGURATION_READ_ONLY, "is read-only"),
+    "no such environment": (lambda *_: None, ["--env=moon"], Code.WRONG_VALUE, "no environment [env.moon]"),
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
+def test_what_goes_wrong_is_said_in_a_line_and_changes_nothing(
+    setup: Setup, cloudflare_api: CloudflareApi, failure: tuple[Prepare, list[str], Code, str]
+) -> None:
+    prepare, arguments, code, message = failure
+    prepare(setup, cloudflare_api)
+    before = setup.file.read_bytes(), list(cloudflare_api.databases)
+    exit_code, error = setup.fails(*arguments)
+    assert message in error
+    assert exit_code == code
+    assert (setup.file.read_bytes(), list(cloudflare_api.databases)) == before
+    assert sorted(path.name for path in setup.file.parent.iterdir() if path.name != "home") == ["wrangler.toml"]
+
+
+@pytest.mark.parametrize("arguments", [["--colour=red"], ["--location=moon"], ["--jurisdiction=moon"], ["threadkeep"]])
+def test_flags_and_values_that_there_are_not_are_refused(
+    setup: Setup, cloudflare_api: CloudflareApi, arguments: list[str]
+) -> None:
+    with setup.start(*arguments) as process:
+        _, message = process.communicate(timeout=60)
+    assert process.returncode == Code.WRONG_VALUE
+    assert arguments[0].partition("=")[0] in message
+    assert cloudflare_api.calls == []
+
+
+def test_its_locations_are_those_of_wrangler() -> None:
+    wrangler = ROOT / "node_modules/wrangler/wrangler-dist/cli.js"
+    source = wrangler.read_text()
+    for name, values in (("LOCATION", cloudflare.LOCATIONS), ("JURISDICTION", cloudflare.JURISDICTIONS)):
+        assert f"    {name}_CHOICES = {json.dumps(values)};" in source
+
+
+def test_an_api_that_hangs_is_given_up(
+    setup: Setup, cloudflare_api: CloudflareApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloudflare_api.misbehave("hang", on="/d1/database")
+    monkeypatch.setattr(cloudflare, "PATIENCE_SECONDS", 3)
+    monkeypatch.setattr(sys, "argv", ["scripts/setup", f"--config={setup.file}"])
+    for name, value in {**setup.environment, "THREADKEEP_IN_ENVIRONMENT": "1"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(Problem, match="has not answered in 3 seconds") as caught:
+        runpy.run_path(str(ROOT / "scripts/setup"))["main"]()
+    assert caught.value.code == Code.NO_ANSWER
+    assert setup.file.read_text() == WRANGLER
+
+
+def test_it_may_be_interrupted(setup: Setup, cloudflare_api: CloudflareApi) -> None:
+    cloudflare_api.misbehave("hang", on="/d1/database")
+    with setup.start() as process:
+        deadline = time.monotonic() + 30
+        while "GET /d1/database" not in cloudflare_api.calls:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        output, progress = process.communicate(timeout=30)
+    assert (process.returncode, output) == (130, "")
+    assert "Traceback" not in progress
+    assert setup.file.read_text() == WRANGLER
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Iterator[Path]:
+    """Our checkout again, with a wrangler that a test may spoil."""
+    folder = tmp_path / "checkout"
+    shutil.copytree(ROOT / "scripts", folder / "scripts")
+    for name in (".venv", "python_modules", "requirements", "package.json", "package-lock.json", "src"):
+        (folder / name).symlink_to(ROOT / name)
+    shutil.copytree(
+        ROOT / "node_modules",
+        folder / "node_modules",
+        ignore=lambda folder, names: names if "node_modules/" in folder else set(names) - {".installed", "wrangler"},
+    )
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("version", "code", "message"),
+    [(None, Code.WRANGLER_MISSING, "wrangler is not installed"), ("4.0.9", Code.WRANGLER_TOO_OLD, "4.0.9 is too old")],
+)
+def test_a_wrangler_that_is_missing_or_too_old_is_named(
+    setup: Setup, checkout: Path, version: str | None, code: Code, message: str
+) -> None:
+    package = checkout / "node_modules/wrangler/package.json"
+    if version:
+        package.write_text(f'{{"version": "{version}"}}')
+    # As it runs after run_in_environment(), which would make an environment for a checkout that has none of its own.
+    setup.command = [checkout / ".venv/bin/python", checkout / "scripts/setup"]
+    setup.environment["THREADKEEP_IN_ENVIRONMENT"] = "1"
+    exit_code, error = setup.fails()
+    assert message in error
+    assert exit_code == code
+    assert setup.file.read_text() == WRANGLER
