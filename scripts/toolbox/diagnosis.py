@@ -321,7 +321,7 @@ def _look_at_back_ends(root: Path, configurations: Mapping[str, Mapping[str, Any
     ]
     answers = _ask(root, questions)
     if isinstance(answers, str):
-        diagnosis.back_ends = [BackEnd(where, None, "not known") for where in configurations]
+        diagnosis.back_ends = [BackEnd(where, None, "Not known.") for where in configurations]
         diagnosis.wrong.append(answers)
         return
     for where, answer in zip(configurations, answers, strict=True):
