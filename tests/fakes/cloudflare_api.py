@@ -1,7 +1,7 @@
 """Cloudflare's API as far as the scripts need it: an account, its D1 databases and its Workers, on a loopback port.
 
-wrangler is pointed to it by CLOUDFLARE_API_BASE_URL. What it does not know (a path, a field, a header that matters) it
-refuses and remembers in `unexpected`, so that a call that nobody has looked at fails the test.
+wrangler is pointed to it by CLOUDFLARE_API_BASE_URL. What it does not know, such as a path or a field, it refuses and
+remembers in `unexpected`, so that a call that nobody has looked at fails the test.
 """
 
 import hashlib
@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Literal
@@ -142,6 +143,22 @@ def statements_of(sql: str) -> list[str]:
     return [text for text in [*statements, statement] if re.sub(r"(--[^\n]*|/\*.*?\*/|[\s;])+", "", text, flags=re.S)]
 
 
+@dataclass
+class Script:
+    """A Worker as it was uploaded last."""
+
+    metadata: Body
+    modules: dict[str, bytes]
+    tag: str = field(default_factory=lambda: uuid.uuid4().hex)
+    migration_tag: str | None = None
+    settings: Body = field(default_factory=dict)
+    crons: list[str] = field(default_factory=list)
+    on_workers_dev: bool = False
+    has_previews: bool = False
+    versions: list[str] = field(default_factory=list)
+    """The ids of all uploads; the last is deployed."""
+
+
 class Known:
     """The fields of a request. What nobody asked for is left over, and refused."""
 
@@ -181,7 +198,7 @@ class CloudflareApi:
 
     def __init__(self) -> None:
         self.databases: dict[str, Database] = {}
-        self.scripts: dict[str, Body] = {}
+        self.scripts: dict[str, Script] = {}
         self.account_ids = [ACCOUNT]
         """The accounts that the token is for; only the first is there."""
         self.rights = {"d1", "workers"}
@@ -385,6 +402,111 @@ class CloudflareApi:
     def get_file(self, _call: Call, database_id: str, name: str) -> "Plain":
         return Plain(self.databases[database_id].uploads[name], {})
 
+    # Workers
+
+    def get_service(self, _call: Call, name: str) -> Body:
+        script = self._script(name)
+        described = {
+            "id": name,
+            "tag": script.tag,
+            "tags": script.settings.get("tags"),
+            "last_deployed_from": "wrangler",
+        }
+        if script.migration_tag:
+            described["migration_tag"] = script.migration_tag
+        return {"id": name, "default_environment": {"environment": "production", "script": described}}
+
+    def put_script(self, call: Call, name: str) -> Body:
+        if call.query.take("excludeScript") != "true":
+            raise Unexpected("an upload that asks for the script back")
+        script = self._upload(call, name)
+        return {
+            "id": name,
+            "tag": script.tag,
+            "etag": "etag",
+            "deployment_id": script.versions[-1].replace("-", ""),
+            "startup_time_ms": 1,
+        }
+
+    def post_version(self, call: Call, name: str) -> Body:
+        self._script(name)
+        script = self._upload(call, name)
+        return {"id": script.versions[-1], "resources": {"script": {"etag": "etag"}}, "startup_time_ms": 1}
+
+    def list_deployments(self, _call: Call, name: str) -> Body:
+        version = {"version_id": self._script(name).versions[-1], "percentage": 100}
+        return {"deployments": [{"id": version["version_id"], "strategy": "percentage", "versions": [version]}]}
+
+    def post_deployment(self, call: Call, name: str) -> Body:
+        self._script(name)
+        for known in ("strategy", "annotations", "code_update_strategy"):
+            call.body.take(known)
+        (version,) = call.body.take("versions")
+        return {"id": version["version_id"]}
+
+    def get_settings(self, _call: Call, name: str) -> Body:
+        script = self._script(name)
+        return {"bindings": script.metadata["bindings"], **script.settings}
+
+    def patch_settings(self, call: Call, name: str) -> Body:
+        settings = self._script(name).settings
+        for known in ("tail_consumers", "logpush", "observability", "tags"):
+            settings[known] = call.body.take(known, settings.get(known))
+        return settings
+
+    def get_worker(self, _call: Call, name: str) -> Body:
+        return {"name": name, "subdomain": self._subdomain_of(self._script(name))}
+
+    def set_subdomain(self, call: Call, name: str) -> Body:
+        script = self._script(name)
+        script.on_workers_dev = call.body.take("enabled")
+        script.has_previews = call.body.take("previews_enabled", script.has_previews)
+        return self._subdomain_of(script)
+
+    def put_schedules(self, call: Call, name: str) -> Body:
+        schedules = call.body.take("")
+        self._script(name).crons = [schedule["cron"] for schedule in schedules]
+        return {"schedules": schedules}
+
+    def list_secrets(self, _call: Call, name: str) -> list[Body]:
+        self._script(name)
+        return []
+
+    def subdomain(self, _call: Call) -> Body:
+        return {"subdomain": "tests"}
+
+    def _upload(self, call: Call, name: str) -> Script:
+        call.query.take("bindings_inherit")
+        head = f"Content-Type: {call.content_type}\r\n\r\n".encode()
+        modules: dict[str, bytes] = {}
+        for part in message_from_bytes(head + call.content).walk():
+            if not part.is_multipart():
+                content = part.get_payload(decode=True)
+                assert isinstance(content, bytes)
+                modules[str(part.get_param("name", header="content-disposition"))] = content
+        metadata: Body = json.loads(modules.pop("metadata"))
+        _check_metadata(metadata, modules)
+        for binding in metadata["bindings"]:
+            if binding["type"] == "d1" and binding["id"] not in self.databases:
+                message = f"binding {binding['name']} of type d1 must have a valid `id` specified"
+                raise Refusal(400, 10021, message)
+        script = self.scripts.setdefault(name, Script(metadata, modules))
+        script.metadata, script.modules = metadata, modules
+        script.versions.append(str(uuid.uuid4()))
+        if migrations := metadata.get("migrations"):
+            if migrations.get("old_tag") != script.migration_tag:
+                raise Refusal(412, 10079, "Migration tag precondition failed")
+            script.migration_tag = migrations["new_tag"]
+        return script
+
+    def _script(self, name: str) -> Script:
+        if name not in self.scripts:
+            raise Refusal(404, 10007, "This Worker does not exist on your account.")
+        return self.scripts[name]
+
+    def _subdomain_of(self, script: Script) -> Body:
+        return {"enabled": script.on_workers_dev, "previews_enabled": script.has_previews}
+
     def _found(self, id_or_name: str) -> Database:
         for database in self.databases.values():
             if id_or_name in (database.uuid, database.name):
@@ -407,6 +529,28 @@ def _envelope(result: Any, code: int = 0, message: str = "") -> tuple[bytes, dic
     errors = [{"code": code, "message": message}] if code else []
     answer: Body = {"success": not code, "errors": errors, "messages": [], "result": result}
     return json.dumps(answer).encode(), {}
+
+
+_BINDINGS = {
+    "plain_text": {"name", "type", "text"},
+    "json": {"name", "type", "json"},
+    "secret_text": {"name", "type", "text"},
+    "inherit": {"name", "type"},
+    "d1": {"name", "type", "id"},
+    "durable_object_namespace": {"name", "type", "class_name"},
+}
+_METADATA = {"main_module", "bindings", "compatibility_date", "compatibility_flags", "migrations", "keep_bindings"}
+_METADATA |= {"code_update_strategy", "annotations", "observability", "package_dependencies"}
+
+
+def _check_metadata(metadata: Body, modules: Mapping[str, bytes]) -> None:
+    if unknown := metadata.keys() - _METADATA:
+        raise Unexpected(f"metadata {', '.join(sorted(unknown))}")
+    if metadata["main_module"] not in modules:
+        raise Refusal(400, 10021, f'No such module "{metadata["main_module"]}".')
+    for binding in metadata["bindings"]:
+        if unknown := binding.keys() - _BINDINGS.get(binding["type"], set()):
+            raise Unexpected(f"the binding {binding['type']} with {', '.join(sorted(unknown))}")
 
 
 def _dump(database: Database, schema: bool, data: bool, tables: list[str]) -> str:
@@ -434,6 +578,18 @@ _ROUTES: list[tuple[str, str, str, Route]] = [
     ("POST", "/d1/database/([^/]+)/query", "d1", CloudflareApi.query_database),
     ("POST", "/d1/database/([^/]+)/export", "d1", CloudflareApi.export_database),
     ("POST", "/d1/database/([^/]+)/import", "d1", CloudflareApi.import_into_database),
+    ("GET", "/workers/services/([^/]+)", "workers", CloudflareApi.get_service),
+    ("PUT", "/workers/scripts/([^/]+)", "workers", CloudflareApi.put_script),
+    ("POST", "/workers/scripts/([^/]+)/versions", "workers", CloudflareApi.post_version),
+    ("POST", "/workers/scripts/([^/]+)/deployments", "workers", CloudflareApi.post_deployment),
+    ("GET", "/workers/scripts/([^/]+)/deployments", "workers", CloudflareApi.list_deployments),
+    ("GET", "/workers/scripts/([^/]+)/settings", "workers", CloudflareApi.get_settings),
+    ("PATCH", "/workers/scripts/([^/]+)/script-settings", "workers", CloudflareApi.patch_settings),
+    ("GET", "/workers/scripts/([^/]+)/secrets", "workers", CloudflareApi.list_secrets),
+    ("POST", "/workers/scripts/([^/]+)/subdomain", "workers", CloudflareApi.set_subdomain),
+    ("PUT", "/workers/scripts/([^/]+)/schedules", "workers", CloudflareApi.put_schedules),
+    ("GET", "/workers/workers/([^/]+)", "workers", CloudflareApi.get_worker),
+    ("GET", "/workers/subdomain", "workers", CloudflareApi.subdomain),
     ("PUT", "/files/([^/]+)/([^/]+)", "signed url", CloudflareApi.put_file),
     ("GET", "/files/([^/]+)/([^/]+)", "signed url", CloudflareApi.get_file),
 ]

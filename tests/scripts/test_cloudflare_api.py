@@ -15,17 +15,27 @@ from toolbox.install import install
 Wrangler = Callable[..., subprocess.CompletedProcess[str]]
 
 
+WORKER = {
+    "name": "post",
+    "main": "main.mjs",
+    "no_bundle": True,
+    "compatibility_date": "2026-11-01",
+    "vars": {"GREETING": "hello"},
+    "durable_objects": {"bindings": [{"name": "NOTES", "class_name": "Notes"}]},
+    "migrations": [{"tag": "v1", "new_sqlite_classes": ["Notes"]}],
+    "triggers": {"crons": ["0 3 * * *"]},
+}
+
+
 @pytest.fixture
 def run_wrangler(cloudflare_api: CloudflareApi, tmp_path: Path) -> Wrangler:
     """Runs the project's wrangler on a project of its own, whose database is the account's `letters`."""
     database = cloudflare_api.add_database("letters")
     (tmp_path / "migrations").mkdir()
     (tmp_path / "migrations/0001_note.sql").write_text("CREATE TABLE note (body TEXT);\n-- done; really\n")
-    (tmp_path / "wrangler.json").write_text(
-        json.dumps(
-            {"name": "post", "d1_databases": [{"binding": "D1", "database_name": "l", "database_id": database.uuid}]}
-        )
-    )
+    (tmp_path / "main.mjs").write_text("export class Notes {}; export default {};")
+    databases = [{"binding": "D1", "database_name": "l", "database_id": database.uuid}]
+    (tmp_path / "wrangler.json").write_text(json.dumps({**WORKER, "d1_databases": databases}))
     node = install()
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -78,6 +88,38 @@ def test_wrangler_executes_commands_and_files_and_exports(
     assert result["results"] == [{"b": "c"}]
     assert run_wrangler("d1", "export", "D1", "--remote", "--output", "dump.sql").returncode == 0
     assert "INSERT INTO \"a\" VALUES('c');" in (tmp_path / "dump.sql").read_text()
+
+
+def test_wrangler_deploys_a_worker_and_deploys_it_again(
+    run_wrangler: Wrangler, cloudflare_api: CloudflareApi, tmp_path: Path
+) -> None:
+    first = run_wrangler("deploy")
+    assert first.returncode == 0, first.stderr
+    assert "https://post.tests.workers.dev" in first.stdout
+    script = cloudflare_api.scripts["post"]
+    assert script.migration_tag == "v1"
+    assert script.crons == ["0 3 * * *"]
+    assert {binding["name"]: binding["type"] for binding in script.metadata["bindings"]} == {
+        "GREETING": "plain_text",
+        "NOTES": "durable_object_namespace",
+        "D1": "d1",
+    }
+    (tmp_path / "main.mjs").write_text("export class Notes {}; export default { changed: true };")
+    second = run_wrangler("deploy")
+    assert second.returncode == 0, second.stderr
+    assert b"changed" in script.modules["main.mjs"]
+    assert len(script.versions) == 2
+
+
+def test_wrangler_cannot_deploy_with_a_database_that_is_not_there_or_without_the_right(
+    run_wrangler: Wrangler, cloudflare_api: CloudflareApi
+) -> None:
+    cloudflare_api.rights = {"d1"}
+    assert "[code: 10000]" in run_wrangler("deploy").stderr
+    cloudflare_api.rights = {"workers"}
+    cloudflare_api.databases.clear()
+    assert "[code: 10021]" in run_wrangler("deploy").stderr
+    assert cloudflare_api.scripts == {}
 
 
 QUERY = "POST", "d1/database/letters/query"
