@@ -87,7 +87,7 @@ class Account:
 
     def find_database(self, name: str) -> Database | None:
         """The database of that name, if there is one."""
-        for database in json.loads(self._wrangler("d1", "list", "--json")):
+        for database in wrangler.json_in(self._wrangler("d1", "list", "--json")):
             if database["name"] == name:
                 return Database(name, database["uuid"])
         return None
@@ -116,7 +116,7 @@ def run_wrangler(node: Node, arguments: Sequence[str | Path], folder: Path) -> s
         done = subprocess.run(
             [*wrangler.command(node), *arguments],
             cwd=folder,
-            env=wrangler.environment(node, folder),
+            env={**wrangler.environment(node, folder), "CLOUDFLARE_ENV": ""},  # its configuration has no environments
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

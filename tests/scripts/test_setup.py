@@ -97,12 +97,14 @@ def test_it_creates_the_database_binds_it_and_does_neither_twice(setup: Setup, c
     assert creations(cloudflare_api) == 1
 
 
+@pytest.mark.parametrize(("arguments", "variables"), [(["--env=staging"], {}), ([], {"CLOUDFLARE_ENV": "staging"})])
 def test_it_finds_a_database_among_many_and_binds_it_in_an_environment(
-    setup: Setup, cloudflare_api: CloudflareApi
+    setup: Setup, cloudflare_api: CloudflareApi, arguments: list[str], variables: dict[str, str]
 ) -> None:
+    setup.environment.update(variables)
     for number in range(12):
         cloudflare_api.add_database(f"database-{number}")
-    output = setup("--name=database-11", "--env=staging")
+    output = setup("--name=database-11", *arguments)
     database_id = cloudflare_api.database("database-11").uuid
     assert f"found: the D1 database database-11 ({database_id})" in output
     assert "scripts/migrate --remote --env staging, then scripts/deploy --env staging" in output
