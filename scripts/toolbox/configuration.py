@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from toolbox.checkout import Problem
+from toolbox.codes import Code
 
 STORES = ("durable-object", "d1")
 
@@ -29,10 +30,10 @@ def read_configuration(project: Path) -> dict[str, Any]:
     file = project / "wrangler.toml"
     try:
         return tomllib.loads(file.read_text())
-    except OSError as error:
-        raise Problem(f"{file} cannot be read: {error.strerror}") from None
+    except FileNotFoundError:
+        raise Problem(f"there is no {file}", Code.CONFIGURATION_MISSING) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise Problem(f"{file} is not TOML: {error}") from None
+        raise Problem(f"{file} is not TOML: {error}", Code.CONFIGURATION_BROKEN) from None
 
 
 def object_classes(configuration: Mapping[str, Any]) -> list[str]:

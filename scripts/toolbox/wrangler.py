@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from toolbox.checkout import Problem
+from toolbox.codes import Code
 from toolbox.install import Node, node_packages
 from toolbox.processes import Group
 
@@ -16,7 +17,8 @@ def command(node: Node, *node_options: str) -> list[str | Path]:
     # Its own bin/wrangler.js only checks Node's version, and starts this in one more process.
     program = node_packages() / "wrangler" / "wrangler-dist" / "cli.js"
     if not program.is_file():
-        raise Problem(f"wrangler is missing from {node_packages()}: remove that folder, and run this again")
+        again = f"remove {node_packages()}, and run this again"
+        raise Problem(f"wrangler is not installed: {again}", Code.WRANGLER_MISSING)
     return [node.program, "--no-warnings", *node_options, program]
 
 
@@ -38,11 +40,12 @@ def environment(node: Node, folder: Path) -> dict[str, str]:
 
 
 class Failed(Problem):
-    """wrangler has failed. `reason` is what it said of that, in one line."""
+    """wrangler has failed. `output` is all that it printed, and `reason` what that says, in one line."""
 
-    def __init__(self, failed: str, reason: str) -> None:
+    def __init__(self, failed: str, reason: str, output: str) -> None:
         super().__init__(f"{failed}: {reason}")
         self.reason = reason
+        self.output = output
 
 
 def call(node: Node, arguments: Sequence[str | Path], *, folder: Path, failed: str) -> str:
@@ -56,7 +59,7 @@ def call(node: Node, arguments: Sequence[str | Path], *, folder: Path, failed: s
         group.stop()
     output = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text(errors="replace"))
     if code != 0:
-        raise Failed(failed, _reason(output) or f"wrangler ended with {code}; {log} may say why")
+        raise Failed(failed, _reason(output) or f"wrangler ended with {code}; {log} may say why", output)
     return output
 
 

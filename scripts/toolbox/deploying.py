@@ -1,0 +1,236 @@
+"""Deploys the Worker: wrangler.toml with what the environment adds to it, the migrations, and the upload.
+
+It needs threadkeep itself, whose settings it reads, and so a script that went on in the checkout's environment.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from threadkeep.errors import Unavailable
+from threadkeep.settings import D1_BINDINGS, NAMES, Settings
+from toolbox.checkout import Problem, local_folder, locked, remove, say
+from toolbox.codes import Code
+from toolbox.configuration import LOCAL_DATABASE, read_configuration
+from toolbox.install import Node, install, worker_packages
+from toolbox.migrating import Target, call_cloudflare, check, migrate, remote_target
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What is to be deployed: wrangler's configuration, with absolute paths, and the D1 database in it."""
+
+    configuration: dict[str, Any]
+    database: dict[str, Any] | None
+    account_id: str | None
+    notes: list[str]
+    """What the person should know about how it came to be."""
+
+
+def render(project: Path, env: str | None, environ: Mapping[str, str]) -> Deployment:
+    """What wrangler.toml and the environment say together; the environment wins.
+
+    The environment may name the D1 database and the store. A setting that the Worker would refuse is a Problem here.
+    """
+    configuration = _with_absolute_paths(read_configuration(project), project)
+    section = _section(configuration, env)
+    added = {
+        name: environ[name]
+        for name in (*NAMES["d1_database_id"], *NAMES["store"])
+        if name in environ and environ[name].strip()
+    }
+    variables = {**_table(section, "vars"), **added}
+    try:
+        settings = Settings.read(lambda name: None if name not in variables else str(variables[name]))
+    except Unavailable as error:
+        raise Problem(str(error)) from None
+    notes: list[str] = []
+    database = _database(section, settings.d1_database_id, project, notes)
+    if settings.store == "d1" and database is None:
+        raise Problem(
+            f"{NAMES['store'][0]} is d1, and there is no database: set {NAMES['d1_database_id'][0]}, "
+            "or put its database_id in wrangler.toml"
+        )
+    section["d1_databases"] = [*_others(section), *([database] if database else [])]
+    stores = {name: value for name, value in added.items() if name in NAMES["store"]}
+    if stores:
+        section["vars"] = {**_table(section, "vars"), **stores}
+    account_id = section.get("account_id") or configuration.get("account_id")
+    return Deployment(configuration, database, account_id, notes)
+
+
+def _section(configuration: dict[str, Any], env: str | None) -> dict[str, Any]:
+    """The part of the configuration that is deployed."""
+    if not env:
+        return configuration
+    environments = _table(configuration, "env")
+    if env not in environments:
+        known = ", ".join(sorted(environments)) or "none"
+        raise Problem(f"wrangler.toml has no [env.{env}]; there are: {known}", Code.WRONG_VALUE)
+    return _table(environments, env)
+
+
+def _table(section: dict[str, Any], name: str) -> dict[str, Any]:
+    table = section.get(name, {})
+    if not isinstance(table, dict):
+        raise Problem(f"{name} in wrangler.toml is no table", Code.CONFIGURATION_BROKEN)
+    return table
+
+
+def _databases(section: dict[str, Any]) -> list[dict[str, Any]]:
+    databases = section.get("d1_databases", [])
+    if not isinstance(databases, list) or not all(isinstance(each, dict) for each in databases):
+        raise Problem(
+            "d1_databases in wrangler.toml is no list of tables: begin each with [[d1_databases]]",
+            Code.CONFIGURATION_BROKEN,
+        )
+    return databases
+
+
+def _others(section: dict[str, Any]) -> list[dict[str, Any]]:
+    return [each for each in _databases(section) if each.get("binding") not in D1_BINDINGS]
+
+
+def _database(
+    section: dict[str, Any], database_id: str | None, project: Path, notes: list[str]
+) -> dict[str, Any] | None:
+    """The binding of the database, with `database_id` or the one in wrangler.toml; None without either."""
+    ours = [each for each in _databases(section) if each.get("binding") in D1_BINDINGS]
+    if len(ours) > 1:
+        raise Problem(
+            f"wrangler.toml binds two databases, {' and '.join(D1_BINDINGS)}: leave one of them",
+            Code.CONFIGURATION_BROKEN,
+        )
+    database = ours[0] if ours else {}
+    written = database.get("database_id")
+    chosen = database_id or written
+    if not chosen:
+        notes.append(
+            f"no D1 database: neither {NAMES['d1_database_id'][0]} nor a database_id in wrangler.toml is set; "
+            "the binding is left out"
+        )
+        return None
+    if not isinstance(chosen, str) or not _UUID.fullmatch(chosen):
+        name = NAMES["d1_database_id"][0] if database_id else "database_id in wrangler.toml"
+        raise Problem(f"{name} is {chosen!r}, which is no UUID: `npx wrangler d1 list` shows it", Code.WRONG_VALUE)
+    binding = {**_made_up(project), **database, "database_id": chosen}
+    instead = f", and not {written} as in wrangler.toml" if written and written != chosen else ""
+    notes.append(f"the binding {binding['binding']} is the D1 database {chosen}{instead}")
+    return binding
+
+
+def _made_up(project: Path) -> dict[str, Any]:
+    """The binding where wrangler.toml has none."""
+    return {**LOCAL_DATABASE, "migrations_dir": str(project / LOCAL_DATABASE["migrations_dir"])}
+
+
+def _with_absolute_paths(configuration: dict[str, Any], project: Path) -> dict[str, Any]:
+    """The configuration as it can be read from any folder."""
+    absolute = dict(configuration)
+    for name in ("main", "base_dir", "tsconfig"):
+        if isinstance(absolute.get(name), str):
+            absolute[name] = str(project / absolute[name])
+    if isinstance(absolute.get("assets"), dict) and "directory" in absolute["assets"]:
+        absolute["assets"] = {**absolute["assets"], "directory": str(project / absolute["assets"]["directory"])}
+    if isinstance(absolute.get("build"), dict):
+        absolute["build"] = {**absolute["build"], "cwd": str(project / absolute["build"].get("cwd", "."))}
+    absolute["d1_databases"] = [
+        {**each, "migrations_dir": str(project / each.get("migrations_dir", LOCAL_DATABASE["migrations_dir"]))}
+        for each in _databases(absolute)
+    ]
+    environments = {
+        name: _with_absolute_paths(_table(_table(absolute, "env"), name), project) for name in _table(absolute, "env")
+    }
+    return {**absolute, **({"env": environments} if environments else {})}
+
+
+def local_database(project: Path, env: str | None) -> dict[str, Any]:
+    """The D1 database of this machine: the one that `scripts/dev --store d1` uses."""
+    databases = _databases(_section(_with_absolute_paths(read_configuration(project), project), env))
+    ours = [each for each in databases if each.get("binding") in D1_BINDINGS]
+    return (ours or databases or [_made_up(project)])[0]
+
+
+def reach_database(project: Path, env: str | None, environ: Mapping[str, str]) -> AbstractContextManager[Target]:
+    """The D1 database at Cloudflare, with a token to reach it."""
+    deployment = render(project, env, environ)
+    if deployment.database is None:
+        place = f"under [env.{env}] in wrangler.toml" if env else "in wrangler.toml"
+        raise Problem(
+            f"there is no database to migrate: put its database_id {place}, or set {NAMES['d1_database_id'][0]}"
+        )
+    _require_token(environ)
+    return remote_target(deployment.database, project, deployment.account_id)
+
+
+def deploy(
+    project: Path, env: str | None, environ: Mapping[str, str], *, dry_run: bool = False, skip_migrate: bool = False
+) -> None:
+    """Bundles, migrates and uploads, in this order: what cannot be bundled never touches the database.
+
+    With `dry_run` it does what needs no network: it reads the migrations, and bundles.
+
+    wrangler uploads the tree as our own installation has prepared it. `pywrangler deploy` would do the same after
+    filling python_modules/ anew, from hosts other than the registries; here that folder is filled already, with what
+    requirements/worker.txt pins.
+    """
+    deployment = render(project, env, environ)
+    for note in deployment.notes:
+        say(note)
+    if not dry_run:
+        _require_token(environ)
+    migrates = deployment.database is not None and not skip_migrate
+    if deployment.database and migrates:
+        check(deployment.database)
+    node = install()
+    with locked(local_folder(project) / "deploy.lock", "waiting for another deployment in this checkout …"):
+        folder = _lay_out(deployment, project)
+        say("bundling …")
+        bundled = _wrangler_deploy(node, folder, env, "--dry-run", f"--outdir={folder / 'bundle'}")
+        print(_summary(bundled))
+        if dry_run:
+            say("nothing was deployed")
+            return
+        if deployment.database and migrates:
+            say("migrating …")
+            with remote_target(deployment.database, project, deployment.account_id) as target:
+                migrate(target)
+        say("deploying …")
+        print(_summary(_wrangler_deploy(node, folder, env)))
+
+
+def _require_token(environ: Mapping[str, str]) -> None:
+    if not environ.get("CLOUDFLARE_API_TOKEN", "").strip():
+        raise Problem(
+            "CLOUDFLARE_API_TOKEN is not set: make a token that may edit Workers and D1, and set it", Code.NO_TOKEN
+        )
+
+
+def _lay_out(deployment: Deployment, project: Path) -> Path:
+    """Fills `.local/deploy`, which git ignores, with what wrangler reads.
+
+    wrangler looks for python_modules/ beside its configuration, and nowhere else.
+    """
+    folder = local_folder(project) / "deploy"
+    remove(folder)
+    folder.mkdir(parents=True)
+    (folder / "python_modules").symlink_to(worker_packages())
+    (folder / "wrangler.json").write_text(json.dumps(deployment.configuration, indent=2))
+    return folder
+
+
+def _wrangler_deploy(node: Node, folder: Path, env: str | None, *options: str) -> str:
+    arguments: list[str | Path] = ["deploy", *options, "--config", folder / "wrangler.json", f"--env={env or ''}"]
+    return call_cloudflare(node, arguments, folder=folder, failed="could not deploy")
+
+
+def _summary(output: str) -> str:
+    """The end of what wrangler prints: the size of the upload, the bindings, and where it answers."""
+    _, size, rest = output.partition("Total Upload")
+    return "".join([size, rest]).replace("--dry-run: exiting now.", "").rstrip() or output.rstrip()

@@ -1,0 +1,183 @@
+"""Applies the migrations to a D1 database through wrangler: one on this machine, or one at Cloudflare.
+
+It needs what toolbox/migrations.py needs.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from toolbox import wrangler
+from toolbox.checkout import Problem, local_folder, locked, say
+from toolbox.cloudflare import problem_in
+from toolbox.install import Node, install
+from toolbox.migrations import SCHEMA, Migration, destructive, failing_statement, read_migrations, rehearse, schema_of
+from toolbox.state import State
+
+
+@dataclass(frozen=True)
+class Target:
+    """A database as wrangler reaches it. `folder` is for wrangler's files, `data` for the database on this machine.
+
+    `account_id` is the account that wrangler.toml names; without one, wrangler asks the token.
+    """
+
+    database: Mapping[str, Any]
+    folder: Path
+    data: Path | None = None
+    account_id: str | None = None
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"{self.database.get('database_name', self.database['binding'])} {'here' if self.data else 'remote'}"
+
+    def configure(self) -> None:
+        """Writes what wrangler reads: this database, and nothing of the Worker."""
+        configuration = {"name": "migrations", "d1_databases": [self.database]}
+        if self.account_id:
+            configuration["account_id"] = self.account_id
+        self._file.write_text(json.dumps(configuration, indent=2))
+
+    def call(self, node: Node, *arguments: str, failed: str) -> str:
+        """Runs `wrangler d1 …` on the database, and returns what it printed."""
+        where = ("--local", "--persist-to", self.data) if self.data else ("--remote",)
+        # An empty --env: CLOUDFLARE_ENV means wrangler.toml, and this is not wrangler.toml.
+        options = (*where, "--config", self._file, "--env=")
+        call = wrangler.call if self.data else call_cloudflare
+        return call(node, ["d1", *arguments, *options], folder=self.folder, failed=failed)
+
+    @property
+    def _file(self) -> Path:
+        return self.folder / "migrations.json"
+
+
+def call_cloudflare(node: Node, arguments: Sequence[str | Path], *, folder: Path, failed: str) -> str:
+    """Runs wrangler. Where it fails for the token, the network or the like, the problem says so and has a code."""
+    try:
+        return wrangler.call(node, arguments, folder=folder, failed=failed)
+    except wrangler.Failed as error:
+        problem = problem_in(error.output)
+        if problem.code == 1 or "[code: 7500]" in error.output:  # what SQLite has against a statement
+            raise
+        raise problem from None
+
+
+@contextmanager
+def local_target(database: Mapping[str, Any], folder: Path) -> Iterator[Target]:
+    """The database that `scripts/dev --store d1` keeps in its state folder, which must not run meanwhile."""
+    state = State(folder)
+    state.claim()
+    try:
+        yield Target(database, state.folder, state.data)
+    finally:
+        state.release()
+
+
+@contextmanager
+def remote_target(database: Mapping[str, Any], project: Path, account_id: str | None) -> Iterator[Target]:
+    """The database at Cloudflare."""
+    folder = local_folder(project) / "migrate"
+    with locked(local_folder(project) / "migrate.lock", "waiting for another migration in this checkout …"):
+        folder.mkdir(exist_ok=True)
+        yield Target(database, folder, account_id=account_id)
+
+
+def check(database: Mapping[str, Any]) -> tuple[list[Migration], dict[str, str | None]]:
+    """The migrations of a database, and the schema that they make. Raises a Problem for what is wrong with them."""
+    migrations = read_migrations(Path(database["migrations_dir"]))
+    return migrations, rehearse(migrations)
+
+
+def migrate(target: Target, *, dry_run: bool = False, allow_destructive: bool = False) -> None:
+    """Applies what is pending, each migration whole or not at all, and looks whether the schema is the right one.
+
+    With `dry_run` it only says what is pending, and what of that loses data.
+    """
+    migrations, expected = check(target.database)
+    node = install()
+    target.configure()
+    pending = _pending(target, node, migrations)
+    for name in pending:
+        print(f"pending {name}")
+    losses = destructive(migrations, set(pending))
+    for loss in losses:
+        say(f"destructive: {loss}")
+    if losses and not allow_destructive:
+        raise Problem(f"{losses[0]}; nothing was applied: if that is meant, say --allow-destructive")
+    if dry_run:
+        say(f"{target.name}: {len(pending)} pending; nothing was applied")
+        return
+    if pending:
+        _apply(target, node, migrations, pending)
+    for name in pending:
+        print(f"applied {name}")
+    _check_schema(target, node, expected)
+    say(f"{target.name}: the schema is that of {migrations[-1].name}")
+
+
+def _pending(target: Target, node: Node, migrations: Sequence[Migration]) -> list[str]:
+    output = target.call(node, "migrations", "list", target.database["binding"], failed="cannot list the migrations")
+    words = set(output.split())
+    return [migration.name for migration in migrations if migration.name in words]
+
+
+def _apply(target: Target, node: Node, migrations: Sequence[Migration], pending: Sequence[str]) -> None:
+    binding = target.database["binding"]
+    try:
+        target.call(node, "migrations", "apply", binding, failed="cannot apply the migrations")
+    except wrangler.Failed as failed:
+        still = _pending(target, node, migrations)
+        if not still:
+            raise
+        applied = [name for name in pending if name not in still]
+        for name in applied:
+            print(f"applied {name}")
+        (migration,) = (each for each in migrations if each.name == still[0])
+        failure = _failure(target, migration, failed.reason)
+        raise Problem(f"{failure}. Nothing of {still[0]} was kept; {len(applied)} before it were applied") from None
+
+
+def _failure(target: Target, migration: Migration, reason: str) -> str:
+    """Which statement failed. wrangler tells the reason only."""
+    if target.data:
+        files = [file for file in target.data.glob("v3/d1/*/*.sqlite") if file.name != "metadata.sqlite"]
+        with closing(apsw.Connection(":memory:")) as copy:
+            if len(files) == 1:
+                with (
+                    closing(apsw.Connection(str(files[0]), flags=apsw.SQLITE_OPEN_READONLY)) as database,
+                    copy.backup("main", database, "main") as backup,
+                ):
+                    backup.step()
+                copy.execute("PRAGMA foreign_keys = ON")
+                if failure := failing_statement(copy, migration):
+                    return failure
+    named = [statement for statement in migration.statements if _names_any(reason, statement.tables)]
+    where = str(named[0]) if len(named) == 1 else migration.name
+    return f"{where} fails: {reason}"
+
+
+def _names_any(text: str, tables: set[str]) -> bool:
+    return any(re.search(rf"\b{re.escape(table)}\b", text) for table in tables)
+
+
+def _check_schema(target: Target, node: Node, expected: Mapping[str, str | None]) -> None:
+    output = target.call(
+        node, "execute", target.database["binding"], "--json", "--command", SCHEMA, failed="cannot read the schema"
+    )
+    own = target.database.get("migrations_table", "d1_migrations")
+    rows = [row for row in wrangler.json_in(output)[0]["results"] if row["tbl_name"] != own]
+    actual = schema_of(rows)
+    for what in sorted({*expected, *actual}):
+        if what not in actual:
+            raise Problem(f"{target.name}: the {what} is missing, though every migration is applied")
+        if what not in expected:
+            raise Problem(f"{target.name}: the {what} is there, and no migration makes it")
+        if actual[what] != expected[what]:
+            raise Problem(f"{target.name}: the {what} is not as the migrations make it: {actual[what]}")

@@ -1,0 +1,405 @@
+"""`scripts/migrate`: what it refuses to apply, what it applies and what it leaves, with the real wrangler."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fakes.cloudflare_api import ACCOUNT, CloudflareApi
+from toolbox import wrangler
+from toolbox.checkout import ROOT, Problem
+from toolbox.codes import Code
+from toolbox.deploying import local_database, reach_database
+from toolbox.hashes import record_hashes
+from toolbox.install import install
+from toolbox.migrating import Target, local_target, migrate
+from toolbox.migrations import destructive, read_migrations, rehearse
+from toolbox.worker import LocalWorker
+
+NOTE = "CREATE TABLE note (body TEXT NOT NULL UNIQUE) STRICT;\n"
+DATABASE_ID = "0c1b1f6e-7d7a-4b6e-9d55-0b0f4ad5e001"
+
+Migrations = Callable[..., Path]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    folder = tmp_path / "project"
+    (folder / "migrations/sqlite").mkdir(parents=True)
+    (folder / "wrangler.toml").write_text('name = "small"\n')
+    return folder
+
+
+@pytest.fixture
+def migrations(project: Path) -> Migrations:
+    """Writes migrations, numbered from 0001, and records their hashes."""
+
+    def write(*texts: str) -> Path:
+        folder = project / "migrations/sqlite"
+        for number, text in enumerate(texts, start=1):
+            (folder / f"{number:04}_step.sql").write_text(text)
+        record_hashes(folder)
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    return tmp_path / "state"
+
+
+def rows(target: Target, query: str) -> list[dict[str, Any]]:
+    """What is in the database, by wrangler."""
+    output = target.call(install(), "execute", target.database["binding"], "--json", "--command", query, failed="")
+    results: list[dict[str, Any]] = wrangler.json_in(output)[0]["results"]
+    return results
+
+
+def tables(target: Target) -> list[str]:
+    query = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE '%\\_%' ESCAPE '\\' ORDER BY name"
+    return [row["name"] for row in rows(target, query)]
+
+
+# What is read before any database is touched.
+
+
+def refusal(folder: Path) -> str:
+    """What reading and rehearsing the migrations ends with."""
+    with pytest.raises(Problem) as raised:
+        rehearse(read_migrations(folder))
+    return str(raised.value)
+
+
+def test_our_own_pass_and_lose_nothing() -> None:
+    migrations = read_migrations(ROOT / "migrations/sqlite")
+    schema = rehearse(migrations)
+    assert {"table words", "table messages", "index conversations_by_deletion"} <= schema.keys()
+    assert destructive(migrations, {migration.name for migration in migrations}) == []
+
+
+def test_there_are_some(project: Path) -> None:
+    assert "holds no migrations" in refusal(project / "migrations/sqlite")
+
+
+def test_a_gap_is_refused(migrations: Migrations) -> None:
+    folder = migrations(NOTE, NOTE.replace("note", "letter"))
+    (folder / "0002_step.sql").rename(folder / "0003_step.sql")
+    assert "0003_step.sql stands where 0002_….sql should" in refusal(folder)
+
+
+def test_two_of_one_number_are_refused(migrations: Migrations) -> None:
+    folder = migrations(NOTE)
+    (folder / "0001_two.sql").write_text(NOTE)
+    assert "0001_two.sql stands where 0002_….sql should" in refusal(folder)
+
+
+def test_what_has_landed_must_not_change(migrations: Migrations) -> None:
+    folder = migrations(NOTE)
+    (folder / "0001_step.sql").write_text(NOTE + "-- only a comment\n")
+    assert "0001_step.sql has changed since it landed" in refusal(folder)
+    with pytest.raises(Problem, match="has changed since it landed"):
+        record_hashes(folder)  # never silently
+    (folder / "0001_step.sql").write_text(NOTE)
+    (folder / "0002_step.sql").write_text("DROP INDEX i;\n")
+    assert "0002_step.sql has no hash" in refusal(folder)
+    record_hashes(folder)
+    (folder / "0002_step.sql").unlink()
+    assert "0002_step.sql is gone" in refusal(folder)
+
+
+def test_a_broken_record_is_refused(migrations: Migrations) -> None:
+    folder = migrations(NOTE)
+    (folder / "hashes.txt").write_text("nonsense\n")
+    assert "a line that is no hash and name: nonsense" in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        ("BEGIN", "D1 refuses BEGIN: each migration is one transaction already"),
+        ("begin transaction", "D1 refuses BEGIN"),
+        ("COMMIT", "D1 refuses COMMIT"),
+        ("END TRANSACTION", "D1 refuses END"),
+        ("ROLLBACK", "D1 refuses ROLLBACK"),
+        ("SAVEPOINT s", "D1 refuses SAVEPOINT"),
+        ("RELEASE s", "D1 refuses RELEASE"),
+        ("ATTACH ':memory:' AS y", "D1 refuses ATTACH"),
+        ("DETACH y", "D1 refuses DETACH"),
+        ("VACUUM", "D1 refuses VACUUM"),
+        ("/* hidden */ VACUUM", "sqlglot cannot read it"),
+        ("PRAGMA journal_mode = WAL", "D1 refuses PRAGMA journal_mode"),
+        ("PRAGMA main.user_version", "D1 refuses PRAGMA user_version"),
+        ("PRAGMA integrity_check", "D1 refuses PRAGMA integrity_check"),
+        ("PRAGMA writable_schema(1)", "D1 refuses PRAGMA writable_schema"),
+        ("CREATE TEMP TABLE t (x)", "D1 refuses temporary tables"),
+        ("CREATE TEMPORARY VIEW v AS SELECT 1", "D1 refuses temporary tables and views"),
+        ("CREATE TABLE _cf_own (x)", "D1 refuses names that begin with _cf_"),
+        ("SELECT load_extension('x')", "D1 refuses load_extension"),
+        ("CREATE VIRTUAL TABLE v USING rtree(a, b, c)", "only those USING fts5 can be read"),
+        ("CREATE VIRTUAL TABLE r USING fts4(text)", "only those USING fts5 can be read"),
+        ("SELEC 1", "sqlglot cannot read it"),
+        ("CREATE TRIGGER t AFTER INSERT ON note BEGIN DELETE FROM note; END", "sqlglot cannot read it"),
+        ("REINDEX note", "sqlglot cannot read it"),
+        ("INSERT INTO nowhere VALUES (1)", "fails: no such table: nowhere; nothing was applied"),
+    ],
+)
+def test_what_d1_refuses_or_nobody_can_read_is_refused(migrations: Migrations, statement: str, reason: str) -> None:
+    message = refusal(migrations(NOTE, f"-- A comment.\n{NOTE.replace('note', 'letter')}\n{statement};\n"))
+    assert "0002_step.sql, statement 2 (" in message
+    assert reason in message
+    assert len(message.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "PRAGMA foreign_keys = off",
+        "PRAGMA defer_foreign_keys = on",
+        "PRAGMA optimize",
+        "CREATE TABLE t (x TEXT PRIMARY KEY) STRICT, WITHOUT ROWID",
+        "CREATE TABLE t (x TEXT PRIMARY KEY) WITHOUT ROWID, STRICT",
+        "CREATE VIRTUAL TABLE IF NOT EXISTS t USING fts5(x, tokenize = 'ascii')",
+        "CREATE VIEW v AS SELECT body FROM note",
+        "CREATE UNIQUE INDEX i ON note (body) WHERE body <> ''",
+        "ALTER TABLE note ADD COLUMN x INTEGER NOT NULL DEFAULT 0",
+        "ANALYZE",
+    ],
+)
+def test_what_d1_takes_passes(migrations: Migrations, statement: str) -> None:
+    rehearse(read_migrations(migrations(NOTE, f"{statement};\n")))
+
+
+def test_a_migration_that_ends_in_the_middle_is_refused(migrations: Migrations) -> None:
+    assert "0001_step.sql cannot be read: a migration ends in the middle" in refusal(migrations("SELECT 1;\nSELECT 'a"))
+
+
+@pytest.mark.parametrize(
+    ("statement", "loss"),
+    [
+        ("DROP TABLE note", "drops a table"),
+        ("DROP TABLE IF EXISTS note", "drops a table"),
+        ("ALTER TABLE note DROP COLUMN extra", "drops a column"),
+        ("DELETE FROM note", "deletes every row"),
+        ("DELETE FROM note WHERE true", "deletes every row"),
+        ("WITH q AS (SELECT 1) DELETE FROM note", "deletes every row"),
+        ("UPDATE note SET body = 'x'", "overwrites every row"),
+        ("UPDATE note SET body = 'x' WHERE 1", "overwrites every row"),
+        ("INSERT OR REPLACE INTO note (body) VALUES ('x')", "replaces rows"),
+        ("DROP TABLE found", "drops a table"),
+        ("DELETE FROM note WHERE body = 'x'", None),
+        ("DROP INDEX by_body", None),
+        ("DROP TABLE found;\nCREATE VIRTUAL TABLE found USING fts5(text)", None),
+    ],
+)
+def test_what_loses_data_is_named(migrations: Migrations, statement: str, loss: str | None) -> None:
+    first = "CREATE TABLE note (body TEXT, extra TEXT);\nCREATE INDEX by_body ON note (body);\n"
+    first += "CREATE VIRTUAL TABLE found USING fts5(text);\n"
+    read = read_migrations(migrations(first, f"{statement};\n"))
+    expected = [f"0002_step.sql, statement 1 ({' '.join(statement.split())}) {loss}"] if loss else []
+    assert destructive(read, {"0002_step.sql"}) == expected
+    assert destructive(read, {"0001_step.sql"}) == []  # what is applied already is nobody's worry
+
+
+# On this machine.
+
+
+def test_it_migrates_the_database_of_scripts_dev(
+    project: Path, migrations: Migrations, state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    migrations(NOTE)
+    database = local_database(project, None)
+    with local_target(database, state) as target:
+        migrate(target, dry_run=True)
+        assert tables(target) == []
+        assert capsys.readouterr().out == "pending 0001_step.sql\n"
+        migrate(target)
+        assert capsys.readouterr().out == "pending 0001_step.sql\napplied 0001_step.sql\n"
+        migrate(target)
+        assert capsys.readouterr() == ("", "threadkeep here: the schema is that of 0001_step.sql\n")
+        assert tables(target) == ["note"]
+
+
+def test_a_migration_that_fails_on_the_data_leaves_what_was_before_it(
+    project: Path, migrations: Migrations, state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = migrations(NOTE)
+    with local_target(local_database(project, None), state) as target:
+        migrate(target)
+        rows(target, "INSERT INTO note VALUES ('one')")
+        migrations(
+            NOTE,
+            "CREATE TABLE kept (x TEXT);\n",
+            "CREATE TABLE lost (x TEXT);\nINSERT INTO note VALUES ('one');\nCREATE TABLE never (x TEXT);\n",
+        )
+        with pytest.raises(Problem) as raised:
+            migrate(target)
+        assert str(raised.value) == (
+            "0003_step.sql, statement 2 (INSERT INTO note VALUES ('one')) fails: UNIQUE constraint failed: note.body. "
+            "Nothing of 0003_step.sql was kept; 1 before it were applied"
+        )
+        assert raised.value.code == 1
+        assert "applied 0002_step.sql" in capsys.readouterr().out
+        assert tables(target) == ["kept", "note"]
+        (folder / "0003_step.sql").unlink()
+        (folder / "hashes.txt").unlink()
+        migrations(NOTE, "CREATE TABLE kept (x TEXT);\n", "CREATE TABLE better (x TEXT);\n")
+        migrate(target)
+        assert tables(target) == ["better", "kept", "note"]
+
+
+def test_what_loses_data_is_applied_only_where_that_is_meant(
+    project: Path, migrations: Migrations, state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    migrations(NOTE)
+    with local_target(local_database(project, None), state) as target:
+        migrate(target)
+        migrations(NOTE, "DELETE FROM note;\n")
+        with pytest.raises(Problem, match=r"DELETE FROM note\) deletes every row; nothing was applied"):
+            migrate(target)
+        migrate(target, allow_destructive=True)
+        assert "applied 0002_step.sql" in capsys.readouterr().out
+        migrate(target)
+
+
+def test_a_schema_that_is_another_is_named(project: Path, migrations: Migrations, state: Path) -> None:
+    migrations(NOTE)
+    with local_target(local_database(project, None), state) as target:
+        migrate(target)
+        for change, reason in (
+            ("CREATE TABLE more (x TEXT)", "the table more is there, and no migration makes it"),
+            ("DROP TABLE more; ALTER TABLE note ADD COLUMN x TEXT", "the table note is not as the migrations make it"),
+            ("DROP TABLE note", "the table note is missing"),
+        ):
+            rows(target, change)
+            with pytest.raises(Problem, match=reason):
+                migrate(target)
+
+
+def test_scripts_dev_finds_the_database_migrated(state: Path) -> None:
+    with local_target(local_database(ROOT, None), state) as target:
+        migrate(target)
+        rows(target, "INSERT INTO owners (user_id, epoch) VALUES ('ada', 'e')")
+    with LocalWorker(state, store="d1"), pytest.raises(Problem, match="another Worker runs on"):
+        local_target(local_database(ROOT, None), state).__enter__()
+    with local_target(local_database(ROOT, None), state) as target:
+        assert rows(target, "SELECT epoch FROM owners WHERE user_id = 'ada'") == [{"epoch": "e"}]
+
+
+# At Cloudflare.
+
+
+@pytest.fixture
+def remote(project: Path, cloudflare_api: CloudflareApi, monkeypatch: pytest.MonkeyPatch) -> Iterator[Target]:
+    """An empty database of the account."""
+    (project / "wrangler.toml").write_text(f'name = "small"\naccount_id = "{ACCOUNT}"\n')
+    environment = {
+        **cloudflare_api.environment,
+        "CONVERSATIONS_D1_DATABASE_ID": cloudflare_api.add_database("letters").uuid,
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with reach_database(project, None, environment) as target:
+        yield target
+
+
+def test_it_migrates_the_database_of_the_account(
+    migrations: Migrations, cloudflare_api: CloudflareApi, remote: Target
+) -> None:
+    database = cloudflare_api.database("letters")
+    migrations(NOTE, "CREATE TABLE letter (x TEXT);\n")
+    migrate(remote)
+    migrate(remote)
+    database.rows("INSERT INTO note VALUES ('one')")
+    migrations(NOTE, "CREATE TABLE letter (x TEXT);\n", "DROP TABLE letter;\nINSERT INTO note VALUES ('one');\n")
+    with pytest.raises(Problem, match=r"statement 2 \(INSERT INTO note .*UNIQUE constraint failed.*Nothing of 0003"):
+        migrate(remote, allow_destructive=True)
+    names = [row[0] for row in database.rows("SELECT name FROM d1_migrations ORDER BY id")]
+    assert names == ["0001_step.sql", "0002_step.sql"]
+    assert database.rows("SELECT name FROM sqlite_schema WHERE name = 'letter'")
+    assert not [call for call in cloudflare_api.calls if "/d1/" not in call]  # the account is known
+
+
+def test_our_own_migrate_the_database_of_the_account(
+    cloudflare_api: CloudflareApi, remote: Target, capsys: pytest.CaptureFixture[str]
+) -> None:
+    migrate(replace(remote, database={**remote.database, "migrations_dir": str(ROOT / "migrations/sqlite")}))
+    assert cloudflare_api.database("letters").rows("SELECT count(*) FROM word_lists") == [(2,)]
+    assert "the schema is that of 000" in capsys.readouterr().err
+
+
+def test_what_cloudflare_has_against_it_is_said(
+    migrations: Migrations, cloudflare_api: CloudflareApi, remote: Target
+) -> None:
+    migrations(NOTE)
+    cloudflare_api.rights = set()
+    with pytest.raises(Problem, match="the token may not do this") as raised:
+        migrate(remote)
+    assert raised.value.code == Code.TOKEN_REFUSED
+
+
+def test_a_remote_database_needs_an_id_and_a_token(project: Path) -> None:
+    def refusal(env: str | None, **environ: str) -> tuple[str, int]:
+        with pytest.raises(Problem) as raised:
+            reach_database(project, env, environ)
+        return str(raised.value), raised.value.code
+
+    nowhere = "there is no database to migrate: put its database_id {}, or set CONVERSATIONS_D1_DATABASE_ID"
+    assert refusal(None, CLOUDFLARE_API_TOKEN="t") == (nowhere.format("in wrangler.toml"), 1)
+    (project / "wrangler.toml").write_text(
+        f'[[env.staging.d1_databases]]\nbinding = "CONVERSATIONS_D1"\ndatabase_id = "{DATABASE_ID}"\n[env.other]\n'
+    )
+    assert refusal(None, CLOUDFLARE_API_TOKEN="t") == (nowhere.format("in wrangler.toml"), 1)
+    assert refusal("other", CLOUDFLARE_API_TOKEN="t") == (nowhere.format("under [env.other] in wrangler.toml"), 1)
+    message, code = refusal("staging", CLOUDFLARE_API_TOKEN=" ")
+    assert message.startswith("CLOUDFLARE_API_TOKEN is not set")
+    assert code == Code.NO_TOKEN
+    message, code = refusal("nope")
+    assert message == "wrangler.toml has no [env.nope]; there are: other, staging"
+    assert code == Code.WRONG_VALUE
+    with reach_database(project, "staging", {"CLOUDFLARE_API_TOKEN": "t"}) as target:
+        assert target.database["database_id"] == DATABASE_ID
+        assert target.database["migrations_dir"] == str(project / "migrations/sqlite")
+
+
+# As a program.
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--nope"], 2, "unrecognized arguments: --nope"),
+        (["--local", "--remote"], 2, "not allowed with argument"),
+        (["--remote"], 1, "error: there is no database to migrate"),
+        (["--env=nope"], 2, "error: wrangler.toml has no [env.nope]"),
+        (["--state=wrangler.toml"], 1, "error: cannot keep data in"),
+    ],
+)
+def test_a_wrong_call_is_refused_in_a_line(arguments: list[str], code: int, message: str) -> None:
+    done = subprocess.run(
+        [ROOT / "scripts/migrate", *arguments], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (code, "")
+    assert message in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [(None, "there is no .*wrangler.toml"), ("name = ", "is not TOML"), ("\xff", "is not TOML")]
+)
+def test_a_wrangler_toml_that_is_missing_or_broken_is_named(project: Path, text: str | None, message: str) -> None:
+    file = project / "wrangler.toml"
+    file.unlink()
+    if text is not None:
+        file.write_bytes(text.encode("latin-1"))
+    with pytest.raises(Problem, match=message):
+        local_database(project, None)
+
+
+def test_a_missing_wrangler_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    node = install()
+    monkeypatch.setattr(wrangler, "node_packages", lambda: tmp_path)
+    with pytest.raises(Problem, match="wrangler is not installed"):
+        wrangler.call(node, ["--version"], folder=tmp_path, failed="")
