@@ -13,6 +13,7 @@ from typing import Any
 
 from threadkeep.errors import Unavailable
 from threadkeep.settings import D1_BINDINGS, NAMES, Settings
+from toolbox import wrangler
 from toolbox.checkout import Problem, local_folder, locked, remove, say
 from toolbox.codes import Code
 from toolbox.configuration import LOCAL_DATABASE, read_configuration
@@ -193,6 +194,8 @@ def deploy(
         folder = _lay_out(deployment, project)
         say("bundling …")
         bundled = _wrangler_deploy(node, folder, env, "--dry-run", f"--outdir={folder / 'bundle'}")
+        for warning in wrangler.warnings_in(bundled):
+            say(f"wrangler warns: {warning}")
         print(_summary(bundled))
         if dry_run:
             say("nothing was deployed")

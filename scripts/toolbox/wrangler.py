@@ -69,6 +69,12 @@ def _reason(output: str) -> str:
     return " ".join(match[1].split())[:500] if match else ""
 
 
+def warnings_in(output: str) -> list[str]:
+    """What wrangler warned of, each in one line."""
+    found = re.findall(r"\[WARNING\] (.*?)(?=\n\S|\Z)", output, re.DOTALL)
+    return [" ".join(warning.split()) for warning in found]
+
+
 def json_in(output: str) -> Any:
     """The JSON list that wrangler printed with --json, whatever it warned of around it."""
     start = re.search(r"^\[$|^\[\{|^\[\]", output, re.MULTILINE)

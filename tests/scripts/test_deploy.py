@@ -1,0 +1,324 @@
+"""`scripts/deploy`: what it renders from wrangler.toml and the environment, and that the real wrangler takes it."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fakes.cloudflare_api import CloudflareApi
+from toolbox.checkout import ROOT, Problem
+from toolbox.codes import Code
+from toolbox.deploying import deploy, render
+from toolbox.hashes import record_hashes
+
+ID = "0c1b1f6e-7d7a-4b6e-9d55-0b0f4ad5e001"
+OTHER_ID = "0c1b1f6e-7d7a-4b6e-9d55-0b0f4ad5e002"
+
+WRANGLER = """\
+name = "small"
+main = "src/entry.py"
+compatibility_date = "2026-11-01"
+compatibility_flags = ["python_workers"]
+
+[vars]
+GREETING = "hello"
+
+[env.staging.vars]
+GREETING = "hi"
+"""
+
+DATABASE = f"""
+[[d1_databases]]
+binding = "CONVERSATIONS_D1"
+database_name = "ours"
+database_id = "{ID}"
+migrations_dir = "sql"
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    folder = tmp_path / "project"
+    (folder / "src").mkdir(parents=True)
+    (folder / "wrangler.toml").write_text(WRANGLER)
+    (folder / "src/entry.py").write_text(
+        "from workers import WorkerEntrypoint\n\n\nclass Default(WorkerEntrypoint): ...\n"
+    )
+    return folder
+
+
+def append(project: Path, text: str) -> None:
+    with (project / "wrangler.toml").open("a") as file:
+        file.write(text)
+
+
+def scripts_deploy(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs the program with the variables that `environment` names, and none of ours."""
+    return subprocess.run(
+        [ROOT / "scripts/deploy", *arguments],
+        cwd="/",
+        env={"PATH": f"{ROOT / '.venv/bin'}:/usr/local/bin:/usr/bin:/bin", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def bindings(output: str) -> set[str]:
+    """The bindings that wrangler has printed."""
+    return set(re.findall(r"^env\.(\w+)", output, re.MULTILINE))
+
+
+# The three deploys.
+
+
+def test_with_an_id_with_an_alias_and_without_one() -> None:
+    with_id = scripts_deploy("--dry-run", CONVERSATIONS_D1_DATABASE_ID=ID)
+    by_alias = scripts_deploy("--dry-run", CHM_CLOUD_D1_DATABASE_ID=ID, CONVERSATIONS_D1_DATABASE_ID=" ")
+    without = scripts_deploy("--dry-run")
+    assert [done.returncode for done in (with_id, by_alias, without)] == [0, 0, 0]
+    assert with_id.stdout == by_alias.stdout
+    assert with_id.stderr == by_alias.stderr
+    assert bindings(with_id.stdout) - bindings(without.stdout) == {"CONVERSATIONS_D1"}
+    assert bindings(without.stdout) == {"AGENT_CONVERSATIONS_DO", "AGENT_CONVERSATION_PERSISTENCE"}
+    assert f"the binding CONVERSATIONS_D1 is the D1 database {ID}" in with_id.stderr
+    assert "no D1 database: neither CONVERSATIONS_D1_DATABASE_ID nor" in without.stderr
+    for done in (with_id, without):
+        assert re.match(r"Total Upload: [0-9]{3,}\.[0-9]+ KiB / gzip: ", done.stdout)
+        assert "nothing was deployed" in done.stderr
+    bundle = ROOT / ".local/deploy/bundle"
+    assert (bundle / "threadkeep/service.py").is_file()
+    assert (bundle / "python_modules/msgspec/__init__.py").is_file()
+    assert not list(bundle.rglob("*.pyc"))
+    tracked = subprocess.run(["git", "status", "--short", "--", ".local"], cwd=ROOT, capture_output=True, check=True)
+    assert tracked.stdout == b""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "CONVERSATIONS_D1_DATABASE_ID",
+        "AGENT_CONVERSATIONS_D1_DATABASE_ID",
+        "CHM_CLOUD_D1_DATABASE_ID",
+        "AGENT_CHM_CLOUD_D1_DATABASE_ID",
+    ],
+)
+def test_every_name_of_the_id_binds_the_same(project: Path, name: str) -> None:
+    assert render(project, None, {name: ID}).configuration["d1_databases"] == [
+        {
+            "binding": "CONVERSATIONS_D1",
+            "database_name": "threadkeep",
+            "database_id": ID,
+            "migrations_dir": str(project / "migrations/sqlite"),
+        }
+    ]
+    assert render(project, None, {}).configuration["d1_databases"] == []
+
+
+def test_two_names_that_disagree_are_refused(project: Path) -> None:
+    both = {"CONVERSATIONS_D1_DATABASE_ID": ID, "CHM_CLOUD_D1_DATABASE_ID": OTHER_ID}
+    with pytest.raises(Problem, match="CONVERSATIONS_D1_DATABASE_ID and CHM_CLOUD_D1_DATABASE_ID are two names"):
+        render(project, None, both)
+    assert render(project, None, {**both, "CHM_CLOUD_D1_DATABASE_ID": ID}).database
+
+
+def test_what_is_no_uuid_is_refused(project: Path) -> None:
+    with pytest.raises(Problem, match="CONVERSATIONS_D1_DATABASE_ID is 'threadkeep', which is no UUID"):
+        render(project, None, {"CONVERSATIONS_D1_DATABASE_ID": "threadkeep"})
+    append(project, DATABASE.replace(ID, "<yours>"))
+    with pytest.raises(Problem, match=r"database_id in wrangler.toml is '<yours>', which is no UUID"):
+        render(project, None, {})
+
+
+def test_the_store_d1_needs_a_database(project: Path) -> None:
+    with pytest.raises(Problem, match="AGENT_CONVERSATION_STORE is d1, and there is no database"):
+        render(project, None, {"AGENT_CONVERSATION_STORE": "d1"})
+    deployment = render(project, None, {"CONVERSATION_STORE_BACKEND": "d1", "CONVERSATIONS_D1_DATABASE_ID": ID})
+    assert deployment.configuration["vars"] == {"GREETING": "hello", "CONVERSATION_STORE_BACKEND": "d1"}
+    text = (project / "wrangler.toml").read_text()
+    (project / "wrangler.toml").write_text(text.replace("[vars]", '[vars]\nAGENT_CONVERSATION_STORE = "d1"'))
+    with pytest.raises(Problem, match="AGENT_CONVERSATION_STORE is d1, and there is no database"):
+        render(project, None, {})
+    with pytest.raises(Problem, match="AGENT_CONVERSATION_STORE and CONVERSATION_STORE_BACKEND are two names"):
+        render(project, None, {"CONVERSATION_STORE_BACKEND": "memory"})
+    assert render(project, None, {"AGENT_CONVERSATION_STORE": "durable-object"}).database is None
+    assert render(project, None, {"CHM_CLOUD_D1_DATABASE_ID": ID}).database
+
+
+def test_a_setting_that_the_worker_would_refuse_is_refused(project: Path) -> None:
+    with pytest.raises(Problem, match="AGENT_CONVERSATION_STORE is 'd2'; it may be one of"):
+        render(project, None, {"AGENT_CONVERSATION_STORE": "d2"})
+
+
+# What wrangler.toml says itself.
+
+
+def test_the_id_of_wrangler_toml_holds_until_the_environment_has_another(project: Path) -> None:
+    append(project, DATABASE + '[[d1_databases]]\nbinding = "OTHER"\n')
+    own = render(project, None, {})
+    assert own.database == {
+        "binding": "CONVERSATIONS_D1",
+        "database_name": "ours",
+        "database_id": ID,
+        "migrations_dir": str(project / "sql"),
+    }
+    assert [each["binding"] for each in own.configuration["d1_databases"]] == ["OTHER", "CONVERSATIONS_D1"]
+    other = render(project, None, {"CONVERSATIONS_D1_DATABASE_ID": OTHER_ID})
+    assert other.database == {**own.database, "database_id": OTHER_ID}
+    assert other.notes == [
+        f"the binding CONVERSATIONS_D1 is the D1 database {OTHER_ID}, and not {ID} as in wrangler.toml"
+    ]
+
+
+def test_a_binding_without_an_id_is_left_out(project: Path) -> None:
+    append(project, '[[d1_databases]]\nbinding = "CHM_CLOUD_D1"\ndatabase_name = "ours"\n')
+    assert render(project, None, {}).configuration["d1_databases"] == []
+    database = render(project, None, {"CONVERSATIONS_D1_DATABASE_ID": ID}).database
+    assert database
+    assert (database["binding"], database["database_name"], database["database_id"]) == ("CHM_CLOUD_D1", "ours", ID)
+
+
+def test_an_environment_has_its_own(project: Path) -> None:
+    append(project, DATABASE)
+    assert render(project, "staging", {}).database is None
+    deployment = render(
+        project, "staging", {"CONVERSATIONS_D1_DATABASE_ID": OTHER_ID, "AGENT_CONVERSATION_STORE": "d1"}
+    )
+    staging = deployment.configuration["env"]["staging"]
+    assert [each["database_id"] for each in staging["d1_databases"]] == [OTHER_ID]
+    assert staging["vars"] == {"GREETING": "hi", "AGENT_CONVERSATION_STORE": "d1"}
+    assert [each["database_id"] for each in deployment.configuration["d1_databases"]] == [ID]
+    assert deployment.configuration["vars"] == {"GREETING": "hello"}
+    with pytest.raises(Problem, match=r"wrangler.toml has no \[env.nope\]; there are: staging"):
+        render(project, "nope", {})
+
+
+def test_paths_lead_where_they_did(project: Path) -> None:
+    append(
+        project, '[assets]\ndirectory = "public"\n[build]\ncommand = "make"\n[env.staging.assets]\ndirectory = "x"\n'
+    )
+    configuration = render(project, None, {}).configuration
+    assert configuration["main"] == str(project / "src/entry.py")
+    assert configuration["assets"] == {"directory": str(project / "public")}
+    assert configuration["build"] == {"command": "make", "cwd": str(project)}
+    assert configuration["env"]["staging"]["assets"] == {"directory": str(project / "x")}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('d1_databases = "none"\n' + WRANGLER, "d1_databases in wrangler.toml is no list of tables"),
+        (WRANGLER + DATABASE + DATABASE.replace("CONVERSATIONS_D1", "CHM_CLOUD_D1"), "binds two databases"),
+        ('vars = "none"\n', "vars in wrangler.toml is no table"),
+        ("name =", "is not TOML"),
+    ],
+)
+def test_a_broken_wrangler_toml_is_named(project: Path, text: str, message: str) -> None:
+    (project / "wrangler.toml").write_text(text)
+    with pytest.raises(Problem, match=message):
+        render(project, None, {})
+
+
+# As a whole.
+
+
+def rendered(project: Path) -> Any:
+    return json.loads((project / ".local/deploy/wrangler.json").read_text())
+
+
+def test_an_environment_is_bundled_as_itself(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    append(project, DATABASE + '[[queues.producers]]\nbinding = "LETTERS"\nqueue = "letters"\n')
+    deploy(project, "staging", {"CHM_CLOUD_D1_DATABASE_ID": OTHER_ID}, dry_run=True, skip_migrate=True)
+    output, progress = capsys.readouterr()
+    assert bindings(output) == {"CONVERSATIONS_D1", "GREETING"}
+    assert '"queues" exists at the top level, but not on "env.staging"' in progress  # as wrangler warns
+    assert 'env.GREETING ("hi")' in output
+    assert rendered(project)["env"]["staging"]["d1_databases"][0]["database_id"] == OTHER_ID
+
+
+def test_the_migrations_are_read_first(project: Path) -> None:
+    (project / "sql").mkdir()
+    (project / "sql/0001_note.sql").write_text("VACUUM;\n")
+    append(project, DATABASE)
+    with pytest.raises(Problem, match=r"0001_note.sql has no hash"):
+        deploy(project, None, {}, dry_run=True)
+
+
+def test_what_cannot_be_bundled_says_why(project: Path) -> None:
+    (project / "src/entry.py").unlink()
+    with pytest.raises(Problem, match=r"could not deploy: The entry-point file at .*src/entry.py.* was not found"):
+        deploy(project, None, {}, dry_run=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--nope"], 2, "unrecognized arguments: --nope"),
+        (["--env", "nope", "--dry-run"], 2, "error: wrangler.toml has no [env.nope]; there are: none"),
+        ([], 10, "error: CLOUDFLARE_API_TOKEN is not set"),
+    ],
+)
+def test_a_wrong_call_is_refused_in_a_line(arguments: list[str], code: int, message: str) -> None:
+    done = scripts_deploy(*arguments)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert message in done.stderr.splitlines()[-1]
+
+
+def test_it_migrates_and_then_uploads(
+    cloudflare_api: CloudflareApi, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database = cloudflare_api.add_database("letters")
+    environment = {**cloudflare_api.environment, "CONVERSATIONS_D1_DATABASE_ID": database.uuid}
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    deploy(ROOT, None, environment)
+    output = capsys.readouterr().out
+    assert "applied 0001_conversations.sql" in output
+    assert "https://threadkeep." in output
+    script = cloudflare_api.scripts["threadkeep"]
+    bound = {binding["name"]: binding for binding in script.metadata["bindings"]}
+    assert bound["CONVERSATIONS_D1"] == {"name": "CONVERSATIONS_D1", "type": "d1", "id": database.uuid}
+    assert script.metadata["main_module"] == "entry.py"
+    assert {"threadkeep/service.py", "python_modules/msgspec/__init__.py"} <= script.modules.keys()
+    assert script.crons == ["*/10 * * * *"]
+    calls = [call for call in cloudflare_api.calls if call.startswith(("POST", "PUT"))]
+    uploads = [number for number, call in enumerate(calls) if "/workers/scripts/threadkeep" in call]
+    assert uploads
+    assert uploads[0] > max(number for number, call in enumerate(calls) if call.endswith("/query"))
+    deploy(ROOT, None, environment)  # again: nothing is pending
+    assert "applied" not in capsys.readouterr().out
+
+
+def test_a_migration_that_fails_keeps_the_old_code_running(
+    project: Path, cloudflare_api: CloudflareApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = cloudflare_api.add_database("letters")
+    database.rows("CREATE TABLE note (x)")
+    environment = {**cloudflare_api.environment, "CONVERSATIONS_D1_DATABASE_ID": database.uuid}
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    folder = project / "migrations/sqlite"
+    folder.mkdir(parents=True)
+    (folder / "0001_note.sql").write_text("CREATE TABLE letter (x);\nCREATE TABLE note (x);\n")
+    record_hashes(folder)
+    with pytest.raises(Problem, match=r"0001_note.sql, statement 2 .*table note already exists.*Nothing of 0001"):
+        deploy(project, None, environment)
+    assert cloudflare_api.scripts == {}
+    assert database.rows("SELECT name FROM sqlite_schema WHERE name = 'letter'") == []
+    deploy(project, None, environment, skip_migrate=True)
+    assert list(cloudflare_api.scripts) == ["small"]
+
+
+def test_what_cloudflare_has_against_it_is_said(
+    project: Path, cloudflare_api: CloudflareApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in cloudflare_api.environment.items():
+        monkeypatch.setenv(name, value)
+    cloudflare_api.rights = {"d1"}
+    with pytest.raises(Problem, match="the token may not do this") as raised:
+        deploy(project, None, cloudflare_api.environment)
+    assert raised.value.code == Code.TOKEN_REFUSED
