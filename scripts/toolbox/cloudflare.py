@@ -116,7 +116,7 @@ def run_wrangler(node: Node, arguments: Sequence[str | Path], folder: Path) -> s
         done = subprocess.run(
             [*wrangler.command(node), *arguments],
             cwd=folder,
-            env={**wrangler.environment(node, folder), "CLOUDFLARE_ENV": ""},  # its configuration has no environments
+            env=wrangler.environment(node, folder),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
