@@ -75,9 +75,9 @@ WHERE deleted_at IS NULL""",
   text TEXT NOT NULL
 ) STRICT""",
             """INSERT INTO word_lists (n, user_id, text)
-SELECT m.n, m.user_id, w.text FROM words AS w JOIN messages AS m ON m.n = w.rowid
+SELECT m.n, m.user_id, w.text FROM words AS w JOIN messages AS m ON m.n = w.rowid WHERE w.text <> ''
 UNION ALL
-SELECT -c.n, c.user_id, w.text FROM words AS w JOIN conversations AS c ON c.n = -w.rowid""",
+SELECT -c.n, c.user_id, w.text FROM words AS w JOIN conversations AS c ON c.n = -w.rowid WHERE w.text <> ''""",
             """DROP TABLE words""",
             """CREATE VIRTUAL TABLE words USING fts5(
   text, content = 'word_lists', content_rowid = 'n', tokenize = 'ascii'
