@@ -104,8 +104,9 @@ class UserConversations(DurableObject):  # type: ignore[misc]
             await self.ctx.storage.setAlarm(time)
 
     async def _purge_at(self, time: int) -> None:
-        """Set the alarm, unless it is set already: for what was deleted earlier, or for now."""
-        if await self.ctx.storage.getAlarm() is None:
+        """Set the alarm, unless it is set for an earlier time."""
+        alarm = await self.ctx.storage.getAlarm()
+        if alarm is None or alarm > time:
             await self.ctx.storage.setAlarm(time)
 
     async def _open_store(self, bookmark: str | None) -> Store:

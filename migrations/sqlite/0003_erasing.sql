@@ -8,9 +8,9 @@ CREATE TABLE word_lists (
 ) STRICT;
 
 INSERT INTO word_lists (n, user_id, text)
-SELECT m.n, m.user_id, w.text FROM words AS w JOIN messages AS m ON m.n = w.rowid
+SELECT m.n, m.user_id, w.text FROM words AS w JOIN messages AS m ON m.n = w.rowid WHERE w.text <> ''
 UNION ALL
-SELECT -c.n, c.user_id, w.text FROM words AS w JOIN conversations AS c ON c.n = -w.rowid;
+SELECT -c.n, c.user_id, w.text FROM words AS w JOIN conversations AS c ON c.n = -w.rowid WHERE w.text <> '';
 
 DROP TABLE words;
 
@@ -31,24 +31,27 @@ CREATE INDEX conversations_by_deletion ON conversations (user_id, deleted_at)
 WHERE deleted_at IS NOT NULL;
 
 -- Ballast, of nobody. The first page of a table keeps what stood in it when the table outgrew it, and no later statement
--- reaches that. These rows are as large as fits, so that an empty table outgrows its first page now. In `word_lists`,
--- they are where no message and no title will be.
+-- reaches that. Each of these rows fills a page of its own, so that an empty table outgrows its first page now. In
+-- `word_lists`, they are where no message and no title will be.
 INSERT OR IGNORE INTO conversations (
   n, user_id, id, rev, digest, title, title_source, created_at, updated_at, message_count, is_archived, version,
   metadata
 )
-SELECT b.value, '', b.value, 0, '', '', 'default', 0, 0, 0, 0, 0, hex(zeroblob(1900)) FROM json_each('[1, 2]') AS b;
+SELECT b.value, '', b.value, 0, '', '', 'default', 0, 0, 0, 0, 0, printf('%04031d', 0) FROM json_each('[1, 2]') AS b;
 
 INSERT OR IGNORE INTO messages (
   n, user_id, id, conversation_id, seq, rev, digest, role, created_at, bytes, content
 )
-SELECT b.value, '', b.value, '', b.value, 0, '', 'system', 0, 0, hex(zeroblob(1900)) FROM json_each('[1, 2]') AS b;
+SELECT b.value, '', b.value, '', b.value, 0, '', 'system', 0, 0, printf('%04036d', 0) FROM json_each('[1, 2]') AS b;
 
 INSERT INTO word_lists (n, user_id, text)
-WITH RECURSIVE numbers (number) AS (SELECT 0 UNION ALL SELECT number + 1 FROM numbers WHERE number < 839)
-SELECT b.value - 9007199254730000, '', group_concat(printf('%08x', number * 2654435761 & 4294967295), ' ')
+WITH RECURSIVE numbers (number) AS (SELECT 0 UNION ALL SELECT number + 1 FROM numbers WHERE number < 899)
+SELECT
+  b.value - 9007199254730000,
+  '',
+  printf('%-4056s', group_concat(printf('%08x', number * 2654435761 & 4294967295), ' '))
 FROM json_each('[1, 2]') AS b
-JOIN numbers ON number / 420 = b.key
+JOIN numbers ON number / 450 = b.key
 GROUP BY b.value;
 
 INSERT INTO words (rowid, text) SELECT l.n, l.text FROM word_lists AS l WHERE l.user_id = '';

@@ -316,4 +316,4 @@ class Erasure(Erased):
 
     user_id: str
     is_complete: bool
-    """Whether all of it is overwritten. Where it is not, the rest is hidden, and goes with the next purge."""
+    """Whether all of it is removed. Where it is not, the rest is hidden, and goes with the next purge."""

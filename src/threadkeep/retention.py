@@ -12,23 +12,20 @@ from threadkeep.store import Store
 
 DAY_MILLISECONDS = 86_400_000
 PARTS_MAX = 45
-"""How many parts are removed, and users purged, at once. A user takes 6 statements and a part up to 14, of
-the 1,000 that D1 allows in one go."""
+"""How many parts are removed, and users purged, at once. A part takes up to 14 statements and a user 3, of the 1,000
+that D1 allows in one go on the paid plan."""
 
 
 async def erase(store: Store) -> tuple[Erased, bool]:
     """Erase everything of a user; answer how much it was, and whether all of it is removed."""
-    erased = await store.erase()
-    _, is_complete = await _sweep(store, PARTS_MAX)
-    return erased, is_complete
+    return await store.erase(), await _sweep(store)
 
 
 async def purge(store: Store, retention_days: int, clock: Clock = now) -> int | None:
     """Purge what a user deleted that long ago; answer when to do so again, in Unix milliseconds, or None."""
     time = clock()
     earliest = await store.purge(time - retention_days * DAY_MILLISECONDS)
-    _, is_complete = await _sweep(store, PARTS_MAX)
-    if not is_complete:
+    if not await _sweep(store):
         return time
     return None if earliest is None else earliest + retention_days * DAY_MILLISECONDS
 
@@ -48,18 +45,19 @@ async def purge_users(
         try:
             store = await open_store(user_id)
             await store.purge(clock() - retention_days * DAY_MILLISECONDS)
-            swept, _ = await _sweep(store, parts)
+            is_complete = False
+            while parts > 0 and not is_complete:
+                parts -= 1
+                is_complete = not await store.sweep()
         except Exception as error:
             failures.append(error)
-        else:
-            parts -= swept
     if failures:
         raise ExceptionGroup("some users could not be purged", failures)
 
 
-async def _sweep(store: Store, parts_max: int) -> tuple[int, bool]:
-    """Remove parts; answer how many it took, and whether nothing is left."""
-    for parts in range(1, parts_max + 1):
+async def _sweep(store: Store) -> bool:
+    """Remove parts; answer whether nothing is left."""
+    for _ in range(PARTS_MAX):
         if not await store.sweep():
-            return parts, True
-    return parts_max, False
+            return True
+    return False

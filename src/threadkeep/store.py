@@ -1,7 +1,8 @@
 """Store: the contract of every back end. Read this first.
 
 A store is opened for one user, so no method takes a user and none can forget one: whatever belongs to somebody
-else does not exist here. Every method is one round trip to the database and all or nothing. What a method has
+else does not exist here. Every method but `sweep` is one round trip to the
+database and all or nothing. What a method has
 answered is kept, whatever happens next. Calls may come at the same time, from many processes.
 
 Every write stamps what it touched with the next `rev` of the user's change counter.
@@ -162,7 +163,7 @@ class Store(Protocol):
         """Overwrite and remove a part of what was erased or purged; answer whether there is more of it.
 
         Once there is none, ids are free again, and of a user who has nothing there is nothing: an epoch ends. It takes
-        two round trips, and may be cut off between any two: whoever calls next goes on.
+        two round trips or three, and may be cut off between any two: whoever calls next goes on.
         """
 
 

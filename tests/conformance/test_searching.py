@@ -1,5 +1,6 @@
 """Searching messages and titles."""
 
+import unicodedata
 from typing import Any
 
 import pytest
@@ -79,6 +80,51 @@ async def test_what_holds_every_word_and_phrase_is_found(backend: Backend, query
         "code HAT136-ZX, id 4f_2a",
     )
     assert await texts_found(store, query) == found
+
+
+CORPUS = [
+    "我想预订从北京到上海的航班。靠窗的座位。",
+    "从上海到东京的航班取消了。请退款。",
+    "東京から大阪までの新幹線を予約したいです。",
+    "予約番号を教えてください。東京駅で受け取ります。",
+    "서울에서 부산까지 가는 기차를 예약하고 싶습니다.",
+    "부산행 기차가 취소되어 환불을 요청합니다.",
+]
+SUBSTRINGS = [
+    *("航班", "上海", "从", "东京", "退款", "北京到", "的航班", "座位", "京"),
+    *("東京", "予約", "新幹線を", "から", "ください", "東京駅で", "です"),
+    *("부산", "기차", "환불을", "예약"),
+]
+ACCENTED = ["Crème brûlée à Noël", "Ångström und Fußgänger", "El niño comió piñata", "Dvořák v Čechách", "naïve façade"]
+PLAIN = [
+    *("creme", "brulee", "noel", "angstrom", "fussganger", "nino", "comio", "pinata", "dvorak", "cechach", "facade"),
+    *("CRÈME", "ÅNGSTRÖM", "fußgänger", "NIÑO", "Dvořák", "Naïve"),
+]
+
+
+async def test_any_part_of_a_text_without_spaces_is_found_as_a_scan_finds_it(backend: Backend) -> None:
+    store = await backend.store()
+    for text in CORPUS:
+        await keep(store, "-", text)
+    assert len(SUBSTRINGS) == 20
+    for part in SUBSTRINGS:
+        found = [text for text in await texts_found(store, f'"{part}"') if not text.startswith("title: ")]
+        assert found == sorted(text for text in CORPUS if part in text), part
+        assert found != []
+
+
+async def test_words_with_accents_are_found_as_a_scan_without_them_finds_them(backend: Backend) -> None:
+    def bare(text: str) -> str:
+        letters = unicodedata.normalize("NFD", text.casefold())
+        return "".join(letter for letter in letters if not unicodedata.combining(letter))
+
+    store = await backend.store()
+    for text in ACCENTED:
+        await keep(store, "-", text)
+    for word in PLAIN:
+        found = [text for text in await texts_found(store, f'"{word}"') if not text.startswith("title: ")]
+        assert found == [text for text in ACCENTED if bare(word) in bare(text).split()], word
+        assert len(found) == 1
 
 
 @pytest.mark.parametrize(

@@ -204,11 +204,12 @@ class _Late:
 
     def __init__(self, executor: Executor, before: Callable[[], Awaitable[Any]]) -> None:
         self._executor = executor
-        self._before = before
+        self._before: Callable[[], Awaitable[Any]] | None = before
 
     async def run(self, *batch: Statement) -> list[list[Row]]:
-        if any(statement.query.writes for statement in batch):
-            await self._before()
+        if self._before and any(statement.query.writes for statement in batch):
+            before, self._before = self._before, None
+            await before()
         return await self._executor.run(*batch)
 
 

@@ -80,7 +80,7 @@ async def test_our_own_are_applied_once(executor: SqliteExecutor) -> None:
 async def test_what_was_indexed_before_the_index_had_its_own_table_is_found_after_it(executor: SqliteExecutor) -> None:
     await migrate(executor, MIGRATIONS[:2])
     mark = owner_mark("ada")
-    ids = [new_id(), new_id()]
+    ids = [new_id(), new_id(), new_id()]
     await executor.run(
         Query("INSERT INTO owners (user_id, epoch, rev) VALUES ('ada', 'e', 1)")(),
         Query("""
@@ -88,12 +88,17 @@ async def test_what_was_indexed_before_the_index_had_its_own_table_is_found_afte
               n, user_id, id, rev, digest, title, title_source, created_at, updated_at, message_count, is_archived,
               version, metadata
             )
-            VALUES (1, 'ada', :conversation, 1, 'd', 'Armadillo', 'user', 1, 1, 1, 0, 1, '{}')
+            VALUES (1, 'ada', :conversation, 1, 'd', 'Armadillo', 'user', 1, 1, 2, 0, 1, '{}')
             """)(conversation=ids[0]),
         Query("""
             INSERT INTO messages (n, user_id, id, conversation_id, seq, rev, digest, role, created_at, bytes, content)
-            VALUES (1, 'ada', :message, :conversation, 1, 1, 'd', 'user', 1, 9, :content)
-            """)(message=ids[1], conversation=ids[0], content='[{"type":"text","text":"An aardvark."}]'),
+            VALUES
+              (1, 'ada', :message, :conversation, 1, 1, 'd', 'user', 1, 9, :content),
+              (2, 'ada', :wordless, :conversation, 2, 1, 'd', 'user', 1, 9, '[{"type":"text","text":"?!"}]')
+            """)(
+            message=ids[1], wordless=ids[2], conversation=ids[0], content='[{"type":"text","text":"An aardvark."}]'
+        ),
+        Query("INSERT INTO words (rowid, text) VALUES (2, '')")(),
         Query("INSERT INTO words (rowid, text) VALUES (1, :words)")(words=f"{mark}an {mark}aardvark"),
         Query("INSERT INTO words (rowid, text) VALUES (-1, :words)")(words=f"{mark}armadillo"),
     )
@@ -112,7 +117,9 @@ async def test_what_was_indexed_before_the_index_had_its_own_table_is_found_afte
         pass
     await executor.run(Query("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")())
     assert await select(executor, "SELECT count(*) FROM messages WHERE user_id <> ''") == [0]
-    assert await select(executor, "SELECT count(*) FROM word_lists WHERE user_id <> ''") == [0]
+    left = "SELECT count(*) FROM {} WHERE {} NOT IN (SELECT l.n FROM word_lists AS l WHERE l.user_id = '')"
+    for table, place in (("word_lists", "n"), ("words_docsize", "id")):
+        assert await select(executor, left.format(table, place)) == [0], table
 
 
 async def test_the_database_is_the_same_from_the_files(executor: SqliteExecutor) -> None:

@@ -245,7 +245,7 @@ async def erase(call: Call) -> Response:
     """Erase everything that is kept of you: conversations, messages, the index, and what was deleted before.
 
     `confirm` must be your own user id. None of it can be read or restored from then on, and every cursor of the changes
-    has expired. The receipt counts what went. 202 says that there was too much to overwrite at once: the rest goes by
+    has expired. The receipt counts what went. 202 says that there was too much to remove at once: the rest goes by
     itself, or at once if this is sent again.
     """
     if call.query.confirm != call.user_id:

@@ -48,11 +48,11 @@ class SqliteExecutor:
                 results: list[list[Any]] = [
                     self._connection.execute(query.numbered, values).fetchall() for query, values in statements
                 ]
+                self._connection.execute("COMMIT")
             except BaseException:
                 if self._connection.in_transaction:  # on a full disk SQLite has rolled back already
                     self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
         except _UNAVAILABLE as error:
             raise Unavailable(f"SQLite could not do this: {error}. Try again.") from error
         return results

@@ -62,13 +62,6 @@ _EDITED_TITLE = """
   WHERE o.user_id = :user AND c.rev = o.rev + 1 AND c.title = :title AND c.title_source = :title_source
 """
 
-_MARKED_TITLES = """
-  SELECT -c.n
-  FROM conversations AS c
-  CROSS JOIN word_lists AS l ON l.user_id = :user AND l.n = -c.n
-  WHERE c.user_id = :user AND c.deleted_at <= 0 AND unicode(l.text) > 0
-"""
-
 _SWEPT_WORDS = """
   SELECT m.n
   FROM json_each(:messages) AS given
@@ -76,19 +69,26 @@ _SWEPT_WORDS = """
   CROSS JOIN conversations AS c ON c.user_id = :user AND c.id = m.conversation_id
   CROSS JOIN word_lists AS l ON l.user_id = :user AND l.n = m.n
   WHERE c.deleted_at <= 0 AND unicode(l.text) > 0
+  UNION ALL
+  SELECT -c.n
+  FROM json_each(:conversations) AS given
+  CROSS JOIN conversations AS c ON c.user_id = :user AND c.n = given.value
+  CROSS JOIN word_lists AS l ON l.user_id = :user AND l.n = -c.n
+  WHERE c.deleted_at <= 0 AND unicode(l.text) > 0
 """
 
 _SWEEPABLE = """listed AS (
-    SELECT m.n, m.bytes, k.n AS conversation_n, m.seq
+    SELECT m.n, m.bytes + k.weight * coalesce(octet_length(l.text), 0) AS bytes, k.n AS conversation_n, m.seq
     FROM marked AS k
     CROSS JOIN messages AS m ON m.user_id = :user AND m.conversation_id = k.id
+    LEFT JOIN word_lists AS l ON l.user_id = :user AND l.n = m.n
     WHERE m.seq > k.overwritten_seq
     LIMIT :limit
   ),
   sized AS (
-    SELECT l.n, row_number() OVER sweeping AS position, sum(l.bytes) OVER sweeping AS bytes
-    FROM listed AS l
-    WINDOW sweeping AS (ORDER BY l.conversation_n, l.seq)
+    SELECT i.n, row_number() OVER sweeping AS position, sum(i.bytes) OVER sweeping AS bytes
+    FROM listed AS i
+    WINDOW sweeping AS (ORDER BY i.conversation_n, i.seq)
   )
 SELECT json_object(
   'conversations', json((SELECT json_group_array(k.n) FROM marked AS k)),
@@ -110,16 +110,18 @@ _SWEPT_CONVERSATIONS = """
   WHERE c.deleted_at <= 0
 """
 
+_OVERWRITTEN_CONVERSATIONS = f"{_SWEPT_CONVERSATIONS.rstrip()} AND coalesce(unicode(c.title), 0) = 0\n"
+
 _PARTS = {
     "message_page": _MESSAGE_PAGE,
     "edited_title": _EDITED_TITLE,
-    "marked_titles": _MARKED_TITLES,
     "sweepable": _SWEEPABLE,
     "swept_words": _SWEPT_WORDS,
     "swept_messages": _SWEPT_MESSAGES,
     "overwritten_messages": f"{_SWEPT_MESSAGES.rstrip()} AND m.seq <= c.overwritten_seq\n",
     "swept_conversations": _SWEPT_CONVERSATIONS,
-    "swept_titles": _SWEPT_CONVERSATIONS.replace("c.n\n", "-c.n\n", 1),
+    "overwritten_conversations": _OVERWRITTEN_CONVERSATIONS,
+    "overwritten_titles": _OVERWRITTEN_CONVERSATIONS.replace("c.n\n", "-c.n\n", 1),
     "conversation": _CONVERSATION,
     "message": _MESSAGE,
 }
@@ -456,44 +458,25 @@ SET deleted_at = -deleted_at
 WHERE conversations.user_id = :user AND conversations.deleted_at > 0 AND conversations.deleted_at <= :until
 """)
 
-# What is private is overwritten where it stands, here and below, since a row that is deleted stays in its page.
-OVERWRITE_CONVERSATIONS = _query("""
-UPDATE conversations
-SET
-  digest = CAST(zeroblob(octet_length(digest)) AS TEXT),
-  title = CAST(zeroblob(octet_length(title)) AS TEXT),
-  model = CAST(zeroblob(octet_length(model)) AS TEXT),
-  metadata = CAST(zeroblob(octet_length(metadata)) AS TEXT)
-WHERE conversations.user_id = :user AND conversations.deleted_at <= 0
-""")
-
-UNINDEX_TITLES = _query("""
-DELETE FROM words
-WHERE words.rowid IN ({marked_titles})
-""")
-
-OVERWRITE_WORDS_OF_TITLES = _query("""
-UPDATE word_lists
-SET text = CAST(zeroblob(octet_length(text)) AS TEXT)
-WHERE word_lists.user_id = :user AND word_lists.n IN ({marked_titles})
-""")
-
 EARLIEST_DELETION = _query("""
 SELECT min(c.deleted_at) AS answer
 FROM conversations AS c
 WHERE c.user_id = :user AND c.deleted_at > 0
 """)
 
-# Sweeping is done in parts: first all that is marked is taken out of the index and overwritten in place, and only then
-# removed, since SQLite moves the rows beside those that it deletes, and leaves a copy where they were.
+# Sweeping is done in parts: first all that is marked is taken out of the index and overwritten where it stands, and
+# only then removed, since SQLite moves the rows beside those that it deletes, and leaves a copy where they were.
+# What is overwritten begins with NUL. A part is cut by its bytes, and words weigh more: to unindex them costs most.
 # Each is given conversations and messages by their `n`, and looks again at what they are: another sweep may have been
 # faster, and its rows' `n` given to new ones, which may even be marked by now.
 OVERWRITABLE = _query("""
 WITH
   marked AS (
-    SELECT c.n, c.id, c.overwritten_seq
+    SELECT c.n, c.id, c.overwritten_seq, 8 AS weight
     FROM conversations AS c
-    WHERE c.user_id = :user AND c.deleted_at <= 0 AND c.overwritten_seq < c.message_count
+    WHERE c.user_id = :user
+      AND c.deleted_at <= 0
+      AND (c.overwritten_seq < c.message_count OR unicode(c.title) > 0)
     LIMIT :conversation_limit
   ),
   {sweepable}
@@ -502,7 +485,7 @@ WITH
 REMOVABLE = _query("""
 WITH
   marked AS (
-    SELECT c.n, c.id, 0 AS overwritten_seq
+    SELECT c.n, c.id, 0 AS overwritten_seq, 0 AS weight
     FROM conversations AS c
     WHERE c.user_id = :user AND c.deleted_at <= 0
     LIMIT :conversation_limit
@@ -510,8 +493,8 @@ WITH
   {sweepable}
 """)
 
-# Never twice: FTS5 counts, and takes for corrupt what does not add up. Words that are overwritten begin with NUL.
-UNINDEX_MESSAGES = _query("""
+# Never twice: FTS5 counts, and takes for corrupt what does not add up.
+UNINDEX = _query("""
 DELETE FROM words
 WHERE words.rowid IN ({swept_words})
 """)
@@ -532,6 +515,16 @@ SET
 WHERE messages.user_id = :user AND messages.n IN ({swept_messages})
 """)
 
+OVERWRITE_CONVERSATIONS = _query("""
+UPDATE conversations NOT INDEXED
+SET
+  digest = CAST(zeroblob(octet_length(digest)) AS TEXT),
+  title = CAST(zeroblob(octet_length(title)) AS TEXT),
+  model = CAST(zeroblob(octet_length(model)) AS TEXT),
+  metadata = CAST(zeroblob(octet_length(metadata)) AS TEXT)
+WHERE conversations.user_id = :user AND conversations.n IN ({swept_conversations})
+""")
+
 COUNT_OVERWRITTEN = _query("""
 UPDATE conversations NOT INDEXED
 SET overwritten_seq = overwritten_seq + (
@@ -545,7 +538,7 @@ WHERE conversations.user_id = :user AND conversations.n IN ({swept_conversations
 
 REMOVE_WORDS = _query("""
 DELETE FROM word_lists
-WHERE word_lists.user_id = :user AND word_lists.n IN ({overwritten_messages} UNION ALL {swept_titles})
+WHERE word_lists.user_id = :user AND word_lists.n IN ({overwritten_messages} UNION ALL {overwritten_titles})
 """)
 
 REMOVE_MESSAGES = _query("""
@@ -557,7 +550,7 @@ WHERE messages.user_id = :user AND messages.n IN ({overwritten_messages})
 REMOVE_CONVERSATIONS = _query("""
 DELETE FROM conversations NOT INDEXED
 WHERE conversations.user_id = :user
-  AND conversations.n IN ({swept_conversations})
+  AND conversations.n IN ({overwritten_conversations})
   AND NOT EXISTS (
     SELECT 1 FROM messages AS m WHERE m.user_id = :user AND m.conversation_id = conversations.id
   )

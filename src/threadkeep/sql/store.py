@@ -1,4 +1,4 @@
-"""SqlStore: the contract over any database that speaks SQLite's SQL, one batch of statements per method.
+"""SqlStore: the contract over any database that speaks SQLite's SQL, one batch of statements for all but a sweep.
 
 The order within a batch is what keeps it right: a verdict on the state before, the guarded changes, the counter, and
 the answer read from the state after.
@@ -421,7 +421,6 @@ class SqlStore:
             count,
             statements.BEGIN_EPOCH(**values),
             statements.MARK_ALL(**values),
-            *_overwrite_marked(values),
         )
         return _decode(results[0], Erased, "")
 
@@ -430,7 +429,6 @@ class SqlStore:
         *_, answers = await self._executor.run(
             statements.RAISE_FLOOR(**values),
             statements.MARK_DUE(**values),
-            *_overwrite_marked(values),
             statements.EARLIEST_DELETION(**values),
         )
         earliest: int | None = answers[0]["answer"]
@@ -447,36 +445,38 @@ class SqlStore:
             statements.OVERWRITABLE(**values), statements.REMOVABLE(**values)
         )
         swept = _decode(overwritable, _Swept, "")
-        overwrites = bool(swept.messages)
-        if not overwrites:
-            swept = _decode(removable, _Swept, "")
+        if swept.conversations:
+            values |= {"conversations": _text(swept.conversations), "messages": _text(swept.messages)}
+            await self._executor.run(
+                statements.UNINDEX(**values),
+                statements.OVERWRITE_WORDS(**values),
+                statements.OVERWRITE_MESSAGES(**values),
+                statements.OVERWRITE_CONVERSATIONS(**values),
+                statements.COUNT_OVERWRITTEN(**values),
+            )
+            return True
+        swept = _decode(removable, _Swept, "")
         values |= {"conversations": _text(swept.conversations), "messages": _text(swept.messages)}
-        if overwrites:
-            queries = [
-                statements.UNINDEX_MESSAGES,
-                statements.OVERWRITE_WORDS,
-                statements.OVERWRITE_MESSAGES,
-                statements.COUNT_OVERWRITTEN,
-            ]
-        else:
-            queries = [
-                statements.REMOVE_WORDS,
-                statements.REMOVE_MESSAGES,
-                statements.REMOVE_CONVERSATIONS,
-                statements.REMOVE_OWNER,
-            ]
-        if swept.conversations and not overwrites:  # they may have been the last
-            queries += [
-                statements.FILL_WORDS,
-                statements.MERGE_INDEX,
-                statements.INDEX_FILLING,
-                statements.UNINDEX_FILLING,
-                statements.MERGE_INDEX,
-                statements.FILL_PAGES,
-                statements.REMOVE_FILLINGS,
-            ]
-        *_, answers = await self._executor.run(*(query(**values) for query in queries), statements.IS_MARKED(**values))
-        return bool(answers[0]["answer"])
+        *_, answers = await self._executor.run(
+            statements.REMOVE_WORDS(**values),
+            statements.REMOVE_MESSAGES(**values),
+            statements.REMOVE_CONVERSATIONS(**values),
+            statements.REMOVE_OWNER(**values),
+            statements.IS_MARKED(**values),
+        )
+        if answers[0]["answer"]:
+            return True
+        if swept.conversations:  # the last ones; by itself, since a database may be too full for it
+            await self._executor.run(
+                statements.FILL_WORDS(**values),
+                statements.MERGE_INDEX(**values),
+                statements.INDEX_FILLING(**values),
+                statements.UNINDEX_FILLING(**values),
+                statements.MERGE_INDEX(**values),
+                statements.FILL_PAGES(**values),
+                statements.REMOVE_FILLINGS(**values),
+            )
+        return False
 
     def _values(self, conversation_id: str) -> dict[str, Any]:
         return {"user": self._user_id, "conversation": conversation_id, "now": self._clock()}
@@ -520,18 +520,9 @@ class SqlStore:
         return words[:_WORDS_CHARACTERS_MAX].rpartition(" ")[0]
 
 
-def _overwrite_marked(values: dict[str, Any]) -> list[Statement]:
-    """The statements that take the titles of what is marked out of the index, and overwrite what is in its rows."""
-    return [
-        statements.UNINDEX_TITLES(**values),
-        statements.OVERWRITE_WORDS_OF_TITLES(**values),
-        statements.OVERWRITE_CONVERSATIONS(**values),
-    ]
-
-
 async def users_to_purge(executor: Executor, until: int, limit: int) -> list[str]:
     """Some of the users for whom `SqlStore.purge` or `sweep` has something to do."""
-    (rows,) = await executor.run(statements.USERS_TO_PURGE(until=until, limit=limit))
+    (rows,) = await executor.run(statements.USERS_TO_PURGE(until=max(until, 0), limit=limit))
     return [row["answer"] for row in rows]
 
 

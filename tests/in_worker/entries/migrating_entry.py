@@ -32,7 +32,7 @@ class UserConversations(entry.UserConversations):
         if "x-tell" not in request.headers:
             return response
         names = self.ctx.storage.sql.exec("SELECT name FROM schema_migrations ORDER BY name").toArray()
-        stars = self.ctx.storage.sql.exec("SELECT id, stars FROM conversations").toArray()
+        stars = self.ctx.storage.sql.exec("SELECT id, stars FROM conversations WHERE user_id <> ''").toArray()
         applied: dict[str, Any] = {
             "migrations": [row["name"] for row in names],
             "stars": {row["id"]: row["stars"] for row in stars},
