@@ -249,6 +249,8 @@ async def test_what_is_purged_is_gone_before_it_is_swept(backend: Backend) -> No
     draft = await keep(store, *["an aardvark"] * 3, title="Armadillo")
     await backend.purge("unswept", await deleted_at(store, draft.id), parts=0)
     await assert_nothing_is_left(store, draft)
+    await backend.purge("unswept", 0, parts=1)  # overwritten, and not removed
+    await assert_nothing_is_left(store, draft)
     for word in ("aardvark", "armadillo"):
         assert (await store.search(SearchQuery(text=word))).hits == []
     assert list((await everything_in(store))[0]) == [stays.id]

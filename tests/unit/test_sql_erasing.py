@@ -324,3 +324,11 @@ async def test_the_ballast_of_the_tables_is_nobodys_to_erase(database: SqliteExe
     await retention.erase(SqlStore(database, "ada"))
     assert await rows_of(database, "") == before
     assert await users_to_purge(database, 2**53 - 1, 9) == []
+
+
+async def test_what_was_erased_is_swept_however_long_deletions_are_kept(executor: SqliteExecutor) -> None:
+    await migrate(executor, MIGRATIONS)
+    store = SqlStore(executor, "ada")
+    await store.create_conversation(conversation(new_message()))
+    await store.erase()
+    assert await users_to_purge(executor, -1, 9) == ["ada"]  # a time before 1970
