@@ -13,9 +13,8 @@ from typing import Any
 
 import apsw
 
-from toolbox import wrangler
+from toolbox import cloudflare, wrangler
 from toolbox.checkout import Problem, local_folder, locked, say
-from toolbox.cloudflare import problem_in
 from toolbox.install import Node, install
 from toolbox.migrations import SCHEMA, Migration, destructive, failing_statement, read_migrations, rehearse, schema_of
 from toolbox.state import State
@@ -45,28 +44,20 @@ class Target:
             configuration["account_id"] = self.account_id
         self._file.write_text(json.dumps(configuration, indent=2))
 
-    def call(self, node: Node, *arguments: str, failed: str) -> str:
-        """Runs `wrangler d1 …` on the database, and returns what it printed."""
+    def call(self, node: Node, *arguments: str, failed: str, is_question: bool = False) -> str:
+        """Runs `wrangler d1 …` on the database, and returns what it printed. A question is answered soon, or never."""
         where = ("--local", "--persist-to", self.data) if self.data else ("--remote",)
         # An empty --env: CLOUDFLARE_ENV means wrangler.toml, and this is not wrangler.toml.
         options = (*where, "--config", self._file, "--env=")
-        call = wrangler.call if self.data else call_cloudflare
-        return call(node, ["d1", *arguments, *options], folder=self.folder, failed=failed)
+        command = ["d1", *arguments, *options]
+        if self.data:
+            return wrangler.call(node, command, folder=self.folder, failed=failed)
+        patience = cloudflare.ANSWER_SECONDS if is_question else cloudflare.WORK_SECONDS
+        return cloudflare.call(node, command, folder=self.folder, failed=failed, patience_seconds=patience)
 
     @property
     def _file(self) -> Path:
         return self.folder / "migrations.json"
-
-
-def call_cloudflare(node: Node, arguments: Sequence[str | Path], *, folder: Path, failed: str) -> str:
-    """Runs wrangler. Where it fails for the token, the network or the like, the problem says so and has a code."""
-    try:
-        return wrangler.call(node, arguments, folder=folder, failed=failed)
-    except wrangler.Failed as error:
-        problem = problem_in(error.output)
-        if problem.code == 1 or "[code: 7500]" in error.output:  # what SQLite has against a statement
-            raise
-        raise problem from None
 
 
 @contextmanager
@@ -123,7 +114,8 @@ def migrate(target: Target, *, dry_run: bool = False, allow_destructive: bool = 
 
 
 def _pending(target: Target, node: Node, migrations: Sequence[Migration]) -> list[str]:
-    output = target.call(node, "migrations", "list", target.database["binding"], failed="cannot list the migrations")
+    binding = target.database["binding"]
+    output = target.call(node, "migrations", "list", binding, failed="cannot list the migrations", is_question=True)
     words = set(output.split())
     return [migration.name for migration in migrations if migration.name in words]
 
@@ -168,9 +160,8 @@ def _names_any(text: str, tables: set[str]) -> bool:
 
 
 def _check_schema(target: Target, node: Node, expected: Mapping[str, str | None]) -> None:
-    output = target.call(
-        node, "execute", target.database["binding"], "--json", "--command", SCHEMA, failed="cannot read the schema"
-    )
+    query = ("execute", target.database["binding"], "--json", "--command", SCHEMA)
+    output = target.call(node, *query, failed="cannot read the schema", is_question=True)
     own = target.database.get("migrations_table", "d1_migrations")
     rows = [row for row in wrangler.json_in(output)[0]["results"] if row["tbl_name"] != own]
     actual = schema_of(rows)

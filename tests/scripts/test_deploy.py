@@ -211,9 +211,9 @@ def test_paths_lead_where_they_did(project: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('d1_databases = "none"\n' + WRANGLER, "d1_databases in wrangler.toml is no list of tables"),
+        ('d1_databases = "none"\n' + WRANGLER, "d1_databases have to be tables with a binding"),
         (WRANGLER + DATABASE + DATABASE.replace("CONVERSATIONS_D1", "CHM_CLOUD_D1"), "binds two databases"),
-        ('vars = "none"\n', "vars in wrangler.toml is no table"),
+        ('vars = "none"\n', "vars has to be a table"),
         ("name =", "is not TOML"),
     ],
 )
@@ -250,7 +250,7 @@ def test_the_migrations_are_read_first(project: Path) -> None:
 
 def test_what_cannot_be_bundled_says_why(project: Path) -> None:
     (project / "src/entry.py").unlink()
-    with pytest.raises(Problem, match=r"could not deploy: The entry-point file at .*src/entry.py.* was not found"):
+    with pytest.raises(Problem, match=r"could not bundle: The entry-point file at .*src/entry.py.* was not found"):
         deploy(project, None, {}, dry_run=True)
 
 

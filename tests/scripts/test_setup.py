@@ -85,12 +85,13 @@ def test_it_creates_the_database_binds_it_and_does_neither_twice(setup: Setup, c
             "binding": "CONVERSATIONS_D1",
             "database_name": "threadkeep",
             "database_id": database.uuid,
-            "migrations_dir": "migrations/sqlite",
+            "migrations_dir": os.path.relpath(ROOT / "migrations/sqlite", setup.file.parent),
         }
     ]
     assert setup.file.read_text().startswith(WRANGLER)
     assert f"created: the D1 database threadkeep ({database.uuid})" in output
     assert "next: scripts/migrate --remote, then scripts/deploy" in output
+    assert f"for this database, set CONVERSATIONS_D1_DATABASE_ID={database.uuid}" in output  # it is not ROOT's file
     before = setup.file.read_bytes(), setup.file.stat().st_ino, setup.file.stat().st_mtime_ns
     assert "stays as it is" in setup()
     assert (setup.file.read_bytes(), setup.file.stat().st_ino, setup.file.stat().st_mtime_ns) == before
@@ -267,7 +268,7 @@ def test_an_api_that_hangs_is_given_up(
     setup: Setup, cloudflare_api: CloudflareApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cloudflare_api.misbehave("hang", on="/d1/database")
-    monkeypatch.setattr(cloudflare, "PATIENCE_SECONDS", 3)
+    monkeypatch.setattr(cloudflare, "ANSWER_SECONDS", 3)
     monkeypatch.setattr(sys, "argv", ["scripts/setup", f"--config={setup.file}"])
     for name, value in {**setup.environment, "THREADKEEP_IN_ENVIRONMENT": "1"}.items():
         monkeypatch.setenv(name, value)

@@ -38,7 +38,7 @@ def _translated(error: Any) -> Exception:
     """D1 puts everything into one class of error; the text tells."""
     text = str(error.message)
     if "no such table" in text:
-        return Unavailable("The D1 database lacks its tables. Apply migrations/sqlite with wrangler.")
+        return Unavailable("The D1 database lacks its tables. Run scripts/migrate.")
     if "SQLITE_FULL" in text or "maximum DB size" in text:
         return Unavailable("The D1 database is full. Delete something, or move to one with more room.")
     if any(defect in text for defect in _DEFECTS):
