@@ -16,7 +16,16 @@ import apsw
 from toolbox import cloudflare, wrangler
 from toolbox.checkout import Problem, local_folder, locked, say
 from toolbox.install import Node, install
-from toolbox.migrations import SCHEMA, Migration, destructive, failing_statement, read_migrations, rehearse, schema_of
+from toolbox.migrations import (
+    SCHEMA,
+    Migration,
+    Statement,
+    destructive,
+    failing_statement,
+    read_migrations,
+    rehearse,
+    schema_of,
+)
 from toolbox.state import State
 
 
@@ -150,13 +159,22 @@ def _failure(target: Target, migration: Migration, reason: str) -> str:
                 copy.execute("PRAGMA foreign_keys = ON")
                 if failure := failing_statement(copy, migration):
                     return failure
-    named = [statement for statement in migration.statements if _names_any(reason, statement.tables)]
-    where = str(named[0]) if len(named) == 1 else migration.name
+    suspects = _suspects(migration, reason)
+    numbers = " or ".join(str(statement.number) for statement in suspects)
+    where = str(suspects[0]) if len(suspects) == 1 else f"{migration.name}, statement {numbers},"
     return f"{where} fails: {reason}"
 
 
-def _names_any(text: str, tables: set[str]) -> bool:
-    return any(re.search(rf"\b{re.escape(table)}\b", text) for table in tables)
+def _suspects(migration: Migration, reason: str) -> Sequence[Statement]:
+    """The statements that SQLite's reason fits, by the names in it; all, where it fits none."""
+    if "constraint failed" in reason:
+        tables = set(re.findall(r"(\w+)\.\w+", reason))  # but those of a foreign key
+        constrained = [each for each in migration.statements if each.constrained]
+        fitting = [each for each in constrained if not tables or each.constrained in tables]
+    else:
+        words = set(re.findall(r"\w+", reason))
+        fitting = [each for each in migration.statements if each.names & words]
+    return fitting or migration.statements
 
 
 def _check_schema(target: Target, node: Node, expected: Mapping[str, str | None]) -> None:

@@ -89,7 +89,9 @@ def call(
 def _reason(output: str) -> str:
     """The error in wrangler's output: its heading and its details, or the one field of its JSON."""
     match = re.search(r"\[ERROR\] (.*?)(?=\n\S|\Z)", output, re.DOTALL) or re.search(r'"text": "(.*)"', output)
-    return " ".join(match[1].split())[:500] if match else ""
+    text = " ".join(match[1].split()) if match else ""
+    text = re.sub(r"^A request to the Cloudflare API \([^)]*\) failed\. ", "", text)
+    return text.partition(" If you think this is a bug")[0][:500]
 
 
 def warnings_in(output: str) -> list[str]:

@@ -10,7 +10,6 @@ import pytest
 
 from fakes.cloudflare_api import CloudflareApi
 from toolbox.checkout import ROOT, Problem
-from toolbox.codes import Code
 from toolbox.deploying import deploy, render
 from toolbox.hashes import record_hashes
 
@@ -311,14 +310,3 @@ def test_a_migration_that_fails_keeps_the_old_code_running(
     assert database.rows("SELECT name FROM sqlite_schema WHERE name = 'letter'") == []
     deploy(project, None, environment, skip_migrate=True)
     assert list(cloudflare_api.scripts) == ["small"]
-
-
-def test_what_cloudflare_has_against_it_is_said(
-    project: Path, cloudflare_api: CloudflareApi, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in cloudflare_api.environment.items():
-        monkeypatch.setenv(name, value)
-    cloudflare_api.rights = {"d1"}
-    with pytest.raises(Problem, match="the token may not do this") as raised:
-        deploy(project, None, cloudflare_api.environment)
-    assert raised.value.code == Code.TOKEN_REFUSED
