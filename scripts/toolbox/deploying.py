@@ -52,7 +52,8 @@ def render(project: Path, env: str | None, environ: Mapping[str, str]) -> Deploy
     except Unavailable as error:
         raise Problem(str(error)) from None
     notes: list[str] = []
-    database = _database(section, settings.d1_database_id, project, notes)
+    name = next((name for name in NAMES["d1_database_id"] if variables.get(name)), "database_id in wrangler.toml")
+    database = _database(section, settings.d1_database_id, name, project, notes)
     if settings.store == "d1" and database is None:
         raise Problem(
             f"{NAMES['store'][0]} is d1, and there is no database: set {NAMES['d1_database_id'][0]}, "
@@ -79,9 +80,12 @@ def _section(configuration: dict[str, Any], env: str | None) -> dict[str, Any]:
 
 
 def _database(
-    section: dict[str, Any], database_id: str | None, project: Path, notes: list[str]
+    section: dict[str, Any], database_id: str | None, name: str, project: Path, notes: list[str]
 ) -> dict[str, Any] | None:
-    """The binding of the database, with `database_id` or the one in wrangler.toml; None without either."""
+    """The binding of the database, with `database_id` or the one in wrangler.toml; None without either.
+
+    `name` is what the id is called, for people.
+    """
     database = our_database(section) or {}
     written = database.get("database_id")
     chosen = database_id or written
@@ -92,7 +96,6 @@ def _database(
         )
         return None
     if not isinstance(chosen, str) or not _UUID.fullmatch(chosen):
-        name = NAMES["d1_database_id"][0] if database_id else "database_id in wrangler.toml"
         raise Problem(f"{name} is {chosen!r}, which is no UUID: `npx wrangler d1 list` shows it", Code.WRONG_VALUE)
     binding = {**_made_up(project), **database, "database_id": chosen}
     instead = f", and not {written} as in wrangler.toml" if written and written != chosen else ""

@@ -5,7 +5,9 @@
 
 import os
 import shutil
+import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,11 +44,15 @@ class Checkout:
             "THREADKEEP_IN_ENVIRONMENT": "1",
         }
 
-    def run(self, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def start(self, script: str, *arguments: str) -> subprocess.Popen[str]:
         command = [self.folder / ".venv/bin/python", self.folder / "scripts" / script, *arguments]
-        return subprocess.run(
-            command, cwd="/", env=self.environment, capture_output=True, text=True, check=False, timeout=120
-        )
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen(command, cwd="/", env=self.environment, text=True, **pipes)
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        with self.start(*command) as process:
+            output, progress = process.communicate(timeout=120)
+        return subprocess.CompletedProcess(command, process.returncode, output, progress)
 
     def content(self) -> tuple[object, ...]:
         """What must not change: the file, and the account."""
@@ -224,6 +230,29 @@ def test_what_is_wrong_is_said_in_a_line_and_nothing_is_done_by_halves(
     assert done.stderr.count("error: ") == 1
     assert done.returncode == code
     assert checkout.content() == before
+
+
+@pytest.mark.parametrize("command", ONLINE, ids=" ".join)
+def test_it_may_be_interrupted(checkout: Checkout, command: tuple[str, ...]) -> None:
+    checkout.api.misbehave("hang")
+    before = checkout.content()
+    with checkout.start(*command) as process:
+        deadline = time.monotonic() + 60
+        while not checkout.api.calls:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, progress = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in progress
+    assert checkout.content() == before
+
+
+@pytest.mark.parametrize("command", [SETUP, MIGRATE, UPLOAD], ids=" ".join)
+def test_the_account_of_another_token_is_not_remembered(checkout: Checkout, command: tuple[str, ...]) -> None:
+    assert checkout.run(*command).returncode == 0
+    checkout.api.account_ids.append("f" * 32)
+    assert checkout.run(*command).returncode == Code.NO_ACCOUNT
 
 
 @pytest.mark.parametrize("command", [(*command, "--nope") for command in (SETUP, MIGRATE, DEPLOY, DOCTOR)])

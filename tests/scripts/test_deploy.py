@@ -126,8 +126,9 @@ def test_two_names_that_disagree_are_refused(project: Path) -> None:
 
 
 def test_what_is_no_uuid_is_refused(project: Path) -> None:
-    with pytest.raises(Problem, match="CONVERSATIONS_D1_DATABASE_ID is 'threadkeep', which is no UUID"):
-        render(project, None, {"CONVERSATIONS_D1_DATABASE_ID": "threadkeep"})
+    for name in ("CONVERSATIONS_D1_DATABASE_ID", "CHM_CLOUD_D1_DATABASE_ID"):
+        with pytest.raises(Problem, match=f"{name} is 'threadkeep', which is no UUID"):
+            render(project, None, {name: "threadkeep"})
     append(project, DATABASE.replace(ID, "<yours>"))
     with pytest.raises(Problem, match=r"database_id in wrangler.toml is '<yours>', which is no UUID"):
         render(project, None, {})

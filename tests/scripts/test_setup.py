@@ -2,9 +2,7 @@
 
 import json
 import os
-import signal
 import subprocess
-import time
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -230,17 +228,3 @@ def test_its_locations_are_those_of_wrangler() -> None:
     source = wrangler.read_text()
     for name, values in (("LOCATION", cloudflare.LOCATIONS), ("JURISDICTION", cloudflare.JURISDICTIONS)):
         assert f"    {name}_CHOICES = {json.dumps(values)};" in source
-
-
-def test_it_may_be_interrupted(setup: Setup, cloudflare_api: CloudflareApi) -> None:
-    cloudflare_api.misbehave("hang", on="/d1/database")
-    with setup.start() as process:
-        deadline = time.monotonic() + 30
-        while "GET /d1/database" not in cloudflare_api.calls:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        output, progress = process.communicate(timeout=30)
-    assert (process.returncode, output) == (130, "")
-    assert "Traceback" not in progress
-    assert setup.file.read_text() == WRANGLER
