@@ -118,7 +118,7 @@ class ConfigurationFile:
         text = self.text.removeprefix(mark)
         windows = "\r\n" in text and not re.search(r"(?<!\r)\n", text)
         if text and not text.endswith("\n"):
-            text += "\r\n" if windows else "\n"
+            text += "\n"
         try:
             document = tomlkit.parse(text)
             if document.as_string() != text:  # tomlkit brings together what stands apart

@@ -110,7 +110,10 @@ def migrate(target: Target, *, dry_run: bool = False, allow_destructive: bool = 
     for loss in losses:
         say(f"destructive: {loss}")
     if losses and not allow_destructive:
-        raise Problem(f"{losses[0]}; nothing was applied: if that is meant, say --allow-destructive")
+        where = "--local" if target.data else "--remote"
+        raise Problem(
+            f"{losses[0]}; nothing was applied: if that is meant, say scripts/migrate {where} --allow-destructive"
+        )
     if dry_run:
         say(f"{target.name}: {len(pending)} pending; nothing was applied")
         return
@@ -156,7 +159,6 @@ def _failure(target: Target, migration: Migration, reason: str) -> str:
                     copy.backup("main", database, "main") as backup,
                 ):
                     backup.step()
-                copy.execute("PRAGMA foreign_keys = ON")
                 if failure := failing_statement(copy, migration):
                     return failure
     suspects = _suspects(migration, reason)

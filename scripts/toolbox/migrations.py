@@ -197,7 +197,6 @@ def rehearse(migrations: Sequence[Migration]) -> dict[str, str | None]:
     Raises a Problem for a statement that fails there, as it would everywhere.
     """
     with closing(apsw.Connection(":memory:")) as database:
-        database.execute("PRAGMA foreign_keys = ON")  # as on D1
         for migration in migrations:
             if failure := failing_statement(database, migration):
                 raise Problem(f"{failure}; nothing was applied")
@@ -206,12 +205,20 @@ def rehearse(migrations: Sequence[Migration]) -> dict[str, str | None]:
 
 
 def failing_statement(database: apsw.Connection, migration: Migration) -> str | None:
-    """Applies a migration to a database of ours; the first statement that fails there, and why."""
-    for statement in migration.statements:
-        try:
+    """Applies a migration to a database of ours as D1 does, whole or not at all; what fails there first, and why."""
+    database.execute("PRAGMA foreign_keys = ON")
+    database.execute("BEGIN")
+    where = migration.name
+    try:
+        for statement in migration.statements:
+            where = str(statement)
             database.execute(statement.text).fetchall()
-        except apsw.Error as error:
-            return f"{statement} fails: {error}"
+        where = migration.name
+        database.execute("COMMIT")  # where deferred constraints are looked at
+    except apsw.Error as error:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        return f"{where} fails: {error}"
     return None
 
 

@@ -176,7 +176,11 @@ class LocalWorker:
         return [(name, _modified(path)) for name, path in files]
 
     def _migrate(self, node: Node, database: Mapping[str, str]) -> None:
-        """Applies the migrations that these data have not seen yet."""
+        """Applies the migrations that these data have not seen yet.
+
+        Without the checks of scripts/migrate: those take longer than this, want packages that nothing else here needs,
+        and refuse a migration that is still being written, which is what one tries out here.
+        """
         files = [path for _, path in files_below([Path(database["migrations_dir"])])]
         key = fingerprint(*(path.name for path in files), *files)
         stamp = self.state.data / "migrated"

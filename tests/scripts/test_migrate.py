@@ -173,6 +173,30 @@ def test_what_d1_takes_passes(migrations: Migrations, statement: str) -> None:
     rehearse(read_migrations(migrations(NOTE, f"{statement};\n")))
 
 
+PART, BOX, LATER = (
+    "INSERT INTO part VALUES (1);\n",
+    "INSERT INTO box VALUES (1);\n",
+    "PRAGMA defer_foreign_keys = on;\n",
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (PART + BOX, "0001_step.sql, statement 3 (INSERT INTO part VALUES (1)) fails: FOREIGN KEY constraint failed"),
+        (LATER + PART, "0001_step.sql fails: FOREIGN KEY constraint failed"),
+        (LATER + PART + BOX, None),
+    ],
+)
+def test_constraints_hold_as_on_d1(migrations: Migrations, text: str, reason: str | None) -> None:
+    tables = "CREATE TABLE box (id INTEGER PRIMARY KEY);\nCREATE TABLE part (box INTEGER REFERENCES box (id));\n"
+    folder = migrations(tables + text)
+    if reason:
+        assert refusal(folder) == f"{reason}; nothing was applied"
+    else:
+        rehearse(read_migrations(folder))
+
+
 def test_a_migration_that_ends_in_the_middle_is_refused(migrations: Migrations) -> None:
     assert "0001_step.sql cannot be read: a migration ends in the middle" in refusal(migrations("SELECT 1;\nSELECT 'a"))
 
