@@ -89,6 +89,7 @@ def test_it_creates_the_database_binds_it_and_does_neither_twice(setup: Setup, c
     assert f"for this database, set CONVERSATIONS_D1_DATABASE_ID={database.uuid}" in output  # it is not ROOT's file
     before = setup.file.read_bytes(), setup.file.stat().st_ino, setup.file.stat().st_mtime_ns
     assert "stays as it is" in setup()
+    assert "it stays where it was created" in setup("--jurisdiction=fedramp")
     assert (setup.file.read_bytes(), setup.file.stat().st_ino, setup.file.stat().st_mtime_ns) == before
     assert creations(cloudflare_api) == 1
 
