@@ -136,4 +136,4 @@ def _problem_in(output: str) -> Problem | None:
     message = f"{answer[1]} (error {answer[2]})"
     if answer[2] in _REFUSALS:
         return Problem(f"Cloudflare refuses this: {message}", Code.REQUEST_REFUSED)
-    return Problem(f"Cloudflare has failed: {message}: try again later", Code.CLOUDFLARE_FAILED)
+    return Problem(f"Cloudflare has failed: {message}: mend what it names, or try again later", Code.CLOUDFLARE_FAILED)

@@ -44,15 +44,19 @@ class Checkout:
             "THREADKEEP_IN_ENVIRONMENT": "1",
         }
 
-    def start(self, script: str, *arguments: str) -> subprocess.Popen[str]:
-        command = [self.folder / ".venv/bin/python", self.folder / "scripts" / script, *arguments]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen(command, cwd="/", env=self.environment, text=True, **pipes)
+    def command(self, script: str, *arguments: str) -> list[str | Path]:
+        return [self.folder / ".venv/bin/python", self.folder / "scripts" / script, *arguments]
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        with self.start(*command) as process:
-            output, progress = process.communicate(timeout=120)
-        return subprocess.CompletedProcess(command, process.returncode, output, progress)
+        return subprocess.run(
+            self.command(*command),
+            cwd="/",
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
 
     def content(self) -> tuple[object, ...]:
         """What must not change: the file, and the account."""
@@ -236,7 +240,8 @@ def test_what_is_wrong_is_said_in_a_line_and_nothing_is_done_by_halves(
 def test_it_may_be_interrupted(checkout: Checkout, command: tuple[str, ...]) -> None:
     checkout.api.misbehave("hang")
     before = checkout.content()
-    with checkout.start(*command) as process:
+    program, pipe = checkout.command(*command), subprocess.PIPE
+    with subprocess.Popen(program, cwd="/", env=checkout.environment, stdout=pipe, stderr=pipe, text=True) as process:
         deadline = time.monotonic() + 60
         while not checkout.api.calls:
             assert time.monotonic() < deadline
