@@ -41,4 +41,4 @@ def test_an_installation_that_fails_is_tried_again(checkout: Path, monkeypatch: 
 
 @pytest.mark.parametrize(("text", "version"), [("v24.19.0\n", (24, 19, 0)), (">=22.12.0", (22, 12, 0)), ("", ())])
 def test_a_version_is_compared_by_its_numbers(text: str, version: tuple[int, ...]) -> None:
-    assert install._version(text) == version
+    assert install.version(text) == version
