@@ -372,6 +372,21 @@ def test_it_migrates_the_database_of_the_account(
     assert not [call for call in cloudflare_api.calls if "/d1/" not in call]  # the account is known
 
 
+def test_it_migrates_the_database_of_an_environment(
+    project: Path, migrations: Migrations, cloudflare_api: CloudflareApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = cloudflare_api.add_database("staged")
+    (project / "wrangler.toml").write_text(
+        f'[[env.staging.d1_databases]]\nbinding = "CONVERSATIONS_D1"\ndatabase_id = "{database.uuid}"\n'
+    )
+    for name, value in {**cloudflare_api.environment, "CLOUDFLARE_ENV": "staging"}.items():
+        monkeypatch.setenv(name, value)
+    migrations(NOTE)
+    with reach_database(project, "staging", cloudflare_api.environment) as target:
+        migrate(target)
+    assert database.rows("SELECT name FROM d1_migrations") == [("0001_step.sql",)]
+
+
 def test_our_own_migrate_the_database_of_the_account(
     cloudflare_api: CloudflareApi, remote: Target, capsys: pytest.CaptureFixture[str]
 ) -> None:
