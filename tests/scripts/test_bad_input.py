@@ -96,8 +96,8 @@ Prepare = Callable[[Checkout], object]
 SETUP, MIGRATE, DEPLOY = ("setup",), ("migrate", "--remote"), ("deploy",)
 UPLOAD = ("deploy", "--skip-migrate")
 HERE, DRY, DOCTOR = ("migrate", "--local"), ("deploy", "--dry-run"), ("doctor",)
-ONLINE = (SETUP, MIGRATE, DEPLOY, UPLOAD)
-READING = (SETUP, MIGRATE, HERE, DEPLOY, DRY)
+ONLINE = (SETUP, MIGRATE, DEPLOY)
+READING = (SETUP, MIGRATE, HERE, DRY)
 
 # What is wrong, who notices, with which exit code, and what is said.
 ROWS: dict[str, tuple[Prepare, tuple[tuple[str, ...], ...], int, str]] = {
@@ -109,7 +109,7 @@ ROWS: dict[str, tuple[Prepare, tuple[tuple[str, ...], ...], int, str]] = {
     ),
     "a token without the right": (
         lambda checkout: checkout.api.rights.clear(),
-        ONLINE,
+        (*ONLINE, UPLOAD),
         Code.TOKEN_REFUSED,
         "give it the permission it lacks",
     ),
@@ -133,14 +133,19 @@ ROWS: dict[str, tuple[Prepare, tuple[tuple[str, ...], ...], int, str]] = {
     ),
     "500": (
         lambda checkout: checkout.api.misbehave("500"),
-        ONLINE,
+        (*ONLINE, UPLOAD),
         Code.CLOUDFLARE_FAILED,
         "unknown error has occurred (error 10013)",
     ),
-    "HTML": (lambda checkout: checkout.api.misbehave("html"), ONLINE, Code.NOT_CLOUDFLARE, "is not Cloudflare's API"),
+    "HTML": (
+        lambda checkout: checkout.api.misbehave("html"),
+        (*ONLINE, UPLOAD),
+        Code.NOT_CLOUDFLARE,
+        "is not Cloudflare's API",
+    ),
     "an API that hangs": (
         lambda checkout: (checkout.hurry(), checkout.api.misbehave("hang")),
-        ONLINE,
+        (*ONLINE, UPLOAD),
         Code.NO_ANSWER,
         "has not answered in 2 seconds",
     ),
