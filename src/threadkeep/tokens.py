@@ -6,6 +6,7 @@ which do not part words by spaces, each character is a word, so that a phrase of
 
 import re
 import unicodedata
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ _WITH_SIGNS = (
     "\u17dd-\u17e9"
 )
 _WORD = re.compile(rf"[{_ALONE}]|(?:[^\W_{_ALONE}]|[{_WITH_SIGNS}])+")
+_ALIKE = re.compile(r"[\x00-\x7f]+|[^\x00-\x7f]")  # what can be folded at once, each place staying where it is
 _VOICING = "\u3099\u309a"  # the marks of が and ぱ, which are other letters than か and は
 
 
@@ -37,18 +39,23 @@ def tokens(text: str) -> list[str]:
     return _WORD.findall(_folded(text))
 
 
-def located(text: str) -> list[Word]:
-    """The words of a text with the places where they stand in it, in characters."""
-    folded: list[str] = []
+def located(text: str, near: Sequence[str] = ()) -> Iterator[Word]:
+    """The words of a text with the places where they stand in it, in characters.
+
+    With `near`, only from shortly before the first place where one of these tokens may be.
+    """
+    pieces: list[str] = []
     places: list[int] = []
-    for place, character in enumerate(text):
-        for part in _folded_character(character):
-            folded.append(part)
-            places.append(place)
-    return [
-        Word(match.group(), places[match.start()], places[match.end() - 1] + 1)
-        for match in _WORD.finditer("".join(folded))
-    ]
+    for match in _ALIKE.finditer(text):
+        start, end = match.span()
+        piece = match.group()
+        folded = piece.lower() if piece.isascii() else _folded_character(piece)
+        pieces.append(folded)
+        places.extend(range(start, end) if len(folded) == end - start else [start] * len(folded))
+    whole = "".join(pieces)
+    begin = min((place for token in near if (place := whole.find(token)) >= 0), default=0)
+    for match in _WORD.finditer(whole, whole.rfind(" ", 0, begin) + 1):
+        yield Word(match.group(), places[match.start()], places[match.end() - 1] + 1)
 
 
 @lru_cache(maxsize=4_096)

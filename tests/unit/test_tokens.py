@@ -131,7 +131,7 @@ def test_words_are_located_as_they_are_indexed(text: str) -> None:
 
 @given(LETTERS)
 def test_places_are_in_order_and_hold_something(text: str) -> None:
-    words = located(text)
+    words = list(located(text))
     assert all(0 <= word.start < word.end <= len(text) for word in words)
     assert [word.start for word in words] == sorted(word.start for word in words)
 

@@ -7,6 +7,7 @@ the answer read from the state after.
 import hashlib
 from base64 import b32encode
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -60,6 +61,7 @@ _WORDS_OF_REQUEST_MAX = 20_000_000
 _BEYOND_IDS = "Z" * 26
 
 
+@lru_cache(maxsize=1_024)
 def owner_mark(user_id: str) -> str:
     """The letters that stand before each word of a user in the index, so that a query reads nobody else's."""
     return b32encode(hashlib.sha256(user_id.encode()).digest())[:8].decode().lower()

@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Any
 
 import entry
-from entry import Request, Response
+from workers import Request, Response
 
 counts: Counter[str] = Counter()
 

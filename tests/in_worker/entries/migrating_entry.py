@@ -17,7 +17,7 @@ schema.MIGRATIONS = (
 )
 
 import entry  # noqa: E402
-from entry import Request, Response  # noqa: E402
+from workers import Request, Response  # noqa: E402
 
 
 class Default(entry.Default):
