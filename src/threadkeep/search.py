@@ -1,13 +1,13 @@
 """Searching: what of a message is found, what a query asks for, and the piece of text that shows why it was found."""
 
 from collections.abc import Iterator
-from itertools import count, islice
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 from threadkeep.content import canonical
 from threadkeep.errors import Invalid
 from threadkeep.models import Conversation, Hit, Message, SnippetPart
-from threadkeep.tokens import Word, located, tokens
+from threadkeep.tokens import Located, tokens
 
 TEXT_CHARACTERS_MAX = 16_000
 """How much of a message is searched: its first characters."""
@@ -82,23 +82,14 @@ def snippet(text: str, terms: list[Term]) -> list[SnippetPart]:
 
 
 def _matches(text: str, terms: list[Term]) -> list[tuple[int, int]]:
-    """Where terms begin and end: the first of a text, and those that begin near it."""
-    words = located(text, [term.tokens[0] for term in terms])
-    ahead = max(len(term.tokens) for term in terms)
-    found: list[Word] = []
-    tokens_found: list[str] = []
-    matches: list[tuple[int, int]] = []
-    for index in count():
-        for word in islice(words, index + ahead - len(found)):
-            found.append(word)
-            tokens_found.append(word.token)
-        if index == len(found) or (matches and found[index].start > matches[0][0] + _SNIPPET_CHARACTERS_MAX):
-            break
-        for term in terms:
-            if starts_at(tokens_found, index, term):
-                matches.append((found[index].start, found[index + len(term.tokens) - 1].end))
-                break
-    return matches
+    """Where terms begin and end, in order: the first of a text, and those that begin near it."""
+    located = Located(text)
+    found = [located.find(term.tokens, is_prefix=term.is_prefix) for term in terms]
+    matches = [match for match in (next(of_term, None) for of_term in found) if match is not None]
+    near = min(matches, default=(0, 0))[0] + _SNIPPET_CHARACTERS_MAX
+    for of_term in found:
+        matches.extend(takewhile(lambda match: match[0] <= near, of_term))
+    return sorted(matches)
 
 
 def hit(conversation: Conversation, message: Message | None, terms: list[Term]) -> Hit:

@@ -8,7 +8,6 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import NamedTuple
 
 # Han, Kana, Bopomofo, Hangul and their extensions. Source: the Unicode Character Database, Blocks.txt.
 _ALONE = (
@@ -26,36 +25,55 @@ _ALIKE = re.compile(r"[\x00-\x7f]+|[^\x00-\x7f]")  # what can be folded at once,
 _VOICING = "\u3099\u309a"  # the marks of が and ぱ, which are other letters than か and は
 
 
-class Word(NamedTuple):
-    """A word of a text: as it is indexed, and where it stands."""
-
-    token: str
-    start: int
-    end: int
-
-
 def tokens(text: str) -> list[str]:
     """The words of a text in order, each as it is indexed."""
     return _WORD.findall(_folded(text))
 
 
-def located(text: str, near: Sequence[str] = ()) -> Iterator[Word]:
-    """The words of a text with the places where they stand in it, in characters.
+class Located:
+    """A text in which words are found at the places where they stand in it."""
 
-    With `near`, only from shortly before the first place where one of these tokens may be.
-    """
-    pieces: list[str] = []
-    places: list[int] = []
-    for match in _ALIKE.finditer(text):
-        start, end = match.span()
-        piece = match.group()
-        folded = piece.lower() if piece.isascii() else _folded_character(piece)
-        pieces.append(folded)
-        places.extend(range(start, end) if len(folded) == end - start else [start] * len(folded))
-    whole = "".join(pieces)
-    begin = min((place for token in near if (place := whole.find(token)) >= 0), default=0)
-    for match in _WORD.finditer(whole, whole.rfind(" ", 0, begin) + 1):
-        yield Word(match.group(), places[match.start()], places[match.end() - 1] + 1)
+    def __init__(self, text: str) -> None:
+        if text.isascii():
+            self._folded = text.lower()
+            self._places: Sequence[int] = range(len(text))
+            return
+        pieces: list[str] = []
+        places: list[int] = []
+        for match in _ALIKE.finditer(text):
+            piece = match.group()
+            folded = piece.lower() if piece.isascii() else _folded_character(piece)
+            pieces.append(folded)
+            places.extend(range(*match.span()) if piece.isascii() else [match.start()] * len(folded))
+        self._folded = "".join(pieces)
+        self._places = places
+
+    def find(self, words: Sequence[str], *, is_prefix: bool = False) -> Iterator[tuple[int, int]]:
+        """Where these tokens stand next to each other, in this order: from which character, and up to which.
+
+        With `is_prefix`, the last may be only the beginning of a word, and all of the word is found.
+        """
+        place = self._folded.find(words[0])
+        while place >= 0:
+            before = _WORD.match(self._folded, place - 1, place + 1) if place else None
+            if before is None or before.end() == place:  # else it stands within a word
+                end = self._end(place, words, is_prefix)
+                if end is not None:
+                    yield self._places[place], self._places[end - 1] + 1
+            word = _WORD.match(self._folded, place)
+            place = self._folded.find(words[0], word.end() if word else place + 1)
+
+    def _end(self, place: int, words: Sequence[str], is_prefix: bool) -> int | None:
+        """Where the last of these ends, if they stand here."""
+        for number, word in enumerate(words, start=1):
+            found = _WORD.search(self._folded, place)
+            if found is None:
+                return None
+            token = found.group()
+            if token != word and not (is_prefix and number == len(words) and token.startswith(word)):
+                return None
+            place = found.end()
+        return place
 
 
 @lru_cache(maxsize=4_096)

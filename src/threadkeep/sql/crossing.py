@@ -23,6 +23,4 @@ def bound(values: tuple[Value, ...]) -> list[Any]:
 
 def rows_of(rows: Any) -> list[Row]:
     """Rows from an array of JavaScript objects."""
-    return [
-        {name: None if value is jsnull else value for name, value in row.items()} for row in rows.to_py()
-    ]
+    return [{name: None if value is jsnull else value for name, value in row.items()} for row in rows.to_py()]

@@ -37,6 +37,10 @@ _MESSAGE = """json_object(
   'metadata', json(m.metadata)
 )"""
 
+_OWNER = """(
+    SELECT json_object('epoch', o.epoch, 'rev', o.rev, 'floor', o.floor) FROM owners AS o WHERE o.user_id = :user
+  )"""
+
 _MESSAGE_PAGE = """sized AS (
     SELECT l.n, row_number() OVER reading AS position, sum(l.bytes) OVER reading AS bytes
     FROM listed AS l
@@ -54,6 +58,22 @@ SELECT (
 FROM conversations AS c
 WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL"""
 
+
+_NEW_WORDS = """m.n, {user}given.value ->> 1
+FROM owners AS o
+CROSS JOIN json_each(:words) AS given
+CROSS JOIN messages AS m ON m.user_id = :user AND m.id = given.value ->> 0
+WHERE o.user_id = :user AND m.rev = o.rev + 1
+UNION ALL
+SELECT -c.n, {user}given.value ->> 2
+FROM owners AS o
+CROSS JOIN json_each(:titles) AS given
+CROSS JOIN conversations AS c ON c.user_id = :user AND c.id = given.value ->> 0
+WHERE o.user_id = :user
+  AND c.rev = o.rev + 1
+  AND c.title = given.value ->> 1
+  AND c.title_source <> 'default'
+  AND NOT EXISTS (SELECT 1 FROM word_lists AS l WHERE l.user_id = :user AND l.n = -c.n)"""
 
 _EDITED_TITLE = """
   SELECT -c.n
@@ -113,7 +133,10 @@ _SWEPT_CONVERSATIONS = """
 _OVERWRITTEN_CONVERSATIONS = f"{_SWEPT_CONVERSATIONS.rstrip()} AND coalesce(unicode(c.title), 0) = 0\n"
 
 _PARTS = {
+    "owner": _OWNER,
     "message_page": _MESSAGE_PAGE,
+    "new_words": _NEW_WORDS.replace("{user}", ""),
+    "new_lists": _NEW_WORDS.replace("{user}", ":user, "),
     "edited_title": _EDITED_TITLE,
     "sweepable": _SWEEPABLE,
     "swept_words": _SWEPT_WORDS,
@@ -152,19 +175,6 @@ WHERE owners.user_id = :user
 """)
 
 # `:ids` is an array of [id, digest], one for each message.
-CREATE_VERDICT = _query("""
-SELECT json_object(
-  'digest', (SELECT c.digest FROM conversations AS c WHERE c.user_id = :user AND c.id = :conversation),
-  'deletedAt', (SELECT c.deleted_at FROM conversations AS c WHERE c.user_id = :user AND c.id = :conversation),
-  'conflicts', json((
-    SELECT json_group_array(m.id)
-    FROM json_each(:ids) AS given
-    CROSS JOIN messages AS m ON m.user_id = :user AND m.id = given.value ->> 0
-    WHERE m.conversation_id <> :conversation OR m.digest <> given.value ->> 1
-  ))
-) AS answer
-""")
-
 INSERT_CONVERSATION = _query("""
 INSERT INTO conversations (
   user_id, id, rev, digest, title, title_source, model, created_at, updated_at, message_count, is_archived, version,
@@ -179,26 +189,6 @@ WHERE o.user_id = :user
     CROSS JOIN messages AS m ON m.user_id = :user AND m.id = given.value ->> 0
   )
 ON CONFLICT (user_id, id) DO NOTHING
-""")
-
-APPEND_VERDICT = _query("""
-SELECT json_object(
-  'messageCount', c.message_count,
-  'repeats', (
-    SELECT count(*)
-    FROM json_each(:ids) AS given
-    CROSS JOIN messages AS m ON m.user_id = :user AND m.id = given.value ->> 0
-    WHERE m.conversation_id = :conversation AND m.digest = given.value ->> 1
-  ),
-  'conflicts', json((
-    SELECT json_group_array(m.id)
-    FROM json_each(:ids) AS given
-    CROSS JOIN messages AS m ON m.user_id = :user AND m.id = given.value ->> 0
-    WHERE m.conversation_id <> :conversation OR m.digest <> given.value ->> 1
-  ))
-) AS answer
-FROM conversations AS c
-WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL
 """)
 
 # Several of these may stand in one batch, each with a part of the messages, all with the same `:ids`.
@@ -258,65 +248,55 @@ WHERE conversations.user_id = :user
   )
 """)
 
+# Before the counter follows, so that what this batch has written can be told from what was there.
+CREATED = _query("""
+SELECT json_object(
+  'isNew', iif(c.rev > o.rev, 1, 0),
+  'digest', c.digest,
+  'conflicts', json((
+    SELECT json_group_array(m.id)
+    FROM json_each(:ids) AS given
+    CROSS JOIN messages AS m ON m.user_id = :user AND m.id = given.value ->> 0
+    WHERE m.conversation_id <> :conversation OR m.digest <> given.value ->> 1
+  )),
+  'conversation', iif(c.id IS NULL OR c.deleted_at <= 0, NULL, {conversation})
+) AS answer
+FROM owners AS o
+LEFT JOIN conversations AS c ON c.user_id = :user AND c.id = :conversation
+WHERE o.user_id = :user
+""")
+
 APPENDED = _query("""
 SELECT json_object(
   'messages', json((
-    SELECT json_group_array(json_object('id', m.id, 'seq', m.seq, 'createdAt', m.created_at))
+    SELECT json_group_array(json_object(
+      'id', m.id,
+      'seq', m.seq,
+      'createdAt', m.created_at,
+      'isNew', iif(m.rev > o.rev, 1, 0),
+      'isSame', iif(m.conversation_id = :conversation AND m.digest = given.value ->> 1, 1, 0)
+    ))
     FROM json_each(:ids) AS given
     CROSS JOIN messages AS m ON m.user_id = :user AND m.id = given.value ->> 0
   )),
   'conversation', {conversation}
 ) AS answer
-FROM conversations AS c
-WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL
+FROM owners AS o
+JOIN conversations AS c ON c.user_id = :user AND c.id = :conversation
+WHERE o.user_id = :user AND c.deleted_at IS NULL
 """)
 
-# After the messages: the words of those that bear this rev. `:words` is an array of [id, words].
+# The words of messages and titles that bear this rev; after whatever may have given a conversation its title, if the
+# words of none are listed. `:words` is an array of [id, words], `:titles` one of [id, title, words]. First the index,
+# then the list, by which a title is known to be indexed.
+INDEX_WORDS = _query("""
+INSERT INTO words (rowid, text)
+SELECT {new_words}
+""")
+
 LIST_WORDS = _query("""
 INSERT INTO word_lists (n, user_id, text)
-SELECT m.n, :user, given.value ->> 1
-FROM owners AS o
-CROSS JOIN json_each(:words) AS given
-CROSS JOIN messages AS m ON m.user_id = :user AND m.id = given.value ->> 0
-WHERE o.user_id = :user AND m.rev = o.rev + 1
-""")
-
-# After the words of all messages of a batch.
-INDEX_MESSAGES = _query("""
-INSERT INTO words (rowid, text)
-SELECT l.n, l.text
-FROM owners AS o
-CROSS JOIN messages AS m ON m.user_id = :user AND m.rev = o.rev + 1
-CROSS JOIN word_lists AS l ON l.user_id = :user AND l.n = m.n
-WHERE o.user_id = :user
-""")
-
-# After whatever may have given a conversation its title, if the words of none are listed; before they are. `:titles` is
-# an array of [id, title, words].
-INDEX_TITLES = _query("""
-INSERT INTO words (rowid, text)
-SELECT -c.n, given.value ->> 2
-FROM owners AS o
-CROSS JOIN json_each(:titles) AS given
-CROSS JOIN conversations AS c ON c.user_id = :user AND c.id = given.value ->> 0
-WHERE o.user_id = :user
-  AND c.rev = o.rev + 1
-  AND c.title = given.value ->> 1
-  AND c.title_source <> 'default'
-  AND NOT EXISTS (SELECT 1 FROM word_lists AS l WHERE l.user_id = :user AND l.n = -c.n)
-""")
-
-LIST_WORDS_OF_TITLES = _query("""
-INSERT INTO word_lists (n, user_id, text)
-SELECT -c.n, :user, given.value ->> 2
-FROM owners AS o
-CROSS JOIN json_each(:titles) AS given
-CROSS JOIN conversations AS c ON c.user_id = :user AND c.id = given.value ->> 0
-WHERE o.user_id = :user
-  AND c.rev = o.rev + 1
-  AND c.title = given.value ->> 1
-  AND c.title_source <> 'default'
-  AND NOT EXISTS (SELECT 1 FROM word_lists AS l WHERE l.user_id = :user AND l.n = -c.n)
+SELECT {new_lists}
 """)
 
 # After an edit that gave this title. The index takes out what is listed, so it comes first.
@@ -708,6 +688,7 @@ WITH
     WINDOW latest AS (ORDER BY l.updated_at DESC, l.id DESC)
   )
 SELECT json_object(
+  'owner', json({owner}),
   'rows', json_group_array(json(s.document)),
   'more', json(iif(count(*) < (SELECT count(*) FROM listed), 'true', 'false'))
 ) AS answer
@@ -859,6 +840,7 @@ WITH
     WINDOW oldest AS (ORDER BY l.rev, l.kind, l.n)
   )
 SELECT json_object(
+  'owner', json({owner}),
   'rows', json_group_array(json_object(
     'rev', s.rev,
     'kind', s.kind,

@@ -3,8 +3,9 @@
 from collections import Counter
 from typing import Any
 
-import entry
 from workers import Request, Response
+
+import entry
 
 counts: Counter[str] = Counter()
 
