@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+NULL = object()
+"""What `null` is in Python: an object of its own."""
 MODULES = ("crossing", "d1", "durable_object")
 
 
@@ -29,7 +31,7 @@ class JsArray(list[Any]):
 def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Put it in place, for a fixture, and forget afterwards what was imported with it."""
     ffi = ModuleType("pyodide.ffi")
-    for name, value in {"JsException": JsException, "jsnull": object(), "to_js": list}.items():
+    for name, value in {"JsException": JsException, "jsnull": NULL, "to_js": list}.items():
         setattr(ffi, name, value)
     monkeypatch.setitem(sys.modules, "pyodide", ModuleType("pyodide"))
     monkeypatch.setitem(sys.modules, "pyodide.ffi", ffi)

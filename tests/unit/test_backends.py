@@ -209,7 +209,8 @@ async def test_the_database_of_an_object_is_brought_to_the_newest_schema() -> No
 
 
 @pytest.mark.usefixtures("pyodide")
-def test_a_store_in_d1_goes_on_from_the_bookmark_of_the_client() -> None:
+@pytest.mark.parametrize(("bookmark", "expected"), [("after", "after"), (platform.NULL, None)])
+def test_a_store_in_d1_goes_on_from_the_bookmark_of_the_client(bookmark: Any, expected: str | None) -> None:
     opened: list[str] = []
 
     class Database:
@@ -217,10 +218,10 @@ def test_a_store_in_d1_goes_on_from_the_bookmark_of_the_client() -> None:
             opened.append(bookmark)
             return self
 
-        def getBookmark(self) -> str:  # noqa: N802 its name there
-            return "after"
+        def getBookmark(self) -> Any:  # noqa: N802 its name there
+            return bookmark
 
-    assert backends.open_d1(Database(), "ada", "before").bookmark == "after"
+    assert backends.open_d1(Database(), "ada", "before").bookmark == expected
     assert opened == ["before"]
 
 

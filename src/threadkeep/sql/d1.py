@@ -18,7 +18,8 @@ class D1Executor:
 
     @property
     def bookmark(self) -> str | None:
-        return self._session.getBookmark()  # type: ignore[no-any-return]
+        bookmark = self._session.getBookmark()
+        return bookmark if isinstance(bookmark, str) else None  # null, where nothing was asked yet
 
     async def run(self, *statements: Statement) -> list[list[Row]]:
         try:
