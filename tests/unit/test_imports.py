@@ -175,6 +175,7 @@ ALLOWED: dict[str, set[str]] = {
     "sql/migrations": {"sql"},
     "sql/store": {*DOMAIN, "feed", "search", "sql", "store", "tokens"},
     "sql/sqlite": {"errors", "sql"},
+    "sql/alphabet": set(),
     "sql/crossing": {"sql"},
     "sql/d1": {"errors", "sql"},
     "sql/durable_object": {"errors", "sql"},

@@ -132,6 +132,37 @@ _SWEPT_CONVERSATIONS = """
 
 _OVERWRITTEN_CONVERSATIONS = f"{_SWEPT_CONVERSATIONS.rstrip()} AND coalesce(unicode(c.title), 0) = 0\n"
 
+# What is left of the room when a title has been given; text of up to 57 bytes would need a shorter header.
+_PADDING_MIN = 58
+_PADDING = 58 + 192
+
+
+def _kept_in_size(*, integers: dict[str, str], texts: dict[str, str]) -> str:
+    """Assignments to columns of a conversation, and to `padding` what keeps the row as large as it is.
+
+    What a value takes in a row: https://www.sqlite.org/fileformat2.html#record_format
+    """
+    room = ["octet_length(padding)"]
+    for names, size in ((integers, _size_of_integer), (texts, _size_of_text)):
+        for column, value in names.items():
+            room.append(f"+ {size(column)} - (SELECT {size('v.value')} FROM (SELECT {value} AS value) AS v)")
+    assignments = [f"{column} = {value}" for column, value in {**integers, **texts}.items()]
+    padding = f"padding = CAST(zeroblob(max({_PADDING_MIN}, {' '.join(room)})) AS TEXT)"
+    return ",\n  ".join([*assignments, padding])
+
+
+def _size_of_integer(value: str) -> str:
+    steps = "".join(f" + {bytes_} * (abs({value}) > {limit})" for limit, bytes_ in _BYTES_BEYOND.items())
+    return f"coalesce(({value} NOT IN (0, 1)){steps}, 0)"
+
+
+def _size_of_text(value: str) -> str:
+    size = f"octet_length({value})"
+    return f"coalesce({size} + ({size} > 57) + ({size} > 8185), 0)"
+
+
+_BYTES_BEYOND = {127: 1, 32_767: 1, 8_388_607: 1, 2_147_483_647: 2, 140_737_488_355_327: 2}
+
 _PARTS = {
     "owner": _OWNER,
     "message_page": _MESSAGE_PAGE,
@@ -145,6 +176,8 @@ _PARTS = {
     "swept_conversations": _SWEPT_CONVERSATIONS,
     "overwritten_conversations": _OVERWRITTEN_CONVERSATIONS,
     "overwritten_titles": _OVERWRITTEN_CONVERSATIONS.replace("c.n\n", "-c.n\n", 1),
+    "padding": f"CAST(zeroblob({_PADDING}) AS TEXT)",
+    "next_rev": "(SELECT o.rev + 1 FROM owners AS o WHERE o.user_id = :user)",
     "conversation": _CONVERSATION,
     "message": _MESSAGE,
 }
@@ -160,9 +193,10 @@ def _query(text: str) -> Query:
 # Writes. What a write does depends on the state before it: a verdict reads that state first, in the same batch, and
 # the statements after it are guarded by the same conditions, since nothing in a batch can stop the ones after it.
 
+# The counter begins where it takes as many bytes as it ever will.
 ENSURE_OWNER = _query("""
-INSERT INTO owners (user_id, epoch)
-VALUES (:user, :epoch)
+INSERT INTO owners (user_id, epoch, rev)
+VALUES (:user, :epoch, 8388608)
 ON CONFLICT (user_id) DO NOTHING
 """)
 
@@ -178,9 +212,10 @@ WHERE owners.user_id = :user
 INSERT_CONVERSATION = _query("""
 INSERT INTO conversations (
   user_id, id, rev, digest, title, title_source, model, created_at, updated_at, message_count, is_archived, version,
-  metadata
+  metadata, padding
 )
-SELECT :user, :conversation, o.rev + 1, :digest, :title, :title_source, :model, :now, :now, 0, 0, 1, :metadata
+SELECT
+  :user, :conversation, o.rev + 1, :digest, :title, :title_source, :model, :now, :now, 0, 0, 1, :metadata, {padding}
 FROM owners AS o
 WHERE o.user_id = :user
   AND NOT EXISTS (
@@ -231,16 +266,24 @@ WHERE o.user_id = :user
   AND NOT EXISTS (SELECT 1 FROM messages AS k WHERE k.user_id = :user AND k.id = given.value ->> 'id')
 """)
 
-COUNT_MESSAGES = _query("""
+COUNT_MESSAGES = _query(f"""
 UPDATE conversations
 SET
-  message_count = (
-    SELECT max(m.seq) FROM messages AS m WHERE m.user_id = :user AND m.conversation_id = :conversation
-  ),
   updated_at = max(updated_at, :now),
-  title = iif(title_source = 'default' AND :title IS NOT NULL, :title, title),
-  title_source = iif(title_source = 'default' AND :title IS NOT NULL, 'first_message', title_source),
-  rev = (SELECT o.rev + 1 FROM owners AS o WHERE o.user_id = :user)
+  rev = {{next_rev}},
+  {
+    _kept_in_size(
+        integers={
+            "message_count": '''(
+    SELECT max(m.seq) FROM messages AS m WHERE m.user_id = :user AND m.conversation_id = :conversation
+  )'''
+        },
+        texts={
+            "title": "iif(title_source = 'default' AND :title IS NOT NULL, :title, title)",
+            "title_source": "iif(title_source = 'default' AND :title IS NOT NULL, 'first_message', title_source)",
+        },
+    )
+}
 WHERE conversations.user_id = :user
   AND conversations.id = :conversation
   AND conversations.message_count < (
@@ -331,24 +374,34 @@ WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL
 
 # `:wins_from` is the time of the edit, or later than any where the edit was made on the version that it names.
 # The assignments see the row as it was.
-EDIT_CONVERSATION = _query("""
+EDIT_CONVERSATION = _query(f"""
 UPDATE conversations
 SET
-  title = iif(:sets_title AND title_edited_at <= :wins_from, :title, title),
-  title_source = iif(:sets_title AND title_edited_at <= :wins_from, :title_source, title_source),
-  title_edited_at = iif(:sets_title, max(title_edited_at, :edited_at), title_edited_at),
-  model = iif(:sets_model AND model_edited_at <= :wins_from, :model, model),
-  model_edited_at = iif(:sets_model, max(model_edited_at, :edited_at), model_edited_at),
   is_archived = iif(:sets_is_archived AND is_archived_edited_at <= :wins_from, :is_archived, is_archived),
-  is_archived_edited_at = iif(:sets_is_archived, max(is_archived_edited_at, :edited_at), is_archived_edited_at),
-  metadata = iif(
+  rev = {{next_rev}},
+  {
+    _kept_in_size(
+        integers={
+            "title_edited_at": "iif(:sets_title, max(title_edited_at, :edited_at), title_edited_at)",
+            "model_edited_at": "iif(:sets_model, max(model_edited_at, :edited_at), model_edited_at)",
+            "is_archived_edited_at": '''iif(
+    :sets_is_archived, max(is_archived_edited_at, :edited_at), is_archived_edited_at
+  )''',
+            "metadata_edited_at": "iif(:sets_metadata, max(metadata_edited_at, :edited_at), metadata_edited_at)",
+            "version": "version + 1",
+        },
+        texts={
+            "title": "iif(:sets_title AND title_edited_at <= :wins_from, :title, title)",
+            "title_source": "iif(:sets_title AND title_edited_at <= :wins_from, :title_source, title_source)",
+            "model": "iif(:sets_model AND model_edited_at <= :wins_from, :model, model)",
+            "metadata": '''iif(
     :sets_metadata AND metadata_edited_at <= :wins_from,
     iif(:clears_metadata, '{}', json_patch(metadata, :metadata)),
     metadata
-  ),
-  metadata_edited_at = iif(:sets_metadata, max(metadata_edited_at, :edited_at), metadata_edited_at),
-  version = version + 1,
-  rev = (SELECT o.rev + 1 FROM owners AS o WHERE o.user_id = :user)
+  )''',
+        },
+    )
+}
 WHERE conversations.user_id = :user
   AND conversations.id = :conversation
   AND conversations.deleted_at IS NULL
@@ -366,12 +419,11 @@ WHERE conversations.user_id = :user
   )
 """)
 
-DELETE_CONVERSATION = _query("""
+DELETE_CONVERSATION = _query(f"""
 UPDATE conversations
 SET
-  deleted_at = :now,
-  version = version + 1,
-  rev = (SELECT o.rev + 1 FROM owners AS o WHERE o.user_id = :user)
+  rev = {{next_rev}},
+  {_kept_in_size(integers={"deleted_at": ":now", "version": "version + 1"}, texts={})}
 WHERE conversations.user_id = :user
   AND conversations.id = :conversation
   AND conversations.deleted_at IS NULL
@@ -381,7 +433,7 @@ WHERE conversations.user_id = :user
 # Before the conversation itself is restored: whoever follows the changes has dropped its messages.
 TOUCH_MESSAGES_OF_DELETED = _query("""
 UPDATE messages
-SET rev = (SELECT o.rev + 1 FROM owners AS o WHERE o.user_id = :user)
+SET rev = {next_rev}
 WHERE messages.user_id = :user
   AND messages.conversation_id = :conversation
   AND EXISTS (
@@ -391,12 +443,11 @@ WHERE messages.user_id = :user
   )
 """)
 
-RESTORE_CONVERSATION = _query("""
+RESTORE_CONVERSATION = _query(f"""
 UPDATE conversations
 SET
-  deleted_at = NULL,
-  version = version + 1,
-  rev = (SELECT o.rev + 1 FROM owners AS o WHERE o.user_id = :user)
+  rev = {{next_rev}},
+  {_kept_in_size(integers={"deleted_at": "NULL", "version": "version + 1"}, texts={})}
 WHERE conversations.user_id = :user AND conversations.id = :conversation AND conversations.deleted_at > 0
 """)
 
@@ -603,7 +654,7 @@ CROSS JOIN conversations AS c ON c.user_id = :user AND c.id = given.value ->> 'i
 IMPORT_CONVERSATIONS = _query("""
 INSERT INTO conversations (
   user_id, id, rev, digest, title, title_source, model, created_at, updated_at, message_count, is_archived, version,
-  metadata
+  metadata, padding
 )
 SELECT
   :user,
@@ -618,7 +669,8 @@ SELECT
   given.value ->> 'messageCount',
   given.value ->> 'isArchived',
   1,
-  given.value -> 'metadata'
+  given.value -> 'metadata',
+  {padding}
 FROM owners AS o
 CROSS JOIN json_each(:conversations) AS given
 WHERE o.user_id = :user

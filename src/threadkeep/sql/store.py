@@ -4,10 +4,7 @@ The order within a batch is what keeps it right: a verdict on the state before, 
 the answer read from the state after.
 """
 
-import hashlib
-from base64 import b32encode
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from itertools import zip_longest
 from typing import Any, TypeVar
 
@@ -38,6 +35,7 @@ from threadkeep.models import (
 )
 from threadkeep.search import Term, hit, parse_query
 from threadkeep.sql import statements
+from threadkeep.sql.alphabet import Alphabet, alphabet_of
 from threadkeep.sql.executor import Executor, Row, Statement
 from threadkeep.store import (
     conversation_conflict,
@@ -63,12 +61,6 @@ _WORDS_OF_REQUEST_MAX = 20_000_000
 _BEYOND_IDS = "Z" * 26
 _NOBODY = Owner("", 0, 0)
 """A user who never wrote is at the beginning of the changes."""
-
-
-@lru_cache(maxsize=1_024)
-def owner_mark(user_id: str) -> str:
-    """The letters that stand before each word of a user in the index, so that a query reads nobody else's."""
-    return b32encode(hashlib.sha256(user_id.encode()).digest())[:8].decode().lower()
 
 
 class _Rows(Struct):
@@ -152,7 +144,7 @@ class SqlStore:
         self._user_id = user_id
         self._clock = clock
         self._new_id = new_id
-        self._mark = owner_mark(user_id)
+        self._alphabet = alphabet_of(user_id)
 
     @property
     def bookmark(self) -> str | None:
@@ -381,7 +373,7 @@ class SqlStore:
         skip = cursors.decode_hits(cursor).count if cursor is not None else 0
         values = {
             **self._values(""),
-            "match": " ".join(_match(term, self._mark) for term in terms),
+            "match": " ".join(_match(term, self._alphabet) for term in terms),
             "role": query.role,
             "since": min(query.since or 0, _BEYOND),
             "until": _BEYOND if query.until is None else min(query.until, _BEYOND),
@@ -530,8 +522,8 @@ class SqlStore:
         return [row for row in listed if row[-1]]
 
     def _words(self, text: str) -> str:
-        """The words of a text as they are indexed: each behind the letters of its owner."""
-        words = " ".join(self._mark + token for token in tokens(text))
+        """The words of a text as they are indexed."""
+        words = self._alphabet.write(tokens(text))
         if len(words) <= _WORDS_CHARACTERS_MAX:
             return words
         return words[:_WORDS_CHARACTERS_MAX].rpartition(" ")[0]
@@ -548,10 +540,9 @@ def _owner(rows: list[Row]) -> Owner:
     return msgspec.json.decode(rows[0]["answer"], type=Owner) if rows else _NOBODY
 
 
-def _match(term: Term, mark: str) -> str:
+def _match(term: Term, alphabet: Alphabet) -> str:
     """A term in the syntax of FTS5. Tokens have no quotes in them, so nothing else is syntax."""
-    words = " ".join(mark + token for token in term.tokens)
-    return f'"{words}"{"*" if term.is_prefix else ""}'
+    return f'"{alphabet.write(term.tokens)}"{"*" if term.is_prefix else ""}'
 
 
 def _message_row(draft: MessageDraft) -> dict[str, Any]:
