@@ -51,8 +51,15 @@ def install(root: Path = ROOT, *, development: bool = False) -> Node:
             _install_packages(root, "dev")
         _install_worker_packages(root)
         node = _find_node(root) or _install_node(root)
-        _install_node_packages(root, node)
+        _install_node_packages(root, node, "wrangler and Pyodide", root)
     return node
+
+
+def install_bench(node: Node, root: Path = ROOT) -> None:
+    """Makes ready what the benchmark's own JavaScript imports, beside it."""
+    with locked(local_folder(root) / "install.lock", "waiting for another installation in this checkout …"):
+        for folder in ("hono-d1", "load"):
+            _install_node_packages(root / "bench" / folder, node, f"bench/{folder}", root)
 
 
 def states(root: Path = ROOT) -> dict[str, str]:
@@ -170,15 +177,17 @@ def _packaged_node(root: Path) -> Node | None:
     return None
 
 
-def _install_node_packages(root: Path, node: Node) -> None:
-    stamp = _node_packages_stamp(root)
+def _install_node_packages(folder: Path, node: Node, what: str, root: Path) -> None:
+    stamp = _node_packages_stamp(folder)
     if not stamp.is_set():
-        say("installing wrangler and Pyodide …")
-        remove(node_packages(root))
+        say(f"installing {what} …" if folder == root else f"installing the packages of {what} …")
+        remove(node_packages(folder))
         # Not `npm ci`: it wants workerd for every platform in the lock file, and a registry need not carry them all.
         command: list[str | Path] = [node.program, node.npm, "install"]
         command += ["--no-save", "--no-audit", "--no-fund", "--no-update-notifier"]
-        _run(root, "node-packages", command, failed="could not install package-lock.json", node=node)
+        lock_file = (folder / "package-lock.json").relative_to(root)
+        log = local_folder(root) / "logs" / f"{folder.name if folder != root else 'node'}-packages.log"
+        run(command, cwd=folder, env=node.environment(), log=log, failed=f"could not install {lock_file}")
         stamp.set()
 
 
