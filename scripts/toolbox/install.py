@@ -106,8 +106,8 @@ def _create_virtual_environment(root: Path) -> None:
         stamp.set()
 
 
-def run_in_environment(root: Path = ROOT) -> None:
-    """Goes on in the virtual environment, with what is in requirements/scripts.txt; it returns there.
+def run_in_environment(root: Path = ROOT, group: str = "scripts") -> None:
+    """Goes on in the virtual environment, with what is in requirements/scripts.txt, or of `group`; it returns there.
 
     For scripts that need more than the standard library: called before anything of that is imported.
     """
@@ -116,7 +116,7 @@ def run_in_environment(root: Path = ROOT) -> None:
         return
     with locked(local_folder(root) / "install.lock", "waiting for another installation in this checkout …"):
         _create_virtual_environment(root)
-        _install_packages(root, "scripts")
+        _install_packages(root, group)
     program = str(python(root))
     os.execve(program, [program, *sys.argv], {**os.environ, _IN_ENVIRONMENT: "1"})  # noqa: S606 this script again
 
