@@ -62,6 +62,22 @@ def install_bench(node: Node, root: Path = ROOT) -> None:
             _install_node_packages(root / "bench" / folder, node, f"bench/{folder}", root)
 
 
+def install_peers(root: Path = ROOT) -> Path:
+    """Makes ready what the benchmark measures in Python, in an environment of its own; returns its Python."""
+    folder = local_folder(root) / "bench" / "peers"
+    requirements = root / "requirements" / "bench.txt"
+    program = folder / "bin" / "python"
+    stamp = _Stamp(folder / ".installed", fingerprint(requirements, sys.version))
+    with locked(local_folder(root) / "install.lock", "waiting for another installation in this checkout …"):
+        if not stamp.is_set():
+            say("installing requirements/bench.txt …")
+            remove(folder)
+            _run(root, "peers", [sys.executable, "-m", "venv", folder], failed="could not create an environment")
+            _pip_install(root, "bench-packages", requirements, program=program)
+            stamp.set()
+    return program
+
+
 def states(root: Path = ROOT) -> dict[str, str]:
     """What is there of everything that the scripts install: `ready`, `stale` or `missing`. Changes nothing."""
     return {
@@ -191,9 +207,9 @@ def _install_node_packages(folder: Path, node: Node, what: str, root: Path) -> N
         stamp.set()
 
 
-def _pip_install(root: Path, name: str, requirements: Path, *options: str) -> None:
+def _pip_install(root: Path, name: str, requirements: Path, *options: str, program: Path | None = None) -> None:
     command: list[str | Path] = [
-        python(root),
+        program or python(root),
         "-m",
         "pip",
         "install",

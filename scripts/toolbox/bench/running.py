@@ -26,7 +26,7 @@ WORKER_STORES = ("d1", "durable-object")
 _PORTS = 6
 _MAIN = Shape(10_000)
 _SMALL = Shape(200, others=2)
-_QUICK_SCALE, _SMOKE_SCALE = 0.5, 0.03
+_QUICK_SCALE, _SMOKE_SCALE = 0.3, 0.03
 
 
 @dataclass(frozen=True)
