@@ -13,7 +13,7 @@ from toolbox.install import Node, install_bench
 from toolbox.worker import LocalWorker
 
 BENCH = ROOT / "bench"
-THREADKEEP, JAVASCRIPT = "threadkeep", "hono"
+THREADKEEP, JAVASCRIPT, FLOOR = "threadkeep", "hono", "floor"
 
 
 class JavaScriptWorker(LocalWorker):
@@ -49,7 +49,12 @@ def threadkeep(state: Path, store: str, port: int | None = None) -> LocalWorker:
     return LocalWorker(state, store=store, port=port, service_key=SERVICE_KEY)
 
 
-MAKERS = {THREADKEEP: threadkeep, JAVASCRIPT: hono}
+def floor(state: Path, store: str, port: int | None = None) -> LocalWorker:
+    """No service: it runs the statements that it is sent."""
+    return JavaScriptWorker(BENCH / "floor" / f"{store}.js", state, store=store, port=port)
+
+
+MAKERS = {THREADKEEP: threadkeep, JAVASCRIPT: hono, FLOOR: floor}
 
 
 class Contestant:

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from toolbox.bench.asking import Request, ask
-from toolbox.bench.contestants import Contestant
+from toolbox.bench.contestants import FLOOR, Contestant
+from toolbox.bench.floor import statements_of
 from toolbox.bench.load import Load
 from toolbox.bench.operations import Operation, Target
 from toolbox.bench.progress import Progress
@@ -38,6 +39,8 @@ def take_turns(
     for number in range(effort.rounds + 1):
         for contestant in contestants:
             requests = operation.requests(targets[contestant], f"{connections} {number}", count)
+            if contestant.name == FLOOR:
+                requests = [statements_of(request) for request in requests]
             try:
                 sample = load.send(contestant.worker.url, requests, connections)
             except Problem as problem:
