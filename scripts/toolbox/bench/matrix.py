@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from toolbox.bench.comparing import compare
-from toolbox.bench.contestants import JAVASCRIPT, THREADKEEP, Contestant
+from toolbox.bench.contestants import FLOOR, JAVASCRIPT, THREADKEEP, Contestant
 from toolbox.bench.figures import figure, ratio
 from toolbox.bench.load import Load
 from toolbox.bench.measuring import Effort, check_counts, steps, take_turns
@@ -27,8 +27,10 @@ def matrix(
     progress: Progress,
     folder: Path,
     port: int | None = None,
+    *,
+    with_floor: bool = False,
 ) -> tuple[list[Row], list[Row]]:
-    """The latencies of both contestants, and the ratios between them."""
+    """The latencies of both contestants, and the ratios between them. On D1 the floor can run beside them."""
     latencies: list[Row] = []
     ratios: list[Row] = []
     with ExitStack() as stack:
@@ -36,20 +38,28 @@ def matrix(
             stack.enter_context(Contestant(name, store, shape, folder, port and port + number))
             for number, name in enumerate((JAVASCRIPT, THREADKEEP))
         ]
-        targets = {contestant: find_target(contestant.worker.url, shape) for contestant in contestants}
-        target = targets[contestants[0]]
-        progress.expect(steps(len(contestants), effort) * len(operations) * len(CONNECTIONS))
+        target = find_target(contestants[0].worker.url, shape)
+        floors = [stack.enter_context(Contestant(FLOOR, store, shape, folder))] if with_floor else []
+        targets = dict.fromkeys([*contestants, *floors], target)
+        running = sum(len(_those_of(operation, contestants, floors)) for operation in operations)
+        progress.expect(steps(running, effort) * len(CONNECTIONS))
         for operation in operations:
             compare(contestants, operation, target, "before")
             for connections in CONNECTIONS:
-                medians = take_turns(load, contestants, targets, operation, connections, effort, progress)
+                those = _those_of(operation, contestants, floors)
+                medians = take_turns(load, those, targets, operation, connections, effort, progress)
                 cell = {"operation": operation.name, "store": store, "connections": connections}
                 for contestant, values in medians.items():
                     row = {**cell, "contestant": contestant.name, "messages": shape.messages}
                     latencies.append({**row, **figure(values).rounded()})
-                javascript, ours = medians.values()
+                javascript, ours = (medians[contestant] for contestant in contestants)
                 found = ratio(ours, javascript).rounded()
                 ratios.append({**cell, "ratio": found.pop("median"), **found})
             compare(contestants, operation, target, "after")
             check_counts(contestants)
     return latencies, ratios
+
+
+def _those_of(operation: Operation, contestants: list[Contestant], floors: list[Contestant]) -> list[Contestant]:
+    """Who takes part: the floor only where all that there is to do is one round trip."""
+    return contestants if operation.is_slow else [*contestants, *floors]

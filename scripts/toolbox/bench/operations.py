@@ -15,7 +15,7 @@ from toolbox.bench.seeds import Shape, long_conversation
 IMPORTER = f"{USER}-imports"
 """Whom imports are for, so that what is measured after them has not grown."""
 IMPORTED_CONVERSATIONS = 100
-_IMPORTED_MESSAGES = 8
+_IMPORTED_MESSAGES = 4
 _QUERIES = 40
 _CHANGES_BEFORE, _CHANGES_LIMIT = 400, 50
 

@@ -7,23 +7,36 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from toolbox.bench.chart import chart
+from toolbox.bench.document import chart_name, document
+from toolbox.bench.growth import growth
 from toolbox.bench.load import Load
+from toolbox.bench.machine import machine, versions
 from toolbox.bench.matrix import matrix
 from toolbox.bench.measuring import ROUNDS_MIN, Effort
+from toolbox.bench.memory import memory, memory_of_export
+from toolbox.bench.native import native
 from toolbox.bench.operations import OPERATIONS, Operation
 from toolbox.bench.progress import Progress
+from toolbox.bench.proxy import proxy
 from toolbox.bench.seeds import Shape
-from toolbox.bench.tables import ratio_table
-from toolbox.checkout import Problem
+from toolbox.bench.startup import imports, start_ups
+from toolbox.bench.tables import growth_table, native_table, proxy_line, ratio_table
+from toolbox.checkout import ROOT, Problem
 from toolbox.codes import Code
 from toolbox.install import Node
 from toolbox.worker import checked_port
 
 WORKER_STORES = ("d1", "durable-object")
-_PORTS = 6
+_PARTS = (
+    ("ratios", "latencies", "growth", "sizes", "native", "native_ratios")
+    + ("proxy", "startup", "imports", "memory", "exports")
+)
+_PORTS = 2
 _MAIN = Shape(10_000)
 _SMALL = Shape(200, others=2)
 _QUICK_SCALE, _SMOKE_SCALE = 0.3, 0.03
@@ -69,26 +82,74 @@ class Wishes:
 
 
 def run(node: Node, wishes: Wishes, folder: Path) -> int:
-    """Measures, prints a table, and writes what was asked for when everything is there."""
+    """Measures, prints tables, and writes what was asked for when everything is there."""
     operations = wishes.operations()
     for number in range(_PORTS if wishes.port else 0):
         checked_port((wishes.port or 0) + number)
     if wishes.file is not None:
         _check_writable(wishes.file)
-    figures: dict[str, Any] = {"command": wishes.command, "ratios": [], "latencies": []}
+    figures: dict[str, Any] = {
+        "command": wishes.command,
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": machine(),
+        "versions": versions(node),
+        "messages": wishes.shape().messages,
+        "rounds": wishes.rounds,
+        **{name: [] for name in _PARTS},
+    }
     progress = Progress()
     with _alone(folder / "run") as scratch, Load(node) as load:
-        for store in wishes.stores():
-            latencies, ratios = matrix(
-                load, store, wishes.shape(), operations, wishes.effort(), progress, scratch, wishes.port
-            )
-            figures["latencies"] += latencies
-            figures["ratios"] += ratios
+        _measure(Run(node, wishes, operations, load, progress, scratch), figures)
         progress.finish()
-    print(ratio_table(figures))
+    for part, text in (("ratios", ratio_table), ("growth", growth_table), ("native", native_table), ("proxy", proxy_line)):
+        if figures[part]:
+            print(text(figures), end="\n\n")
+    if wishes.is_full:
+        for store in wishes.stores():
+            rows = [row for row in figures["sizes"] if row["store"] == store]
+            write_whole(ROOT / "docs" / chart_name(store), chart(store, rows))
+        write_whole(ROOT / "docs/benchmarks.md", document(figures))
     if wishes.file is not None:
         write_whole(wishes.file, json.dumps(figures, indent=2) + "\n")
     return 0
+
+
+@dataclass(frozen=True)
+class Run:
+    """What every part of a run needs."""
+
+    node: Node
+    wishes: Wishes
+    operations: list[Operation]
+    load: Load
+    progress: Progress
+    scratch: Path
+
+
+def _measure(run: Run, figures: dict[str, Any]) -> None:
+    wishes, load, progress, scratch = run.wishes, run.load, run.progress, run.scratch
+    effort, shape = wishes.effort(), wishes.shape()
+    main = [operation for operation in run.operations if operation.is_main]
+    for store in wishes.stores():
+        with_floor = wishes.is_full and store == "d1"
+        latencies, ratios = matrix(
+            load, store, shape, run.operations, effort, progress, scratch, wishes.port, with_floor=with_floor
+        )
+        figures["latencies"] += latencies
+        figures["ratios"] += ratios
+    if wishes.is_full or (wishes.quick and not wishes.only and "d1" in wishes.stores()):
+        figures["proxy"] = proxy(load, shape, effort, progress, scratch)
+    if wishes.is_full or wishes.store == "sqlite":
+        figures["native"], figures["native_ratios"] = native(effort, progress, scratch, wishes.only or "")
+    for store in wishes.stores() if wishes.is_full else ():
+        sizes, grown = growth(load, store, main, effort, progress, scratch)
+        figures["sizes"] += sizes
+        figures["growth"] += grown
+        figures["startup"] += start_ups(store, wishes.rounds, progress, scratch)
+        figures["memory"] += memory(load, store, shape, progress, scratch)
+        figures["exports"] += memory_of_export(store, progress, scratch)
+    if wishes.is_full:
+        figures["imports"] = imports(run.node, progress)
 
 
 @contextmanager

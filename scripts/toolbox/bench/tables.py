@@ -25,6 +25,33 @@ def ratio_table(figures: Row) -> str:
     return table(heads, rows)
 
 
+def growth_table(figures: Row) -> str:
+    """What the most data cost by the fewest."""
+    rows = [
+        [row["operation"], row["store"], row["contestant"], f"{row['from']:,} – {row['to']:,}", f"{row['ratio']:.2f}", interval(row)]
+        for row in figures["growth"]
+    ]
+    return table(("operation", "store", "contestant", "messages", "ratio", "interval"), rows)
+
+
+def native_table(figures: Row) -> str:
+    """Threadkeep in a SQLite file, and the others."""
+    rows = [
+        [row["operation"], row["contestant"], milliseconds(row["median"]), interval(row)] for row in figures["native"]
+    ]
+    return table(("operation", "in a SQLite file", "ms", "interval"), rows)
+
+
+def proxy_line(figures: Row) -> str:
+    """What wrangler's proxy takes."""
+    parts = [
+        f"{row['operation']} of {row['contestant']}: {milliseconds(row['through']['median'])} ms through it, "
+        f"{milliseconds(row['around']['median'])} around it ({row['share']['median']:.0%})"
+        for row in figures["proxy"]
+    ]
+    return f"wrangler's proxy is in these figures. {'; '.join(parts)}." if parts else ""
+
+
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A table in Markdown, its columns aligned."""
     cells = [list(heads), *([str(cell) for cell in row] for row in rows)]
