@@ -38,6 +38,7 @@ class Threadkeep:
 
     async def append(self, messages: Messages) -> None:
         import msgspec
+
         from threadkeep.models import NewMessages
         from threadkeep.service import append_messages
         from threadkeep.validation import decode
@@ -48,7 +49,9 @@ class Threadkeep:
         import msgspec
 
         page = await self._store.list_messages(self._id, limit=LOADED)
-        return len([{"role": message.role, "content": msgspec.json.decode(message.content)} for message in page.messages])
+        return len(
+            [{"role": message.role, "content": msgspec.json.decode(message.content)} for message in page.messages]
+        )
 
 
 class OpenAIAgents:

@@ -3,7 +3,6 @@
 import importlib
 import importlib.machinery
 import json
-import sys
 import time
 import zipimport
 

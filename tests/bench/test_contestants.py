@@ -1,18 +1,20 @@
-"""Threadkeep and the JavaScript Worker that it is measured against do the same: what is not the same work is no race."""
+"""Threadkeep and the JavaScript Worker that it is measured against do the same work, with the same answers."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from toolbox.bench.asking import Answer, Request, ask
 from toolbox.bench.comparing import compare, differs
-from toolbox.bench.contestants import JAVASCRIPT, THREADKEEP, Contestant
+from toolbox.bench.contestants import JAVASCRIPT, THREADKEEP, Contestant, JavaScriptWorker
 from toolbox.bench.measuring import check_counts
 from toolbox.bench.operations import OPERATIONS, Operation, find_target
 from toolbox.bench.seeds import Shape, long_conversation
+from toolbox.checkout import Problem
 
 SHAPE = Shape(200, others=2)
 MESSAGES = f"/api/conversations/{long_conversation()}/messages"
@@ -24,7 +26,10 @@ TEXT = [{"type": "text", "text": "Hello"}]
 def contestants(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Contestant]]:
     folder = tmp_path_factory.mktemp("contestants")
     store: str = request.param
-    with Contestant(JAVASCRIPT, store, SHAPE, folder) as javascript, Contestant(THREADKEEP, store, SHAPE, folder) as ours:
+    with (
+        Contestant(JAVASCRIPT, store, SHAPE, folder) as javascript,
+        Contestant(THREADKEEP, store, SHAPE, folder) as ours,
+    ):
         yield [javascript, ours]
 
 
@@ -47,7 +52,7 @@ CONTENTS = [
     '[{"type":"text","text":"1"},{"type":"new","n":[1.0,1e2,-0.0,12345678901234567890,0.1,1.5e300]}]',
     '[{"text":"keys in another order","type":"text","extra":{"b":1,"a":null}}]',
     '[{"type":"text","text":"Ünïcödé, ß and Σίσυφος, 日本語の文章, हिन्दी में, עברית, naïve café, 👩‍👩‍👧 ok"}]',
-    '[{"type":"tool_use","id":"c","name":"n","input":{"q":"find me","deep":{"list":["one",{"type":"text","text":"two"}]}}}]',
+    '[{"type":"tool_use","id":"c","name":"n","input":{"q":"find me","deep":["one",{"type":"text","text":"two"}]}}]',
     '[{"type":"tool_result","toolUseId":"c","content":[{"type":"image","url":"hidden"},"seen"],"isError":false}]',
     '[{"type":"thinking","thinking":"hm","signature":null},{"type":"file","url":"x","source":{}}]',
 ]
@@ -56,7 +61,8 @@ CONTENTS = [
 @pytest.mark.parametrize("number", range(len(CONTENTS)))
 def test_they_keep_the_same_once(contestants: list[Contestant], number: int) -> None:
     content = CONTENTS[number]
-    message = f'{{"id": "01KAGQ3WAH5RZ6E1D8K3F0PA{number:02}", "role": "user", "content": {content}, "metadata": {{"a": 1.50}}}}'
+    head = f'"id": "01KAGQ3WAH5RZ6E1D8K3F0PA{number:02}", "role": "user"'
+    message = f'{{{head}, "content": {content}, "metadata": {{"a": 1.50}}}}'
     one, other = answers(contestants, append(message))
     assert (one.status, differs(one, other)) == (201, None)
     again = message.replace("1.50", "15e-1").replace("1e2", "100")
@@ -71,11 +77,22 @@ def test_they_keep_the_same_once(contestants: list[Contestant], number: int) -> 
 
 @pytest.mark.parametrize(
     "query",
-    ["cafe", "CAFÉ naive", "日本", '"naïve café"', "sisyphus", "σισυφος", "strasse ß", "हिन्दी", "find", "two", "hidden", "seen"],
+    [
+        "cafe",
+        "CAFÉ naive",
+        "日本",
+        '"naïve café"',
+        "sisyphus",
+        "σισυφος",
+        "strasse ß",
+        "हिन्दी",
+        "find",
+        "two",
+        "hidden",
+        "seen",
+    ],
 )
 def test_they_find_the_same(contestants: list[Contestant], query: str) -> None:
-    from urllib.parse import quote
-
     one, other = answers(contestants, Request("GET", f"/api/conversations/search?q={quote(query)}"))
     assert (one.status, differs(one, other)) == (200, None)
 
@@ -119,7 +136,9 @@ REFUSED = {
     "too many messages": append({"messages": [{"role": "user", "content": TEXT}] * 1_001}),
     "another count": append({"messages": [{"id": ID, "role": "user", "content": TEXT}], "expectedMessageCount": 1}),
     "a conversation that is not there": Request("GET", f"/api/conversations/{ID}/messages"),
-    "an append to none": Request("POST", f"/api/conversations/{ID}/messages", json.dumps({"role": "user", "content": TEXT})),
+    "an append to none": Request(
+        "POST", f"/api/conversations/{ID}/messages", json.dumps({"role": "user", "content": TEXT})
+    ),
     "an export of none": Request("GET", f"/api/conversations/{ID}/export"),
     "an id that is none": Request("GET", "/api/conversations/x/messages"),
     "a limit of 0": Request("GET", f"{MESSAGES}?limit=0"),
@@ -152,7 +171,10 @@ def test_they_refuse_the_same(contestants: list[Contestant], name: str) -> None:
 
 def test_they_skip_the_same_documents(contestants: list[Contestant]) -> None:
     documents = [
-        {"version": 1, "conversation": {"messages": [{"role": "user", "content": TEXT, "createdAt": "2024-05-18T02:40:00Z"}]}},
+        {
+            "version": 1,
+            "conversation": {"messages": [{"role": "user", "content": TEXT, "createdAt": "2024-05-18T02:40:00Z"}]},
+        },
         {"version": 2, "conversation": {"messages": []}},
         {"version": 1, "conversation": {"messages": [{"role": "robot", "content": TEXT}]}},
         {"version": 1, "conversation": {"messages": [{"id": "a", "role": "user", "content": TEXT}] * 2}},
@@ -179,9 +201,6 @@ def test_what_is_kept_answers_for_nobody_else(contestants: list[Contestant]) -> 
 
 
 def test_a_contestant_that_does_not_start_is_named(tmp_path: Path) -> None:
-    from toolbox.bench.contestants import JavaScriptWorker
-    from toolbox.checkout import Problem
-
     broken = Contestant(JAVASCRIPT, "d1", SHAPE, tmp_path)
     (tmp_path / "broken.js").write_text("export default {")
     broken.worker = JavaScriptWorker(tmp_path / "broken.js", broken.worker.state.folder, store="d1")

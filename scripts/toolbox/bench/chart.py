@@ -34,7 +34,10 @@ def chart(store: str, rows: Sequence[Row]) -> str:
     operations = list(dict.fromkeys(row["operation"] for row in rows))
     width = _LEFT + _ACROSS * min(len(operations), _COLUMNS)
     height = _TOP + _DOWN * math.ceil(len(operations) / _COLUMNS)
-    panels = [_panel(number, name, [row for row in rows if row["operation"] == name]) for number, name in enumerate(operations)]
+    panels = [
+        _panel(number, name, [row for row in rows if row["operation"] == name])
+        for number, name in enumerate(operations)
+    ]
     title = f"Latency against size on {store}"
     return "\n".join(
         [
@@ -75,15 +78,18 @@ def _panel(number: int, operation: str, rows: Sequence[Row]) -> list[str]:
     for value in (0, highest / 2, highest):
         lines.append(f'<line class="grid" x1="{left}" x2="{left + _WIDTH}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>')
         lines.append(f'<text x="{left - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{value:g}</text>')
-    for size in sizes:
-        lines.append(f'<text x="{x(size):.1f}" y="{y(0) + 16:.1f}" text-anchor="middle">{size:,}</text>')
+    lines.extend(f'<text x="{x(size):.1f}" y="{y(0) + 16:.1f}" text-anchor="middle">{size:,}</text>' for size in sizes)
     for contestant, (_, kind, dashes) in _LINES.items():
-        of_one = sorted((row["messages"], row["median"], row["low"], row["high"]) for row in rows if row["contestant"] == contestant)
+        of_one = sorted(
+            (row["messages"], row["median"], row["low"], row["high"]) for row in rows if row["contestant"] == contestant
+        )
         points = " ".join(f"{x(size):.1f},{y(median):.1f}" for size, median, _, _ in of_one)
         lines.append(f'<polyline class="{kind}" points="{points}"{dashes}/>')
         for size, median, low, high in of_one:
             lines.append(f'<circle class="{kind}" cx="{x(size):.1f}" cy="{y(median):.1f}" r="3"/>')
-            lines.append(f'<line class="{kind}" x1="{x(size):.1f}" x2="{x(size):.1f}" y1="{y(low):.1f}" y2="{y(high):.1f}"/>')
+            lines.append(
+                f'<line class="{kind}" x1="{x(size):.1f}" x2="{x(size):.1f}" y1="{y(low):.1f}" y2="{y(high):.1f}"/>'
+            )
     return lines
 
 
@@ -91,7 +97,11 @@ def _description(rows: Sequence[Row]) -> str:
     parts = []
     for operation in dict.fromkeys(row["operation"] for row in rows):
         for contestant, (name, _, _) in _LINES.items():
-            of_one = sorted((row["messages"], row["median"]) for row in rows if (row["operation"], row["contestant"]) == (operation, contestant))
+            of_one = sorted(
+                (row["messages"], row["median"])
+                for row in rows
+                if (row["operation"], row["contestant"]) == (operation, contestant)
+            )
             values = ", ".join(f"{milliseconds(median)} ms at {size:,}" for size, median in of_one)
             parts.append(f"{operation}, {name}: {values}.")
     return " ".join(parts)

@@ -14,7 +14,7 @@ _TOLERANCE_MILLISECONDS = 600_000
 
 
 def compare(contestants: Sequence[Contestant], operation: Operation, target: Target, seed: str) -> None:
-    """Sends some requests of an operation to each. Raises a Problem where one fails, or answers as the others do not."""
+    """Sends some requests of an operation to each. Raises a Problem where one fails or answers otherwise."""
     requests = operation.requests(target, f"compare {seed}", 1 if operation.is_slow else max(_PLACES) + 1)
     for request in [requests[place] for place in _PLACES if place < len(requests)]:
         answers = [ask(contestant.worker.url, request) for contestant in contestants]
@@ -43,7 +43,9 @@ def _first_difference(one: Any, other: Any, path: str) -> str | None:
         found = (_first_difference(one[name], other[name], f"{path}.{name}") for name in one)
         return next((difference for difference in found if difference is not None), None)
     if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
-        places = (_first_difference(*pair, f"{path}[{place}]") for place, pair in enumerate(zip(one, other, strict=True)))
+        places = (
+            _first_difference(*pair, f"{path}[{place}]") for place, pair in enumerate(zip(one, other, strict=True))
+        )
         return next((difference for difference in places if difference is not None), None)
     if type(one) is type(other) and (one == other or _are_both_now(one, other, path)):
         return None

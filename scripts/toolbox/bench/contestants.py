@@ -29,9 +29,7 @@ class JavaScriptWorker(LocalWorker):
         project = {name: value for name, value in project.items() if name not in ("triggers", "assets")}
         if self.store == "d1":
             project = {name: value for name, value in project.items() if name not in ("durable_objects", "migrations")}
-        local = configuration.local_configuration(
-            project, self.project, self._main_module, self.store, self._variables
-        )
+        local = configuration.local_configuration(project, self.project, self._main_module, self.store, self._variables)
         for name in ("base_dir", "no_bundle", "find_additional_modules", "rules"):
             del local[name]
         self.state.configuration.write_text(json.dumps(local, indent=2))

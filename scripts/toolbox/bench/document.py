@@ -35,7 +35,7 @@ _METHOD = """\
 - Before anything is measured, and after it, the contestants are sent the same requests and their answers compared. If
   one differs, in anything but the time of day, the run ends without a figure.
 - A round is a fixed number of requests, the same to the letter for each contestant, sent by autocannon over 1 or 16
-  connections. Contestants take turns, A B A B …, over {rounds} rounds; one more before them warms up and is not counted.
+  connections. Contestants take turns, A B A B …, over {rounds} rounds; one before them warms up and is not counted.
 - The figure of a round is the median of its latencies, from the first byte sent to the last received. The table has the
   median over rounds. A ratio is that of Threadkeep to JavaScript within each round, then the median over rounds.
 - An interval holds the true median with a probability of at least 93 %: with five rounds it is the lowest to the
@@ -101,7 +101,8 @@ def _native(figures: Row) -> list[str]:
 Threadkeep's store on a SQLite file beside what else keeps conversations in SQLite in Python: the OpenAI Agents SDK's
 `SQLiteSession`, which keeps items as they come, and LangGraph's `AsyncSqliteSaver`, which keeps all messages after each
 step. Threadkeep validates, recognizes repeats and indexes every word, which neither of them does. The conversation has
-{figures["native"][0]["messages"]:,} messages. An append is a turn of 4, and all wait for the disk as SQLite does by default or longer.
+{figures["native"][0]["messages"]:,} messages. An append is a turn of 4. All of them write to SQLite's write-ahead log,
+and wait for the disk at each append.
 """
     rows = [
         [row["operation"], row["contestant"], milliseconds(row["median"]), interval(row), _ratio_to(figures, row)]
@@ -113,7 +114,9 @@ step. Threadkeep validates, recognizes repeats and indexes every word, which nei
 
 def _ratio_to(figures: Row, row: Row) -> str:
     found = [
-        one for one in figures["native_ratios"] if (one["operation"], one["to"]) == (row["operation"], row["contestant"])
+        one
+        for one in figures["native_ratios"]
+        if (one["operation"], one["to"]) == (row["operation"], row["contestant"])
     ]
     return f"{found[0]['ratio']:.2f} ({interval(found[0])})" if found else ""
 
@@ -135,15 +138,19 @@ def _proxy(figures: Row) -> list[str]:
 
 
 def _startup(figures: Row) -> list[str]:
-    starts = [[_NAMES[row["contestant"]], row["store"], f"{row['median']:.2f}", interval(row)] for row in figures["startup"]]
-    modules = [[f"`{row['module']}`", f"{row['own']:.1f}", f"{row['whole']:.1f}"] for row in figures["imports"][:_MODULES]]
+    starts = [
+        [_NAMES[row["contestant"]], row["store"], f"{row['median']:.2f}", interval(row)] for row in figures["startup"]
+    ]
+    modules = [
+        [f"`{row['module']}`", f"{row['own']:.1f}", f"{row['whole']:.1f}"] for row in figures["imports"][:_MODULES]
+    ]
     whole = next((row["whole"] for row in figures["imports"] if row["module"] == "entry"), 0.0)
     return [
         "## Starting\n",
-        "From the start of wrangler to the first answer. A deploy keeps a snapshot of what is imported; this does not.\n",
+        "From the start of wrangler to the first answer. A deploy keeps a snapshot of what is imported; this has none.\n",
         table(("", "store", "seconds", "interval"), starts),
         "",
-        f"Importing the Worker's Python takes {whole:.0f} ms in Pyodide, outside of workerd. The modules that take most:\n",
+        f"Importing the Worker's Python takes {whole:.0f} ms in Pyodide, outside of workerd. What takes most of it:\n",
         table(("module", "alone, ms", "with what it imports, ms"), modules),
         "",
     ]

@@ -41,4 +41,5 @@ def ratio(numerators: Sequence[float], denominators: Sequence[float]) -> Figure:
 
 def _within(count: int, left_out: int) -> float:
     """How probable it is that the true median is within what is left when so many are left out on either side."""
-    return 1 - 2 * sum(math.comb(count, heads) for heads in range(left_out + 1)) / 2**count
+    outside = sum(math.comb(count, heads) for heads in range(left_out + 1))
+    return 1 - 2 * float(outside) / float(2**count)

@@ -24,7 +24,7 @@ _REQUIREMENTS = {
 def machine() -> dict[str, str]:
     """The processor, the memory and the system."""
     system = f"{platform.system()} {platform.release()}"
-    return {"processor": f"{os.cpu_count()} × {_processor()}", "memory": _memory(), "system": system}
+    return {"processor": f"{os.cpu_count()} of {_processor()}", "memory": _memory(), "system": system}
 
 
 def versions(node: Node) -> dict[str, str]:

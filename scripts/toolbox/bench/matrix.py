@@ -2,16 +2,13 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 from toolbox.bench.comparing import compare
 from toolbox.bench.contestants import FLOOR, JAVASCRIPT, THREADKEEP, Contestant
 from toolbox.bench.figures import figure, ratio
-from toolbox.bench.load import Load
-from toolbox.bench.measuring import Effort, check_counts, steps, take_turns
+from toolbox.bench.measuring import Lab, check_counts, steps, take_turns
 from toolbox.bench.operations import Operation, find_target
-from toolbox.bench.progress import Progress
 from toolbox.bench.seeds import Shape
 
 CONNECTIONS = (1, 16)
@@ -19,15 +16,12 @@ Row = dict[str, Any]
 
 
 def matrix(
-    load: Load,
+    lab: Lab,
     store: str,
     shape: Shape,
     operations: Sequence[Operation],
-    effort: Effort,
-    progress: Progress,
-    folder: Path,
-    port: int | None = None,
     *,
+    port: int | None = None,
     with_floor: bool = False,
 ) -> tuple[list[Row], list[Row]]:
     """The latencies of both contestants, and the ratios between them. On D1 the floor can run beside them."""
@@ -35,19 +29,19 @@ def matrix(
     ratios: list[Row] = []
     with ExitStack() as stack:
         contestants = [
-            stack.enter_context(Contestant(name, store, shape, folder, port and port + number))
+            stack.enter_context(Contestant(name, store, shape, lab.folder, port and port + number))
             for number, name in enumerate((JAVASCRIPT, THREADKEEP))
         ]
         target = find_target(contestants[0].worker.url, shape)
-        floors = [stack.enter_context(Contestant(FLOOR, store, shape, folder))] if with_floor else []
+        floors = [stack.enter_context(Contestant(FLOOR, store, shape, lab.folder))] if with_floor else []
         targets = dict.fromkeys([*contestants, *floors], target)
         running = sum(len(_those_of(operation, contestants, floors)) for operation in operations)
-        progress.expect(steps(running, effort) * len(CONNECTIONS))
+        lab.progress.expect(steps(running, lab.effort) * len(CONNECTIONS))
         for operation in operations:
             compare(contestants, operation, target, "before")
             for connections in CONNECTIONS:
                 those = _those_of(operation, contestants, floors)
-                medians = take_turns(load, those, targets, operation, connections, effort, progress)
+                medians = take_turns(lab, those, targets, operation, connections)
                 cell = {"operation": operation.name, "store": store, "connections": connections}
                 for contestant, values in medians.items():
                     row = {**cell, "contestant": contestant.name, "messages": shape.messages}

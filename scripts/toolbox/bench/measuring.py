@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from toolbox.bench.asking import Request, ask
 from toolbox.bench.contestants import FLOOR, Contestant
@@ -24,30 +25,39 @@ class Effort:
     """Of the requests in a round of each operation."""
 
 
+@dataclass(frozen=True)
+class Lab:
+    """What every measurement needs."""
+
+    load: Load
+    effort: Effort
+    progress: Progress
+    folder: Path
+    """Where contestants keep their data."""
+
+
 def take_turns(
-    load: Load,
+    lab: Lab,
     contestants: Sequence[Contestant],
     targets: Mapping[Contestant, Target],
     operation: Operation,
     connections: int,
-    effort: Effort,
-    progress: Progress,
 ) -> dict[Contestant, list[float]]:
     """The median latency of each round, in milliseconds. The first round warms up, and is not counted."""
     medians: dict[Contestant, list[float]] = {contestant: [] for contestant in contestants}
-    count = operation.count(connections, effort.scale)
-    for number in range(effort.rounds + 1):
+    count = operation.count(connections, lab.effort.scale)
+    for number in range(lab.effort.rounds + 1):
         for contestant in contestants:
             requests = operation.requests(targets[contestant], f"{connections} {number}", count)
             if contestant.name == FLOOR:
                 requests = [statements_of(request) for request in requests]
             try:
-                sample = load.send(contestant.worker.url, requests, connections)
+                sample = lab.load.send(contestant.worker.url, requests, connections)
             except Problem as problem:
                 raise Problem(f"{contestant} fails at {operation.title}: {problem}") from None
             if number > 0:
                 medians[contestant].append(sample.median)
-            progress.step(f"{operation.name}, {connections} connections, {contestant}")
+            lab.progress.step(f"{operation.name}, {connections} connections, {contestant}")
     return medians
 
 

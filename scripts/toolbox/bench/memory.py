@@ -1,14 +1,12 @@
 """The memory of workerd: after it has started, while it answers ten thousand requests, and for a long export."""
 
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from toolbox.bench.asking import Request, ask
 from toolbox.bench.contestants import JAVASCRIPT, THREADKEEP, Contestant
-from toolbox.bench.load import Load
+from toolbox.bench.measuring import Lab
 from toolbox.bench.operations import OPERATIONS, find_target
-from toolbox.bench.progress import Progress
 from toolbox.bench.seeds import Shape, long_conversation
 from toolbox.bench.system import can_look, forget_peak, peak_bytes, resident_bytes, worker_process
 
@@ -20,12 +18,12 @@ _MEBIBYTE = 2**20
 Row = dict[str, Any]
 
 
-def memory(load: Load, store: str, shape: Shape, progress: Progress, folder: Path) -> list[Row]:
+def memory(lab: Lab, store: str, shape: Shape) -> list[Row]:
     """Megabytes after the start, and after each thousand of a mixture of requests."""
     rows: list[Row] = []
     for name in (JAVASCRIPT, THREADKEEP) if can_look() else ():
-        progress.expect(_STEPS)
-        with Contestant(name, store, shape, folder) as contestant:
+        lab.progress.expect(_STEPS)
+        with Contestant(name, store, shape, lab.folder) as contestant:
             pid = worker_process(contestant.worker)
             after = [_megabytes(resident_bytes(pid))]
             target = find_target(contestant.worker.url, shape)
@@ -33,20 +31,20 @@ def memory(load: Load, store: str, shape: Shape, progress: Progress, folder: Pat
                 for operation in OPERATIONS:
                     if operation.name in _MIXED:
                         requests = operation.requests(target, f"memory {step}", _REQUESTS // len(_MIXED))
-                        load.send(contestant.worker.url, requests, _CONNECTIONS)
+                        lab.load.send(contestant.worker.url, requests, _CONNECTIONS)
                 after.append(_megabytes(resident_bytes(pid)))
-                progress.step(f"memory, {contestant}")
+                lab.progress.step(f"memory, {contestant}")
             rows.append({"contestant": name, "store": store, "after": after})
     return rows
 
 
-def memory_of_export(store: str, progress: Progress, folder: Path) -> list[Row]:
+def memory_of_export(lab: Lab, store: str) -> list[Row]:
     """Megabytes that a streamed export of one conversation of 100,000 messages adds, at the most."""
     shape = Shape(EXPORTED, others=0, long=EXPORTED)
     rows: list[Row] = []
     for name in (JAVASCRIPT, THREADKEEP) if can_look() else ():
-        progress.expect(1)
-        with Contestant(name, store, shape, folder) as contestant:
+        lab.progress.expect(1)
+        with Contestant(name, store, shape, lab.folder) as contestant:
             pid = worker_process(contestant.worker)
             path = f"/api/conversations/{long_conversation()}"
             for _ in range(20):
@@ -57,7 +55,7 @@ def memory_of_export(store: str, progress: Progress, folder: Path) -> list[Row]:
             answer = ask(contestant.worker.url, Request("GET", f"{path}/export"))
             added = _megabytes(peak_bytes(pid) - before)
             rows.append({"contestant": name, "store": store, "bytes": len(answer.body), "added": added})
-        progress.step(f"memory of an export, {contestant}")
+        lab.progress.step(f"memory of an export, {contestant}")
     return rows
 
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import statistics
 import subprocess
 from contextlib import ExitStack
@@ -11,8 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from toolbox.bench.figures import figure, ratio
-from toolbox.bench.measuring import Effort
-from toolbox.bench.progress import Progress
+from toolbox.bench.measuring import Lab
 from toolbox.checkout import ROOT, Problem
 from toolbox.install import install_peers
 
@@ -54,7 +52,8 @@ class Peer:
         line = self._line()
         if not line:
             raise Problem(f"{self.name} fails at {operation}; what it said is above")
-        return statistics.median(json.loads(line))
+        latencies: list[float] = json.loads(line)
+        return statistics.median(latencies)
 
     def _line(self) -> str:
         assert self._process.stdout is not None  # noqa: S101
@@ -70,30 +69,28 @@ class Peer:
         self._process.communicate()
 
 
-def native(effort: Effort, progress: Progress, folder: Path, only: str) -> tuple[list[Row], list[Row]]:
+def native(lab: Lab, only: str) -> tuple[list[Row], list[Row]]:
     """The latencies of all, and the ratios of Threadkeep to each of the others."""
     program = install_peers()
     latencies: list[Row] = []
     ratios: list[Row] = []
     operations = {name: count for name, count in OPERATIONS.items() if name.startswith(only)}
-    progress.expect((1 + len(PEERS)) * (effort.rounds + 1) * len(operations))
+    lab.progress.expect((1 + len(PEERS)) * (lab.effort.rounds + 1) * len(operations))
     with ExitStack() as stack:
-        peers = [stack.enter_context(Peer(name, program, folder / f"native-{name}")) for name in (OURS, *PEERS)]
+        peers = [stack.enter_context(Peer(name, program, lab.folder / f"native-{name}")) for name in (OURS, *PEERS)]
         for peer in peers:
             peer.wait_until_ready()
         for operation, count in operations.items():
             medians: dict[str, list[float]] = {peer.name: [] for peer in peers}
-            for number in range(effort.rounds + 1):  # the first warms up
+            for number in range(lab.effort.rounds + 1):  # the first warms up
                 for peer in peers:
-                    median = peer.measure(operation, f"{operation} {number}", max(5, round(count * effort.scale)))
+                    median = peer.measure(operation, f"{operation} {number}", max(5, round(count * lab.effort.scale)))
                     medians[peer.name] += [median] if number else []
-                    progress.step(f"{operation}, {peer.name}")
+                    lab.progress.step(f"{operation}, {peer.name}")
             cell = {"operation": operation, "store": "sqlite", "messages": HISTORY}
             for name, values in medians.items():
                 latencies.append({**cell, "contestant": name, **figure(values).rounded()})
             for name in PEERS:
                 found = ratio(medians[OURS], medians[name]).rounded()
                 ratios.append({**cell, "to": name, "ratio": found.pop("median"), **found})
-    shutil.rmtree(folder, ignore_errors=True)
     return latencies, ratios
-

@@ -118,7 +118,11 @@ def _import(target: Target, seed: str, count: int) -> list[Request]:
                 )
                 for _ in range(IMPORTED_CONVERSATIONS)
             ),
-            {"content-type": "application/x-ndjson", "x-user-id": IMPORTER, "idempotency-key": f"{seed}-{number}".replace(" ", "-")},
+            {
+                "content-type": "application/x-ndjson",
+                "x-user-id": IMPORTER,
+                "idempotency-key": f"{seed}-{number}".replace(" ", "-"),
+            },
         )
         for number in range(count)
     ]

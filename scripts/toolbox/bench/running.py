@@ -17,7 +17,7 @@ from toolbox.bench.growth import growth
 from toolbox.bench.load import Load
 from toolbox.bench.machine import machine, versions
 from toolbox.bench.matrix import matrix
-from toolbox.bench.measuring import ROUNDS_MIN, Effort
+from toolbox.bench.measuring import ROUNDS_MIN, Effort, Lab
 from toolbox.bench.memory import memory, memory_of_export
 from toolbox.bench.native import native
 from toolbox.bench.operations import OPERATIONS, Operation
@@ -33,8 +33,8 @@ from toolbox.worker import checked_port
 
 WORKER_STORES = ("d1", "durable-object")
 _PARTS = (
-    ("ratios", "latencies", "growth", "sizes", "native", "native_ratios")
-    + ("proxy", "startup", "imports", "memory", "exports")
+    *("ratios", "latencies", "growth", "sizes", "native", "native_ratios"),
+    *("proxy", "startup", "imports", "memory", "exports"),
 )
 _PORTS = 2
 _MAIN = Shape(10_000)
@@ -83,7 +83,7 @@ class Wishes:
 
 def run(node: Node, wishes: Wishes, folder: Path) -> int:
     """Measures, prints tables, and writes what was asked for when everything is there."""
-    operations = wishes.operations()
+    wishes.operations()
     for number in range(_PORTS if wishes.port else 0):
         checked_port((wishes.port or 0) + number)
     if wishes.file is not None:
@@ -99,9 +99,14 @@ def run(node: Node, wishes: Wishes, folder: Path) -> int:
     }
     progress = Progress()
     with _alone(folder / "run") as scratch, Load(node) as load:
-        _measure(Run(node, wishes, operations, load, progress, scratch), figures)
+        _measure(Lab(load, wishes.effort(), progress, scratch), node, wishes, figures)
         progress.finish()
-    for part, text in (("ratios", ratio_table), ("growth", growth_table), ("native", native_table), ("proxy", proxy_line)):
+    for part, text in (
+        ("ratios", ratio_table),
+        ("growth", growth_table),
+        ("native", native_table),
+        ("proxy", proxy_line),
+    ):
         if figures[part]:
             print(text(figures), end="\n\n")
     if wishes.is_full:
@@ -114,42 +119,26 @@ def run(node: Node, wishes: Wishes, folder: Path) -> int:
     return 0
 
 
-@dataclass(frozen=True)
-class Run:
-    """What every part of a run needs."""
-
-    node: Node
-    wishes: Wishes
-    operations: list[Operation]
-    load: Load
-    progress: Progress
-    scratch: Path
-
-
-def _measure(run: Run, figures: dict[str, Any]) -> None:
-    wishes, load, progress, scratch = run.wishes, run.load, run.progress, run.scratch
-    effort, shape = wishes.effort(), wishes.shape()
-    main = [operation for operation in run.operations if operation.is_main]
+def _measure(lab: Lab, node: Node, wishes: Wishes, figures: dict[str, Any]) -> None:
+    operations, shape = wishes.operations(), wishes.shape()
     for store in wishes.stores():
         with_floor = wishes.is_full and store == "d1"
-        latencies, ratios = matrix(
-            load, store, shape, run.operations, effort, progress, scratch, wishes.port, with_floor=with_floor
-        )
+        latencies, ratios = matrix(lab, store, shape, operations, port=wishes.port, with_floor=with_floor)
         figures["latencies"] += latencies
         figures["ratios"] += ratios
     if wishes.is_full or (wishes.quick and not wishes.only and "d1" in wishes.stores()):
-        figures["proxy"] = proxy(load, shape, effort, progress, scratch)
+        figures["proxy"] = proxy(lab, shape)
     if wishes.is_full or wishes.store == "sqlite":
-        figures["native"], figures["native_ratios"] = native(effort, progress, scratch, wishes.only or "")
+        figures["native"], figures["native_ratios"] = native(lab, wishes.only or "")
     for store in wishes.stores() if wishes.is_full else ():
-        sizes, grown = growth(load, store, main, effort, progress, scratch)
+        sizes, grown = growth(lab, store, [operation for operation in operations if operation.is_main])
         figures["sizes"] += sizes
         figures["growth"] += grown
-        figures["startup"] += start_ups(store, wishes.rounds, progress, scratch)
-        figures["memory"] += memory(load, store, shape, progress, scratch)
-        figures["exports"] += memory_of_export(store, progress, scratch)
+        figures["startup"] += start_ups(lab, store)
+        figures["memory"] += memory(lab, store, shape)
+        figures["exports"] += memory_of_export(lab, store)
     if wishes.is_full:
-        figures["imports"] = imports(run.node, progress)
+        figures["imports"] = imports(lab, node)
 
 
 @contextmanager

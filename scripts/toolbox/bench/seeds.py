@@ -147,4 +147,3 @@ def _conversation(writer: Writer, conversation_id: str, count: int, time: int) -
 def _draft(writer: Writer, message: dict[str, object], time: int) -> MessageDraft:
     sent = msgspec.json.encode({"id": writer.new_id(time), **message})
     return draft_message(msgspec.json.decode(sent, type=NewMessage), "", new_id)
-

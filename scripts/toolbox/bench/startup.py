@@ -4,12 +4,11 @@ import json
 import statistics
 import subprocess
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 from toolbox.bench.contestants import JAVASCRIPT, THREADKEEP, Contestant
 from toolbox.bench.figures import figure
-from toolbox.bench.progress import Progress
+from toolbox.bench.measuring import Lab
 from toolbox.bench.seeds import Shape
 from toolbox.checkout import ROOT, Problem
 from toolbox.install import Node, node_packages, worker_packages
@@ -19,28 +18,28 @@ _RUNS = 5
 Row = dict[str, Any]
 
 
-def start_ups(store: str, rounds: int, progress: Progress, folder: Path) -> list[Row]:
+def start_ups(lab: Lab, store: str) -> list[Row]:
     """Seconds from the start of wrangler to the first answer, in turns. The first start is not counted."""
     with ExitStack() as stack:
         names = (JAVASCRIPT, THREADKEEP)
-        contestants = [stack.enter_context(Contestant(name, store, _SHAPE, folder)) for name in names]
+        contestants = [stack.enter_context(Contestant(name, store, _SHAPE, lab.folder)) for name in names]
         taken: dict[Contestant, list[float]] = {contestant: [] for contestant in contestants}
-        progress.expect(rounds * len(contestants))
-        for _ in range(rounds):
+        lab.progress.expect(lab.effort.rounds * len(contestants))
+        for _ in range(lab.effort.rounds):
             for contestant, seconds in taken.items():
                 contestant.worker.restart()
                 seconds.append(contestant.worker.start_seconds)
-                progress.step(f"start of {contestant}")
+                lab.progress.step(f"start of {contestant}")
     return [{"contestant": one.name, "store": store, **figure(values).rounded()} for one, values in taken.items()]
 
 
-def imports(node: Node, progress: Progress) -> list[Row]:
+def imports(lab: Lab, node: Node) -> list[Row]:
     """What each module takes, in milliseconds, in Pyodide outside of workerd: the medians of some runs."""
-    progress.expect(_RUNS)
+    lab.progress.expect(_RUNS)
     runs: list[dict[str, Row]] = []
     for _ in range(_RUNS):
         runs.append({row["module"]: row for row in _import_once(node)})
-        progress.step("imports, module by module")
+        lab.progress.step("imports, module by module")
     rows = [
         {
             "module": module,

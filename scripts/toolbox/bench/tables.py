@@ -28,7 +28,14 @@ def ratio_table(figures: Row) -> str:
 def growth_table(figures: Row) -> str:
     """What the most data cost by the fewest."""
     rows = [
-        [row["operation"], row["store"], row["contestant"], f"{row['from']:,} – {row['to']:,}", f"{row['ratio']:.2f}", interval(row)]
+        [
+            row["operation"],
+            row["store"],
+            row["contestant"],
+            f"{row['from']:,} to {row['to']:,}",
+            f"{row['ratio']:.2f}",
+            interval(row),
+        ]
         for row in figures["growth"]
     ]
     return table(("operation", "store", "contestant", "messages", "ratio", "interval"), rows)
@@ -68,4 +75,4 @@ def milliseconds(value: float) -> str:
 
 def interval(row: Row) -> str:
     """What lies around a figure."""
-    return f"{row['low']:.2f} – {row['high']:.2f}"
+    return f"{row['low']:.2f} to {row['high']:.2f}"

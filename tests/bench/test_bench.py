@@ -1,0 +1,153 @@
+"""scripts/bench runs, and says what is wrong: whether it runs, and not how fast anything is."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from toolbox.bench.chart import chart
+from toolbox.bench.conversations import TURN, Writer
+from toolbox.bench.figures import figure, ratio
+from toolbox.bench.operations import OPERATIONS
+from toolbox.bench.running import WORKER_STORES, write_whole
+from toolbox.checkout import ROOT, Problem
+from toolbox.processes import living_processes
+
+BENCH = ROOT / "scripts/bench"
+SECONDS = 240
+
+
+def bench(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([BENCH, *arguments], capture_output=True, text=True, timeout=SECONDS, check=False)
+
+
+def test_a_small_run_prints_a_table_and_writes_the_ratios(tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    done = bench("--smoke", "--store", "d1", "--only", "append-one", "--json", file)
+    assert done.returncode == 0, done.stderr
+    assert "| append-one | d1" in done.stdout
+    figures = json.loads(file.read_text())
+    cells = [(row["operation"], row["store"], row["connections"]) for row in figures["ratios"]]
+    assert cells == [("append-one", "d1", 1), ("append-one", "d1", 16)]
+    for row in figures["ratios"]:
+        assert 0 < row["low"] <= row["ratio"] <= row["high"]
+    assert [path.name for path in tmp_path.iterdir()] == ["figures.json"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--fast"], "--fast"),
+        (["--store", "postgres"], "postgres"),
+        (["--rounds", "4"], "--rounds"),
+        (["--only", "nothing"], "there is no such operation"),
+    ],
+)
+def test_what_it_does_not_know_is_refused(arguments: list[str], says: str) -> None:
+    done = bench(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert says in done.stderr.splitlines()[-1]
+
+
+def test_a_port_that_is_taken_and_a_file_that_cannot_be_written_are_named(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = bench("--smoke", "--port", str(port))
+    assert done.returncode == 1
+    assert f"port {port} cannot be had" in done.stderr
+    done = bench("--smoke", "--json", tmp_path / "nowhere" / "figures.json")
+    assert done.returncode == 1
+    assert "cannot be written" in done.stderr
+
+
+def test_an_interrupted_run_leaves_nothing_behind(tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    process = subprocess.Popen(
+        [BENCH, "--smoke", "--store", "durable-object", "--only", "list", "--json", file],
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        deadline = time.monotonic() + SECONDS
+        while not any("load.mjs" in command for command in commands_below(process.pid)):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        below = descendants(process.pid)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 130
+        assert below & {one.id for one in living_processes()} == set()
+    finally:
+        process.kill()
+    assert list(tmp_path.iterdir()) == []
+
+
+def descendants(pid: int) -> set[int]:
+    """The processes below one."""
+    parents = {one.id: one.parent for one in living_processes()}
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {pid}
+
+
+def commands_below(pid: int) -> list[str]:
+    """What they run."""
+    answer = subprocess.run(
+        ["ps", "-o", "args=", "-p", ",".join(map(str, descendants(pid) | {pid}))],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "COLUMNS": "1000"},
+    )
+    return answer.stdout.splitlines()
+
+
+def test_intervals_hold_the_median_with_93_percent() -> None:
+    assert figure([3, 1, 2, 5, 4]) == (3, 1, 5)
+    assert figure(range(9)) == (4, 1, 7)
+    assert figure([7]) == (7, 7, 7)
+
+
+def test_a_ratio_is_that_of_each_round() -> None:
+    assert ratio([2, 20, 4, 6, 8], [1, 10, 2, 2, 8]) == (2, 1, 3)
+
+
+def test_a_document_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    file = tmp_path / "benchmarks.md"
+    write_whole(file, "one")
+    write_whole(file, "two")
+    assert file.read_text() == "two"
+    with pytest.raises(Problem, match="cannot write"):
+        write_whole(tmp_path / "nowhere" / "benchmarks.md", "three")
+    assert [path.name for path in tmp_path.iterdir()] == ["benchmarks.md"]
+
+
+def test_the_conversations_are_always_the_same() -> None:
+    one, other = ([*Writer("a").messages(10), Writer("b").new_id(1)] for _ in range(2))
+    assert one == other
+    assert [message["role"] for message in one[:TURN]] == ["user", "assistant", "tool", "assistant"]
+
+
+def test_operations_have_the_names_that_programs_look_for() -> None:
+    assert WORKER_STORES == ("d1", "durable-object")
+    for prefix in ("append", "page", "list", "search", "changes", "export", "import"):
+        assert any(operation.name.startswith(prefix) for operation in OPERATIONS)
+
+
+def test_a_chart_can_be_heard() -> None:
+    rows = [
+        {"operation": "list", "contestant": name, "messages": size, "median": 2.5, "low": 2, "high": 3}
+        for name in ("threadkeep", "hono")
+        for size in (1_000, 10_000, 100_000)
+    ]
+    drawn = chart("d1", rows)
+    assert "<title" in drawn
+    assert "list, Threadkeep: 2.50 ms at 1,000" in drawn
