@@ -147,7 +147,7 @@ def _startup(figures: Row) -> list[str]:
     whole = next((row["whole"] for row in figures["imports"] if row["module"] == "entry"), 0.0)
     return [
         "## Starting\n",
-        "From the start of wrangler to the first answer. A deploy keeps a snapshot of what is imported; this has none.\n",
+        "From the start of wrangler to the first answer. A deploy keeps a snapshot of the imports; this has none.\n",
         table(("", "store", "seconds", "interval"), starts),
         "",
         f"Importing the Worker's Python takes {whole:.0f} ms in Pyodide, outside of workerd. What takes most of it:\n",

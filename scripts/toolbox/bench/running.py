@@ -98,7 +98,7 @@ def run(node: Node, wishes: Wishes, folder: Path) -> int:
         **{name: [] for name in _PARTS},
     }
     progress = Progress()
-    with _alone(folder / "run") as scratch, Load(node) as load:
+    with _alone(folder / ("smoke" if wishes.smoke else "run")) as scratch, Load(node) as load:
         _measure(Lab(load, wishes.effort(), progress, scratch), node, wishes, figures)
         progress.finish()
     for part, text in (
