@@ -24,6 +24,7 @@ function measure({ url, connections, requests }) {
         connections,
         amount: requests.length,
         timeout: TIMEOUT_SECONDS,
+        bailout: 1, // after one that is not answered, instead of trying again
         sampleInt: 10,
         skipAggregateResult: true,
         requests: [requests[0]],

@@ -5,17 +5,29 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from toolbox.bench.asking import Request
 from toolbox.bench.chart import chart
+from toolbox.bench.comparing import compare
 from toolbox.bench.conversations import TURN, Writer
 from toolbox.bench.figures import figure, ratio
-from toolbox.bench.operations import OPERATIONS
+from toolbox.bench.load import Load
+from toolbox.bench.operations import OPERATIONS, Target
 from toolbox.bench.running import WORKER_STORES, write_whole
+from toolbox.bench.seeds import Shape
 from toolbox.checkout import ROOT, Problem
+from toolbox.install import install
 from toolbox.processes import living_processes
 
 BENCH = ROOT / "scripts/bench"
@@ -47,6 +59,7 @@ def test_a_small_run_prints_a_table_and_writes_the_ratios(tmp_path: Path) -> Non
         (["--store", "postgres"], "postgres"),
         (["--rounds", "4"], "--rounds"),
         (["--only", "nothing"], "there is no such operation"),
+        (["--store", "sqlite", "--only", "search"], "There are append-turn, load-50"),
     ],
 )
 def test_what_it_does_not_know_is_refused(arguments: list[str], says: str) -> None:
@@ -109,6 +122,75 @@ def commands_below(pid: int) -> list[str]:
         env={**os.environ, "COLUMNS": "1000"},
     )
     return answer.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "says"),
+    [
+        (200, {"messages": [{"seq": 2}], "nextCursor": None}, r"\$\.messages\[0\]\.seq: 1 and 2"),
+        (200, {"messages": [], "nextCursor": None}, r"\$\.messages"),
+        (200, {"messages": [{"seq": 1}]}, "the keys of"),
+        (201, {"messages": [{"seq": 1}], "nextCursor": None}, "status 200 and 201"),
+        (500, {}, "other on d1 answers 500"),
+    ],
+)
+def test_a_contestant_that_answers_otherwise_is_named(status: int, answer: object, says: str) -> None:
+    right = {"messages": [{"seq": 1}], "nextCursor": None}
+    target = Target(Shape(200), "0")
+    with answering(200, right) as one, answering(200, right) as same, answering(status, answer) as other:
+        names = {"one": one, "same": same, "other": other}
+        contestants: list[Any] = [Answering(name, SimpleNamespace(url=url)) for name, url in names.items()]
+        compare(contestants[:2], OPERATIONS[0], target, "")
+        with pytest.raises(Problem, match=says):
+            compare([contestants[0], contestants[2]], OPERATIONS[0], target, "")
+
+
+def test_a_contestant_that_fails_has_no_figure() -> None:
+    node = install(development=True)
+    with Load(node) as load, answering(503, {}) as failing:
+        with pytest.raises(Problem, match="it answers 503"):
+            load.send(failing, [Request("GET", "/")] * 4, 2)
+        with pytest.raises(Problem, match="not answered"):
+            load.send("http://127.0.0.1:1", [Request("GET", "/")] * 4, 2)
+
+
+@dataclass
+class Answering:
+    """A contestant that always answers the same."""
+
+    name: str
+    worker: Any
+
+    def __str__(self) -> str:
+        return f"{self.name} on d1"
+
+
+@contextmanager
+def answering(status: int, answer: object) -> Iterator[str]:
+    """A server that answers everything with this."""
+    body = json.dumps(answer).encode()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_intervals_hold_the_median_with_93_percent() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
+from toolbox.bench.comparing import compare
 from toolbox.bench.contestants import JAVASCRIPT, THREADKEEP, Contestant
 from toolbox.bench.figures import figure, ratio
 from toolbox.bench.measuring import Lab, check_counts, steps, take_turns
@@ -27,6 +28,9 @@ def growth(lab: Lab, store: str, operations: Sequence[Operation]) -> tuple[list[
         targets = {contestant: find_target(contestant.worker.url, contestant.shape) for contestant in contestants}
         lab.progress.expect(steps(len(contestants), lab.effort) * len(operations))
         for operation in operations:
+            for shape in SHAPES:
+                same = [contestant for contestant in contestants if contestant.shape == shape]
+                compare(same, operation, targets[same[0]], "growth")
             medians = take_turns(lab, contestants, targets, operation, 1)
             check_counts(contestants)
             cell = {"operation": operation.name, "store": store, "connections": 1}

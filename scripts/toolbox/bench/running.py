@@ -19,6 +19,7 @@ from toolbox.bench.machine import machine, versions
 from toolbox.bench.matrix import matrix
 from toolbox.bench.measuring import ROUNDS_MIN, Effort, Lab
 from toolbox.bench.memory import memory, memory_of_export
+from toolbox.bench.native import OPERATIONS as NATIVE_OPERATIONS
 from toolbox.bench.native import native
 from toolbox.bench.operations import OPERATIONS, Operation
 from toolbox.bench.progress import Progress
@@ -63,8 +64,9 @@ class Wishes:
     def operations(self) -> list[Operation]:
         """Those that were asked for. Raises a Problem where there is none."""
         chosen = [operation for operation in OPERATIONS if operation.name.startswith(self.only or "")]
-        if not chosen:
-            names = ", ".join(operation.name for operation in OPERATIONS)
+        offered = NATIVE_OPERATIONS if self.store == "sqlite" else [operation.name for operation in OPERATIONS]
+        if not any(name.startswith(self.only or "") for name in offered):
+            names = ", ".join(offered)
             raise Problem(f"--only {self.only}: there is no such operation. There are {names}", Code.WRONG_VALUE)
         return [operation for operation in chosen if operation.is_main or self.only or not (self.quick or self.smoke)]
 
