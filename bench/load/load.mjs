@@ -1,4 +1,4 @@
-// Sends requests with autocannon. Reads jobs from standard input, a line of JSON each, and answers each with a line:
+// Sends requests with autocannon. Reads jobs from standard input, and answers each, with a line of JSON:
 // {"url", "connections", "requests": [{"method", "path", "headers", "body"}, …]} gives {"latencies": […], "seconds"}
 // in milliseconds, or {"error"}. Every request is sent once; each connection has its share of them.
 import { createInterface } from "node:readline";

@@ -11,12 +11,13 @@ const WORDS_OF_REQUEST_MAX = 20_000_000;
 
 export function draftMessages(messages) {
   if (messages.length > MESSAGES_MAX) {
-    throw tooLarge(`messages: At most ${MESSAGES_MAX} can be sent together; send them in several requests.`, "messages");
+    throw tooLarge(`messages: At most ${MESSAGES_MAX} can be sent together.`, "messages");
   }
   const drafts = messages.map((message, index) => draftMessage(message, `messages[${index}]`));
   const places = new Map();
   for (const [index, { id }] of drafts.entries()) {
-    if (places.has(id)) throw invalid(`messages[${index}].id: It is also the id of messages[${places.get(id)}].`, `messages[${index}].id`);
+    const path = `messages[${index}].id`;
+    if (places.has(id)) throw invalid(`${path}: It is also the id of messages[${places.get(id)}].`, path);
     places.set(id, index);
   }
   return drafts;
@@ -28,7 +29,7 @@ export function draftMessage(message, path = "") {
   const metadata = given && JSON.stringify(given);
   const size = Buffer.byteLength(content) + (metadata === null ? 0 : Buffer.byteLength(metadata));
   if (size > MESSAGE_BYTES_MAX) {
-    throw tooLarge(`${path || "body"}: A message may have ${MESSAGE_BYTES_MAX} bytes as JSON; this one has ${size}.`, path);
+    throw tooLarge(`${path || "body"}: A message may have ${MESSAGE_BYTES_MAX} bytes as JSON, not ${size}.`, path);
   }
   const { role, model = null, parentId = null, tokenCount = null } = message;
   return {

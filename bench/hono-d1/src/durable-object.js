@@ -53,7 +53,9 @@ export class UserConversations extends DurableObject {
   }
 
   migrate() {
-    this.sql.exec("CREATE TABLE IF NOT EXISTS schema_migrations (name TEXT NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID");
+    this.sql.exec(
+      "CREATE TABLE IF NOT EXISTS schema_migrations (name TEXT NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID",
+    );
     const applied = new Set(this.sql.exec("SELECT name FROM schema_migrations").toArray().map(({ name }) => name));
     for (const [name, text] of Object.entries(MIGRATIONS)) {
       if (applied.has(name)) continue;

@@ -43,11 +43,13 @@ export function hitOf(row, terms) {
   return { conversation, message, snippet: snippet(textOf(message.content), terms) };
 }
 
+const tombstoneOf = (row) => ({ id: row.c_id, deletedAt: row.c_deleted_at });
+
 export function changesOf(rows) {
   return {
     conversations: rows
       .filter((row) => row.c_id !== null)
-      .map((row) => (row.c_deleted_at === null ? conversationOf(row, "c_") : { id: row.c_id, deletedAt: row.c_deleted_at })),
+      .map((row) => (row.c_deleted_at === null ? conversationOf(row, "c_") : tombstoneOf(row))),
     messages: rows.filter((row) => row.m_id !== null).map((row) => messageOf(row, "m_")),
   };
 }

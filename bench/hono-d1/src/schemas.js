@@ -15,7 +15,10 @@ const object = z.custom(
 const id = z.string().regex(ID, "Expected a ULID: 26 characters of Crockford base32, upper case");
 const count = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 const line = (most) =>
-  z.string().regex(LINE, "Expected one line of text that is not blank").refine(characters(most), `At most ${most} characters`);
+  z
+    .string()
+    .regex(LINE, "Expected one line of text that is not blank")
+    .refine(characters(most), `At most ${most} characters`);
 const role = z.enum(["user", "assistant", "system", "tool"]);
 
 const BLOCKS = {

@@ -17,7 +17,8 @@ export function textOf(blocks) {
     if (size > 2 * TEXT_CHARACTERS_MAX) break;
   }
   const text = parts.join("\n");
-  return text.length <= TEXT_CHARACTERS_MAX ? text : [...text.slice(0, 2 * TEXT_CHARACTERS_MAX)].slice(0, TEXT_CHARACTERS_MAX).join("");
+  if (text.length <= TEXT_CHARACTERS_MAX) return text;
+  return [...text.slice(0, 2 * TEXT_CHARACTERS_MAX)].slice(0, TEXT_CHARACTERS_MAX).join("");
 }
 
 function* stringsOfBlocks(blocks) {

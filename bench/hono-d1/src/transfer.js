@@ -122,7 +122,8 @@ function draftImport(bytes, key, index) {
   if (sent.length > DOCUMENT_MESSAGES_MAX) throw tooLarge(`A document may have ${DOCUMENT_MESSAGES_MAX} messages.`);
   const metadata = checkMetadata(conversation.metadata, "conversation.metadata");
   const now = Date.now();
-  const createdAt = (conversation.createdAt ?? sent.find((message) => message.createdAt)?.createdAt)?.milliseconds ?? now;
+  const first = conversation.createdAt ?? sent.find((message) => message.createdAt)?.createdAt;
+  const createdAt = first?.milliseconds ?? now;
   const names = new Map();
   for (const [number, message] of sent.entries()) {
     const path = `conversation.messages[${number}].id`;
@@ -187,7 +188,7 @@ export async function* lines(stream) {
     if (size <= DOCUMENT_BYTES_MAX) parts.push(part);
     else parts = [];
   };
-  const isBlank = (line) => !(line instanceof ApiError) && line.every((byte) => byte === 32 || (byte >= 9 && byte <= 13));
+  const isBlank = (line) => !(line instanceof ApiError) && line.every(isSpace);
   for await (const piece of stream ?? []) {
     let begin = 0;
     for (let end = piece.indexOf(10); end >= 0; end = piece.indexOf(10, begin)) {
@@ -203,5 +204,7 @@ export async function* lines(stream) {
     if (!isBlank(line)) yield line;
   }
 }
+
+const isSpace = (byte) => byte === 32 || (byte >= 9 && byte <= 13);
 
 const lineTooLong = () => tooLarge(`A document may have ${DOCUMENT_BYTES_MAX} bytes, and this line has more.`);

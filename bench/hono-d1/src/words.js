@@ -12,7 +12,9 @@ const WITH_SIGNS =
 const WORD = new RegExp(`[${ALONE}]|(?:[[\\p{L}\\p{N}]--[${ALONE}]]|[${WITH_SIGNS}])+`, "gv");
 const ASCII = /^[\x00-\x7f]*$/;
 const ASCII_WORD = /[A-Za-z0-9]+/g;
-const MARKS = new RegExp(`[\\p{Mn}--[\\u3099\\u309a${WITH_SIGNS}]]|[\\u093c\\u094d\\u0e38-\\u0e3a\\u0e48-\\u0e4b]`, "gv");
+// Of the signs of South and South-East Asia, only those that combine.
+const SIGNS_THAT_COMBINE = "[\\u093c\\u094d\\u0e38-\\u0e3a\\u0e48-\\u0e4b]";
+const MARKS = new RegExp(`[\\p{Mn}--[\\u3099\\u309a${WITH_SIGNS}]]|${SIGNS_THAT_COMBINE}`, "gv");
 const WORDS_CHARACTERS_MAX = 200_000;
 
 /** The words of a text in order. */
@@ -59,7 +61,8 @@ export function markedWords(text, mark) {
   const words = tokens(text)
     .map((token) => mark + token)
     .join(" ");
-  return words.length <= WORDS_CHARACTERS_MAX ? words : words.slice(0, words.lastIndexOf(" ", WORDS_CHARACTERS_MAX - 1));
+  if (words.length <= WORDS_CHARACTERS_MAX) return words;
+  return words.slice(0, words.lastIndexOf(" ", WORDS_CHARACTERS_MAX - 1));
 }
 
 function folded(text) {
