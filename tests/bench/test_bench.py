@@ -21,6 +21,7 @@ from toolbox.bench.asking import Request
 from toolbox.bench.chart import chart
 from toolbox.bench.comparing import compare
 from toolbox.bench.conversations import TURN, Writer
+from toolbox.bench.document import document
 from toolbox.bench.figures import figure, ratio
 from toolbox.bench.load import Load
 from toolbox.bench.operations import OPERATIONS, Target
@@ -234,3 +235,42 @@ def test_a_chart_can_be_heard() -> None:
     drawn = chart("d1", rows)
     assert "<title" in drawn
     assert "list, Threadkeep: 2.50 ms at 1,000" in drawn
+
+
+def test_the_document_has_every_figure() -> None:
+    spread = {"median": 2.0, "low": 1.0, "high": 3.0}
+    cell = {"operation": "list", "store": "d1", "connections": 1}
+    of = {name: {"contestant": name, "store": "d1"} for name in ("threadkeep", "hono")}
+    figures = {
+        "command": "scripts/bench",
+        "date": "2026-11-20",
+        "machine": {"processor": "two"},
+        "versions": {f"package-{number}": "1.2.3" for number in range(30)},
+        "messages": 10_000,
+        "rounds": 5,
+        "latencies": [{**cell, "contestant": name, **spread} for name in ("threadkeep", "hono", "floor")],
+        "ratios": [{**cell, "ratio": 1.25, "low": 1.0, "high": 3.0}],
+        "growth": [{**cell, "contestant": "hono", "from": 1_000, "to": 100_000, "ratio": 1.1, "low": 1.0, "high": 1.3}],
+        "native": [
+            {"operation": "load-50", "contestant": name, "messages": 1_000, **spread} for name in ("us", "them")
+        ],
+        "native_ratios": [{"operation": "load-50", "to": "them", "ratio": 0.5, "low": 0.4, "high": 0.6}],
+        "proxy": [
+            {**one, "operation": "health", "through": spread, "around": spread, "share": spread} for one in of.values()
+        ],
+        "startup": [{**one, **spread} for one in of.values()],
+        "imports": [{"module": "entry", "own": 1.0, "whole": 675.4}],
+        "memory": [{**one, "after": list(range(11))} for one in of.values()],
+        "exports": [{**one, "bytes": 2**25, "added": 19.4} for one in of.values()],
+    }
+    text = document(figures)
+    for figure_in_it in (
+        "| 1.25 ",
+        "| 1,000 to 100,000 | 1.10 ",
+        "0.50 (0.40 to 0.60)",
+        "takes 675 ms",
+        "| 32 ",
+        "| 19 ",
+    ):
+        assert figure_in_it in text
+    assert max(len(line) for line in text.splitlines() if "|" not in line) <= 120

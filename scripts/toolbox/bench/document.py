@@ -1,5 +1,6 @@
 """docs/benchmarks.md: what was measured, on what, and how to measure it again."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -50,7 +51,7 @@ def document(figures: Row) -> str:
             _INTRODUCTION,
             "## Where and with what\n",
             *(f"- {name}: {value}" for name, value in figures["machine"].items()),
-            f"- versions: {', '.join(f'{name} {version}' for name, version in figures['versions'].items())}",
+            _wrapped(f"- versions: {', '.join(f'{name} {version}' for name, version in figures['versions'].items())}"),
             f"- date: {figures['date']}\n",
             "The command, and the one for the main figures in a few minutes:\n",
             f"    {figures['command']}",
@@ -70,6 +71,11 @@ def document(figures: Row) -> str:
             _METHOD.format(messages=figures["messages"], rounds=figures["rounds"]),
         ]
     )
+
+
+def _wrapped(text: str) -> str:
+    """An entry of a list, in lines as long as those of every document here."""
+    return textwrap.fill(text, 120, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def _floor(figures: Row) -> list[str]:
@@ -101,8 +107,8 @@ def _native(figures: Row) -> list[str]:
 Threadkeep's store on a SQLite file beside what else keeps conversations in SQLite in Python: the OpenAI Agents SDK's
 `SQLiteSession`, which keeps items as they come, and LangGraph's `AsyncSqliteSaver`, which keeps all messages after each
 step. Threadkeep validates, recognizes repeats and indexes every word, which neither of them does. The conversation has
-{figures["native"][0]["messages"]:,} messages. An append is a turn of 4. All of them write to SQLite's write-ahead log,
-and wait for the disk at each append.
+{figures["native"][0]["messages"]:,} messages, and an append is a turn of 4. All of them write to SQLite's write-ahead
+log, and wait for the disk at each append.
 """
     rows = [
         [row["operation"], row["contestant"], milliseconds(row["median"]), interval(row), _ratio_to(figures, row)]
