@@ -1,7 +1,6 @@
 """scripts/bench runs, and says what is wrong: whether it runs, and not how fast anything is."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -91,7 +90,7 @@ def test_an_interrupted_run_leaves_nothing_behind(tmp_path: Path) -> None:
     )
     try:
         deadline = time.monotonic() + SECONDS
-        while sum("workerd" in command for command in commands_below(process.pid)) < WORKERDS:
+        while len(workerds_below(process.pid)) < WORKERDS:
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.1)
@@ -113,16 +112,10 @@ def descendants(pid: int) -> set[int]:
     return found - {pid}
 
 
-def commands_below(pid: int) -> list[str]:
-    """What they run."""
-    answer = subprocess.run(
-        ["ps", "-o", "args=", "-p", ",".join(map(str, descendants(pid) | {pid}))],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "COLUMNS": "1000"},
-    )
-    return answer.stdout.splitlines()
+def workerds_below(pid: int) -> set[int]:
+    """Those of them that are workerd."""
+    below = descendants(pid)
+    return {one.id for one in living_processes() if one.id in below and one.name == "workerd"}
 
 
 @pytest.mark.parametrize(
