@@ -129,18 +129,18 @@ def _import(target: Target, seed: str, count: int) -> list[Request]:
 
 
 OPERATIONS = (
-    Operation("page-newest", "page of the newest 50", _get(_messages_path()), (150, 640), is_main=True),
-    Operation("page-deep", "page of 50 deep in a history", _page_deep, (100, 480)),
-    Operation("list", "list of 20", _get("/api/conversations"), (150, 640), is_main=True),
-    Operation("changes", "changes since, 50 of them", _changes, (100, 480)),
-    Operation("search-one", "search for one word", _search(_words(900, 1_400)[:_QUERIES]), (100, 480), is_main=True),
+    Operation("page-newest", "page of the newest 50", _get(_messages_path()), (100, 400), is_main=True),
+    Operation("page-deep", "page of 50 deep in a history", _page_deep, (80, 320)),
+    Operation("list", "list of 20", _get("/api/conversations"), (100, 400), is_main=True),
+    Operation("changes", "changes since, 50 of them", _changes, (80, 320)),
+    Operation("search-one", "search for one word", _search(_words(900, 1_400)[:_QUERIES]), (80, 320), is_main=True),
     Operation(
         "search-three",
         "search for three words",
         _search([" ".join(WORDS[rank + step] for step in (0, 7, 15)) for rank in range(20, 20 + _QUERIES)]),
-        (60, 240),
+        (50, 200),
     ),
-    Operation("append-one", "append one message", _append_one, (150, 640), is_main=True),
+    Operation("append-one", "append one message", _append_one, (100, 400), is_main=True),
     Operation("append-turn", "append a turn of 4 with tool calls", _append_turn, (80, 320), is_main=True),
     Operation(
         "export",

@@ -40,7 +40,7 @@ _PARTS = (
 _PORTS = 2
 _MAIN = Shape(10_000)
 _SMALL = Shape(200, others=2)
-_QUICK_SCALE, _SMOKE_SCALE = 0.3, 0.03
+_QUICK_SCALE, _SMOKE_SCALE = 0.5, 0.04
 
 
 @dataclass(frozen=True)
