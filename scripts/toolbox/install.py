@@ -51,8 +51,31 @@ def install(root: Path = ROOT, *, development: bool = False) -> Node:
             _install_packages(root, "dev")
         _install_worker_packages(root)
         node = _find_node(root) or _install_node(root)
-        _install_node_packages(root, node)
+        _install_node_packages(root, node, "wrangler and Pyodide", root)
     return node
+
+
+def install_bench(node: Node, root: Path = ROOT) -> None:
+    """Makes ready what the benchmark's own JavaScript imports, beside it."""
+    with locked(local_folder(root) / "install.lock", "waiting for another installation in this checkout …"):
+        for folder in ("hono-d1", "load"):
+            _install_node_packages(root / "bench" / folder, node, f"bench/{folder}", root)
+
+
+def install_peers(root: Path = ROOT) -> Path:
+    """Makes ready what the benchmark measures in Python, in an environment of its own; returns its Python."""
+    folder = local_folder(root) / "bench" / "peers"
+    requirements = root / "requirements" / "bench.txt"
+    program = folder / "bin" / "python"
+    stamp = _Stamp(folder / ".installed", fingerprint(requirements, sys.version))
+    with locked(local_folder(root) / "install.lock", "waiting for another installation in this checkout …"):
+        if not stamp.is_set():
+            say("installing requirements/bench.txt …")
+            remove(folder)
+            _run(root, "peers", [sys.executable, "-m", "venv", folder], failed="could not create an environment")
+            _pip_install(root, "bench-packages", requirements, program=program)
+            stamp.set()
+    return program
 
 
 def states(root: Path = ROOT) -> dict[str, str]:
@@ -99,8 +122,8 @@ def _create_virtual_environment(root: Path) -> None:
         stamp.set()
 
 
-def run_in_environment(root: Path = ROOT) -> None:
-    """Goes on in the virtual environment, with what is in requirements/scripts.txt; it returns there.
+def run_in_environment(root: Path = ROOT, group: str = "scripts") -> None:
+    """Goes on in the virtual environment, with what is in requirements/scripts.txt, or of `group`; it returns there.
 
     For scripts that need more than the standard library: called before anything of that is imported.
     """
@@ -109,7 +132,7 @@ def run_in_environment(root: Path = ROOT) -> None:
         return
     with locked(local_folder(root) / "install.lock", "waiting for another installation in this checkout …"):
         _create_virtual_environment(root)
-        _install_packages(root, "scripts")
+        _install_packages(root, group)
     program = str(python(root))
     os.execve(program, [program, *sys.argv], {**os.environ, _IN_ENVIRONMENT: "1"})  # noqa: S606 this script again
 
@@ -170,21 +193,23 @@ def _packaged_node(root: Path) -> Node | None:
     return None
 
 
-def _install_node_packages(root: Path, node: Node) -> None:
-    stamp = _node_packages_stamp(root)
+def _install_node_packages(folder: Path, node: Node, what: str, root: Path) -> None:
+    stamp = _node_packages_stamp(folder)
     if not stamp.is_set():
-        say("installing wrangler and Pyodide …")
-        remove(node_packages(root))
+        say(f"installing {what} …" if folder == root else f"installing the packages of {what} …")
+        remove(node_packages(folder))
         # Not `npm ci`: it wants workerd for every platform in the lock file, and a registry need not carry them all.
         command: list[str | Path] = [node.program, node.npm, "install"]
         command += ["--no-save", "--no-audit", "--no-fund", "--no-update-notifier"]
-        _run(root, "node-packages", command, failed="could not install package-lock.json", node=node)
+        lock_file = (folder / "package-lock.json").relative_to(root)
+        log = local_folder(root) / "logs" / f"{folder.name if folder != root else 'node'}-packages.log"
+        run(command, cwd=folder, env=node.environment(), log=log, failed=f"could not install {lock_file}")
         stamp.set()
 
 
-def _pip_install(root: Path, name: str, requirements: Path, *options: str) -> None:
+def _pip_install(root: Path, name: str, requirements: Path, *options: str, program: Path | None = None) -> None:
     command: list[str | Path] = [
-        python(root),
+        program or python(root),
         "-m",
         "pip",
         "install",

@@ -53,6 +53,8 @@ class LocalWorker:
         self._group: Group | None = None
         self._workerd_when_ready: set[int] = set()
         self._logged = 0  # bytes of the log
+        self.start_seconds = 0.0
+        """From the start of the process to the first answer, the last time."""
 
     @property
     def port(self) -> int:
@@ -142,9 +144,11 @@ class LocalWorker:
         if self.store == "d1" and database:
             self._migrate(node, database)
         say("starting workerd …")
+        began = time.monotonic()
         self._group = self._wrangler_dev(node)
         try:
             self._wait_until_it_answers()
+            self.start_seconds = time.monotonic() - began
         finally:
             self._logged = self.log_path.stat().st_size
         self._workerd_when_ready = self.workerd_ids()

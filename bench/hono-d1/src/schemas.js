@@ -1,0 +1,120 @@
+// What callers may send.
+import { z } from "zod";
+import { invalid } from "./errors.js";
+
+export const ID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
+const LINE = /^(?!.*[\u0000-\u001f\u007f-\u009f\u2028\u2029])(?=.*\S)/s;
+const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
+
+const characters = (most) => (text) => text.length <= most || [...text].length <= most;
+// As it is: the keys in the order in which they came.
+const object = z.custom(
+  (value) => value !== null && typeof value === "object" && !Array.isArray(value) && !JSON.isRawJSON(value),
+  "Expected an object",
+);
+const id = z.string().regex(ID, "Expected a ULID: 26 characters of Crockford base32, upper case");
+const count = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
+const line = (most) =>
+  z
+    .string()
+    .regex(LINE, "Expected one line of text that is not blank")
+    .refine(characters(most), `At most ${most} characters`);
+const role = z.enum(["user", "assistant", "system", "tool"]);
+
+const BLOCKS = {
+  text: z.looseObject({ text: z.string() }),
+  thinking: z.looseObject({ thinking: z.string(), signature: z.string().nullish() }),
+  tool_use: z.looseObject({ id: z.string(), name: z.string(), input: object }),
+  tool_result: z.looseObject({
+    toolUseId: z.string(),
+    content: z.unknown().refine((value) => value !== undefined, "Required"),
+    isError: z.boolean().nullish(),
+  }),
+  image: z.looseObject({ source: object.nullish(), url: z.string().nullish() }),
+  file: z.looseObject({ source: object.nullish(), url: z.string().nullish() }),
+};
+
+// Known types are checked, further fields and other types are kept. The values pass through as they are.
+const BLOCK = z.looseObject({ type: z.string().min(1) });
+const block = z.unknown().superRefine((value, context) => {
+  const schema = typeof value?.type === "string" && Object.hasOwn(BLOCKS, value.type) ? BLOCKS[value.type] : BLOCK;
+  for (const issue of schema.safeParse(value).error?.issues ?? []) context.addIssue({ ...issue, input: undefined });
+});
+
+const messageFields = {
+  role,
+  content: z.array(block).min(1),
+  tokenCount: count.nullish(),
+  model: line(200).nullish(),
+  metadata: object.nullish(),
+};
+const message = z.strictObject({ id: id.nullish(), parentId: id.nullish(), ...messageFields });
+
+export const appendOne = message;
+export const appendMany = z.strictObject({
+  messages: z.array(message).min(1),
+  expectedMessageCount: count.nullish(),
+});
+
+const time = z.iso
+  .datetime({ offset: true, local: true })
+  .transform((text) => ({ text, milliseconds: Date.parse(/[zZ]|[+-]\d\d:?\d\d$/.test(text) ? text : `${text}Z`) }))
+  .refine(({ milliseconds }) => milliseconds >= 0 && milliseconds <= 253_402_300_799_999, "A time in 1970 to 9999");
+
+/** A document to import: what nobody knows is ignored. */
+export const importDocument = z.object({
+  version: z.literal(1),
+  exportedAt: time.nullish(),
+  conversation: z.object({
+    id: z.string().nullish(),
+    title: line(300).nullish(),
+    model: line(200).nullish(),
+    createdAt: time.nullish(),
+    isArchived: z.boolean().default(false),
+    metadata: object.nullish(),
+    messages: z.array(
+      z.object({
+        id: z.string().nullish(),
+        createdAt: time.nullish(),
+        parentId: z.string().nullish(),
+        ...messageFields,
+      }),
+    ),
+  }),
+});
+
+const cursor = z.string().refine(characters(500)).optional();
+const wholeNumber = z.string().regex(/^\d{1,16}$/, "Expected a whole number").transform(Number).pipe(count);
+const limit = (most, otherwise) =>
+  z.string().regex(/^\d{1,16}$/).transform(Number).pipe(z.int().min(1).max(most)).default(otherwise);
+
+export const listQuery = z.strictObject({
+  cursor,
+  limit: limit(100, 20),
+  archived: z.enum(["true", "false", "1", "0"]).transform((text) => text === "true" || text === "1").default(false),
+});
+export const messagesQuery = z.strictObject({ cursor, after: wholeNumber.optional(), limit: limit(200, 50) });
+export const changesQuery = z.strictObject({ since: cursor, limit: limit(500, 200) });
+export const searchQuery = z.strictObject({
+  q: z.string().refine(characters(500)),
+  role: role.optional(),
+  from: wholeNumber.optional(),
+  to: wholeNumber.optional(),
+  cursor,
+  limit: limit(100, 20),
+});
+export const userId = z
+  .string()
+  .min(1)
+  .refine(characters(255))
+  .refine((text) => text === text.trim() && !CONTROL.test(text) && text.isWellFormed());
+
+/** The value as the schema makes it, or a refusal that names the place. */
+export function check(schema, value) {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  const place = issue.code === "unrecognized_keys" ? [...issue.path, issue.keys[0]] : issue.path;
+  const path = place.map((step) => (typeof step === "number" ? `[${step}]` : `.${step}`)).join("").replace(/^\./, "");
+  throw invalid(`${path || "body"}: ${issue.message}.`, path);
+}

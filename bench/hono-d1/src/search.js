@@ -1,0 +1,109 @@
+// What of a message is searched, what a query asks for, and the piece of text that shows why it was found.
+import { invalid } from "./errors.js";
+import { located, tokens } from "./words.js";
+
+const TEXT_CHARACTERS_MAX = 16_000;
+const TERMS_MAX = 32;
+const SNIPPET_BEFORE = 60;
+const SNIPPET_MAX = 200;
+
+/** What of a content is searched: text, what tools answered, and the strings that they were called with. */
+export function textOf(blocks) {
+  const parts = [];
+  let size = 0;
+  for (const part of stringsOfBlocks(blocks)) {
+    parts.push(part);
+    size += part.length + 1;
+    if (size > 2 * TEXT_CHARACTERS_MAX) break;
+  }
+  const text = parts.join("\n");
+  if (text.length <= TEXT_CHARACTERS_MAX) return text;
+  return [...text.slice(0, 2 * TEXT_CHARACTERS_MAX)].slice(0, TEXT_CHARACTERS_MAX).join("");
+}
+
+function* stringsOfBlocks(blocks) {
+  for (const block of blocks) {
+    if (block.type === "text") yield block.text;
+    else if (block.type === "tool_use") yield* strings(block.input);
+    else if (block.type === "tool_result") yield* strings(block.content);
+  }
+}
+
+function* strings(value) {
+  if (typeof value === "string") yield value;
+  else if (Array.isArray(value)) for (const item of value) yield* strings(item);
+  else if (value !== null && typeof value === "object" && !JSON.isRawJSON(value)) {
+    if (value.type === "text" && typeof value.text === "string") yield value.text;
+    else if (value.type !== "image" && value.type !== "file") {
+      for (const item of Object.values(value)) yield* strings(item);
+    }
+  }
+}
+
+/** Words, and phrases in double quotes. Everything must be found; the last word may be a prefix. */
+export function parseQuery(text) {
+  const terms = [];
+  let endsInWord = false;
+  for (const [number, part] of text.split('"').entries()) {
+    const isPhrase = number % 2 === 1;
+    for (const piece of isPhrase ? [part] : part.split(/\s+/)) {
+      const found = tokens(piece);
+      if (found.length > 0) {
+        endsInWord = !isPhrase;
+        terms.push({ tokens: found, isPrefix: false });
+      }
+    }
+  }
+  if (terms.length === 0) throw invalid("q: There is no word in this query; type at least one letter or digit.", "q");
+  if (terms.reduce((sum, term) => sum + term.tokens.length, 0) > TERMS_MAX) {
+    throw invalid(`q: A query may have ${TERMS_MAX} words; search for fewer.`, "q");
+  }
+  if (endsInWord) terms.at(-1).isPrefix = true;
+  return terms;
+}
+
+/** The query in the syntax of FTS5. */
+export function matchOf(terms, mark) {
+  return terms
+    .map((term) => `"${term.tokens.map((token) => mark + token).join(" ")}"${term.isPrefix ? "*" : ""}`)
+    .join(" ");
+}
+
+/** The piece of a text around the first match, in parts that say whether they match. */
+export function snippet(text, terms) {
+  const words = located(text);
+  const matches = [];
+  for (const [index, word] of words.entries()) {
+    if (matches.length > 0 && word.start > matches[0][0] + SNIPPET_MAX) break;
+    const term = terms.find((candidate) => startsAt(words, index, candidate));
+    if (term) matches.push([word.start, words[index + term.tokens.length - 1].end]);
+  }
+  const first = matches[0]?.[0] ?? 0;
+  let begin = first <= SNIPPET_BEFORE ? 0 : text.lastIndexOf(" ", first - SNIPPET_BEFORE) + 1;
+  begin = whole(text, Math.max(begin, first - 2 * SNIPPET_BEFORE));
+  const end = whole(text, Math.min(text.length, begin + SNIPPET_MAX));
+  const parts = [];
+  let place = begin;
+  for (const [start, stop] of matches) {
+    if (start < place || start >= end) continue;
+    if (start > place) parts.push({ text: text.slice(place, start), match: false });
+    parts.push({ text: text.slice(start, Math.min(stop, end)), match: true });
+    place = Math.min(stop, end);
+  }
+  if (place < end) parts.push({ text: text.slice(place, end), match: false });
+  return parts;
+}
+
+/** The same place, or the one before it where that would cut a character in half. */
+function whole(text, place) {
+  const code = text.charCodeAt(place);
+  return code >= 0xdc00 && code <= 0xdfff ? place - 1 : place;
+}
+
+function startsAt(words, index, term) {
+  const last = index + term.tokens.length - 1;
+  if (last >= words.length) return false;
+  for (let i = index; i < last; i++) if (words[i].token !== term.tokens[i - index]) return false;
+  const token = term.tokens.at(-1);
+  return term.isPrefix ? words[last].token.startsWith(token) : words[last].token === token;
+}

@@ -1,0 +1,218 @@
+// Every statement, over the schema in migrations/sqlite. Parameters: ?1 is always the user.
+
+const CONVERSATION = `c.id, c.user_id, c.title, c.title_source, c.model, c.created_at, c.updated_at, c.message_count,
+  c.is_archived, c.metadata, c.version, c.deleted_at`;
+const MESSAGE = `m.id, m.conversation_id, m.seq, m.role, m.content, m.created_at, m.token_count, m.model, m.parent_id,
+  m.metadata`;
+// The same beside each other in one row, under names that tell them apart.
+const BOTH = [CONVERSATION, MESSAGE]
+  .flatMap((columns) => columns.split(",").map((column) => column.trim()))
+  .map((column) => `${column} AS ${column.replace(".", "_")}`)
+  .join(", ");
+
+const NO_CONFLICT = `NOT EXISTS (
+  SELECT 1 FROM json_each(?3) AS given CROSS JOIN messages AS m ON m.user_id = ?1 AND m.id = given.value ->> 0
+  WHERE m.conversation_id <> ?2 OR m.digest <> given.value ->> 1
+)`;
+const NEXT_REV = "(SELECT o.rev + 1 FROM owners AS o WHERE o.user_id = ?1)";
+const LAST_SEQ = "(SELECT max(m.seq) FROM messages AS m WHERE m.user_id = ?1 AND m.conversation_id = ?2)";
+
+export const CONVERSATION_BY_ID = `
+SELECT ${CONVERSATION} FROM conversations AS c WHERE c.user_id = ?1 AND c.id = ?2 AND c.deleted_at IS NULL`;
+
+export const OWNER = "SELECT o.epoch, o.rev, o.floor FROM owners AS o WHERE o.user_id = ?1";
+
+// Appending. ?2 is the conversation, ?3 an array of [id, digest].
+
+export const KNOWN_MESSAGES = `
+SELECT m.id, m.conversation_id, m.digest
+FROM json_each(?2) AS given CROSS JOIN messages AS m ON m.user_id = ?1 AND m.id = given.value ->> 0`;
+
+export const INSERT_MESSAGES = `
+INSERT INTO messages (
+  user_id, id, conversation_id, seq, rev, digest, role, created_at, token_count, model, parent_id, bytes, metadata,
+  content
+)
+SELECT
+  ?1, given.value ->> 'id', ?2, row_number() OVER (ORDER BY given.key) + coalesce(${LAST_SEQ}, 0), o.rev + 1,
+  given.value ->> 'digest', given.value ->> 'role', ?5, given.value ->> 'tokenCount', given.value ->> 'model',
+  given.value ->> 'parentId', given.value ->> 'size', given.value ->> 'metadata', given.value ->> 'content'
+FROM owners AS o
+JOIN conversations AS c ON c.user_id = ?1 AND c.id = ?2
+CROSS JOIN json_each(?4) AS given
+WHERE o.user_id = ?1 AND c.deleted_at IS NULL AND c.message_count = coalesce(?6, c.message_count) AND ${NO_CONFLICT}
+  AND NOT EXISTS (SELECT 1 FROM messages AS k WHERE k.user_id = ?1 AND k.id = given.value ->> 'id')`;
+
+// ?2 is an array of [id, words].
+export const LIST_WORDS = `
+INSERT INTO word_lists (n, user_id, text)
+SELECT m.n, ?1, given.value ->> 1
+FROM owners AS o
+CROSS JOIN json_each(?2) AS given
+CROSS JOIN messages AS m ON m.user_id = ?1 AND m.id = given.value ->> 0
+WHERE o.user_id = ?1 AND m.rev = o.rev + 1`;
+
+export const INDEX_WORDS = `
+INSERT INTO words (rowid, text)
+SELECT l.n, l.text
+FROM owners AS o
+CROSS JOIN messages AS m ON m.user_id = ?1 AND m.rev = o.rev + 1
+CROSS JOIN word_lists AS l ON l.user_id = ?1 AND l.n = m.n
+WHERE o.user_id = ?1`;
+
+export const COUNT_MESSAGES = `
+UPDATE conversations
+SET
+  message_count = ${LAST_SEQ},
+  updated_at = max(updated_at, ?3),
+  title = iif(title_source = 'default' AND ?4 IS NOT NULL, ?4, title),
+  title_source = iif(title_source = 'default' AND ?4 IS NOT NULL, 'first_message', title_source),
+  rev = ${NEXT_REV}
+WHERE user_id = ?1 AND id = ?2 AND message_count < ${LAST_SEQ}`;
+
+// ?2 is an array of [conversation, title, words]; before LIST_WORDS_OF_TITLES, which has the same condition.
+const TITLES = `
+FROM owners AS o
+CROSS JOIN json_each(?2) AS given
+CROSS JOIN conversations AS c ON c.user_id = ?1 AND c.id = given.value ->> 0
+WHERE o.user_id = ?1 AND c.rev = o.rev + 1 AND c.title = given.value ->> 1 AND c.title_source <> 'default'
+  AND NOT EXISTS (SELECT 1 FROM word_lists AS l WHERE l.user_id = ?1 AND l.n = -c.n)`;
+export const INDEX_TITLES = `INSERT INTO words (rowid, text) SELECT -c.n, given.value ->> 2 ${TITLES}`;
+export const LIST_WORDS_OF_TITLES = `
+INSERT INTO word_lists (n, user_id, text) SELECT -c.n, ?1, given.value ->> 2 ${TITLES}`;
+
+export const BUMP_REV = `
+UPDATE owners SET rev = rev + 1
+WHERE user_id = ?1
+  AND EXISTS (SELECT 1 FROM conversations AS c WHERE c.user_id = ?1 AND c.rev = owners.rev + 1)`;
+
+export const RECEIPTS = `
+SELECT m.id, m.seq, m.created_at
+FROM json_each(?2) AS given CROSS JOIN messages AS m ON m.user_id = ?1 AND m.id = given.value ->> 0`;
+
+// Pages. One row more than the limit is listed, to know whether there is a next page; large rows make a page shorter.
+
+const PAGE_OF_MESSAGES = `sized AS (
+  SELECT l.n, row_number() OVER reading AS position, sum(l.bytes) OVER reading AS bytes
+  FROM listed AS l WINDOW reading AS (ORDER BY l.place)
+)
+SELECT ${MESSAGE}, (SELECT count(*) FROM listed) AS listed
+FROM sized AS s CROSS JOIN messages AS m ON m.n = s.n AND m.user_id = ?1
+WHERE s.position = 1 OR (s.position <= ?4 AND s.bytes <= 1000000)
+ORDER BY m.seq`;
+
+export const MESSAGES_BEFORE = `
+WITH listed AS (
+  SELECT m.n, m.bytes, -m.seq AS place FROM messages AS m
+  WHERE m.user_id = ?1 AND m.conversation_id = ?2 AND m.seq < ?3 ORDER BY m.seq DESC LIMIT ?4 + 1
+), ${PAGE_OF_MESSAGES}`;
+
+export const MESSAGES_AFTER = `
+WITH listed AS (
+  SELECT m.n, m.bytes, m.seq AS place FROM messages AS m
+  WHERE m.user_id = ?1 AND m.conversation_id = ?2 AND m.seq > ?3 ORDER BY m.seq LIMIT ?4 + 1
+), ${PAGE_OF_MESSAGES}`;
+
+export const SEQ_OF_MESSAGE = `
+SELECT m.seq FROM messages AS m WHERE m.user_id = ?1 AND m.conversation_id = ?2 AND m.id = ?3`;
+
+export const PLACE_OF_CONVERSATION = `
+SELECT c.updated_at FROM conversations AS c
+WHERE c.user_id = ?1 AND c.id = ?2 AND coalesce(c.deleted_at, 1) > 0`;
+
+export const LIST_CONVERSATIONS = `
+SELECT ${CONVERSATION}
+FROM conversations AS c
+WHERE c.user_id = ?1 AND c.is_archived = ?2 AND c.deleted_at IS NULL AND (c.updated_at, c.id) < (?3, ?4)
+ORDER BY c.updated_at DESC, c.id DESC
+LIMIT ?5 + 1`;
+
+export const CHANGES = `
+WITH listed AS (
+  SELECT * FROM (
+    SELECT * FROM (
+      SELECT c.rev, 0 AS kind, c.n, 20000 AS bytes FROM conversations AS c
+      WHERE c.user_id = ?1 AND c.rev >= ?2 AND (c.rev, 0, c.n) > (?2, ?3, ?4) AND coalesce(c.deleted_at, 1) > 0
+      ORDER BY c.rev, c.n LIMIT ?5 + 1
+    )
+    UNION ALL
+    SELECT * FROM (
+      SELECT m.rev, 1 AS kind, m.n, m.bytes FROM messages AS m
+      JOIN conversations AS c ON c.user_id = ?1 AND c.id = m.conversation_id
+      WHERE m.user_id = ?1 AND m.rev >= ?2 AND (m.rev, 1, m.n) > (?2, ?3, ?4) AND c.deleted_at IS NULL
+      ORDER BY m.rev, m.n LIMIT ?5 + 1
+    )
+  )
+  ORDER BY rev, kind, n LIMIT ?5 + 1
+), sized AS (
+  SELECT l.rev, l.kind, l.n, row_number() OVER oldest AS position, sum(l.bytes) OVER oldest AS bytes
+  FROM listed AS l WINDOW oldest AS (ORDER BY l.rev, l.kind, l.n)
+)
+SELECT s.rev, s.kind, s.n, (SELECT count(*) FROM listed) AS listed, ${BOTH}
+FROM sized AS s
+LEFT JOIN conversations AS c ON c.user_id = ?1 AND c.n = s.n AND s.kind = 0
+LEFT JOIN messages AS m ON m.user_id = ?1 AND m.n = s.n AND s.kind = 1
+WHERE s.position = 1 OR (s.position <= ?5 AND s.bytes <= 1000000)
+ORDER BY s.rev, s.kind, s.n`;
+
+export const SEARCH = `
+WITH found AS MATERIALIZED (
+  SELECT w.rowid AS n, w.rank AS score FROM words AS w WHERE w.words MATCH ?2
+), hits AS (
+  SELECT f.score, m.created_at AS time, m.n, m.bytes, c.n AS conversation_n
+  FROM found AS f
+  CROSS JOIN messages AS m ON m.user_id = ?1 AND m.n = f.n
+  CROSS JOIN conversations AS c ON c.user_id = ?1 AND c.id = m.conversation_id
+  WHERE c.deleted_at IS NULL AND m.role = coalesce(?3, m.role) AND m.created_at >= ?4 AND m.created_at < ?5
+  UNION ALL
+  SELECT f.score, c.created_at, -c.n, 0, c.n
+  FROM found AS f
+  CROSS JOIN conversations AS c ON c.user_id = ?1 AND c.n = -f.n
+  WHERE c.deleted_at IS NULL AND ?3 IS NULL AND c.created_at >= ?4 AND c.created_at < ?5
+), listed AS (
+  SELECT * FROM hits ORDER BY score, time DESC, n DESC LIMIT ?6 + 1 OFFSET ?7
+), sized AS (
+  SELECT l.n, l.conversation_n, row_number() OVER best AS position, sum(l.bytes + 20000) OVER best AS bytes
+  FROM listed AS l WINDOW best AS (ORDER BY l.score, l.time DESC, l.n DESC)
+)
+SELECT (SELECT count(*) FROM listed) AS listed, ${BOTH}
+FROM sized AS s
+CROSS JOIN conversations AS c ON c.user_id = ?1 AND c.n = s.conversation_n
+LEFT JOIN messages AS m ON m.user_id = ?1 AND m.n = s.n
+WHERE s.position = 1 OR (s.position <= ?6 AND s.bytes <= 1000000)
+ORDER BY s.position`;
+
+// Importing. ?2 is an array of rows; what is there already stays as it is.
+
+export const ENSURE_OWNER = "INSERT INTO owners (user_id, epoch) VALUES (?1, ?2) ON CONFLICT (user_id) DO NOTHING";
+
+export const KNOWN_CONVERSATIONS = `
+SELECT c.id, c.digest, c.deleted_at
+FROM json_each(?2) AS given CROSS JOIN conversations AS c ON c.user_id = ?1 AND c.id = given.value ->> 'id'`;
+
+export const IMPORT_CONVERSATIONS = `
+INSERT INTO conversations (
+  user_id, id, rev, digest, title, title_source, model, created_at, updated_at, message_count, is_archived, version,
+  metadata
+)
+SELECT
+  ?1, given.value ->> 'id', o.rev + 1, given.value ->> 'digest', given.value ->> 'title',
+  given.value ->> 'titleSource', given.value ->> 'model', given.value ->> 'createdAt', given.value ->> 'updatedAt',
+  given.value ->> 'messageCount', given.value ->> 'isArchived', 1, given.value ->> 'metadata'
+FROM owners AS o CROSS JOIN json_each(?2) AS given
+WHERE o.user_id = ?1
+ON CONFLICT (user_id, id) DO NOTHING`;
+
+export const IMPORT_MESSAGES = `
+INSERT INTO messages (
+  user_id, id, conversation_id, seq, rev, digest, role, created_at, token_count, model, parent_id, bytes, metadata,
+  content
+)
+SELECT
+  ?1, given.value ->> 'id', c.id, given.value ->> 'seq', o.rev + 1, given.value ->> 'digest', given.value ->> 'role',
+  given.value ->> 'createdAt', given.value ->> 'tokenCount', given.value ->> 'model', given.value ->> 'parentId',
+  given.value ->> 'size', given.value ->> 'metadata', given.value ->> 'content'
+FROM owners AS o
+CROSS JOIN json_each(?2) AS given
+CROSS JOIN conversations AS c ON c.user_id = ?1 AND c.id = given.value ->> 'conversationId'
+WHERE o.user_id = ?1 AND c.rev = o.rev + 1`;

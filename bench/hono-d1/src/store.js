@@ -1,0 +1,202 @@
+// What is kept of one user: each method is one batch of statements, all or none.
+import * as cursors from "./cursors.js";
+import { arrays, checkWords } from "./drafts.js";
+import { ApiError, noConversation } from "./errors.js";
+import { matchOf } from "./search.js";
+import { ID } from "./schemas.js";
+import * as sql from "./statements.js";
+import { ulid } from "./ulid.js";
+import { markedWords, ownerMark } from "./words.js";
+
+const BEYOND = Number.MAX_SAFE_INTEGER - 1;
+const LIST_BYTES_MAX = 1_000_000;
+
+export class Store {
+  /** `run` takes statements, [sql, ...parameters], and answers the rows of each. */
+  constructor(run, userId) {
+    this.run = run;
+    this.userId = userId;
+    this.mark = ownerMark(userId);
+  }
+
+  async append(id, drafts, expected = null) {
+    const user = this.userId;
+    const now = Date.now();
+    const ids = JSON.stringify(drafts.map((draft) => [draft.id, draft.digest]));
+    const words = this.words(drafts);
+    checkWords(words);
+    const title = drafts.find((draft) => draft.title)?.title ?? null;
+    const [conversations, known, ...rest] = await this.run([
+      [sql.CONVERSATION_BY_ID, user, id],
+      [sql.KNOWN_MESSAGES, user, ids],
+      ...Array.from(arrays(drafts.map(rowOf)), (part) => [sql.INSERT_MESSAGES, user, id, ids, part, now, expected]),
+      ...Array.from(arrays(words), (part) => [sql.LIST_WORDS, user, part]),
+      ...(words.length > 0 ? [[sql.INDEX_WORDS, user]] : []),
+      [sql.COUNT_MESSAGES, user, id, now, title],
+      ...this.titles(title ? [[id, title]] : []),
+      [sql.BUMP_REV, user],
+      [sql.RECEIPTS, user, ids],
+      [sql.CONVERSATION_BY_ID, user, id],
+    ]);
+    if (conversations.length === 0) throw noConversation(id);
+    const digests = new Map(drafts.map((draft) => [draft.id, draft.digest]));
+    const conflicts = known.filter((row) => row.conversation_id !== id || row.digest !== digests.get(row.id));
+    if (conflicts.length > 0) {
+      throw new ApiError(
+        "conflict",
+        "Other messages have these ids: other content, or in another conversation. Send each message under its own id.",
+        { ids: conflicts.map((row) => row.id).sort() },
+      );
+    }
+    const isNew = known.length < drafts.length;
+    const count = conversations[0].message_count;
+    if (isNew && expected !== null && expected !== count) {
+      throw new ApiError(
+        "stale",
+        `The conversation has ${count} messages, not ${expected}. Read the others, and try again.`,
+        { messageCount: count },
+      );
+    }
+    const receipts = new Map(rest.at(-2).map((row) => [row.id, row]));
+    return { receipts: drafts.map((draft) => receipts.get(draft.id)), conversation: rest.at(-1)[0], isNew };
+  }
+
+  async messages(id, { cursor, after, limit }) {
+    const user = this.userId;
+    const forward = [sql.MESSAGES_AFTER, true];
+    const backward = [sql.MESSAGES_BEFORE, false];
+    let [query, isForward] = after === undefined ? backward : forward;
+    let seq = after ?? BEYOND;
+    if (cursor !== undefined && ID.test(cursor)) {
+      const [conversations, places] = await this.run([
+        [sql.CONVERSATION_BY_ID, user, id],
+        [sql.SEQ_OF_MESSAGE, user, id, cursor],
+      ]);
+      if (conversations.length === 0) throw noConversation(id);
+      if (places.length === 0) throw cursors.notOfThisList();
+      seq = places[0].seq;
+    } else if (cursor !== undefined) {
+      const [kind, place] = cursors.decode(cursor, cursors.MESSAGES);
+      [query, isForward] = kind === "a" ? forward : backward;
+      seq = Math.min(place, BEYOND);
+    }
+    const [conversations, rows] = await this.run([
+      [sql.CONVERSATION_BY_ID, user, id],
+      [query, user, id, Math.min(seq, BEYOND), limit],
+    ]);
+    if (conversations.length === 0) throw noConversation(id);
+    const hasMore = rows.length > 0 && rows.length < rows[0].listed;
+    const end = isForward ? ["a", rows.at(-1)?.seq] : ["b", rows[0]?.seq];
+    return { conversation: conversations[0], rows, nextCursor: hasMore ? cursors.encode(...end) : null };
+  }
+
+  async conversations({ cursor, limit, archived }) {
+    const user = this.userId;
+    let place = [BEYOND, "Z".repeat(26)];
+    if (cursor !== undefined && ID.test(cursor)) {
+      const [places] = await this.run([[sql.PLACE_OF_CONVERSATION, user, cursor]]);
+      if (places.length === 0) throw cursors.notOfThisList();
+      place = [places[0].updated_at, cursor];
+    } else if (cursor !== undefined) {
+      place = cursors.decode(cursor, cursors.CONVERSATIONS).slice(1);
+    }
+    const [rows, owners] = await this.run([
+      [sql.LIST_CONVERSATIONS, user, archived ? 1 : 0, Math.min(place[0], BEYOND), place[1], limit],
+      ...(cursor === undefined ? [[sql.OWNER, user]] : []),
+    ]);
+    let bytes = 0;
+    let kept = 0;
+    for (const row of rows.slice(0, limit)) {
+      bytes += 500 + 4 * row.title.length + row.metadata.length;
+      if (kept > 0 && bytes > LIST_BYTES_MAX) break;
+      kept++;
+    }
+    const last = kept < rows.length ? rows[kept - 1] : null;
+    return {
+      rows: rows.slice(0, kept),
+      nextCursor: last && cursors.encode("c", last.updated_at, last.id),
+      ...(owners && { changes: endOf(owners[0]) }),
+    };
+  }
+
+  async changes(since, limit) {
+    const user = this.userId;
+    if (since === undefined) {
+      const [owners] = await this.run([[sql.OWNER, user]]);
+      return { rows: [], next: endOf(owners[0]), hasMore: false };
+    }
+    const place = since === "0" ? ["r", "", 0, 0, 0, 0] : cursors.decode(since, cursors.CHANGES, "since");
+    const [, epoch, rev, kind, n] = place;
+    const [owners, rows] = await this.run([
+      [sql.OWNER, user],
+      [sql.CHANGES, user, rev, kind, n, limit],
+    ]);
+    const floor = follow(place, owners[0] ?? NOBODY);
+    const hasMore = rows.length > 0 && rows.length < rows[0].listed;
+    const last = rows.at(-1);
+    const next = hasMore
+      ? cursors.encode("r", owners[0]?.epoch ?? epoch, last.rev, last.kind, last.n, floor)
+      : endOf(owners[0]);
+    return { rows, next, hasMore };
+  }
+
+  async search(terms, { role = null, from = 0, to = BEYOND, cursor, limit }) {
+    const skip = cursor === undefined ? 0 : cursors.decode(cursor, cursors.HITS)[1];
+    const match = matchOf(terms, this.mark);
+    const [rows] = await this.run([
+      [sql.SEARCH, this.userId, match, role, Math.min(from, BEYOND), Math.min(to, BEYOND), limit, skip],
+    ]);
+    const count = skip + rows.length;
+    const hasMore = rows.length > 0 && rows.length < rows[0].listed && count <= 10_000;
+    return { rows, nextCursor: hasMore ? cursors.encode("h", count) : null };
+  }
+
+  /** Keeps conversations with their messages; answers for each whether its id is taken by another document. */
+  async import(drafts) {
+    const user = this.userId;
+    const messages = drafts.flatMap((draft) => draft.messages);
+    const conversations = [...arrays(drafts.map(({ messages, ...row }) => row))];
+    const [, ...rest] = await this.run([
+      [sql.ENSURE_OWNER, user, ulid()],
+      ...conversations.map((part) => [sql.KNOWN_CONVERSATIONS, user, part]),
+      ...conversations.map((part) => [sql.IMPORT_CONVERSATIONS, user, part]),
+      ...Array.from(arrays(messages.map(rowOf)), (part) => [sql.IMPORT_MESSAGES, user, part]),
+      ...Array.from(arrays(this.words(messages)), (part) => [sql.LIST_WORDS, user, part]),
+      [sql.INDEX_WORDS, user],
+      ...this.titles(drafts.filter((draft) => draft.titleSource !== "default").map((draft) => [draft.id, draft.title])),
+      [sql.BUMP_REV, user],
+    ]);
+    const known = new Map(rest.slice(0, conversations.length).flat().map((row) => [row.id, row]));
+    return drafts.map(({ id, digest }) => {
+      const row = known.get(id);
+      return row !== undefined && (row.deleted_at !== null || row.digest !== digest);
+    });
+  }
+
+  words(drafts) {
+    return drafts.map((draft) => [draft.id, markedWords(draft.text, this.mark)]).filter(([, words]) => words !== "");
+  }
+
+  titles(titles) {
+    const rows = titles.map(([id, title]) => [id, title, markedWords(title, this.mark)]).filter((row) => row[2] !== "");
+    return Array.from(arrays(rows)).flatMap((part) => [
+      [sql.INDEX_TITLES, this.userId, part],
+      [sql.LIST_WORDS_OF_TITLES, this.userId, part],
+    ]);
+  }
+}
+
+const rowOf = ({ title, text, ...row }) => row;
+
+const NOBODY = { epoch: "", rev: 0, floor: 0 };
+
+const endOf = (owner = NOBODY) => cursors.encode("r", owner.epoch, owner.rev, 2, 0, owner.floor);
+
+/** The floor that a reader at this cursor has to mind. Fails where the reader has missed that something went. */
+function follow([, epoch, rev, , , floor], owner) {
+  if (rev === 0 && (epoch === "" || epoch === owner.epoch)) return owner.floor;
+  if (epoch !== owner.epoch || rev > owner.rev || (rev < owner.floor && floor !== owner.floor)) {
+    throw new ApiError("cursor_expired", "This cursor is too old, or of another time. Begin again, with since=0.");
+  }
+  return floor;
+}

@@ -1,0 +1,63 @@
+"""The floor: what Threadkeep asks D1 for a request, sent to a Worker that does that and nothing else."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from functools import lru_cache
+from typing import Any
+
+from threadkeep.errors import Unavailable
+from threadkeep.http import wire
+from threadkeep.http.api import Api, connect
+from threadkeep.sql.executor import Statement
+from threadkeep.sql.store import SqlStore
+from threadkeep.store import Store
+from toolbox.bench.asking import USER, Request
+
+_VARIABLES = {
+    "AGENT_CONVERSATION_PERSISTENCE": "true",
+    "AGENT_CONVERSATION_STORE": "memory",  # no store is asked; the API only has to have one
+    "ENVIRONMENT": "test",
+}
+
+
+class _Recorder:
+    """Takes statements down, and goes no further."""
+
+    bookmark: str | None = None
+
+    def __init__(self) -> None:
+        self.statements: tuple[Statement, ...] = ()
+
+    async def run(self, *statements: Statement) -> Any:
+        self.statements = statements
+        raise Unavailable("This is taken down, and not run.")
+
+    async def clear(self, *statements: Statement) -> None:
+        """Nothing is cleared here."""
+
+
+def statements_of(request: Request) -> Request:
+    """The request that has the statements of another run, those of its first round trip."""
+    recorder = _Recorder()
+    path, _, query = request.path.partition("?")
+    headers = request.all_headers()
+
+    async def open_store(bookmark: str | None) -> Store:
+        return SqlStore(recorder, USER)
+
+    async def body() -> bytes:
+        return (request.body or "").encode()
+
+    async def stream() -> AsyncIterator[bytes]:
+        yield await body()
+
+    asked = wire.Request(request.method, path, query, headers.get, body, stream)
+    asyncio.run(_api().answer(asked, USER, open_store))
+    statements = [[statement.query.numbered, *statement.values] for statement in recorder.statements]
+    return Request("POST", "/statements", json.dumps(statements, ensure_ascii=False))
+
+
+@lru_cache(maxsize=1)
+def _api() -> Api:
+    return connect(_VARIABLES.get, lambda name: False, offered=("memory",))

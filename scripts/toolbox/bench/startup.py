@@ -1,0 +1,61 @@
+"""Starting: how long until the first answer, and what the imports of the Worker's Python take of that."""
+
+import json
+import statistics
+import subprocess
+from contextlib import ExitStack
+from typing import Any
+
+from toolbox.bench.contestants import JAVASCRIPT, THREADKEEP, Contestant
+from toolbox.bench.figures import figure
+from toolbox.bench.measuring import Lab
+from toolbox.bench.seeds import Shape
+from toolbox.checkout import ROOT, Problem
+from toolbox.install import Node, node_packages, worker_packages
+
+_SHAPE = Shape(200, others=2)
+_RUNS = 5
+Row = dict[str, Any]
+
+
+def start_ups(lab: Lab, store: str) -> list[Row]:
+    """Seconds from the start of wrangler to the first answer, in turns. The first start is not counted."""
+    with ExitStack() as stack:
+        names = (JAVASCRIPT, THREADKEEP)
+        contestants = [stack.enter_context(Contestant(name, store, _SHAPE, lab.folder)) for name in names]
+        taken: dict[Contestant, list[float]] = {contestant: [] for contestant in contestants}
+        lab.progress.expect(lab.effort.rounds * len(contestants))
+        for _ in range(lab.effort.rounds):
+            for contestant, seconds in taken.items():
+                contestant.worker.restart()
+                seconds.append(contestant.worker.start_seconds)
+                lab.progress.step(f"start of {contestant}")
+    return [{"contestant": one.name, "store": store, **figure(values).rounded()} for one, values in taken.items()]
+
+
+def imports(lab: Lab, node: Node) -> list[Row]:
+    """What each module takes, in milliseconds, in Pyodide outside of workerd: the medians of some runs."""
+    lab.progress.expect(_RUNS)
+    runs: list[dict[str, Row]] = []
+    for _ in range(_RUNS):
+        runs.append({row["module"]: row for row in _import_once(node)})
+        lab.progress.step("imports, module by module")
+    rows = [
+        {
+            "module": module,
+            **{part: round(statistics.median(run[module][part] for run in runs), 2) for part in ("own", "whole")},
+        }
+        for module in runs[0]
+        if all(module in run for run in runs)
+    ]
+    return sorted(rows, key=lambda row: -row["own"])
+
+
+def _import_once(node: Node) -> list[Row]:
+    command = [node.program, ROOT / "bench/startup/imports.mjs"]
+    folders = [node_packages() / "pyodide", worker_packages(), ROOT / "src"]
+    answer = subprocess.run([*command, *folders], capture_output=True, text=True, check=False)
+    if answer.returncode != 0:
+        raise Problem(f"the Worker's Python cannot be imported outside of workerd: {answer.stderr[-1000:]}")
+    rows: list[Row] = json.loads(answer.stdout)
+    return rows

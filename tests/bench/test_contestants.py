@@ -1,0 +1,208 @@
+"""Threadkeep and the JavaScript Worker that it is measured against do the same work, with the same answers."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from toolbox.bench.asking import Answer, Request, ask
+from toolbox.bench.comparing import compare, differs
+from toolbox.bench.contestants import JAVASCRIPT, THREADKEEP, Contestant, JavaScriptWorker
+from toolbox.bench.measuring import check_counts
+from toolbox.bench.operations import OPERATIONS, Operation, find_target
+from toolbox.bench.seeds import Shape, long_conversation
+from toolbox.checkout import Problem
+
+SHAPE = Shape(200, others=2)
+MESSAGES = f"/api/conversations/{long_conversation()}/messages"
+ID = "01KAGQ3WAH5RZ6E1D8K3F0P7QS"
+TEXT = [{"type": "text", "text": "Hello"}]
+
+
+@pytest.fixture(scope="module", params=["d1", "durable-object"])
+def contestants(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Contestant]]:
+    folder = tmp_path_factory.mktemp("contestants")
+    store: str = request.param
+    with (
+        Contestant(JAVASCRIPT, store, SHAPE, folder) as javascript,
+        Contestant(THREADKEEP, store, SHAPE, folder) as ours,
+    ):
+        yield [javascript, ours]
+
+
+def answers(contestants: list[Contestant], request: Request) -> list[Answer]:
+    return [ask(contestant.worker.url, request) for contestant in contestants]
+
+
+def append(body: Any) -> Request:
+    return Request("POST", MESSAGES, body if isinstance(body, str) else json.dumps(body))
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+def test_they_answer_every_operation_alike(contestants: list[Contestant], operation: Operation) -> None:
+    target = find_target(contestants[0].worker.url, SHAPE)
+    compare(contestants, operation, target, "of the test")
+    check_counts(contestants)
+
+
+CONTENTS = [
+    '[{"type":"text","text":"1"},{"type":"new","n":[1.0,1e2,-0.0,12345678901234567890,0.1,1.5e300]}]',
+    '[{"text":"keys in another order","type":"text","extra":{"b":1,"a":null}}]',
+    '[{"type":"text","text":"Ünïcödé, ß and Σίσυφος, 日本語の文章, हिन्दी में, עברית, naïve café, 👩‍👩‍👧 ok"}]',
+    '[{"type":"tool_use","id":"c","name":"n","input":{"q":"find me","deep":["one",{"type":"text","text":"two"}]}}]',
+    '[{"type":"tool_result","toolUseId":"c","content":[{"type":"image","url":"hidden"},"seen"],"isError":false}]',
+    '[{"type":"thinking","thinking":"hm","signature":null},{"type":"file","url":"x","source":{}}]',
+]
+
+
+@pytest.mark.parametrize("number", range(len(CONTENTS)))
+def test_they_keep_the_same_once(contestants: list[Contestant], number: int) -> None:
+    content = CONTENTS[number]
+    head = f'"id": "01KAGQ3WAH5RZ6E1D8K3F0PA{number:02}", "role": "user"'
+    message = f'{{{head}, "content": {content}, "metadata": {{"a": 1.50}}}}'
+    one, other = answers(contestants, append(message))
+    assert (one.status, differs(one, other)) == (201, None)
+    again = message.replace("1.50", "15e-1").replace("1e2", "100")
+    one, other = answers(contestants, append(again))
+    assert (one.status, differs(one, other)) == (200, None)
+    one, other = answers(contestants, append(message.replace('"user"', '"system"')))
+    assert (one.status, differs_in_code(one, other)) == (409, None)
+    one, other = answers(contestants, Request("GET", f"{MESSAGES}?limit=1"))
+    assert differs(one, other) is None
+    assert all(content in answer.body.decode() for answer in (one, other))
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "cafe",
+        "CAFÉ naive",
+        "日本",
+        '"naïve café"',
+        "sisyphus",
+        "σισυφος",
+        "strasse ß",
+        "हिन्दी",
+        "find",
+        "two",
+        "hidden",
+        "seen",
+    ],
+)
+def test_they_find_the_same(contestants: list[Contestant], query: str) -> None:
+    one, other = answers(contestants, Request("GET", f"/api/conversations/search?q={quote(query)}"))
+    assert (one.status, differs(one, other)) == (200, None)
+
+
+def differs_in_code(one: Answer, other: Answer) -> str | None:
+    """Where two refusals differ: words may."""
+    found = []
+    for answer in (one, other):
+        error = answer.json()["error"]
+        details = {name: value for name, value in error.get("details", {}).items() if name in ("ids", "messageCount")}
+        found.append((answer.status, error["code"], details))
+    return None if found[0] == found[1] else f"{found[0]} and {found[1]}"
+
+
+REFUSED = {
+    "not JSON": append("{"),
+    "not UTF-8 JSON type": Request("POST", MESSAGES, "{}", {"content-type": "text/plain"}),
+    "half a character": append('{"role": "user", "content": [{"type": "text", "text": "\\ud83d"}]}'),
+    "no content": append({"role": "user", "content": []}),
+    "no role": append({"content": TEXT}),
+    "another role": append({"role": "robot", "content": TEXT}),
+    "an unknown key": append({"role": "user", "content": TEXT, "more": 1}),
+    "a lower-case id": append({"id": ID.lower(), "role": "user", "content": TEXT}),
+    "a block without a type": append({"role": "user", "content": [{"text": "x"}]}),
+    "a block that is no object": append({"role": "user", "content": ["x"]}),
+    "a text that is no text": append({"role": "user", "content": [{"type": "text", "text": 1}]}),
+    "an input that is no object": append(
+        {"role": "user", "content": [{"type": "tool_use", "id": "a", "name": "b", "input": []}]}
+    ),
+    "a result without content": append({"role": "tool", "content": [{"type": "tool_result", "toolUseId": "a"}]}),
+    "a negative count": append({"role": "user", "content": TEXT, "tokenCount": -1}),
+    "a count that is no integer": append({"role": "user", "content": TEXT, "tokenCount": 1.5}),
+    "a model of two lines": append({"role": "user", "content": TEXT, "model": "a\nb"}),
+    "metadata that is a list": append({"role": "user", "content": TEXT, "metadata": []}),
+    "metadata that is large": append({"role": "user", "content": TEXT, "metadata": {"a": "x" * 17_000}}),
+    "NUL in a name of metadata": append({"role": "user", "content": TEXT, "metadata": {"a\0": 1}}),
+    "deep nesting": append({"role": "user", "content": [{"type": "x", "y": json.loads("[" * 99 + "]" * 99)}]}),
+    "a large message": append({"role": "user", "content": [{"type": "text", "text": "x" * 1_500_001}]}),
+    "no messages": append({"messages": []}),
+    "an id twice": append({"messages": [{"id": ID, "role": "user", "content": TEXT}] * 2}),
+    "too many messages": append({"messages": [{"role": "user", "content": TEXT}] * 1_001}),
+    "another count": append({"messages": [{"id": ID, "role": "user", "content": TEXT}], "expectedMessageCount": 1}),
+    "a conversation that is not there": Request("GET", f"/api/conversations/{ID}/messages"),
+    "an append to none": Request(
+        "POST", f"/api/conversations/{ID}/messages", json.dumps({"role": "user", "content": TEXT})
+    ),
+    "an export of none": Request("GET", f"/api/conversations/{ID}/export"),
+    "an id that is none": Request("GET", "/api/conversations/x/messages"),
+    "a limit of 0": Request("GET", f"{MESSAGES}?limit=0"),
+    "a limit that is no number": Request("GET", f"{MESSAGES}?limit=1e1"),
+    "an unknown field": Request("GET", f"{MESSAGES}?page=1"),
+    "a field twice": Request("GET", f"{MESSAGES}?limit=1&limit=2"),
+    "cursor and after": Request("GET", f"{MESSAGES}?cursor={ID}&after=1"),
+    "a cursor that is none": Request("GET", f"{MESSAGES}?cursor=abc"),
+    "the id of no message": Request("GET", f"{MESSAGES}?cursor={ID}"),
+    "a cursor of another epoch": Request("GET", "/api/conversations/changes?since=WyJyIiwieCIsMSwyLDAsMF0"),
+    "a search for nothing": Request("GET", "/api/conversations/search?q=%2B"),
+    "a search without a query": Request("GET", "/api/conversations/search"),
+    "a search from after to": Request("GET", "/api/conversations/search?q=a&from=2&to=1"),
+    "a key of nobody": Request("GET", "/api/conversations", headers={"authorization": "Bearer tk_other"}),
+    "a user that is none": Request("GET", "/api/conversations", headers={"x-user-id": "x" * 256}),
+    "no such address": Request("GET", "/api/nothing"),
+    "a bookmark that is none": Request("GET", "/api/conversations", headers={"x-d1-bookmark": "x"}),
+    "a key that is none": Request("POST", "/api/import", "{}", {"idempotency-key": "a b"}),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_they_refuse_the_same(contestants: list[Contestant], name: str) -> None:
+    if name == "a bookmark that is none" and contestants[0].store != "d1":
+        pytest.skip("there are bookmarks on D1 only")
+    one, other = answers(contestants, REFUSED[name])
+    assert one.status >= 400
+    assert differs_in_code(one, other) is None
+
+
+def test_they_skip_the_same_documents(contestants: list[Contestant]) -> None:
+    documents = [
+        {
+            "version": 1,
+            "conversation": {"messages": [{"role": "user", "content": TEXT, "createdAt": "2024-05-18T02:40:00Z"}]},
+        },
+        {"version": 2, "conversation": {"messages": []}},
+        {"version": 1, "conversation": {"messages": [{"role": "robot", "content": TEXT}]}},
+        {"version": 1, "conversation": {"messages": [{"id": "a", "role": "user", "content": TEXT}] * 2}},
+        {"version": 1, "conversation": {"title": "A title", "isArchived": True, "messages": [], "more": 1}},
+    ]
+    body = "\n\n".join(json.dumps(document) for document in documents) + "\n{"
+    headers = {"content-type": "application/x-ndjson", "idempotency-key": "test", "x-user-id": "someone"}
+    for _ in range(2):  # a repeat is imported already
+        one, other = (answer.json() for answer in answers(contestants, Request("POST", "/api/import", body, headers)))
+        assert one["imported"] == other["imported"]
+        assert len(one["imported"]) == 2
+        skipped = [[(entry["index"], entry["error"]["code"]) for entry in report["skipped"]] for report in (one, other)]
+        assert skipped == [[(1, "invalid"), (2, "invalid"), (3, "invalid"), (5, "invalid")]] * 2
+
+
+def test_what_is_kept_answers_for_nobody_else(contestants: list[Contestant]) -> None:
+    stranger = {"x-user-id": "a stranger"}
+    one, other = answers(contestants, Request("GET", MESSAGES, headers=stranger))
+    assert one.status == 404
+    assert differs_in_code(one, other) is None
+    one, other = answers(contestants, Request("GET", "/api/conversations", headers=stranger))
+    assert differs(one, other) is None
+    assert one.json()["conversations"] == []
+
+
+def test_a_contestant_that_does_not_start_is_named(tmp_path: Path) -> None:
+    broken = Contestant(JAVASCRIPT, "d1", SHAPE, tmp_path)
+    (tmp_path / "broken.js").write_text("export default {")
+    broken.worker = JavaScriptWorker(tmp_path / "broken.js", broken.worker.state.folder, store="d1")
+    with pytest.raises(Problem, match="hono on d1 does not start"):
+        broken.__enter__()
