@@ -3,6 +3,7 @@ import { DurableObject } from "cloudflare:workers";
 import conversations from "../../../migrations/sqlite/0001_conversations.sql";
 import search from "../../../migrations/sqlite/0002_search.sql";
 import erasing from "../../../migrations/sqlite/0003_erasing.sql";
+import padding from "../../../migrations/sqlite/0004_padding.sql";
 import { createApp } from "./app.js";
 import { ApiError } from "./errors.js";
 import { Store } from "./store.js";
@@ -11,6 +12,7 @@ const MIGRATIONS = {
   "0001_conversations.sql": conversations,
   "0002_search.sql": search,
   "0003_erasing.sql": erasing,
+  "0004_padding.sql": padding,
 };
 const METHODS = ["append", "messages", "conversations", "changes", "search", "import"];
 

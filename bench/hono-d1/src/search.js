@@ -63,10 +63,8 @@ export function parseQuery(text) {
 }
 
 /** The query in the syntax of FTS5. */
-export function matchOf(terms, mark) {
-  return terms
-    .map((term) => `"${term.tokens.map((token) => mark + token).join(" ")}"${term.isPrefix ? "*" : ""}`)
-    .join(" ");
+export function matchOf(terms, write) {
+  return terms.map((term) => `"${write(term.tokens)}"${term.isPrefix ? "*" : ""}`).join(" ");
 }
 
 /** The piece of a text around the first match, in parts that say whether they match. */

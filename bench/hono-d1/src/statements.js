@@ -43,23 +43,6 @@ CROSS JOIN json_each(?4) AS given
 WHERE o.user_id = ?1 AND c.deleted_at IS NULL AND c.message_count = coalesce(?6, c.message_count) AND ${NO_CONFLICT}
   AND NOT EXISTS (SELECT 1 FROM messages AS k WHERE k.user_id = ?1 AND k.id = given.value ->> 'id')`;
 
-// ?2 is an array of [id, words].
-export const LIST_WORDS = `
-INSERT INTO word_lists (n, user_id, text)
-SELECT m.n, ?1, given.value ->> 1
-FROM owners AS o
-CROSS JOIN json_each(?2) AS given
-CROSS JOIN messages AS m ON m.user_id = ?1 AND m.id = given.value ->> 0
-WHERE o.user_id = ?1 AND m.rev = o.rev + 1`;
-
-export const INDEX_WORDS = `
-INSERT INTO words (rowid, text)
-SELECT l.n, l.text
-FROM owners AS o
-CROSS JOIN messages AS m ON m.user_id = ?1 AND m.rev = o.rev + 1
-CROSS JOIN word_lists AS l ON l.user_id = ?1 AND l.n = m.n
-WHERE o.user_id = ?1`;
-
 export const COUNT_MESSAGES = `
 UPDATE conversations
 SET
@@ -70,16 +53,22 @@ SET
   rev = ${NEXT_REV}
 WHERE user_id = ?1 AND id = ?2 AND message_count < ${LAST_SEQ}`;
 
-// ?2 is an array of [conversation, title, words]; before LIST_WORDS_OF_TITLES, which has the same condition.
-const TITLES = `
+// The words of what bears this rev. ?2 is an array of [message, words], ?3 one of [conversation, title, words].
+const wordsWith = (user) => `
+SELECT m.n, ${user}given.value ->> 1
 FROM owners AS o
 CROSS JOIN json_each(?2) AS given
+CROSS JOIN messages AS m ON m.user_id = ?1 AND m.id = given.value ->> 0
+WHERE o.user_id = ?1 AND m.rev = o.rev + 1
+UNION ALL
+SELECT -c.n, ${user}given.value ->> 2
+FROM owners AS o
+CROSS JOIN json_each(?3) AS given
 CROSS JOIN conversations AS c ON c.user_id = ?1 AND c.id = given.value ->> 0
 WHERE o.user_id = ?1 AND c.rev = o.rev + 1 AND c.title = given.value ->> 1 AND c.title_source <> 'default'
   AND NOT EXISTS (SELECT 1 FROM word_lists AS l WHERE l.user_id = ?1 AND l.n = -c.n)`;
-export const INDEX_TITLES = `INSERT INTO words (rowid, text) SELECT -c.n, given.value ->> 2 ${TITLES}`;
-export const LIST_WORDS_OF_TITLES = `
-INSERT INTO word_lists (n, user_id, text) SELECT -c.n, ?1, given.value ->> 2 ${TITLES}`;
+export const INDEX_WORDS = `INSERT INTO words (rowid, text) ${wordsWith("")}`;
+export const LIST_WORDS = `INSERT INTO word_lists (n, user_id, text) ${wordsWith("?1, ")}`;
 
 export const BUMP_REV = `
 UPDATE owners SET rev = rev + 1

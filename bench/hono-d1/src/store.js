@@ -6,7 +6,7 @@ import { matchOf } from "./search.js";
 import { ID } from "./schemas.js";
 import * as sql from "./statements.js";
 import { ulid } from "./ulid.js";
-import { markedWords, ownerMark } from "./words.js";
+import { alphabetOf, indexed } from "./words.js";
 
 const BEYOND = Number.MAX_SAFE_INTEGER - 1;
 const LIST_BYTES_MAX = 1_000_000;
@@ -16,7 +16,7 @@ export class Store {
   constructor(run, userId) {
     this.run = run;
     this.userId = userId;
-    this.mark = ownerMark(userId);
+    this.write = alphabetOf(userId);
   }
 
   async append(id, drafts, expected = null) {
@@ -30,10 +30,8 @@ export class Store {
       [sql.CONVERSATION_BY_ID, user, id],
       [sql.KNOWN_MESSAGES, user, ids],
       ...Array.from(arrays(drafts.map(rowOf)), (part) => [sql.INSERT_MESSAGES, user, id, ids, part, now, expected]),
-      ...Array.from(arrays(words), (part) => [sql.LIST_WORDS, user, part]),
-      ...(words.length > 0 ? [[sql.INDEX_WORDS, user]] : []),
       [sql.COUNT_MESSAGES, user, id, now, title],
-      ...this.titles(title ? [[id, title]] : []),
+      ...this.index(words, title ? [[id, title]] : []),
       [sql.BUMP_REV, user],
       [sql.RECEIPTS, user, ids],
       [sql.CONVERSATION_BY_ID, user, id],
@@ -142,7 +140,7 @@ export class Store {
 
   async search(terms, { role = null, from = 0, to = BEYOND, cursor, limit }) {
     const skip = cursor === undefined ? 0 : cursors.decode(cursor, cursors.HITS)[1];
-    const match = matchOf(terms, this.mark);
+    const match = matchOf(terms, this.write);
     const [rows] = await this.run([
       [sql.SEARCH, this.userId, match, role, Math.min(from, BEYOND), Math.min(to, BEYOND), limit, skip],
     ]);
@@ -161,9 +159,10 @@ export class Store {
       ...conversations.map((part) => [sql.KNOWN_CONVERSATIONS, user, part]),
       ...conversations.map((part) => [sql.IMPORT_CONVERSATIONS, user, part]),
       ...Array.from(arrays(messages.map(rowOf)), (part) => [sql.IMPORT_MESSAGES, user, part]),
-      ...Array.from(arrays(this.words(messages)), (part) => [sql.LIST_WORDS, user, part]),
-      [sql.INDEX_WORDS, user],
-      ...this.titles(drafts.filter((draft) => draft.titleSource !== "default").map((draft) => [draft.id, draft.title])),
+      ...this.index(
+        this.words(messages),
+        drafts.filter((draft) => draft.titleSource !== "default").map((draft) => [draft.id, draft.title]),
+      ),
       [sql.BUMP_REV, user],
     ]);
     const known = new Map(rest.slice(0, conversations.length).flat().map((row) => [row.id, row]));
@@ -174,15 +173,17 @@ export class Store {
   }
 
   words(drafts) {
-    return drafts.map((draft) => [draft.id, markedWords(draft.text, this.mark)]).filter(([, words]) => words !== "");
+    return drafts.map((draft) => [draft.id, indexed(draft.text, this.write)]).filter(([, words]) => words !== "");
   }
 
-  titles(titles) {
-    const rows = titles.map(([id, title]) => [id, title, markedWords(title, this.mark)]).filter((row) => row[2] !== "");
-    return Array.from(arrays(rows)).flatMap((part) => [
-      [sql.INDEX_TITLES, this.userId, part],
-      [sql.LIST_WORDS_OF_TITLES, this.userId, part],
-    ]);
+  /** The statements that index messages by their words, and titles of conversations. */
+  index(words, titles) {
+    const rows = titles.map(([id, title]) => [id, title, indexed(title, this.write)]).filter((row) => row[2] !== "");
+    const [wordParts, titleParts] = [[...arrays(words)], [...arrays(rows)]];
+    return Array.from({ length: Math.max(wordParts.length, titleParts.length) }, (_, i) => [
+      [sql.INDEX_WORDS, this.userId, wordParts[i] ?? "[]", titleParts[i] ?? "[]"],
+      [sql.LIST_WORDS, this.userId, wordParts[i] ?? "[]", titleParts[i] ?? "[]"],
+    ]).flat();
   }
 }
 

@@ -48,8 +48,45 @@ export function located(text) {
   }));
 }
 
-/** The letters that stand before each word of a user, so that a query reads nobody else's. */
-export function ownerMark(userId) {
+// Each user's words stand in the index behind letters of their own, and in an alphabet of their own.
+const LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz";
+const alphabets = new Map();
+
+/** The alphabet of a user: a function that writes words as the index holds them. */
+export function alphabetOf(userId) {
+  let write = alphabets.get(userId);
+  if (write === undefined) {
+    if (alphabets.size >= 1024) alphabets.clear();
+    write = alphabet(userId);
+    alphabets.set(userId, write);
+  }
+  return write;
+}
+
+function alphabet(userId) {
+  const mark = markOf(userId);
+  let number = BigInt(`0x${createHash("sha512").update(userId).digest("hex")}`);
+  const mask = Number(number & 0xffffn) | 1;
+  const left = [...LETTERS];
+  const letters = new Map();
+  for (const letter of LETTERS) {
+    const count = BigInt(left.length);
+    letters.set(letter, left.splice(Number(number % count), 1)[0]);
+    number /= count;
+  }
+  const become = (letter) => {
+    const known = letters.get(letter);
+    if (known !== undefined) return known;
+    const code = letter.codePointAt(0);
+    const bits = code < 0x800 ? 7 : code < 0x10000 ? 11 : 16;
+    const other = String.fromCodePoint(code ^ (mask & ((1 << bits) - 1)));
+    letters.set(letter, other);
+    return other;
+  };
+  return (words) => words.map((word) => mark + Array.from(word, become).join("")).join(" ");
+}
+
+function markOf(userId) {
   const letters = "abcdefghijklmnopqrstuvwxyz234567";
   const bytes = createHash("sha256").update(userId).digest();
   const bits = BigInt(`0x${bytes.toString("hex", 0, 5)}`);
@@ -57,10 +94,8 @@ export function ownerMark(userId) {
 }
 
 /** The words of a text as the index holds them. */
-export function markedWords(text, mark) {
-  const words = tokens(text)
-    .map((token) => mark + token)
-    .join(" ");
+export function indexed(text, write) {
+  const words = write(tokens(text));
   if (words.length <= WORDS_CHARACTERS_MAX) return words;
   return words.slice(0, words.lastIndexOf(" ", WORDS_CHARACTERS_MAX - 1));
 }
