@@ -304,6 +304,8 @@ _OF_BATCH = "A filling has one `n`, and is gone at the end of its batch: there i
 SUPERFLUOUS = {
     "LIST_MESSAGES_BEFORE-m-3": _BY_PLACE,
     "LIST_MESSAGES_AFTER-m-2": _BY_PLACE,
+    "LIST_LARGE_MESSAGES_BEFORE-m-3": _BY_PLACE,
+    "LIST_LARGE_MESSAGES_AFTER-m-2": _BY_PLACE,
     "SEARCH-m-5": _BY_PLACE,
     "CHANGES-c-5": _BY_PLACE,
     "CHANGES-m-6": _BY_PLACE,

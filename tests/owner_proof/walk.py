@@ -272,10 +272,17 @@ def list_all(**query: Any) -> Step:
 
 
 def read_all(number: int, **query: Any) -> Step:
+    """Read a conversation page by page, and once more with pages that are too small for most messages."""
+
     async def step(store: Store) -> Any:
-        pages = [await store.list_messages(c(number), **query)]
-        while pages[-1].next_cursor:
-            pages.append(await store.list_messages(c(number), cursor=pages[-1].next_cursor, limit=query["limit"]))
+        pages = []
+        for page_bytes in (sql_store.PAGE_BYTES_MAX, 9):
+            with mock.patch.object(sql_store, "PAGE_BYTES_MAX", page_bytes):
+                pages.append(await store.list_messages(c(number), **query))
+                while pages[-1].next_cursor:
+                    limit = query["limit"]
+                    pages.append(await store.list_messages(c(number), cursor=pages[-1].next_cursor, limit=limit))
+                    _not_too_many(pages)
         return pages
 
     return step

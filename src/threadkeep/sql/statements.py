@@ -41,7 +41,19 @@ _OWNER = """(
     SELECT json_object('epoch', o.epoch, 'rev', o.rev, 'floor', o.floor) FROM owners AS o WHERE o.user_id = :user
   )"""
 
-_MESSAGE_PAGE = """sized AS (
+_MESSAGE_PAGE = """SELECT iif(
+  (SELECT sum(l.bytes) FROM listed AS l) > :page_bytes,
+  NULL,
+  (
+    SELECT json_object('rows', json_group_array({message}), 'more', json(iif(count(*) > :limit, 'true', 'false')))
+    FROM listed AS l
+    CROSS JOIN messages AS m ON m.user_id = :user AND m.n = l.n
+  )
+) AS answer
+FROM conversations AS c
+WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL"""
+
+_PAGE_OF_LARGE_MESSAGES = """sized AS (
     SELECT l.n, row_number() OVER reading AS position, sum(l.bytes) OVER reading AS bytes
     FROM listed AS l
     WINDOW reading AS (ORDER BY l.place)
@@ -57,6 +69,31 @@ SELECT (
 ) AS answer
 FROM conversations AS c
 WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL"""
+
+_MESSAGES_BEFORE = """listed AS (
+    SELECT m.n, m.bytes, -m.seq AS place
+    FROM messages AS m
+    WHERE m.user_id = :user
+      AND m.conversation_id = :conversation
+      AND m.seq < coalesce(
+        :seq,
+        (
+          SELECT f.seq
+          FROM messages AS f
+          WHERE f.user_id = :user AND f.conversation_id = :conversation AND f.id = :message
+        )
+      )
+    ORDER BY m.seq DESC
+    LIMIT :limit + 1
+  )"""
+
+_MESSAGES_AFTER = """listed AS (
+    SELECT m.n, m.bytes, m.seq AS place
+    FROM messages AS m
+    WHERE m.user_id = :user AND m.conversation_id = :conversation AND m.seq > :seq
+    ORDER BY m.seq
+    LIMIT :limit + 1
+  )"""
 
 
 _NEW_WORDS = """m.n, {user}given.value ->> 1
@@ -165,7 +202,10 @@ _BYTES_BEYOND = {127: 1, 32_767: 1, 8_388_607: 1, 2_147_483_647: 2, 140_737_488_
 
 _PARTS = {
     "owner": _OWNER,
+    "messages_before": _MESSAGES_BEFORE,
+    "messages_after": _MESSAGES_AFTER,
     "message_page": _MESSAGE_PAGE,
+    "page_of_large_messages": _PAGE_OF_LARGE_MESSAGES,
     "new_words": _NEW_WORDS.replace("{user}", ""),
     "new_lists": _NEW_WORDS.replace("{user}", ":user, "),
     "edited_title": _EDITED_TITLE,
@@ -712,40 +752,28 @@ FROM conversations AS c
 WHERE c.user_id = :user AND c.id = :conversation AND coalesce(c.deleted_at, 1) > 0
 """)
 
-# A page is cut by its bytes too, and one row more than the limit is looked at to know whether there is a next one.
+# One row more than the limit is looked at, to know whether there is a next page.
 LIST_CONVERSATIONS = _query("""
-WITH
-  listed AS (
-    SELECT c.updated_at, c.id, {conversation} AS document
-    FROM conversations AS c
-    WHERE c.user_id = :user
-      AND c.is_archived = :is_archived
-      AND c.deleted_at IS NULL
-      AND (c.updated_at, c.id) < (
-        coalesce(
-          :updated_at,
-          (SELECT f.updated_at FROM conversations AS f WHERE f.user_id = :user AND f.id = :before_id)
-        ),
-        :before_id
-      )
-    ORDER BY c.updated_at DESC, c.id DESC
-    LIMIT :limit + 1
-  ),
-  sized AS (
-    SELECT
-      l.document,
-      row_number() OVER latest AS position,
-      sum(length(CAST(l.document AS BLOB))) OVER latest AS bytes
-    FROM listed AS l
-    WINDOW latest AS (ORDER BY l.updated_at DESC, l.id DESC)
-  )
 SELECT json_object(
   'owner', json({owner}),
-  'rows', json_group_array(json(s.document)),
-  'more', json(iif(count(*) < (SELECT count(*) FROM listed), 'true', 'false'))
+  'rows', json_group_array(json(l.document))
 ) AS answer
-FROM sized AS s
-WHERE s.position = 1 OR (s.position <= :limit AND s.bytes <= :page_bytes)
+FROM (
+  SELECT {conversation} AS document
+  FROM conversations AS c
+  WHERE c.user_id = :user
+    AND c.is_archived = :is_archived
+    AND c.deleted_at IS NULL
+    AND (c.updated_at, c.id) < (
+      coalesce(
+        :updated_at,
+        (SELECT f.updated_at FROM conversations AS f WHERE f.user_id = :user AND f.id = :before_id)
+      ),
+      :before_id
+    )
+  ORDER BY c.updated_at DESC, c.id DESC
+  LIMIT :limit + 1
+) AS l
 """)
 
 CONVERSATION_EXISTS = _query("""
@@ -760,38 +788,31 @@ FROM messages AS m
 WHERE m.user_id = :user AND m.conversation_id = :conversation AND m.id = :message
 """)
 
-# `place` orders rows as they are read: backward from the newest, or forward.
+# The answer is NULL where the messages are too large for one page: it takes the other statement to find out how many
+# are not, and that is slower.
 LIST_MESSAGES_BEFORE = _query("""
 WITH
-  listed AS (
-    SELECT m.n, m.bytes, -m.seq AS place
-    FROM messages AS m
-    WHERE m.user_id = :user
-      AND m.conversation_id = :conversation
-      AND m.seq < coalesce(
-        :seq,
-        (
-          SELECT f.seq
-          FROM messages AS f
-          WHERE f.user_id = :user AND f.conversation_id = :conversation AND f.id = :message
-        )
-      )
-    ORDER BY m.seq DESC
-    LIMIT :limit + 1
-  ),
-  {message_page}
+  {messages_before}
+{message_page}
 """)
 
 LIST_MESSAGES_AFTER = _query("""
 WITH
-  listed AS (
-    SELECT m.n, m.bytes, m.seq AS place
-    FROM messages AS m
-    WHERE m.user_id = :user AND m.conversation_id = :conversation AND m.seq > :seq
-    ORDER BY m.seq
-    LIMIT :limit + 1
-  ),
-  {message_page}
+  {messages_after}
+{message_page}
+""")
+
+# `place` orders rows as they are read: backward from the newest, or forward.
+LIST_LARGE_MESSAGES_BEFORE = _query("""
+WITH
+  {messages_before},
+  {page_of_large_messages}
+""")
+
+LIST_LARGE_MESSAGES_AFTER = _query("""
+WITH
+  {messages_after},
+  {page_of_large_messages}
 """)
 
 # `:match` asks for words with the owner's letters before them, so no row of anybody else's is read; that every row is

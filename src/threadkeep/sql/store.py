@@ -5,7 +5,7 @@ the answer read from the state after.
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import zip_longest
+from itertools import accumulate, zip_longest
 from typing import Any, TypeVar
 
 import msgspec
@@ -69,7 +69,7 @@ class _Rows(Struct):
     more: bool
 
 
-class _ConversationRows(_Rows):
+class _ConversationRows(Struct):
     owner: Owner | None
     rows: list[Conversation]
 
@@ -197,7 +197,6 @@ class SqlStore:
             "updated_at": _BEYOND,
             "before_id": _BEYOND_IDS,
             "limit": limit,
-            "page_bytes": PAGE_BYTES_MAX,
         }
         anchors = []
         if cursor is not None and is_id(cursor):
@@ -211,9 +210,12 @@ class SqlStore:
             raise cursors.invalid()
         page = _decode(answers, _ConversationRows, "")
         page.rows.sort(key=lambda row: (row.updated_at, row.id), reverse=True)
-        last = page.rows[-1] if page.more else None
+        rows = page.rows[:limit]
+        if len(answers[0]["answer"]) > PAGE_BYTES_MAX:
+            rows = _cut(rows)
+        last = rows[-1] if len(rows) < len(page.rows) else None
         return ConversationPage(
-            page.rows,
+            rows,
             cursors.encode(cursors.AfterConversation(last.updated_at, last.id)) if last else None,
             cursors.encode(end_of(page.owner or _NOBODY)) if cursor is None else UNSET,
         )
@@ -329,15 +331,20 @@ class SqlStore:
             forward = isinstance(position, cursors.AfterMessage)
         query = statements.LIST_MESSAGES_AFTER if forward else statements.LIST_MESSAGES_BEFORE
         *found, answers = await self._executor.run(*anchors, query(**values))
+        if answers and answers[0]["answer"] is None:
+            query = statements.LIST_LARGE_MESSAGES_AFTER if forward else statements.LIST_LARGE_MESSAGES_BEFORE
+            (answers,) = await self._executor.run(query(**values))
         page = _decode(answers, _MessageRows, conversation_id)
         if [] in found:
             raise cursors.invalid()
-        page.rows.sort(key=lambda row: row.seq)
+        rows = sorted(page.rows, key=lambda row: row.seq)
         if not page.more:
-            return MessagePage(page.rows, None)
+            return MessagePage(rows, None)
         if forward:
-            return MessagePage(page.rows, cursors.encode(cursors.AfterMessage(page.rows[-1].seq)))
-        return MessagePage(page.rows, cursors.encode(cursors.BeforeMessage(page.rows[0].seq)))
+            rows = rows[:limit]
+            return MessagePage(rows, cursors.encode(cursors.AfterMessage(rows[-1].seq)))
+        rows = rows[-limit:]
+        return MessagePage(rows, cursors.encode(cursors.BeforeMessage(rows[0].seq)))
 
     async def changes(self, since: str | None = None, *, limit: int = 200) -> Changes:
         if since is None:
@@ -589,6 +596,12 @@ def _arrays(values: Sequence[Any]) -> Iterator[str]:
         size += len(document) + 1
     if part:
         yield f"[{b','.join(part).decode()}]"
+
+
+def _cut(rows: list[T]) -> list[T]:
+    """The first rows, at least one, which together are no larger than a page may be."""
+    sizes = accumulate(len(msgspec.json.encode(row)) for row in rows)
+    return rows[: max(1, sum(size <= PAGE_BYTES_MAX for size in sizes))]
 
 
 def _ids(messages: list[MessageDraft]) -> str:
