@@ -65,6 +65,14 @@ def owner_mark(user_id: str) -> str:
     return b32encode(hashlib.sha256(user_id.encode()).digest())[:8].decode().lower()
 
 
+def indexed_words(mark: str, text: str) -> str:
+    """The words of a text as they are indexed: each behind the letters of its owner."""
+    words = " ".join(mark + token for token in tokens(text))
+    if len(words) <= _WORDS_CHARACTERS_MAX:
+        return words
+    return words[:_WORDS_CHARACTERS_MAX].rpartition(" ")[0]
+
+
 class _Rows(Struct):
     """A page as the database makes it, in no particular order."""
 
@@ -513,11 +521,7 @@ class SqlStore:
         return [row for row in listed if row[-1]]
 
     def _words(self, text: str) -> str:
-        """The words of a text as they are indexed: each behind the letters of its owner."""
-        words = " ".join(self._mark + token for token in tokens(text))
-        if len(words) <= _WORDS_CHARACTERS_MAX:
-            return words
-        return words[:_WORDS_CHARACTERS_MAX].rpartition(" ")[0]
+        return indexed_words(self._mark, text)
 
 
 async def users_to_purge(executor: Executor, until: int, limit: int) -> list[str]:
