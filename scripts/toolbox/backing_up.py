@@ -117,7 +117,7 @@ def _fill(scratch: Scratch, dump: Path, name: str) -> list[DumpedRow]:
     try:
         for (table, columns), rows in itertools.groupby(read_dump(dump), lambda row: (row.table, list(row.values))):
             scratch.insert(table, columns, of_users(rows))
-    except apsw.Error as error:
+    except (apsw.ConstraintError, apsw.MismatchError, apsw.SQLError) as error:
         raise Problem(f"what wrangler has exported does not fit its schema: {error}") from None
     return doubtful
 

@@ -9,8 +9,8 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-# Source: https://developers.cloudflare.com/d1/platform/limits/. A statement has 100 kB, two digits stand for a byte, and a row of ours
-# has two texts that may be long.
+# Source: https://developers.cloudflare.com/d1/platform/limits/
+# A statement has 100 kB, two digits stand for a byte, and a row of ours has two texts that may be long.
 _FIRST_PIECE_BYTES = 20_000
 _PIECE_BYTES = 45_000
 _STATEMENT_CHARACTERS = 90_000

@@ -4,8 +4,8 @@ It needs what toolbox/scratch.py needs.
 """
 
 import itertools
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from threadkeep.clock import new_id
 from toolbox import patience
 from toolbox.backing_up import MARKER, ask
 from toolbox.backups import BackupReader
-from toolbox.checkout import Problem, say
+from toolbox.checkout import Problem, remove, say
 from toolbox.chunks import files_of, inserts, literal
 from toolbox.cloudflare import check_wrangler
 from toolbox.codes import Code
@@ -59,25 +59,36 @@ WHERE l.n BETWEEN {first} AND {last} AND NOT EXISTS (SELECT 1 FROM words_docsize
 def restore(target: Target, file: Path) -> None:
     """Puts what a backup holds into an empty database, and begins new epochs. Run again, it goes on."""
     migrations, expected = check(target.database)
-    with tempfile.TemporaryDirectory(dir=target.folder, prefix="restore.") as folder:
-        work = Path(folder)
-        with Scratch(work / "scratch.sqlite", []) as scratch:
-            say(f"reading {file} …")
-            sha256 = _read(file, scratch, migrations)
-            check_wrangler()
-            node = install()
-            target.configure()
-            _check_schema(target, node, expected, migrations)
-            counts = _counts(scratch)
-            state = _begin(target, node, sha256)
-            if state["marker"] is None and _is_there(target, node, scratch):
-                say(f"{target.name} holds this backup already")
-            else:
-                _check_is_ours(target, state, sha256)
-                _load(target, node, scratch, state, work / "part.sql")
-                _finish(target, node, scratch, work / "part.sql")
+    with _work_folder(target) as work, Scratch(work / "scratch.sqlite", []) as scratch:
+        say(f"reading {file} …")
+        sha256 = _read(file, scratch, migrations)
+        check_wrangler()
+        node = install()
+        target.configure()
+        _check_schema(target, node, expected, migrations)
+        counts = _counts(scratch)
+        state = _begin(target, node, sha256)
+        if state["marker"] is None and _is_there(target, node, scratch):
+            done = f"{target.name} holds this backup already"
+        else:
+            _check_is_ours(target, state, sha256)
+            _load(target, node, scratch, state, work / "part.sql")
+            _finish(target, node, scratch, work / "part.sql")
+            done = f"{target.name} holds what {file} does, and every device begins anew"
     print(counts)
-    say(f"{target.name} holds what {file} does, and every device begins anew")
+    say(done)
+
+
+@contextmanager
+def _work_folder(target: Target) -> Iterator[Path]:
+    """A folder that nobody else can read. Nobody else restores at the same time; what lies there was left behind."""
+    folder = target.folder / "restore"
+    remove(folder)
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        remove(folder)
 
 
 def _read(file: Path, scratch: Scratch, migrations: Sequence[Migration]) -> str:

@@ -6,6 +6,7 @@ It needs what toolbox/migrations.py needs, and threadkeep itself, whose words ar
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import apsw
@@ -15,6 +16,7 @@ from threadkeep.content import canonical
 from threadkeep.search import text_of
 from threadkeep.sql.store import indexed_words, owner_mark
 from toolbox.checkout import Problem
+from toolbox.codes import Code
 from toolbox.migrations import Migration, failing_statement
 
 BASE = ("owners", "conversations", "messages")
@@ -29,6 +31,7 @@ class Scratch:
     """Holds rows of users, and none of the ballast that a migration puts there."""
 
     def __init__(self, file: Path, migrations: Sequence[Migration]) -> None:
+        self._folder = file.parent
         self._database = apsw.Connection(str(file))
         try:
             # If this is interrupted, it begins anew.
@@ -42,8 +45,12 @@ class Scratch:
     def __enter__(self) -> "Scratch":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
         self.close()
+        if isinstance(error, apsw.FullError | apsw.IOError):
+            raise Problem(f"cannot write in {self._folder}: {error}", Code.FILE_UNUSABLE) from error
 
     def close(self) -> None:
         """Lets go of the file."""

@@ -18,7 +18,7 @@ import pytest
 
 from fakes.cloudflare_api import ACCOUNT, CloudflareApi
 from support.backups import ODD, Direct, check_index, everything, fill, hits, new_database, reached, to_keep
-from toolbox import backing_up, cloudflare, patience
+from toolbox import backing_up, cloudflare, patience, scratch
 from toolbox.backing_up import back_up
 from toolbox.checkout import ROOT, Problem
 from toolbox.codes import Code
@@ -80,7 +80,7 @@ def test_a_round_trip_through_local_d1(full_state: Path, empty_state: Path, tmp_
     assert everything(database_in(state)) == to_keep(database_in(full_state))
     check_index(database_in(state))
     assert hits(database_in(state), "ada") == hits(database_in(full_state), "ada")
-    assert [path for path in state.iterdir() if path.name.startswith("restore.")] == []
+    assert [path for path in state.iterdir() if path.name.startswith("restore")] == []
 
 
 def local(state: Path) -> AbstractContextManager[Target]:
@@ -104,7 +104,9 @@ def test_what_was_restored_is_served(empty_state: Path, tmp_path: Path) -> None:
         restore(target, tmp_path / "backup")
     with LocalWorker(second, store="d1") as running:
         assert httpx.get(f"{running.url}/api/export").json()["conversation"] == exported
-        (found,) = httpx.get(f"{running.url}/api/conversations/search", params={"q": "zurich", "role": "user"}).json()["hits"]
+        (found,) = httpx.get(f"{running.url}/api/conversations/search", params={"q": "zurich", "role": "user"}).json()[
+            "hits"
+        ]
         assert found["message"]["content"] == message["content"]
         assert httpx.get(f"{running.url}/api/conversations/changes", params={"since": cursor}).status_code == 410
 
@@ -137,15 +139,18 @@ Reach = Callable[[str, apsw.Connection], AbstractContextManager[Target]]
 
 
 def test_a_round_trip_through_the_account(
-    cloudflare_api: CloudflareApi, remote: Reach, original: Path, tmp_path: Path
+    cloudflare_api: CloudflareApi, remote: Reach, original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with closing(apsw.Connection(str(original))) as content, remote("letters", content) as target:
         back_up(target, tmp_path / "backup")
     with remote("empty", new_database(":memory:")) as target:
-        cloudflare_api.misbehave("500", on="POST .*/import")
-        with pytest.raises(Problem, match="Cloudflare has failed") as raised:
-            restore(target, tmp_path / "backup")
-        assert raised.value.code == Code.CLOUDFLARE_FAILED
+        for how, code in (("500", Code.CLOUDFLARE_FAILED), ("html", Code.NOT_CLOUDFLARE), ("hang", Code.NO_ANSWER)):
+            cloudflare_api.misbehave(how, on="POST .*/import")
+            monkeypatch.setattr(patience, "FILE_SECONDS", 4)
+            with pytest.raises(Problem) as raised:
+                restore(target, tmp_path / "backup")
+            assert raised.value.code == code, str(raised.value)
+        monkeypatch.setattr(patience, "FILE_SECONDS", 60)
         cloudflare_api.behave()
         restore(target, tmp_path / "backup")
     restored = tmp_path / "restored.sqlite"
@@ -283,7 +288,7 @@ def test_a_file_that_cannot_be_written_is_refused_before_anything_is_asked(
         (tmp_path / "missing" / "backup", "No such file or directory"),
         (tmp_path / "file" / "backup", "Not a directory"),
         (tmp_path / "read-only", "it is write-protected"),
-        (Path("/proc/backup"), ""),
+        (Path("/proc/backup"), "cannot write"),
     ):
         with pytest.raises(Problem, match=message) as raised:
             back_up(target, file)
@@ -304,6 +309,19 @@ def test_a_full_disk_leaves_the_older_backup(tmp_path: Path, monkeypatch: pytest
     assert raised.value.code == Code.FILE_UNUSABLE
     assert (tmp_path / "backup").read_text() == "an older one"
     assert files_in(tmp_path) == ["backup"]
+
+
+def test_a_disk_that_is_full_while_rows_are_gathered_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    back_up(reached(tmp_path), tmp_path / "backup")
+
+    def full(*_: Any) -> None:
+        raise apsw.FullError("database or disk is full")
+
+    monkeypatch.setattr(scratch.Scratch, "count", full)
+    for act in (back_up, restore):
+        with pytest.raises(Problem, match="database or disk is full") as raised:
+            act(reached(tmp_path), tmp_path / "backup")
+        assert raised.value.code == Code.FILE_UNUSABLE
 
 
 def test_an_interruption_leaves_the_older_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
