@@ -252,7 +252,7 @@ def test_what_does_not_read_back_as_it_was_written_is_no_backup(
         return sha256
 
     monkeypatch.setattr(backing_up, "write_backup", spoiled)
-    with pytest.raises(Problem, match="its checksum is another"):
+    with pytest.raises(Problem, match="the backup is not what was written"):
         back_up(target, tmp_path / "backup")
     assert files_in(tmp_path) == []
 
