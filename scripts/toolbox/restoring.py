@@ -107,10 +107,12 @@ def _read(file: Path, scratch: Scratch, migrations: Sequence[Migration]) -> str:
         try:
             for table, rows in itertools.groupby(reader.rows(), lambda row: row[0]):
                 scratch.insert(table, header.tables[table], (row for _, row in rows))
-        except (apsw.ConstraintError, apsw.MismatchError) as error:
+        except (apsw.ConstraintError, apsw.MismatchError, OverflowError) as error:
             raise Problem(f"{file} has been changed: {error}", Code.NOT_A_BACKUP) from None
         sha256 = reader.sha256
     scratch.migrate(migrations)
+    if header.rows != {table: scratch.count(table) for table in BASE}:
+        raise Problem(f"{file} has been changed: it holds rows of nobody", Code.NOT_A_BACKUP)
     scratch.make_room_for_ballast()
     scratch.list_words()
     return sha256

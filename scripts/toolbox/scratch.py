@@ -13,6 +13,7 @@ import apsw
 from msgspec import Raw
 
 from threadkeep.content import canonical
+from threadkeep.errors import ThreadkeepError
 from threadkeep.search import text_of
 from threadkeep.sql.store import indexed_words, owner_mark
 from toolbox.checkout import Problem
@@ -136,4 +137,8 @@ class Scratch:
 
 
 def _said(content: str) -> str:
-    return text_of(canonical(Raw(content.encode())))
+    """What of a content is searched: nothing, where somebody has put there what the service cannot read."""
+    try:
+        return text_of(canonical(Raw(content.encode())))
+    except (ThreadkeepError, LookupError, TypeError):
+        return ""

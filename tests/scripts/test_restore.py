@@ -318,11 +318,37 @@ def test_a_backup_with_a_right_checksum_must_fit_its_schema_too(backup: Path, tm
         (replaced(b'"digest"', b'"hash"'), "its tables are not those of"),
         (lambda lines: [line.replace(b'"assistant"', b'"robot"') for line in lines], "CHECK constraint failed"),
         (lambda lines: [line.replace(b'["owners","ada"', b'["owners",null') for line in lines], "NOT NULL constraint"),
+        (
+            lambda lines: [line.replace(b'["owners","ada"', b'["owners",""') for line in lines],
+            "it holds rows of nobody",
+        ),
+        (lambda lines: [line.replace(b',3,"ada"', b',99999999999999999999,"ada"') for line in lines], "changed"),
     ):
         target = reached(tmp_path)
         code, said = refused(target, edited(backup, tmp_path, change))
         assert (code, message in said) == (Code.NOT_A_BACKUP, True), said
         assert target.files == []
+
+
+def test_a_content_that_the_service_cannot_read_comes_back_too(tmp_path: Path) -> None:
+    contents = ["", "nonsense", "7", "[1]", "[{}]", '[{"type": "text"}]', '{"type": "text"}', "\0"]
+    original = new_database(":memory:")
+    original.execute("INSERT INTO owners (user_id, epoch, rev) VALUES ('ada', 'e', 1)")
+    original.execute(
+        "INSERT INTO conversations SELECT 9, 'ada', 'c', 1, '', '', 'default', NULL, 0, 0, 9, 0, 1, NULL, "
+        "0, 0, 0, 0, '{}', 0"
+    )
+    for number, content in enumerate(contents, start=3):
+        original.execute(
+            "INSERT INTO messages SELECT ?1, 'ada', ?1, 'c', ?1, 1, '', 'user', 0, NULL, NULL, NULL, 0, NULL, ?2",
+            (number, content),
+        )
+    back_up(reached(tmp_path, original), tmp_path / "backup")
+    target = reached(tmp_path)
+    restore(target, tmp_path / "backup")
+    restored = everything(saved(target, tmp_path / "restored.sqlite"))
+    assert [row[-1] for row in restored["messages"]] == contents
+    assert restored["word_lists"] == []
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
