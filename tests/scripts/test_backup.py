@@ -1,5 +1,6 @@
 """`scripts/backup`, and the way back with the real wrangler: on this machine, and against the fake of Cloudflare."""
 
+import argparse
 import json
 import os
 import shutil
@@ -18,7 +19,7 @@ import pytest
 
 from fakes.cloudflare_api import ACCOUNT, CloudflareApi
 from support.backups import ODD, Direct, check_index, everything, fill, hits, new_database, reached, to_keep
-from toolbox import backing_up, cloudflare, patience, scratch
+from toolbox import backing_up, cloudflare, patience, reaching, scratch
 from toolbox.backing_up import back_up
 from toolbox.checkout import ROOT, Problem
 from toolbox.codes import Code
@@ -375,6 +376,28 @@ def test_a_wrong_call_is_refused_in_a_line(script: str, arguments: list[str], co
     assert (done.returncode, done.stdout) == (code, "")
     assert message in done.stderr.splitlines()[-1]
     assert not (ROOT / "file").exists()
+
+
+@pytest.mark.parametrize("flag", ["--local", "--remote"])
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        (None, Code.CONFIGURATION_MISSING),
+        ("name = ", Code.CONFIGURATION_BROKEN),
+        ('d1_databases = "x"', Code.CONFIGURATION_BROKEN),
+    ],
+)
+def test_a_wrangler_toml_that_is_missing_or_broken_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flag: str, text: str | None, code: int
+) -> None:
+    if text is not None:
+        (tmp_path / "wrangler.toml").write_text(text)
+    monkeypatch.setattr(reaching, "ROOT", tmp_path)
+    parser = argparse.ArgumentParser()
+    reaching.add_flags(parser)
+    with pytest.raises(Problem, match=r"wrangler\.toml") as raised:
+        reaching.reach(parser.parse_args([flag]))
+    assert raised.value.code == code
 
 
 def test_the_programs_do_what_they_say(full_state: Path, empty_state: Path, tmp_path: Path) -> None:
