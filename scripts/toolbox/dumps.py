@@ -21,13 +21,12 @@ _VALUE = re.compile(
     rf"(?P<null>NULL)|(?P<number>-?\d+)|{_TEXT}|replace\({_TEXT}{_LINE_FEED}|replace\({_TEXT}{_RETURN}"
     rf"|replace\(replace\({_TEXT}{_RETURN}{_LINE_FEED}"
 )
-_WRAPPED = {4: ("\n",), 5: ("\r",), 6: ("\r", "\n")}  # by the group that matched
-_ESCAPES = {"\n": "\\n", "\r": "\\r"}
+_PLAIN_TEXT = 3  # the group that matches a text which is not in doubt
 
 
 @dataclass(frozen=True)
 class DumpedRow:
-    """A row of a table. `escaped` has, by their columns, the texts that may not be what they were, as dumped."""
+    """A row of a table. `escaped` has, by their columns, the texts that are in doubt; they are as dumped."""
 
     table: str
     values: dict[str, Value]
@@ -57,7 +56,7 @@ def _row(text: str, number: int) -> DumpedRow:
         raise _unreadable(text, number)
     columns = [name.strip('"') for name in insert[2].split(",")]
     values: list[Value] = []
-    wrapped: dict[str, str] = {}
+    in_doubt: dict[str, str] = {}
     place, end = insert.span(3)
     while place < end:
         match = _VALUE.match(text, place, end)
@@ -69,18 +68,16 @@ def _row(text: str, number: int) -> DumpedRow:
             values.append(int(match["number"]))
         else:
             dumped = match[match.lastindex or 0].replace("''", "'")
-            value = dumped
-            for character in _WRAPPED.get(match.lastindex or 0, ()):
-                value = value.replace(_ESCAPES[character], character)
-                wrapped[columns[len(values)]] = dumped
-            values.append(value)
+            if match.lastindex != _PLAIN_TEXT:
+                in_doubt[columns[len(values)]] = dumped
+            values.append(dumped)
         place = match.end()
         if place < end and text[place] != ",":
             raise _unreadable(text, number)
         place += 1
     if len(values) != len(columns):
         raise _unreadable(text, number)
-    return DumpedRow(insert[1], dict(zip(columns, values, strict=True)), wrapped)
+    return DumpedRow(insert[1], dict(zip(columns, values, strict=True)), in_doubt)
 
 
 def _unreadable(text: str | bytes, number: int) -> Problem:
