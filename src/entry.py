@@ -9,8 +9,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import js
+import msgspec
 from pyodide.ffi import JsException, to_js
-from workers import DurableObject, Request, Response, WorkerEntrypoint
+from workers import DurableObject, Request, WorkerEntrypoint
 
 from threadkeep import backends, retention
 from threadkeep.clock import now
@@ -24,7 +25,7 @@ _OFFERED = ("d1", "durable-object", "memory", "local")
 
 # What follows from an environment is made once. When variables or secrets change, an isolate may live on, and gets
 # another environment: a key that was revoked must not stay good in it.
-_apis: dict[int, tuple[Any, Api]] = {}  # by the identity of the environment, which is held so that it stays one
+_connections: dict[int, tuple[Any, Api, Any]] = {}  # by the identity of the environment, held so that it stays one
 _ENVIRONMENTS_MAX = 8
 _memory: list[Any] = []
 
@@ -35,18 +36,17 @@ _LET_RUN_BY_BYTES_MAX = 4 * wire.BODY_BYTES_MAX
 class Default(WorkerEntrypoint):  # type: ignore[misc]
     """Finds out who asks, and answers, or hands the request to the user's object."""
 
-    async def fetch(self, request: Request) -> Response:
+    async def fetch(self, request: Request) -> Any:
         """Answer a request."""
-        api = _api(self.env)
+        api, backend = _connected(self.env)
         incoming = _incoming(request)
         admitted = await api.admit(incoming)
         if isinstance(admitted, wire.Response):
             await _let_run_by(request)
             return _outgoing(admitted, self.ctx)
         if isinstance(api.choice, backends.Choice) and api.choice.store == "durable-object":
-            objects = getattr(self.env, api.settings.durable_object_binding)
             try:
-                return await objects.getByName(admitted).fetch(request)
+                return await backend.getByName(admitted).fetch(request.js_object)
             except JsException as error:
                 unavailable = Unavailable("The user's object could not be reached, or failed. Try again.")
                 unavailable.__cause__ = error
@@ -55,7 +55,7 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]
         async def open_store(bookmark: str | None) -> Store:
             if isinstance(api.choice, backends.Choice) and api.choice.store == "memory":
                 return backends.open_memory(_memory[0], admitted)
-            return backends.open_d1(_d1(self.env), admitted, bookmark)
+            return backends.open_d1(backend, admitted, bookmark)
 
         response = await api.answer(incoming, admitted, open_store)
         await _let_run_by(request)
@@ -63,10 +63,9 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]
 
     async def scheduled(self, controller: Any, env: Any, ctx: Any) -> None:
         """Purge what was deleted long ago from D1. A Durable Object does that by its own alarm."""
-        api = _api(self.env)
+        api, database = _connected(self.env)
         if not isinstance(api.choice, backends.Choice) or api.choice.store != "d1":
             return
-        database = _d1(self.env)
 
         async def open_store(user_id: str) -> Store:
             return backends.open_d1(database, user_id, None)
@@ -83,20 +82,22 @@ class UserConversations(DurableObject):  # type: ignore[misc]
     def __init__(self, ctx: Any, env: Any) -> None:
         super().__init__(ctx, env)
         self._executor: Any = None
+        self._user_id: str = ctx.id.name
 
-    async def fetch(self, request: Request) -> Response:
+    async def fetch(self, request: Request) -> Any:
         """Answer a request of the user whose object this is."""
-        api = _api(self.env)
+        api, _ = _connected(self.env)
         if request.method == "DELETE":  # before it is done, so that no deletion is without an alarm
             await self._purge_at(now() + api.settings.retention_days * retention.DAY_MILLISECONDS)
-        response = await api.answer(_incoming(request), self.ctx.id.name, self._open_store)
+        response = await api.answer(_incoming(request), self._user_id, self._open_store)
         await _let_run_by(request)
         return _outgoing(response, self.ctx)
 
     async def alarm(self, info: Any) -> None:
         """Purge what was deleted long ago, and come back for what was deleted since."""
         try:
-            time = await retention.purge(await self._open_store(None), _api(self.env).settings.retention_days)
+            api, _ = _connected(self.env)
+            time = await retention.purge(await self._open_store(None), api.settings.retention_days)
         except Exception:
             await self.ctx.storage.setAlarm(now() + _RETRY_MILLISECONDS)  # the platform gives up after some tries
             raise
@@ -113,15 +114,16 @@ class UserConversations(DurableObject):  # type: ignore[misc]
         # The user is the object's own name: no header can say otherwise.
         if self._executor is None:
             self._executor = await backends.open_durable_object(self.ctx.storage)
-        return backends.open_sql(self._executor, self.ctx.id.name)
+        return backends.open_sql(self._executor, self._user_id)
 
 
-def _api(env: Any) -> Api:
+def _connected(env: Any) -> tuple[Api, Any]:
+    """The API under an environment, and the binding of the back end that it chose, as JavaScript has it."""
     raw = getattr(env, "_env", env)
     identity: int = raw.js_id
-    if identity not in _apis:
-        if len(_apis) >= _ENVIRONMENTS_MAX:
-            _apis.clear()
+    if identity not in _connections:
+        if len(_connections) >= _ENVIRONMENTS_MAX:
+            _connections.clear()
         api = connect(
             lambda name: _variable(env, name),
             lambda name: getattr(env, name, None) is not None,
@@ -129,12 +131,18 @@ def _api(env: Any) -> Api:
         )
         for warning in api.settings.warnings:
             print(warning)
+        name = None
         if isinstance(api.choice, ThreadkeepError):
             print(api.choice)
         elif api.choice.store == "memory" and not _memory:
             _memory.append(backends.new_memory())
-        _apis[identity] = raw, api
-    return _apis[identity][1]
+        elif api.choice.store == "d1":
+            name = next(name for name in D1_BINDINGS if getattr(env, name, None) is not None)
+        elif api.choice.store == "durable-object":
+            name = api.settings.durable_object_binding
+        _connections[identity] = raw, api, getattr(raw, name) if name else None
+    _, api, backend = _connections[identity]
+    return api, backend
 
 
 def _variable(env: Any, name: str) -> str | None:
@@ -143,16 +151,13 @@ def _variable(env: Any, name: str) -> str | None:
     return str(value).lower() if isinstance(value, bool) else None if value is None else str(value)
 
 
-def _d1(env: Any) -> Any:
-    return next(database for name in D1_BINDINGS if (database := getattr(env, name, None)) is not None)
-
-
 def _incoming(request: Request) -> wire.Request:
     raw = request.js_object
     url = urlsplit(raw.url)
+    get = raw.headers.get
 
     def header(name: str) -> str | None:
-        value = raw.headers.get(name)
+        value = get(name)
         return value if isinstance(value, str) else None  # null is an object of its own
 
     async def body() -> bytes:
@@ -185,17 +190,20 @@ def _incoming(request: Request) -> wire.Request:
 async def _let_run_by(request: Request) -> None:
     """Take in what nobody has read of a request: whoever is still sending does not hear the answer."""
     raw = request.js_object
-    if raw.body and not raw.bodyUsed:
+    if raw.method != "GET" and raw.body and not raw.bodyUsed:
         await raw.body.pipeTo(js.WritableStream.new())
 
 
-def _outgoing(response: wire.Response, ctx: Any) -> Response:
-    body: Any = response.body or None
+def _outgoing(response: wire.Response, ctx: Any) -> Any:
+    """A response as JavaScript has it: the SDK's own takes as long to make as it takes to find out what to answer."""
     if not isinstance(response.body, bytes):
         stream = js.TransformStream.new()
         ctx.waitUntil(_pump(response.body, stream.writable.getWriter()))
         body = stream.readable
-    return Response(body, status=response.status, headers=response.headers)
+    else:
+        body = to_js(response.body) if response.body else None
+    options = msgspec.json.encode({"status": response.status, "headers": response.headers}).decode()
+    return js.Response.new(body, js.JSON.parse(options))
 
 
 async def _pump(pieces: AsyncIterator[bytes], writer: Any) -> None:

@@ -15,7 +15,6 @@ import apsw
 from toolbox import patience, wrangler
 from toolbox.backups import BackupReader, Row, header_of, replacing, write_backup
 from toolbox.checkout import Problem, say
-from toolbox.cloudflare import check_wrangler
 from toolbox.codes import Code
 from toolbox.dumps import DumpedRow, Value, escaped, read_dump
 from toolbox.install import Node, install
@@ -34,7 +33,6 @@ def back_up(target: Target, file: Path) -> None:
     migrations, expected = check(target.database)
     file = file.resolve()
     with replacing(file) as folder:
-        check_wrangler()
         node = install()
         target.configure()
         applied = _applied(target, node, migrations, expected)

@@ -17,12 +17,11 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import AoT, Comment, Item, Table, Whitespace
 
-from toolbox.checkout import Problem
+from toolbox.checkout import ROOT, Problem
 from toolbox.cloudflare import Database
 from toolbox.codes import Code
+from toolbox.configuration import D1_BINDINGS, MIGRATIONS, our_database, parsed
 
-BINDING = "CONVERSATIONS_D1"
-MIGRATIONS = "migrations/sqlite"
 _KEY = "d1_databases"
 
 
@@ -32,24 +31,17 @@ class ConfigurationFile:
     Bindings are not inherited: each environment has its own.
     """
 
-    def __init__(self, path: Path, environment: str | None) -> None:
+    def __init__(self, path: Path, environment: str | None, root: Path = ROOT) -> None:
         self.name = path.name
         self._path = path.resolve()  # a link stays one
         self._bytes = self._read()
-        try:
-            self.text = self._bytes.decode()
-            self._all = tomllib.loads(self.text.removeprefix("\ufeff"))
-        except ValueError as error:
-            raise Problem(f"{path} cannot be read: {error}", Code.CONFIGURATION_BROKEN) from None
-        environments = self._all.get("env", {})
-        if not isinstance(environments, dict) or not all(isinstance(each, dict) for each in environments.values()):
-            raise Problem(f"{path} cannot be read: env is not a table of tables", Code.CONFIGURATION_BROKEN)
-        if environment is not None and environment not in environments:
+        self._all = parsed(path, self._bytes)
+        self.text = self._bytes.decode()
+        if environment is not None and environment not in self._all.get("env", {}):
             raise Problem(f"{path} has no environment [env.{environment}]", Code.WRONG_VALUE)
         self._environment = environment
-        databases = _home(self._all, environment).get(_KEY, [])
-        if not isinstance(databases, list) or not all(isinstance(each, dict) for each in databases):
-            raise Problem(f"{path} cannot be read: {_KEY} is not an array of tables", Code.CONFIGURATION_BROKEN)
+        # wrangler takes it from where the file is, which may be anywhere.
+        self._migrations = Path(os.path.relpath(root / MIGRATIONS, path.absolute().parent)).as_posix()
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -60,7 +52,7 @@ class ConfigurationFile:
     @property
     def database_id(self) -> str | None:
         """The database that the binding is for now."""
-        entry = _entry(_home(self._all, self._environment))
+        entry = our_database(_home(self._all, self._environment))
         return entry.get("database_id") if entry else None
 
     def check_writable(self) -> None:
@@ -74,12 +66,13 @@ class ConfigurationFile:
         """The text of the file with the binding for this database."""
         expected = copy.deepcopy(self._all)
         home = _home(expected, self._environment)
-        entry = _entry(home)
+        entry = our_database(home)
         if entry is None:
             entry = {}
             home.setdefault(_KEY, []).append(entry)
-        fields = {"binding": BINDING, "database_name": database.name, "database_id": database.id}
-        fields["migrations_dir"] = entry.get("migrations_dir", MIGRATIONS)
+        fields = {"binding": entry.get("binding", D1_BINDINGS[0])}
+        fields |= {"database_name": database.name, "database_id": database.id}
+        fields["migrations_dir"] = entry.get("migrations_dir", self._migrations)
         if entry.get("database_id") == database.id:
             fields["database_name"] = entry.get("database_name", database.name)  # renamed, perhaps; the id counts
         if fields.items() <= entry.items():
@@ -125,13 +118,13 @@ class ConfigurationFile:
         text = self.text.removeprefix(mark)
         windows = "\r\n" in text and not re.search(r"(?<!\r)\n", text)
         if text and not text.endswith("\n"):
-            text += "\r\n" if windows else "\n"
+            text += "\n"
         try:
             document = tomlkit.parse(text)
             if document.as_string() != text:  # tomlkit brings together what stands apart
                 raise self._unusual()
             home = _home(document, self._environment)
-            if (entry := _entry(home)) is not None:
+            if (entry := our_database(home)) is not None:
                 _complete(entry, fields)
                 text = document.as_string()
             elif home.get(_KEY):
@@ -163,11 +156,6 @@ class ConfigurationFile:
 
 def _home(configuration: Any, environment: str | None) -> Any:
     return configuration if environment is None else configuration["env"][environment]
-
-
-def _entry(home: Any) -> Any:
-    """The binding, in a document of tomlkit's or of tomllib's."""
-    return next((entry for entry in home.get(_KEY, []) if entry.get("binding") == BINDING), None)
 
 
 def _append(databases: Any, fields: dict[str, str]) -> None:

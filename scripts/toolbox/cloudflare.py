@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from toolbox import wrangler
-from toolbox.checkout import ROOT, Problem
+from toolbox.checkout import Problem
 from toolbox.codes import Code
-from toolbox.install import Node, node_packages
+from toolbox.install import Node
 
-PATIENCE_SECONDS = 60
+# How long Cloudflare may take: for a question, and for what it has to work on, such as a migration or an upload.
+ANSWER_SECONDS = 60
+WORK_SECONDS = 600
 
 # What wrangler asks for; it has no words for a value that is not among them.
 LOCATIONS = ("weur", "eeur", "apac", "oc", "wnam", "enam")
@@ -65,6 +66,9 @@ _SIGNS = [
     ),
 ]
 
+# What is wrong with the request, and would be wrong again: a value, a database that is not there, a Worker.
+_REFUSALS = ("7400", "7404", "10021")
+
 
 @dataclass(frozen=True)
 class Database:
@@ -87,7 +91,7 @@ class Account:
 
     def find_database(self, name: str) -> Database | None:
         """The database of that name, if there is one."""
-        for database in wrangler.json_in(self._wrangler("d1", "list", "--json")):
+        for database in wrangler.json_in(self._wrangler("d1", "list", "--json", failed="cannot list the databases")):
             if database["name"] == name:
                 return Database(name, database["uuid"])
         return None
@@ -96,71 +100,40 @@ class Account:
         """Creates a database. Where it lies cannot be changed later."""
         options = [f"--location={location}"] if location else []
         options += [f"--jurisdiction={jurisdiction}"] if jurisdiction else []
-        said = self._wrangler("d1", "create", name, *options)
+        said = self._wrangler("d1", "create", name, *options, failed=f"cannot create {name}")
         created = re.search(r'"database_id": "([0-9a-f-]{36})"', said)  # it cannot answer in JSON
         if not created:
             raise Problem(f"wrangler has not said the id of the new database {name}: run this again to look it up")
         return Database(name, created[1])
 
-    def _wrangler(self, *arguments: str) -> str:
-        with tempfile.TemporaryDirectory() as folder:
-            configuration = Path(folder) / "wrangler.json"
-            configuration.write_text(json.dumps({"name": "setup", **self._configuration}))
-            return run_wrangler(self._node, [*arguments, f"--config={configuration}"], Path(folder))
+    def _wrangler(self, *arguments: str, failed: str) -> str:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            (folder / "wrangler.json").write_text(json.dumps({"name": "setup", **self._configuration}))
+            command = [*arguments, f"--config={folder / 'wrangler.json'}"]
+            return call(self._node, command, folder=folder, failed=failed, patience_seconds=ANSWER_SECONDS)
 
 
-def run_wrangler(node: Node, arguments: Sequence[str | Path], folder: Path) -> str:
-    """What wrangler prints, run in `folder`. When it fails, the problem is what Cloudflare has against it."""
-    check_wrangler()
+def call(node: Node, arguments: Sequence[str | Path], *, folder: Path, failed: str, patience_seconds: float) -> str:
+    """Runs wrangler on the account. Where that fails for the token, the network or the like, the problem has its code.
+
+    What SQLite has against a statement stays a `wrangler.Failed`, and so does what nobody has words for.
+    """
     try:
-        done = subprocess.run(
-            [*wrangler.command(node), *arguments],
-            cwd=folder,
-            env=wrangler.environment(node, folder),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        message = f"Cloudflare has not answered in {PATIENCE_SECONDS} seconds: try again later"
-        raise Problem(message, Code.NO_ANSWER) from None
-    if done.returncode != 0:
-        raise problem_in(done.stdout + done.stderr)
-    return done.stdout
+        return wrangler.call(node, arguments, folder=folder, failed=failed, patience_seconds=patience_seconds)
+    except wrangler.Failed as error:
+        raise _problem_in(error.output) or error from None
 
 
-def check_wrangler(root: Path = ROOT) -> None:
-    """Raises a Problem when wrangler is not there, or is older than package.json says."""
-    wanted = json.loads((root / "package.json").read_text())["dependencies"]["wrangler"]
-    again = f"remove {node_packages(root)}, and run this again"
-    try:
-        found = json.loads((node_packages(root) / "wrangler" / "package.json").read_text())["version"]
-    except FileNotFoundError:
-        raise Problem(f"wrangler is not installed: {again}", Code.WRANGLER_MISSING) from None
-    if _numbers(found) < _numbers(wanted):
-        raise Problem(f"wrangler {found} is too old, and {wanted} is needed: {again}", Code.WRANGLER_TOO_OLD)
-
-
-def _numbers(version: str) -> list[int]:
-    return [int(number) for number in re.findall(r"\d+", version)]
-
-
-def problem_in(output: str) -> Problem:
-    """What the output of a wrangler that has failed says, in a line."""
+def _problem_in(output: str) -> Problem | None:
+    """What Cloudflare, or the way to it, has against a call that has failed."""
     for sign, code, message in _SIGNS:
         if sign in output:
             return Problem(message, code)
     answer = re.search(r"^\s*(.+) \[code: (\d+)\]", output, re.MULTILINE)
-    if not answer:
-        return Problem(f"wrangler has failed: {_error(output)}")
-    if answer[2] == "7400":
-        return Problem(f"Cloudflare refuses this: {answer[1]} (error 7400)", Code.REQUEST_REFUSED)
-    return Problem(f"Cloudflare has failed: {answer[1]} (error {answer[2]}): try again later", Code.CLOUDFLARE_FAILED)
-
-
-def _error(output: str) -> str:
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", output)
-    error = re.search(r"\[ERROR\] (.+)", plain)
-    return error[1].strip() if error else " ".join(plain.split())[-300:] or "it says nothing"
+    if not answer or answer[2] == "7500":
+        return None
+    message = f"{answer[1]} (error {answer[2]})"
+    if answer[2] in _REFUSALS:
+        return Problem(f"Cloudflare refuses this: {message}", Code.REQUEST_REFUSED)
+    return Problem(f"Cloudflare has failed: {message}: mend what it names, or try again later", Code.CLOUDFLARE_FAILED)

@@ -11,11 +11,16 @@ from toolbox.codes import Code
 
 STORES = ("durable-object", "d1")
 
+D1_BINDINGS = ("CONVERSATIONS_D1", "CHM_CLOUD_D1")
+"""As threadkeep.settings has them, which cannot be imported before anything is installed."""
+
+MIGRATIONS = "migrations/sqlite"
+
 LOCAL_DATABASE = {
-    "binding": "CONVERSATIONS_D1",
+    "binding": D1_BINDINGS[0],
     "database_name": "threadkeep",
     "database_id": "00000000-0000-4000-8000-000000000001",
-    "migrations_dir": "migrations/sqlite",
+    "migrations_dir": MIGRATIONS,
 }
 
 # How wrangler loads the files that runtime.py lays out.
@@ -29,11 +34,64 @@ def read_configuration(project: Path) -> dict[str, Any]:
     """The project's wrangler.toml."""
     file = project / "wrangler.toml"
     try:
-        return tomllib.loads(file.read_text())
+        return parsed(file, file.read_bytes())
     except FileNotFoundError:
-        raise Problem(f"there is no {file}", Code.CONFIGURATION_MISSING) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        message = f"there is no {file}: `git checkout wrangler.toml` brings it back"
+        raise Problem(message, Code.CONFIGURATION_MISSING) from None
+    except OSError as error:
+        raise Problem(f"{file} cannot be read: {error.strerror}", Code.CONFIGURATION_BROKEN) from None
+
+
+def parsed(file: Path, content: bytes) -> dict[str, Any]:
+    """What is in a wrangler.toml. Raises a Problem unless it has the shape that is relied on here."""
+    try:
+        configuration = tomllib.loads(content.decode("utf-8-sig"))
+    except ValueError as error:
         raise Problem(f"{file} is not TOML: {error}", Code.CONFIGURATION_BROKEN) from None
+    environments = configuration.get("env", {})
+    if not isinstance(environments, dict) or not all(isinstance(part, dict) for part in environments.values()):
+        raise Problem(f"{file} is wrong: env has to hold tables, as in [env.staging]", Code.CONFIGURATION_BROKEN)
+    for name, part in {"": configuration, **{f"env.{name}.": part for name, part in environments.items()}}.items():
+        if wrong := _what_is_wrong(part):
+            raise Problem(f"{file} is wrong: {name}{wrong}", Code.CONFIGURATION_BROKEN)
+    return configuration
+
+
+def _what_is_wrong(part: Mapping[str, Any]) -> str | None:
+    """What is not as wrangler wants it in an environment, or at the top."""
+    databases, objects = part.get("d1_databases", []), part.get("durable_objects", {})
+    if not isinstance(part.get("vars", {}), dict):
+        return "vars has to be a table"
+    if not _are_tables(databases, "binding"):
+        return "d1_databases have to be tables with a binding: begin each with [[d1_databases]]"
+    if not all(isinstance(each.get("migrations_dir", ""), str) for each in databases):
+        return "d1_databases have a migrations_dir that is no text"
+    if not _are_tables(part.get("migrations", [])) or not isinstance(part.get("triggers", {}), dict):
+        return "migrations have to be tables, and triggers one table"
+    if not isinstance(objects, dict) or not _are_tables(objects.get("bindings", []), "name", "class_name"):
+        return "durable_objects.bindings have a name and a class_name"
+    return None
+
+
+def _are_tables(value: object, *keys: str) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(item, dict) and all(isinstance(item.get(key), str) for key in keys) for item in value
+    )
+
+
+def our_database(part: Mapping[str, Any]) -> Any:
+    """The D1 binding, in an environment or at the top, that keeps conversations; None where there is none."""
+    ours = [each for each in part.get("d1_databases", []) if each.get("binding") in D1_BINDINGS]
+    if len(ours) > 1:
+        names = " and ".join(each["binding"] for each in ours)
+        raise Problem(f"wrangler.toml binds two databases, {names}: leave one of them", Code.CONFIGURATION_BROKEN)
+    return ours[0] if ours else None
+
+
+def migrations_folder(project: Path, database: Mapping[str, Any]) -> Path:
+    """Where the migrations of a D1 database are, which may leave that out."""
+    folder: str = database.get("migrations_dir", MIGRATIONS)
+    return project / folder
 
 
 def object_classes(configuration: Mapping[str, Any]) -> list[str]:
@@ -47,8 +105,8 @@ def local_configuration(
 ) -> dict[str, Any]:
     """The configuration that wrangler runs the JavaScript Worker at `main_module` with."""
     databases = configuration.get("d1_databases", [])
-    if store == "d1" and not databases:
-        databases = [LOCAL_DATABASE]
+    if store == "d1" and our_database(configuration) is None:
+        databases = [*databases, LOCAL_DATABASE]
     flags = [flag for flag in configuration.get("compatibility_flags", []) if not flag.startswith("python_")]
     local = {
         **configuration,
@@ -66,8 +124,7 @@ def local_configuration(
             "AGENT_CONVERSATION_STORE": store,
         },
         "d1_databases": [
-            {**database, "migrations_dir": str(project / database.get("migrations_dir", "migrations"))}
-            for database in databases
+            {**database, "migrations_dir": str(migrations_folder(project, database))} for database in databases
         ],
     }
     if "assets" in configuration:

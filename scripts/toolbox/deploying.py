@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from threadkeep.errors import Unavailable
-from threadkeep.settings import D1_BINDINGS, NAMES, Settings
-from toolbox import wrangler
+from threadkeep.settings import NAMES, Settings
+from toolbox import cloudflare, wrangler
 from toolbox.checkout import Problem, local_folder, locked, remove, say
 from toolbox.codes import Code
-from toolbox.configuration import LOCAL_DATABASE, read_configuration
-from toolbox.install import Node, install, worker_packages
-from toolbox.migrating import Target, call_cloudflare, check, migrate, remote_target
+from toolbox.configuration import D1_BINDINGS, LOCAL_DATABASE, migrations_folder, our_database, read_configuration
+from toolbox.install import install, worker_packages
+from toolbox.migrating import Target, check, migrate, remote_target
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -46,22 +46,24 @@ def render(project: Path, env: str | None, environ: Mapping[str, str]) -> Deploy
         for name in (*NAMES["d1_database_id"], *NAMES["store"])
         if name in environ and environ[name].strip()
     }
-    variables = {**_table(section, "vars"), **added}
+    variables = {**section.get("vars", {}), **added}
     try:
         settings = Settings.read(lambda name: None if name not in variables else str(variables[name]))
     except Unavailable as error:
         raise Problem(str(error)) from None
     notes: list[str] = []
-    database = _database(section, settings.d1_database_id, project, notes)
+    name = next((name for name in NAMES["d1_database_id"] if variables.get(name)), "database_id in wrangler.toml")
+    database = _database(section, settings.d1_database_id, name, project, notes)
     if settings.store == "d1" and database is None:
         raise Problem(
             f"{NAMES['store'][0]} is d1, and there is no database: set {NAMES['d1_database_id'][0]}, "
             "or put its database_id in wrangler.toml"
         )
-    section["d1_databases"] = [*_others(section), *([database] if database else [])]
+    others = [each for each in section.get("d1_databases", []) if each["binding"] not in D1_BINDINGS]
+    section["d1_databases"] = [*others, *([database] if database else [])]
     stores = {name: value for name, value in added.items() if name in NAMES["store"]}
     if stores:
-        section["vars"] = {**_table(section, "vars"), **stores}
+        section["vars"] = {**section.get("vars", {}), **stores}
     account_id = section.get("account_id") or configuration.get("account_id")
     return Deployment(configuration, database, account_id, notes)
 
@@ -70,45 +72,21 @@ def _section(configuration: dict[str, Any], env: str | None) -> dict[str, Any]:
     """The part of the configuration that is deployed."""
     if not env:
         return configuration
-    environments = _table(configuration, "env")
+    environments: dict[str, dict[str, Any]] = configuration.get("env", {})
     if env not in environments:
         known = ", ".join(sorted(environments)) or "none"
         raise Problem(f"wrangler.toml has no [env.{env}]; there are: {known}", Code.WRONG_VALUE)
-    return _table(environments, env)
-
-
-def _table(section: dict[str, Any], name: str) -> dict[str, Any]:
-    table = section.get(name, {})
-    if not isinstance(table, dict):
-        raise Problem(f"{name} in wrangler.toml is no table", Code.CONFIGURATION_BROKEN)
-    return table
-
-
-def _databases(section: dict[str, Any]) -> list[dict[str, Any]]:
-    databases = section.get("d1_databases", [])
-    if not isinstance(databases, list) or not all(isinstance(each, dict) for each in databases):
-        raise Problem(
-            "d1_databases in wrangler.toml is no list of tables: begin each with [[d1_databases]]",
-            Code.CONFIGURATION_BROKEN,
-        )
-    return databases
-
-
-def _others(section: dict[str, Any]) -> list[dict[str, Any]]:
-    return [each for each in _databases(section) if each.get("binding") not in D1_BINDINGS]
+    return environments[env]
 
 
 def _database(
-    section: dict[str, Any], database_id: str | None, project: Path, notes: list[str]
+    section: dict[str, Any], database_id: str | None, name: str, project: Path, notes: list[str]
 ) -> dict[str, Any] | None:
-    """The binding of the database, with `database_id` or the one in wrangler.toml; None without either."""
-    ours = [each for each in _databases(section) if each.get("binding") in D1_BINDINGS]
-    if len(ours) > 1:
-        raise Problem(
-            f"wrangler.toml binds two databases, {' and '.join(D1_BINDINGS)}: leave one of them",
-            Code.CONFIGURATION_BROKEN,
-        )
-    database = ours[0] if ours else {}
+    """The binding of the database, with `database_id` or the one in wrangler.toml; None without either.
+
+    `name` is what the id is called, for people.
+    """
+    database = our_database(section) or {}
     written = database.get("database_id")
     chosen = database_id or written
     if not chosen:
@@ -118,7 +96,6 @@ def _database(
         )
         return None
     if not isinstance(chosen, str) or not _UUID.fullmatch(chosen):
-        name = NAMES["d1_database_id"][0] if database_id else "database_id in wrangler.toml"
         raise Problem(f"{name} is {chosen!r}, which is no UUID: `npx wrangler d1 list` shows it", Code.WRONG_VALUE)
     binding = {**_made_up(project), **database, "database_id": chosen}
     instead = f", and not {written} as in wrangler.toml" if written and written != chosen else ""
@@ -128,7 +105,7 @@ def _database(
 
 def _made_up(project: Path) -> dict[str, Any]:
     """The binding where wrangler.toml has none."""
-    return {**LOCAL_DATABASE, "migrations_dir": str(project / LOCAL_DATABASE["migrations_dir"])}
+    return {**LOCAL_DATABASE, "migrations_dir": str(migrations_folder(project, LOCAL_DATABASE))}
 
 
 def _with_absolute_paths(configuration: dict[str, Any], project: Path) -> dict[str, Any]:
@@ -142,20 +119,16 @@ def _with_absolute_paths(configuration: dict[str, Any], project: Path) -> dict[s
     if isinstance(absolute.get("build"), dict):
         absolute["build"] = {**absolute["build"], "cwd": str(project / absolute["build"].get("cwd", "."))}
     absolute["d1_databases"] = [
-        {**each, "migrations_dir": str(project / each.get("migrations_dir", LOCAL_DATABASE["migrations_dir"]))}
-        for each in _databases(absolute)
+        {**each, "migrations_dir": str(migrations_folder(project, each))} for each in absolute.get("d1_databases", [])
     ]
-    environments = {
-        name: _with_absolute_paths(_table(_table(absolute, "env"), name), project) for name in _table(absolute, "env")
-    }
+    environments = {name: _with_absolute_paths(each, project) for name, each in absolute.get("env", {}).items()}
     return {**absolute, **({"env": environments} if environments else {})}
 
 
 def local_database(project: Path, env: str | None) -> dict[str, Any]:
     """The D1 database of this machine: the one that `scripts/dev --store d1` uses."""
-    databases = _databases(_section(_with_absolute_paths(read_configuration(project), project), env))
-    ours = [each for each in databases if each.get("binding") in D1_BINDINGS]
-    return (ours or databases or [_made_up(project)])[0]
+    section = _section(_with_absolute_paths(read_configuration(project), project), env)
+    return our_database(section) or _made_up(project)
 
 
 def reach_database(project: Path, env: str | None, environ: Mapping[str, str]) -> AbstractContextManager[Target]:
@@ -193,7 +166,9 @@ def deploy(
     with locked(local_folder(project) / "deploy.lock", "waiting for another deployment in this checkout …"):
         folder = _lay_out(deployment, project)
         say("bundling …")
-        bundled = _wrangler_deploy(node, folder, env, "--dry-run", f"--outdir={folder / 'bundle'}")
+        command: list[str | Path] = ["deploy", "--config", folder / "wrangler.json", f"--env={env or ''}"]
+        bundle = [*command, "--dry-run", f"--outdir={folder / 'bundle'}"]
+        bundled = wrangler.call(node, bundle, folder=folder, failed="could not bundle")
         for warning in wrangler.warnings_in(bundled):
             say(f"wrangler warns: {warning}")
         print(_summary(bundled))
@@ -205,7 +180,9 @@ def deploy(
             with remote_target(deployment.database, project, deployment.account_id) as target:
                 migrate(target)
         say("deploying …")
-        print(_summary(_wrangler_deploy(node, folder, env)))
+        patience = cloudflare.WORK_SECONDS
+        uploaded = cloudflare.call(node, command, folder=folder, failed="could not deploy", patience_seconds=patience)
+        print(_summary(uploaded))
 
 
 def _require_token(environ: Mapping[str, str]) -> None:
@@ -226,11 +203,6 @@ def _lay_out(deployment: Deployment, project: Path) -> Path:
     (folder / "python_modules").symlink_to(worker_packages())
     (folder / "wrangler.json").write_text(json.dumps(deployment.configuration, indent=2))
     return folder
-
-
-def _wrangler_deploy(node: Node, folder: Path, env: str | None, *options: str) -> str:
-    arguments: list[str | Path] = ["deploy", *options, "--config", folder / "wrangler.json", f"--env={env or ''}"]
-    return call_cloudflare(node, arguments, folder=folder, failed="could not deploy")
 
 
 def _summary(output: str) -> str:

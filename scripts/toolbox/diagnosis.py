@@ -7,6 +7,7 @@ import ast
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import uuid
@@ -93,7 +94,7 @@ def diagnose(root: Path, environment: str | None, variables: Mapping[str, str]) 
     try:
         local = project.dev_vars(root)
         places = {".dev.vars": local, **places}
-        whole = _read(root)
+        whole = project.read_configuration(root)
         deployed = for_environment(whole, environment)
     except (Problem, UnicodeDecodeError) as problem:
         diagnosis.wrong.append(str(problem) if isinstance(problem, Problem) else ".dev.vars is not text in UTF-8.")
@@ -185,33 +186,6 @@ def _names(root: Path) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
     return found["NAMES"], found["D1_BINDINGS"]
 
 
-def _read(root: Path) -> dict[str, Any]:
-    """The project's wrangler.toml, of the shape that is relied on here."""
-    if not (root / "wrangler.toml").exists():
-        raise Problem("There is no wrangler.toml: `git checkout wrangler.toml` brings it back.")
-    configuration = project.read_configuration(root)
-    environments = configuration.get("env", {})
-    if not isinstance(environments, dict) or not all(isinstance(part, dict) for part in environments.values()):
-        raise Problem("wrangler.toml is wrong: env has to hold tables, as in [env.staging].")
-    for name, part in {"": configuration, **{f"env.{name}.": part for name, part in environments.items()}}.items():
-        if not isinstance(part.get("vars", {}), dict):
-            raise Problem(f"wrangler.toml is wrong: {name}vars has to be a table.")
-        if not _are_tables(part.get("d1_databases", []), "binding"):
-            raise Problem(f"wrangler.toml is wrong: {name}d1_databases have to be tables with a binding.")
-        if not _are_tables(part.get("migrations", [])) or not isinstance(part.get("triggers", {}), dict):
-            raise Problem(f"wrangler.toml is wrong: {name}migrations have to be tables, and {name}triggers one table.")
-        objects = part.get("durable_objects", {})
-        if not isinstance(objects, dict) or not _are_tables(objects.get("bindings", []), "name", "class_name"):
-            raise Problem(f"wrangler.toml is wrong: {name}durable_objects.bindings have a name and a class_name.")
-    return configuration
-
-
-def _are_tables(value: object, *keys: str) -> bool:
-    return isinstance(value, list) and all(
-        isinstance(item, dict) and all(isinstance(item.get(key), str) for key in keys) for item in value
-    )
-
-
 def _variables(configuration: Mapping[str, Any]) -> dict[str, str]:
     """The variables as the Worker reads them, whatever their type in wrangler.toml."""
     variables = configuration.get("vars", {})
@@ -271,6 +245,10 @@ def _look_at_d1(
             diagnosis.wrong.append(f"{name} is {value!r}, which is not the id of a D1 database: a UUID is.")
     if len(set(given.values())) > 1:
         diagnosis.wrong.append(f"{' and '.join(given)} are names of one setting, and disagree. Set one of them.")
+    try:
+        project.our_database(configuration)
+    except Problem as problem:
+        diagnosis.wrong.append(f"{problem}.")
     for database in databases:
         binding, written = database["binding"], str(database.get("database_id", ""))
         if binding not in d1_bindings:
@@ -285,7 +263,7 @@ def _look_at_d1(
             for name, value in given.items()
             if _is_id(written) and value != written
         ]
-        if not (root / database.get("migrations_dir", "migrations")).is_dir():
+        if not project.migrations_folder(root, database).is_dir():
             diagnosis.wrong.append(
                 f"The D1 binding {binding} has a migrations_dir that is no folder: it is migrations/sqlite."
             )
@@ -345,6 +323,7 @@ def _ask(root: Path, questions: list[dict[str, Any]]) -> list[dict[str, Any]] | 
     """The answers of the Worker's own code, or why there are none."""
     paths = [str(root / "src"), str(Path(__file__).parents[1])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1"}
+    missing = ""
     for program in (str(python(root)), sys.executable):
         try:
             process = subprocess.run(
@@ -362,9 +341,11 @@ def _ask(root: Path, questions: list[dict[str, Any]]) -> list[dict[str, Any]] | 
             answers: list[dict[str, Any]] = json.loads(process.stdout)
             return answers
         last = process.stderr.strip().rpartition("\n")[2]
-        if not last.startswith("ModuleNotFoundError: No module named 'msgspec"):
+        found = re.fullmatch(r"ModuleNotFoundError: No module named '(\w+)'", last)
+        if not found:
             return f"The Worker's code could not be asked which back end it chooses: {last}"
-    return "Which back end is chosen cannot be said before msgspec is installed: `scripts/test` installs it."
+        missing = missing or found[1]
+    return f"Which back end is chosen cannot be said before {missing} is installed: `scripts/test` installs it."
 
 
 def _look_for_what_is_not_inherited(whole: Mapping[str, Any], environment: str, diagnosis: Diagnosis) -> None:

@@ -143,7 +143,7 @@ def _find_node(root: Path) -> Node | None:
     if not program or not npm or Path(npm).resolve().suffix != ".js":
         return None
     answer = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
-    if _version(answer.stdout) < _version(json.loads((root / "package.json").read_text())["engines"]["node"]):
+    if version(answer.stdout) < version(json.loads((root / "package.json").read_text())["engines"]["node"]):
         return None
     return Node(Path(program).resolve(), Path(npm).resolve())
 
@@ -201,7 +201,8 @@ def _run(root: Path, name: str, command: Sequence[str | Path], *, failed: str, n
     run(command, cwd=root, env=node.environment() if node else None, log=log, failed=failed)
 
 
-def _version(text: str) -> tuple[int, ...]:
+def version(text: str) -> tuple[int, ...]:
+    """The numbers of a version, to be compared."""
     return tuple(int(number) for number in re.findall(r"\d+", text)[:3])
 
 

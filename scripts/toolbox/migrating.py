@@ -13,11 +13,19 @@ from typing import Any
 
 import apsw
 
-from toolbox import wrangler
+from toolbox import cloudflare, wrangler
 from toolbox.checkout import Problem, local_folder, locked, say
-from toolbox.cloudflare import problem_in
 from toolbox.install import Node, install
-from toolbox.migrations import SCHEMA, Migration, destructive, failing_statement, read_migrations, rehearse, schema_of
+from toolbox.migrations import (
+    SCHEMA,
+    Migration,
+    Statement,
+    destructive,
+    failing_statement,
+    read_migrations,
+    rehearse,
+    schema_of,
+)
 from toolbox.state import State
 
 
@@ -45,12 +53,13 @@ class Target:
             configuration["account_id"] = self.account_id
         self._file.write_text(json.dumps(configuration, indent=2))
 
-    def call(self, node: Node, *arguments: str, failed: str) -> str:
-        """Runs `wrangler d1 …` on the database, and returns what it printed."""
+    def call(self, node: Node, *arguments: str, failed: str, is_question: bool = False) -> str:
+        """Runs `wrangler d1 …` on the database, and returns what it printed. A question is answered soon, or never."""
         where = ("--local", "--persist-to", self.data) if self.data else ("--remote",)
         # An empty --env: CLOUDFLARE_ENV means wrangler.toml, and this is not wrangler.toml.
         options = (*where, "--config", self._file, "--env=")
-        return self._wrangler(node, [*arguments, *options], self.folder, failed)
+        patience = cloudflare.ANSWER_SECONDS if is_question else cloudflare.WORK_SECONDS
+        return self._wrangler(node, [*arguments, *options], self.folder, failed, patience)
 
     def export(self, node: Node, tables: Sequence[str], output: Path, *, failed: str) -> None:
         """Runs `wrangler d1 export` for the rows of some tables, as they are at one moment. It fills `output`.
@@ -68,26 +77,20 @@ class Target:
         configuration.write_bytes(self._file.read_bytes())
         options += [f"--table={table}" for table in tables]
         options += ["--no-schema", "--output", output, "--config", configuration, "--env="]
-        self._wrangler(node, ["export", self.database["binding"], *options], folder, failed)
+        command = ["export", self.database["binding"], *options]
+        self._wrangler(node, command, folder, failed, cloudflare.WORK_SECONDS)
 
-    def _wrangler(self, node: Node, arguments: Sequence[str | Path], folder: Path, failed: str) -> str:
-        call = wrangler.call if self.data else call_cloudflare
-        return call(node, ["d1", *arguments], folder=folder, failed=failed)
+    def _wrangler(
+        self, node: Node, arguments: Sequence[str | Path], folder: Path, failed: str, patience_seconds: float
+    ) -> str:
+        command = ["d1", *arguments]
+        if self.data:
+            return wrangler.call(node, command, folder=folder, failed=failed)
+        return cloudflare.call(node, command, folder=folder, failed=failed, patience_seconds=patience_seconds)
 
     @property
     def _file(self) -> Path:
         return self.folder / "migrations.json"
-
-
-def call_cloudflare(node: Node, arguments: Sequence[str | Path], *, folder: Path, failed: str) -> str:
-    """Runs wrangler. Where it fails for the token, the network or the like, the problem says so and has a code."""
-    try:
-        return wrangler.call(node, arguments, folder=folder, failed=failed)
-    except wrangler.Failed as error:
-        problem = problem_in(error.output)
-        if problem.code == 1 or "[code: 7500]" in error.output:  # what SQLite has against a statement
-            raise
-        raise problem from None
 
 
 @contextmanager
@@ -133,7 +136,10 @@ def migrate(target: Target, *, dry_run: bool = False, allow_destructive: bool = 
     for loss in losses:
         say(f"destructive: {loss}")
     if losses and not allow_destructive:
-        raise Problem(f"{losses[0]}; nothing was applied: if that is meant, say --allow-destructive")
+        where = "--local" if target.data else "--remote"
+        raise Problem(
+            f"{losses[0]}; nothing was applied: if that is meant, say scripts/migrate {where} --allow-destructive"
+        )
     if dry_run:
         say(f"{target.name}: {len(pending)} pending; nothing was applied")
         return
@@ -146,7 +152,8 @@ def migrate(target: Target, *, dry_run: bool = False, allow_destructive: bool = 
 
 
 def _pending(target: Target, node: Node, migrations: Sequence[Migration]) -> list[str]:
-    output = target.call(node, "migrations", "list", target.database["binding"], failed="cannot list the migrations")
+    binding = target.database["binding"]
+    output = target.call(node, "migrations", "list", binding, failed="cannot list the migrations", is_question=True)
     words = set(output.split())
     return [migration.name for migration in migrations if migration.name in words]
 
@@ -178,16 +185,24 @@ def _failure(target: Target, migration: Migration, reason: str) -> str:
                     copy.backup("main", database, "main") as backup,
                 ):
                     backup.step()
-                copy.execute("PRAGMA foreign_keys = ON")
                 if failure := failing_statement(copy, migration):
                     return failure
-    named = [statement for statement in migration.statements if _names_any(reason, statement.tables)]
-    where = str(named[0]) if len(named) == 1 else migration.name
+    suspects = _suspects(migration, reason)
+    numbers = " or ".join(str(statement.number) for statement in suspects)
+    where = str(suspects[0]) if len(suspects) == 1 else f"{migration.name}, statement {numbers},"
     return f"{where} fails: {reason}"
 
 
-def _names_any(text: str, tables: set[str]) -> bool:
-    return any(re.search(rf"\b{re.escape(table)}\b", text) for table in tables)
+def _suspects(migration: Migration, reason: str) -> Sequence[Statement]:
+    """The statements that SQLite's reason fits, by the names in it; all, where it fits none."""
+    if "constraint failed" in reason:
+        tables = set(re.findall(r"(\w+)\.\w+", reason))  # but those of a foreign key
+        constrained = [each for each in migration.statements if each.constrained]
+        fitting = [each for each in constrained if not tables or each.constrained in tables]
+    else:
+        words = set(re.findall(r"\w+", reason))
+        fitting = [each for each in migration.statements if each.names & words]
+    return fitting or migration.statements
 
 
 def _check_schema(target: Target, node: Node, expected: Mapping[str, str | None]) -> None:
@@ -197,9 +212,8 @@ def _check_schema(target: Target, node: Node, expected: Mapping[str, str | None]
 
 def read_schema(target: Target, node: Node) -> dict[str, str | None]:
     """The schema that the database has, without wrangler's own table."""
-    output = target.call(
-        node, "execute", target.database["binding"], "--json", "--command", SCHEMA, failed="cannot read the schema"
-    )
+    query = ("execute", target.database["binding"], "--json", "--command", SCHEMA)
+    output = target.call(node, *query, failed="cannot read the schema", is_question=True)
     own = target.database.get("migrations_table", "d1_migrations")
     return schema_of([row for row in wrangler.json_in(output)[0]["results"] if row["tbl_name"] != own])
 

@@ -58,11 +58,18 @@ class Statement:
     parsed: exp.Expr | None
 
     @property
-    def tables(self) -> set[str]:
-        """The tables that it names."""
+    def names(self) -> set[str]:
+        """The tables, columns and indexes that it names."""
         if self.parsed is None:
             return {_full_text_table(self) or ""}
-        return {table.name for table in self.parsed.find_all(exp.Table)}
+        return {identifier.name for identifier in self.parsed.find_all(exp.Identifier)}
+
+    @property
+    def constrained(self) -> str | None:
+        """The table whose rows a constraint may keep it from writing, or from indexing."""
+        parsed = self.parsed
+        is_unique_index = isinstance(parsed, exp.Create) and parsed.args.get("unique")
+        return _table(parsed.this) if parsed and (is_unique_index or isinstance(parsed, exp.DML)) else None
 
     def __str__(self) -> str:
         text = " ".join(self.text.split())
@@ -169,7 +176,7 @@ def _loss(parsed: exp.Expr | None) -> str | None:
         return "replaces rows"
     if isinstance(parsed, exp.Delete | exp.Update):
         where = parsed.args.get("where")
-        if where is None or isinstance(where.this, exp.Literal | exp.Boolean):
+        if where is None or where.find(exp.Column) is None:  # it is the same for every row
             return "deletes every row" if isinstance(parsed, exp.Delete) else "overwrites every row"
     return None
 
@@ -190,7 +197,6 @@ def rehearse(migrations: Sequence[Migration]) -> dict[str, str | None]:
     Raises a Problem for a statement that fails there, as it would everywhere.
     """
     with closing(apsw.Connection(":memory:")) as database:
-        database.execute("PRAGMA foreign_keys = ON")  # as on D1
         for migration in migrations:
             if failure := failing_statement(database, migration):
                 raise Problem(f"{failure}; nothing was applied")
@@ -199,12 +205,20 @@ def rehearse(migrations: Sequence[Migration]) -> dict[str, str | None]:
 
 
 def failing_statement(database: apsw.Connection, migration: Migration) -> str | None:
-    """Applies a migration to a database of ours; the first statement that fails there, and why."""
-    for statement in migration.statements:
-        try:
+    """Applies a migration to a database of ours as D1 does, whole or not at all; what fails there first, and why."""
+    database.execute("PRAGMA foreign_keys = ON")
+    database.execute("BEGIN")
+    where = migration.name
+    try:
+        for statement in migration.statements:
+            where = str(statement)
             database.execute(statement.text).fetchall()
-        except apsw.Error as error:
-            return f"{statement} fails: {error}"
+        where = migration.name
+        database.execute("COMMIT")  # where deferred constraints are looked at
+    except apsw.Error as error:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        return f"{where} fails: {error}"
     return None
 
 

@@ -43,9 +43,12 @@ class Group:
         """What the program ended with; None while it runs."""
         return self._process.poll()
 
-    def wait(self) -> int:
-        """Waits until the program ends, and says with what."""
-        return self._process.wait()
+    def wait(self, patience_seconds: float | None = None) -> int | None:
+        """Waits until the program ends, and says with what; None when it has not ended in time."""
+        try:
+            return self._process.wait(patience_seconds)
+        except subprocess.TimeoutExpired:
+            return None
 
     def members(self) -> dict[int, str]:
         """The processes of the group that live: their ids and names."""

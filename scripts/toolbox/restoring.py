@@ -17,7 +17,6 @@ from toolbox.backing_up import MARKER, ask
 from toolbox.backups import BackupReader
 from toolbox.checkout import Problem, remove, say
 from toolbox.chunks import files_of, inserts, literal
-from toolbox.cloudflare import check_wrangler
 from toolbox.codes import Code
 from toolbox.install import Node, install
 from toolbox.migrating import Target, check, read_schema, schema_difference
@@ -62,7 +61,6 @@ def restore(target: Target, file: Path) -> None:
     with _work_folder(target) as work, Scratch(work / "scratch.sqlite", []) as scratch:
         say(f"reading {file} …")
         sha256 = _read(file, scratch, migrations)
-        check_wrangler()
         node = install()
         target.configure()
         _check_schema(target, node, expected, migrations)

@@ -15,7 +15,8 @@ from msgspec import Raw
 from threadkeep.content import canonical
 from threadkeep.errors import ThreadkeepError
 from threadkeep.search import text_of
-from threadkeep.sql.store import indexed_words, owner_mark
+from threadkeep.sql.alphabet import alphabet_of
+from threadkeep.sql.store import indexed_words
 from toolbox.checkout import Problem
 from toolbox.codes import Code
 from toolbox.migrations import Migration, failing_statement
@@ -131,7 +132,7 @@ class Scratch:
         ]
         for query, text in texts:
             listed = (
-                (n, user_id, indexed_words(owner_mark(user_id), text(value))) for n, user_id, value in self.run(query)
+                (n, user_id, indexed_words(alphabet_of(user_id), text(value))) for n, user_id, value in self.run(query)
             )
             self.insert("word_lists", ("n", "user_id", "text"), (row for row in listed if row[-1]))
 

@@ -156,7 +156,7 @@ class LocalWorker:
         self._workerd_when_ready = set()
 
     def _configure(self, node: Node) -> Mapping[str, str] | None:
-        """Writes what wrangler reads; returns the D1 database, if there is one."""
+        """Writes what wrangler reads; returns the D1 database that keeps conversations, if there is one."""
         project = configuration.read_configuration(self.project)
         main_module = runtime.lay_out(
             self.state.worker,
@@ -167,8 +167,8 @@ class LocalWorker:
         )
         local = configuration.local_configuration(project, self.project, main_module, self.store, self._variables)
         self.state.configuration.write_text(json.dumps(local, indent=2))
-        databases: list[Mapping[str, str]] = local["d1_databases"]
-        return databases[0] if databases else None
+        database: Mapping[str, str] | None = configuration.our_database(local)
+        return database
 
     def _look_at_files(self) -> list[tuple[str, int]]:
         folders = [*self._sources, self.project / "migrations"]
@@ -176,7 +176,11 @@ class LocalWorker:
         return [(name, _modified(path)) for name, path in files]
 
     def _migrate(self, node: Node, database: Mapping[str, str]) -> None:
-        """Applies the migrations that these data have not seen yet."""
+        """Applies the migrations that these data have not seen yet.
+
+        Without the checks of scripts/migrate: those take longer than this, want packages that nothing else here needs,
+        and refuse a migration that is still being written, which is what one tries out here.
+        """
         files = [path for _, path in files_below([Path(database["migrations_dir"])])]
         key = fingerprint(*(path.name for path in files), *files)
         stamp = self.state.data / "migrated"

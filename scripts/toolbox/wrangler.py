@@ -6,19 +6,29 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from toolbox.checkout import Problem
+from toolbox.checkout import ROOT, Problem, remove
 from toolbox.codes import Code
-from toolbox.install import Node, node_packages
+from toolbox.install import Node, node_packages, version
 from toolbox.processes import Group
 
 
 def command(node: Node, *node_options: str) -> list[str | Path]:
-    """The beginning of every call of wrangler."""
-    # Its own bin/wrangler.js only checks Node's version, and starts this in one more process.
-    program = node_packages() / "wrangler" / "wrangler-dist" / "cli.js"
-    if not program.is_file():
-        again = f"remove {node_packages()}, and run this again"
+    """The beginning of every call of wrangler. Raises a Problem when it is not there, or older than package.json says.
+
+    Installing sees to both. This is for what somebody did to `node_modules` afterwards.
+    """
+    package = node_packages() / "wrangler"
+    program = package / "wrangler-dist" / "cli.js"  # its own bin/wrangler.js starts this in one more process
+    again = f"remove {node_packages()}, and run this again"
+    try:
+        found = json.loads((package / "package.json").read_text())["version"]
+    except FileNotFoundError:
+        found = None
+    if found is None or not program.is_file():
         raise Problem(f"wrangler is not installed: {again}", Code.WRANGLER_MISSING)
+    wanted = json.loads((ROOT / "package.json").read_text())["dependencies"]["wrangler"]
+    if version(found) < version(wanted):
+        raise Problem(f"wrangler {found} is too old, and {wanted} is needed: {again}", Code.WRANGLER_TOO_OLD)
     return [node.program, "--no-warnings", *node_options, program]
 
 
@@ -36,6 +46,7 @@ def environment(node: Node, folder: Path) -> dict[str, str]:
         "CLOUDFLARE_LOAD_DEV_VARS_FROM_DOT_ENV": "false",
         "CLOUDFLARE_DEV_REGISTRY_PATH": str(folder / "registry"),  # no Worker meets another
         "WRANGLER_REGISTRY_PATH": str(folder / "registry"),
+        "WRANGLER_CACHE_DIR": str(folder / "cache"),  # else node_modules, where it remembers another token's account
     }
 
 
@@ -48,15 +59,27 @@ class Failed(Problem):
         self.output = output
 
 
-def call(node: Node, arguments: Sequence[str | Path], *, folder: Path, failed: str) -> str:
-    """Runs wrangler in `folder` to its end; returns what it printed, and leaves that in wrangler.log."""
+def call(
+    node: Node, arguments: Sequence[str | Path], *, folder: Path, failed: str, patience_seconds: float | None = None
+) -> str:
+    """Runs wrangler in `folder` to its end; returns what it printed, and leaves that in wrangler.log.
+
+    `patience_seconds` is how long whoever wrangler asks may take; without it, as long as wrangler waits.
+    """
     log = folder / "wrangler.log"
     log.write_bytes(b"")
+    remove(folder / "cache")
     group = Group([*command(node), *arguments], cwd=folder, env=environment(node, folder), log=log)
     try:
-        code = group.wait()
+        code = group.wait(patience_seconds)
     finally:
         group.stop()
+    if code is None:
+        raise Problem(
+            f"{failed}: Cloudflare has not answered in {patience_seconds:g} seconds, and may still do what it was "
+            "asked to: try again later",
+            Code.NO_ANSWER,
+        )
     output = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text(errors="replace"))
     if code != 0:
         raise Failed(failed, _reason(output) or f"wrangler ended with {code}; {log} may say why", output)
@@ -66,7 +89,9 @@ def call(node: Node, arguments: Sequence[str | Path], *, folder: Path, failed: s
 def _reason(output: str) -> str:
     """The error in wrangler's output: its heading and its details, or the one field of its JSON."""
     match = re.search(r"\[ERROR\] (.*?)(?=\n\S|\Z)", output, re.DOTALL) or re.search(r'"text": "(.*)"', output)
-    return " ".join(match[1].split())[:500] if match else ""
+    text = " ".join(match[1].split()) if match else ""
+    text = re.sub(r"^A request to the Cloudflare API \([^)]*\) failed\. ", "", text)
+    return text.partition(" If you think this is a bug")[0][:500]
 
 
 def warnings_in(output: str) -> list[str]:

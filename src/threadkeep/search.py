@@ -1,12 +1,13 @@
 """Searching: what of a message is found, what a query asks for, and the piece of text that shows why it was found."""
 
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 from threadkeep.content import canonical
 from threadkeep.errors import Invalid
 from threadkeep.models import Conversation, Hit, Message, SnippetPart
-from threadkeep.tokens import located, tokens
+from threadkeep.tokens import Located, tokens
 
 TEXT_CHARACTERS_MAX = 16_000
 """How much of a message is searched: its first characters."""
@@ -61,16 +62,7 @@ def parse_query(text: str) -> list[Term]:
 
 def snippet(text: str, terms: list[Term]) -> list[SnippetPart]:
     """The piece of a text around the first match, in parts that say whether they match."""
-    found = located(text)
-    words = [word.token for word in found]
-    matches: list[tuple[int, int]] = []
-    for index, word in enumerate(found):
-        if matches and word.start > matches[0][0] + _SNIPPET_CHARACTERS_MAX:
-            break
-        for term in terms:
-            if word.token[:1] == term.tokens[0][:1] and starts_at(words, index, term):
-                matches.append((word.start, found[index + len(term.tokens) - 1].end))
-                break
+    matches = _matches(text, terms)
     first = matches[0][0] if matches else 0
     begin = 0 if first <= _SNIPPET_CHARACTERS_BEFORE else text.rfind(" ", 0, first - _SNIPPET_CHARACTERS_BEFORE + 1) + 1
     begin = max(begin, first - 2 * _SNIPPET_CHARACTERS_BEFORE)
@@ -87,6 +79,17 @@ def snippet(text: str, terms: list[Term]) -> list[SnippetPart]:
     if place < end:
         parts.append(SnippetPart(text[place:end], match=False))
     return parts
+
+
+def _matches(text: str, terms: list[Term]) -> list[tuple[int, int]]:
+    """Where terms begin and end, in order: the first of a text, and those that begin near it."""
+    located = Located(text)
+    found = [located.find(term.tokens, is_prefix=term.is_prefix) for term in terms]
+    matches = [match for match in (next(of_term, None) for of_term in found) if match is not None]
+    near = min(matches, default=(0, 0))[0] + _SNIPPET_CHARACTERS_MAX
+    for of_term in found:
+        matches.extend(takewhile(lambda match: match[0] <= near, of_term))
+    return sorted(matches)
 
 
 def hit(conversation: Conversation, message: Message | None, terms: list[Term]) -> Hit:

@@ -6,8 +6,8 @@ which do not part words by spaces, each character is a word, so that a phrase of
 
 import re
 import unicodedata
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import NamedTuple
 
 # Han, Kana, Bopomofo, Hangul and their extensions. Source: the Unicode Character Database, Blocks.txt.
 _ALONE = (
@@ -21,15 +21,8 @@ _WITH_SIGNS = (
     "\u17dd-\u17e9"
 )
 _WORD = re.compile(rf"[{_ALONE}]|(?:[^\W_{_ALONE}]|[{_WITH_SIGNS}])+")
+_ALIKE = re.compile(r"[\x00-\x7f]+|[^\x00-\x7f]")  # what can be folded at once, each place staying where it is
 _VOICING = "\u3099\u309a"  # the marks of が and ぱ, which are other letters than か and は
-
-
-class Word(NamedTuple):
-    """A word of a text: as it is indexed, and where it stands."""
-
-    token: str
-    start: int
-    end: int
 
 
 def tokens(text: str) -> list[str]:
@@ -37,18 +30,50 @@ def tokens(text: str) -> list[str]:
     return _WORD.findall(_folded(text))
 
 
-def located(text: str) -> list[Word]:
-    """The words of a text with the places where they stand in it, in characters."""
-    folded: list[str] = []
-    places: list[int] = []
-    for place, character in enumerate(text):
-        for part in _folded_character(character):
-            folded.append(part)
-            places.append(place)
-    return [
-        Word(match.group(), places[match.start()], places[match.end() - 1] + 1)
-        for match in _WORD.finditer("".join(folded))
-    ]
+class Located:
+    """A text in which words are found at the places where they stand in it."""
+
+    def __init__(self, text: str) -> None:
+        if text.isascii():
+            self._folded = text.lower()
+            self._places: Sequence[int] = range(len(text))
+            return
+        pieces: list[str] = []
+        places: list[int] = []
+        for match in _ALIKE.finditer(text):
+            piece = match.group()
+            folded = piece.lower() if piece.isascii() else _folded_character(piece)
+            pieces.append(folded)
+            places.extend(range(*match.span()) if piece.isascii() else [match.start()] * len(folded))
+        self._folded = "".join(pieces)
+        self._places = places
+
+    def find(self, words: Sequence[str], *, is_prefix: bool = False) -> Iterator[tuple[int, int]]:
+        """Where these tokens stand next to each other, in this order: from which character, and up to which.
+
+        With `is_prefix`, the last may be only the beginning of a word, and all of the word is found.
+        """
+        place = self._folded.find(words[0])
+        while place >= 0:
+            before = _WORD.match(self._folded, place - 1, place + 1) if place else None
+            if before is None or before.end() == place:  # else it stands within a word
+                end = self._end(place, words, is_prefix)
+                if end is not None:
+                    yield self._places[place], self._places[end - 1] + 1
+            word = _WORD.match(self._folded, place)
+            place = self._folded.find(words[0], word.end() if word else place + 1)
+
+    def _end(self, place: int, words: Sequence[str], is_prefix: bool) -> int | None:
+        """Where the last of these ends, if they stand here."""
+        for number, word in enumerate(words, start=1):
+            found = _WORD.search(self._folded, place)
+            if found is None:
+                return None
+            token = found.group()
+            if token != word and not (is_prefix and number == len(words) and token.startswith(word)):
+                return None
+            place = found.end()
+        return place
 
 
 @lru_cache(maxsize=4_096)

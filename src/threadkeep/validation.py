@@ -1,6 +1,7 @@
 """Reading JSON strictly: what does not fit is an `Invalid` that names the place and what belongs there."""
 
 import re
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any, TypeVar
 
@@ -86,13 +87,18 @@ def convert_texts(fields: dict[str, str], into: type[S]) -> S:
     except msgspec.ValidationError as error:
         refusal = _invalid(error, "")
         raise Invalid(refusal.message.replace(" | null", ""), refusal.path) from error  # null cannot be said here
-    for field in msgspec.structs.fields(into):
-        value = getattr(result, field.name)
-        text = fields.get(field.encode_name)
+    for name, text in fields.items():
+        value = getattr(result, _attributes(into)[name])
         # msgspec is more lenient here than anybody means: it takes null as nothing, and 1e1 as 10.
-        if text is not None and (value is None or (type(value) is int and not text.isdecimal())):
-            raise Invalid(f"{field.encode_name}: Expected a whole number.", field.encode_name)
+        if value is None or (type(value) is int and not text.isdecimal()):
+            raise Invalid(f"{name}: Expected a whole number.", name)
     return result
+
+
+@lru_cache
+def _attributes(struct: type[msgspec.Struct]) -> dict[str, str]:
+    """The attributes of a struct, by what they are called outside."""
+    return {field.encode_name: field.name for field in msgspec.structs.fields(struct)}
 
 
 def join(path: str, step: str) -> str:

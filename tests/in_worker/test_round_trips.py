@@ -21,7 +21,10 @@ STREAMS = {
     ("POST", "/api/import"),
     ("DELETE", "/api/me"),
 }
-EXPECTED = {"d1": {"d1.batch": 1}, "durable-object": {"object.fetch": 1, "storage.transactionSync": 1}}
+EXPECTED = {
+    "d1": [{"d1.batch": 1}, {"d1.all": 1}],
+    "durable-object": [{"object.fetch": 1, "storage.transactionSync": 1}],
+}
 # An object looks to its alarm before it deletes anything, in its own storage.
 ALARM = {"storage.getAlarm": 1, "storage.setAlarm": 1}
 
@@ -77,7 +80,7 @@ def test_every_request_of_a_user_is_one_round_trip(client: httpx.Client) -> None
         assert client.request(method, path, **options).status_code < 500
         store = client.store  # type: ignore[attr-defined]
         alarm = ALARM if (method, store) == ("DELETE", "durable-object") else {}
-        assert client.get("/counts").json() == EXPECTED[store] | alarm, (method, path)
+        assert client.get("/counts").json() in [expected | alarm for expected in EXPECTED[store]], (method, path)
 
 
 def test_a_hundred_conversations_are_imported_in_a_handful_of_round_trips(client: httpx.Client) -> None:
@@ -89,11 +92,11 @@ def test_a_hundred_conversations_are_imported_in_a_handful_of_round_trips(client
     response = client.post("/api/import", content=body, headers={"Content-Type": "application/x-ndjson"})
     assert len(response.json()["imported"]) == 100
     counted = client.get("/counts").json()
-    assert counted.get("d1.batch", 0) + counted.get("storage.transactionSync", 0) <= 5
+    assert 2 <= counted.get("d1.batch", 0) + counted.get("storage.transactionSync", 0) <= 5
     exported = response.json()["imported"][0]["id"]
     assert client.get(f"/api/conversations/{exported}/export").status_code == 200
     counted = client.get("/counts").json()
-    assert counted.get("d1.batch", 0) + counted.get("storage.transactionSync", 0) == 2
+    assert sum(counted[name] for name in counted if name in ("d1.all", "d1.batch", "storage.transactionSync")) == 2
 
 
 def test_what_is_refused_before_it_is_done_costs_no_round_trip_to_the_database(client: httpx.Client) -> None:

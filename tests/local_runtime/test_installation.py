@@ -39,6 +39,15 @@ def test_an_installation_that_fails_is_tried_again(checkout: Path, monkeypatch: 
     assert not install.worker_packages(checkout).exists()
 
 
+def test_a_script_that_needs_packages_goes_on_where_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[object] = []
+    monkeypatch.setattr(install, "_create_virtual_environment", lambda _root: done.append("environment"))
+    monkeypatch.setattr(install, "_install_packages", lambda _root, group: done.append(group))
+    monkeypatch.setattr(install.os, "execve", lambda program, *_: done.append(program))
+    install.run_in_environment(tmp_path)
+    assert done == ["environment", "scripts", str(install.python(tmp_path))]
+
+
 @pytest.mark.parametrize(("text", "version"), [("v24.19.0\n", (24, 19, 0)), (">=22.12.0", (22, 12, 0)), ("", ())])
 def test_a_version_is_compared_by_its_numbers(text: str, version: tuple[int, ...]) -> None:
-    assert install._version(text) == version
+    assert install.version(text) == version

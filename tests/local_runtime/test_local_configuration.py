@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from toolbox.checkout import Problem
-from toolbox.configuration import dev_vars, local_configuration, object_classes, service_key_variables
+from toolbox.configuration import dev_vars, local_configuration, object_classes, our_database, service_key_variables
 
 DEPLOYED: dict[str, Any] = {
     "name": "small",
@@ -42,8 +42,17 @@ def test_there_is_a_database_only_where_one_is_wanted() -> None:
     assert local(DEPLOYED, "durable-object")["d1_databases"] == []
     (database,) = local(DEPLOYED)["d1_databases"]
     assert (database["binding"], database["migrations_dir"]) == ("CONVERSATIONS_D1", "/project/migrations/sqlite")
-    (own,) = local({**DEPLOYED, "d1_databases": [{"binding": "OWN", "migrations_dir": "sql"}]})["d1_databases"]
-    assert own == {"binding": "OWN", "migrations_dir": "/project/sql"}
+    other, own = {"binding": "OTHER", "migrations_dir": "sql"}, {"binding": "CHM_CLOUD_D1"}
+    found = local({**DEPLOYED, "d1_databases": [other, own]})
+    assert found["d1_databases"] == [
+        {**other, "migrations_dir": "/project/sql"},
+        {**own, "migrations_dir": "/project/migrations/sqlite"},
+    ]
+    assert our_database(found) == found["d1_databases"][1]
+    assert [each["binding"] for each in local({**DEPLOYED, "d1_databases": [other]})["d1_databases"]] == [
+        "OTHER",
+        "CONVERSATIONS_D1",
+    ]
 
 
 def test_dev_vars_are_read_as_wrangler_reads_them(tmp_path: Path) -> None:

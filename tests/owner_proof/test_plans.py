@@ -77,7 +77,7 @@ def test_what_reads_all_of_a_user_is_there_and_looks_only_for_the_first_unless_i
 
 
 def test_a_join_in_the_wrong_order_is_noticed() -> None:
-    text = QUERIES["APPEND_VERDICT"].text
+    text = QUERIES["APPENDED"].text
     assert "CROSS JOIN" in text
     assert wasteful(text.replace("CROSS JOIN", "JOIN")) != []
 

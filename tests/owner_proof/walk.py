@@ -18,6 +18,7 @@ from threadkeep.errors import ThreadkeepError
 from threadkeep.service import draft_messages
 from threadkeep.sql import statements
 from threadkeep.sql import store as sql_store
+from threadkeep.sql.alphabet import Alphabet
 from threadkeep.sql.executor import Executor, Query, Row, Statement
 from threadkeep.sql.store import SqlStore
 from threadkeep.store import Store
@@ -90,7 +91,9 @@ def store_of(user_id: str, executor: Executor, year: int = 2026, mark: str | Non
     """A store whose clock and ids go the same way each time. Its user's words may be marked like everybody's."""
     ticks, ids = count((year - 1970) * 31_557_600_000), count()
     store = SqlStore(executor, user_id, lambda: next(ticks), lambda: f"0E{next(ids):024d}")
-    store._mark = mark or store._mark
+    if mark is not None:
+        store._alphabet = Alphabet("everybody")
+        store._alphabet.mark = mark
     return store
 
 

@@ -1,6 +1,10 @@
 """The binding in wrangler.toml: what is added, and that nothing else moves."""
 
 import difflib
+import os
+import signal
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -107,15 +111,23 @@ CORPUS: dict[str, tuple[str, str | None, str]] = {
             f'database_id = "{DATABASE.id}"\nmigrations_dir = "migrations/sqlite"\n\n# v\n[vars]\n'
         ),
     ),
+    "under its other name": (
+        f'[[d1_databases]]\nbinding = "CHM_CLOUD_D1"\ndatabase_id = "{OTHER_ID}"\nmigrations_dir = "m"\n',
+        None,
+        (
+            f'[[d1_databases]]\nbinding = "CHM_CLOUD_D1"\ndatabase_id = "{DATABASE.id}"\nmigrations_dir = "m"\n'
+            'database_name = "threadkeep"\n'
+        ),
+    ),
     "there already, in whatever way it is written": (
         (
             f"[[d1_databases]]\n\tdatabase_id = '{DATABASE.id}'\n\tbinding = 'CONVERSATIONS_D1'\n"
-            '\tdatabase_name = "renamed"\n\tmigrations_dir = "m"\n[[triggers]]\n[[d1_databases]]\nbinding = "X"'
+            '\tdatabase_name = "renamed"\n\tmigrations_dir = "m"\n[triggers]\n[[d1_databases]]\nbinding = "X"'
         ),
         None,
         (
             f"[[d1_databases]]\n\tdatabase_id = '{DATABASE.id}'\n\tbinding = 'CONVERSATIONS_D1'\n"
-            '\tdatabase_name = "renamed"\n\tmigrations_dir = "m"\n[[triggers]]\n[[d1_databases]]\nbinding = "X"'
+            '\tdatabase_name = "renamed"\n\tmigrations_dir = "m"\n[triggers]\n[[d1_databases]]\nbinding = "X"'
         ),
     ),
 }
@@ -123,7 +135,7 @@ CORPUS: dict[str, tuple[str, str | None, str]] = {
 
 def opened(folder: Path, text: str, environment: str | None = None) -> ConfigurationFile:
     (folder / "wrangler.toml").write_bytes(text.encode())
-    return ConfigurationFile(folder / "wrangler.toml", environment)
+    return ConfigurationFile(folder / "wrangler.toml", environment, folder)
 
 
 @pytest.mark.parametrize(("before", "environment", "after"), CORPUS.values(), ids=CORPUS)
@@ -142,6 +154,14 @@ def test_our_own_file_keeps_every_line(tmp_path: Path) -> None:
     assert FIELDS in tomllib.loads(after)["d1_databases"]
 
 
+def test_the_migrations_are_found_from_wherever_the_file_is(tmp_path: Path) -> None:
+    (tmp_path / "apps/ours").mkdir(parents=True)
+    (tmp_path / "apps/ours/wrangler.toml").write_text("")
+    file = ConfigurationFile(tmp_path / "apps/ours/wrangler.toml", None, tmp_path / "threadkeep")
+    (binding,) = tomllib.loads(file.bound_to(DATABASE))["d1_databases"]
+    assert binding["migrations_dir"] == "../../threadkeep/migrations/sqlite"
+
+
 def test_a_list_within_a_line_grows_in_its_line(tmp_path: Path) -> None:
     after = opened(tmp_path, 'd1_databases = [{ binding = "X" }] # d\n[vars]\n').bound_to(DATABASE)
     assert after.startswith('d1_databases = [{ binding = "X" }, {binding = "CONVERSATIONS_D1"')
@@ -152,9 +172,15 @@ def test_a_list_within_a_line_grows_in_its_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "environment", "code", "message"),
     [
-        ("name =", None, Code.CONFIGURATION_BROKEN, "wrangler.toml cannot be read: Invalid value (at end of document)"),
-        ("d1_databases = 1", None, Code.CONFIGURATION_BROKEN, "d1_databases is not an array of tables"),
-        ("env = 1", None, Code.CONFIGURATION_BROKEN, "env is not a table of tables"),
+        ("name =", None, Code.CONFIGURATION_BROKEN, "wrangler.toml is not TOML: Invalid value (at end of document)"),
+        ("d1_databases = 1", None, Code.CONFIGURATION_BROKEN, "d1_databases have to be tables with a binding"),
+        ("env = 1", None, Code.CONFIGURATION_BROKEN, "env has to hold tables, as in [env.staging]"),
+        (
+            '[[d1_databases]]\nbinding = "CONVERSATIONS_D1"\n[[d1_databases]]\nbinding = "CHM_CLOUD_D1"\n',
+            None,
+            Code.CONFIGURATION_BROKEN,
+            "binds two databases, CONVERSATIONS_D1 and CHM_CLOUD_D1",
+        ),
         ("", "staging", Code.WRONG_VALUE, "has no environment [env.staging]"),
         ("[env.other]", "staging", Code.WRONG_VALUE, "has no environment [env.staging]"),
         ("env = { staging = { name = 's' } }", "staging", Code.CONFIGURATION_BROKEN, "cannot be added to"),
@@ -178,7 +204,7 @@ def test_a_file_that_cannot_be_changed_safely_is_refused(
 
 def test_a_file_of_another_encoding_is_refused(tmp_path: Path) -> None:
     (tmp_path / "wrangler.toml").write_bytes(b'name = "\xe9"')
-    with pytest.raises(Problem, match="cannot be read"):
+    with pytest.raises(Problem, match="is not TOML: 'utf-8' codec can't decode"):
         ConfigurationFile(tmp_path / "wrangler.toml", None)
 
 
@@ -203,6 +229,30 @@ def test_a_write_that_fails_leaves_the_file_and_nothing_else(tmp_path: Path, mon
         file.write("")
     assert caught.value.code == Code.CONFIGURATION_READ_ONLY
     assert [path.read_text() for path in tmp_path.iterdir()] == ['name = "a"\n']
+
+
+def test_an_interrupted_write_leaves_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_descriptor: int) -> None:
+        raise KeyboardInterrupt
+
+    file = opened(tmp_path, 'name = "a"\n')
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        file.write("")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ['name = "a"\n']
+
+
+def test_a_process_that_is_killed_while_it_writes_leaves_the_file(tmp_path: Path) -> None:
+    opened(tmp_path, 'name = "a"\n')
+    program = (
+        "import os, signal, sys; from pathlib import Path; from toolbox.binding import ConfigurationFile; "
+        "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL); "
+        "ConfigurationFile(Path(sys.argv[1]), None).write('name = ')"
+    )
+    command = [sys.executable, "-c", program, tmp_path / "wrangler.toml"]
+    killed = subprocess.run(command, env={"PYTHONPATH": str(ROOT / "scripts")}, check=False, timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    assert (tmp_path / "wrangler.toml").read_text() == 'name = "a"\n'
 
 
 def test_what_somebody_else_wrote_meanwhile_is_not_lost(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from threadkeep.settings import D1_BINDINGS, NAMES
-from toolbox import choosing, diagnosis
+from toolbox import choosing, configuration, diagnosis
 from toolbox.checkout import ROOT
 from toolbox.diagnosis import Diagnosis, diagnose, for_environment
 
@@ -182,6 +182,16 @@ def test_a_database_under_another_name_is_not_used(installed: Path) -> None:
     assert "The D1 binding DB is not used here; CONVERSATIONS_D1 is." in found.notes
 
 
+def test_two_databases_are_one_too_many(installed: Path) -> None:
+    add(installed, D1 + D1.replace("CONVERSATIONS_D1", "CHM_CLOUD_D1"))
+    assert "binds two databases, CONVERSATIONS_D1 and CHM_CLOUD_D1" in diagnose(installed, None, {}).wrong[0]
+
+
+def test_migrations_are_where_they_are_by_default(installed: Path) -> None:
+    add(installed, D1.replace('migrations_dir = "migrations/sqlite"\n', ""))
+    assert diagnose(installed, None, {}).wrong == []
+
+
 def test_d1_without_a_cron_trigger_purges_nothing(installed: Path) -> None:
     add(installed, D1)
     change(installed, 'crons = ["*/10 * * * *"]', "")
@@ -298,6 +308,7 @@ BROKEN = {
     "env = []": "env has to hold tables",
     "[env.x]\nvars = 1": "env.x.vars has to be a table",
     "migrations = 1": "migrations have to be tables",
+    '[[d1_databases]]\nbinding = "D"\nmigrations_dir = 1': "a migrations_dir that is no text",
 }
 
 
@@ -313,7 +324,7 @@ def test_a_missing_wrangler_toml_is_told_in_a_line(checkout: Path) -> None:
     (checkout / "wrangler.toml").unlink()
     finished = run(checkout)
     assert finished.returncode == 1
-    assert "There is no wrangler.toml: `git checkout wrangler.toml` brings it back." in finished.stdout
+    assert f"there is no {checkout}/wrangler.toml: `git checkout wrangler.toml` brings it back" in finished.stdout
     assert finished.stderr == ""
 
 
@@ -345,6 +356,7 @@ def test_without_msgspec_the_rest_is_told(installed: Path) -> None:
 
 def test_the_names_and_the_back_ends_are_those_of_the_worker() -> None:
     assert diagnosis._names(ROOT) == (NAMES, D1_BINDINGS)
+    assert configuration.D1_BINDINGS == D1_BINDINGS
     offered = re.search(r"^_OFFERED = (\(.*\))$", (ROOT / "src/entry.py").read_text(), re.MULTILINE)
     assert offered is not None
     assert offered[1].replace('"', "'") == str(choosing.OFFERED)

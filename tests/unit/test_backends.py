@@ -1,13 +1,13 @@
 """The choice of a back end, row by row, and how each is opened."""
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from support import platform
 from threadkeep import backends
 from threadkeep.backends import Choice, choose, d1_binding
 from threadkeep.drafts import ConversationDraft
@@ -179,13 +179,7 @@ def test_the_d1_binding_is_found_under_either_name(bindings: set[str], name: str
 @pytest.fixture
 def pyodide(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What the drivers of the platform import of it."""
-    ffi = ModuleType("pyodide.ffi")
-    ffi.JsException = Exception  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "pyodide", ModuleType("pyodide"))
-    monkeypatch.setitem(sys.modules, "pyodide.ffi", ffi)
-    yield
-    for name in ("d1", "durable_object"):
-        sys.modules.pop(f"threadkeep.sql.{name}", None)
+    yield from platform.installed(monkeypatch)
 
 
 class Storage:
@@ -202,8 +196,8 @@ class Storage:
         self.ran.append(text)
         return self
 
-    def toArray(self) -> list[Any]:  # noqa: N802 its name there
-        return []
+    def toArray(self) -> platform.JsArray:  # noqa: N802 its name there
+        return platform.JsArray()
 
 
 @pytest.mark.usefixtures("pyodide")
@@ -215,7 +209,8 @@ async def test_the_database_of_an_object_is_brought_to_the_newest_schema() -> No
 
 
 @pytest.mark.usefixtures("pyodide")
-def test_a_store_in_d1_goes_on_from_the_bookmark_of_the_client() -> None:
+@pytest.mark.parametrize(("bookmark", "expected"), [("after", "after"), (platform.NULL, None)])
+def test_a_store_in_d1_goes_on_from_the_bookmark_of_the_client(bookmark: Any, expected: str | None) -> None:
     opened: list[str] = []
 
     class Database:
@@ -223,10 +218,10 @@ def test_a_store_in_d1_goes_on_from_the_bookmark_of_the_client() -> None:
             opened.append(bookmark)
             return self
 
-        def getBookmark(self) -> str:  # noqa: N802 its name there
-            return "after"
+        def getBookmark(self) -> Any:  # noqa: N802 its name there
+            return bookmark
 
-    assert backends.open_d1(Database(), "ada", "before").bookmark == "after"
+    assert backends.open_d1(Database(), "ada", "before").bookmark == expected
     assert opened == ["before"]
 
 
@@ -246,8 +241,8 @@ async def test_the_users_to_purge_are_asked_of_d1_a_limited_number_at_once() -> 
             asked.append(values)
             return self
 
-        async def batch(self, prepared: list[Any]) -> Any:
-            return [{"results": [{"answer": "ada"}, {"answer": "bob"}]} for _ in prepared]
+        async def all(self) -> Any:
+            return SimpleNamespace(results=platform.JsArray([{"answer": "ada"}, {"answer": "bob"}]))
 
     assert await backends.users_to_purge(Database(), 17, 9) == ["ada", "bob"]
     assert asked == ["first-primary", (17, 9)]  # what a replica holds may be out of date

@@ -175,6 +175,8 @@ ALLOWED: dict[str, set[str]] = {
     "sql/migrations": {"sql"},
     "sql/store": {*DOMAIN, "feed", "search", "sql", "store", "tokens"},
     "sql/sqlite": {"errors", "sql"},
+    "sql/alphabet": set(),
+    "sql/crossing": {"sql"},
     "sql/d1": {"errors", "sql"},
     "sql/durable_object": {"errors", "sql"},
     "stores/__init__": set(),
@@ -186,7 +188,7 @@ ALLOWED: dict[str, set[str]] = {
 RESERVED = {
     "apsw": {"sql/sqlite"},
     "sqlite3": set(),
-    "pyodide": {"sql/d1", "sql/durable_object"},
+    "pyodide": {"sql/crossing", "sql/d1", "sql/durable_object"},
     "workers": set(),
     "js": set(),
     "jwt": {"http/auth"},

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from support.drafts import conversation, message, messages, new_message
+from support.drafts import conversation, edit, message, messages, new_message, plain
 from threadkeep import backends, retention
 from threadkeep.drafts import SearchQuery
 from threadkeep.errors import Conflict, CursorExpired, NotFound
@@ -225,6 +225,14 @@ async def test_a_purge_sweeps_what_is_due_and_leaves_what_is_not(database: Sqlit
     await assert_sound(database)
 
 
+async def sizes_of_rows(executor: SqliteExecutor, table: str = "conversations") -> int:
+    """How many bytes the rows of a table take, as SQLite counts them."""
+    query = Query("SELECT sum(d.payload) AS size FROM dbstat AS d WHERE d.name = :table")
+    (rows,) = await executor.run(query(table=table))
+    size: int = rows[0]["size"]
+    return size
+
+
 # What is left in the file
 
 
@@ -251,6 +259,44 @@ async def test_what_is_erased_is_overwritten_in_its_rows_before_they_are_removed
     zeros = [[{"value": "\0" * len(row["value"].encode())} for row in rows] for rows in before]
     assert zeros != before
     assert await database.run(*queries) == zeros
+
+
+async def test_rows_stay_as_large_as_they_are_through_appends_edits_and_restores(database: SqliteExecutor) -> None:
+    """One that changes its size is moved, and its page keeps what it was."""
+    store = SqlStore(database, "ada")
+    drafts = [conversation(model="m"), conversation(title="Titled", metadata={"a": 1})]
+    for draft in drafts:
+        await store.create_conversation(draft)
+        await store.append_messages(draft.id, [message("one")])
+    sizes = await sizes_of_rows(database)
+    for draft in drafts:
+        for title in ("x" * 57, "x" * 58, "", "é" * 60, None):
+            changes = edit(title=title, model=title and "m2", is_archived=True, metadata={"a": (title or "")[:20]})
+            await store.update_conversation(draft.id, changes)
+            assert await sizes_of_rows(database) == sizes
+        for _ in range(2):
+            await store.delete_conversation(draft.id)
+            await store.restore_conversation(draft.id)
+        await store.update_conversation(draft.id, edit(metadata=None))
+        assert await sizes_of_rows(database) == sizes
+        for number in range(130):
+            await store.append_messages(draft.id, [message(f"{number}")])
+        assert await sizes_of_rows(database) == sizes
+    sizes = await sizes_of_rows(database, "messages")
+    await store.delete_conversation(drafts[0].id)
+    await store.restore_conversation(drafts[0].id)
+    assert await sizes_of_rows(database, "messages") == sizes
+
+
+async def test_a_row_that_outgrows_its_room_gets_what_it_needs(database: SqliteExecutor) -> None:
+    store = SqlStore(database, "ada")
+    draft = conversation()
+    await store.create_conversation(draft)
+    sizes = await sizes_of_rows(database)
+    await store.update_conversation(draft.id, edit(metadata={"a": "x" * 9_000}, title="x" * 200))
+    assert await sizes_of_rows(database) > sizes
+    kept = await store.get_conversation(draft.id)
+    assert (kept.title, plain(kept.metadata)) == ("x" * 200, {"a": "x" * 9_000})
 
 
 async def test_of_what_was_erased_no_word_is_left_in_the_file(tmp_path: Path) -> None:

@@ -4,25 +4,17 @@ The databases themselves are met in workerd, by the conformance suite; but no da
 out of reach, so their words for it come from here.
 """
 
-import sys
 from collections.abc import Iterator
-from types import ModuleType
 from typing import Any
 
 import pytest
 
+from support import platform
+from support.platform import JsException
 from threadkeep.errors import Unavailable
 from threadkeep.sql.executor import Query
 
 pytestmark = pytest.mark.anyio
-
-
-class JsException(Exception):
-    """An exception of JavaScript, as Pyodide shows it."""
-
-    @property
-    def message(self) -> str:
-        return str(self)
 
 
 class Failing:
@@ -30,6 +22,7 @@ class Failing:
 
     def __init__(self, words: str) -> None:
         self._words = words
+        self.sql = self
 
     def withSession(self, bookmark: str) -> "Failing":  # noqa: N802
         return self
@@ -39,6 +32,12 @@ class Failing:
 
     def bind(self, *values: Any) -> "Failing":
         return self
+
+    async def all(self) -> Any:
+        raise JsException(self._words)
+
+    def exec(self, text: str, *values: Any) -> Any:
+        """It never comes to this."""
 
     async def batch(self, statements: Any) -> Any:
         raise JsException(self._words)
@@ -50,13 +49,7 @@ class Failing:
 @pytest.fixture(autouse=True)
 def pyodide(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What the executors import of the platform."""
-    ffi = ModuleType("pyodide.ffi")
-    ffi.JsException = JsException  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "pyodide", ModuleType("pyodide"))
-    monkeypatch.setitem(sys.modules, "pyodide.ffi", ffi)
-    yield
-    for name in ("d1", "durable_object"):
-        sys.modules.pop(f"threadkeep.sql.{name}", None)
+    yield from platform.installed(monkeypatch)
 
 
 async def run_d1(words: str) -> None:

@@ -9,11 +9,12 @@ import threadkeep.sql.schema
 from support.drafts import edit, message
 from threadkeep.clock import new_id
 from threadkeep.drafts import SearchQuery
+from threadkeep.sql.alphabet import alphabet_of
 from threadkeep.sql.executor import Query
 from threadkeep.sql.migrations import Migration, migrate
 from threadkeep.sql.schema import MIGRATIONS
 from threadkeep.sql.sqlite import SqliteExecutor
-from threadkeep.sql.store import SqlStore, owner_mark
+from threadkeep.sql.store import SqlStore
 from toolbox.checkout import Problem
 from toolbox.embed import embedded, statements_of
 
@@ -79,7 +80,7 @@ async def test_our_own_are_applied_once(executor: SqliteExecutor) -> None:
 
 async def test_what_was_indexed_before_the_index_had_its_own_table_is_found_after_it(executor: SqliteExecutor) -> None:
     await migrate(executor, MIGRATIONS[:2])
-    mark = owner_mark("ada")
+    alphabet = alphabet_of("ada")
     ids = [new_id(), new_id(), new_id()]
     await executor.run(
         Query("INSERT INTO owners (user_id, epoch, rev) VALUES ('ada', 'e', 1)")(),
@@ -99,8 +100,8 @@ async def test_what_was_indexed_before_the_index_had_its_own_table_is_found_afte
             message=ids[1], wordless=ids[2], conversation=ids[0], content='[{"type":"text","text":"An aardvark."}]'
         ),
         Query("INSERT INTO words (rowid, text) VALUES (2, '')")(),
-        Query("INSERT INTO words (rowid, text) VALUES (1, :words)")(words=f"{mark}an {mark}aardvark"),
-        Query("INSERT INTO words (rowid, text) VALUES (-1, :words)")(words=f"{mark}armadillo"),
+        Query("INSERT INTO words (rowid, text) VALUES (1, :words)")(words=alphabet.write(["an", "aardvark"])),
+        Query("INSERT INTO words (rowid, text) VALUES (-1, :words)")(words=alphabet.write(["armadillo"])),
     )
     await migrate(executor, MIGRATIONS)
     store = SqlStore(executor, "ada")

@@ -2,12 +2,13 @@
 # ruff: noqa: RUF001 - letters that look alike are what this is about
 
 import unicodedata
+from itertools import pairwise
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from threadkeep.tokens import located, tokens
+from threadkeep.tokens import Located, tokens
 
 
 @pytest.mark.parametrize(
@@ -110,7 +111,10 @@ def test_input_that_is_decomposed_has_the_words_of_what_is_composed(text: str) -
     ],
 )
 def test_a_word_is_located_where_it_stands_in_the_original(text: str, pieces: list[str]) -> None:
-    assert [text[word.start : word.end] for word in located(text)] == pieces
+    located = Located(text)
+    words = tokens(text)
+    assert len(set(words)) == len(words)
+    assert [text[start:end] for word in words for start, end in located.find([word])] == pieces
 
 
 # Half-width voicing marks join the letter before them, which only `tokens` sees.
@@ -126,14 +130,33 @@ LETTERS = st.text(
 @example("ᏣᎳᎩ")
 def test_words_are_located_as_they_are_indexed(text: str) -> None:
     text = unicodedata.normalize("NFC", text)
-    assert [word.token for word in located(text)] == tokens(text)
+    located, words = Located(text), tokens(text)
+    for word in set(words):
+        assert len(list(located.find([word]))) == words.count(word)
+        beginnings = [word[:length] for length in range(1, len(word) + 1)]
+        for beginning in beginnings:
+            found = list(located.find([beginning], is_prefix=True))
+            assert len(found) == sum(other.startswith(beginning) for other in words)
+    if words:
+        assert next(located.find(words))
+
+
+@given(LETTERS, LETTERS)
+def test_words_are_found_next_to_each_other_and_in_their_order(one: str, other: str) -> None:
+    text = unicodedata.normalize("NFC", f"{one} , {other}")
+    words = tokens(text)
+    located = Located(text)
+    pairs = list(pairwise(words))
+    for first, second in {*pairs, *zip(words, words, strict=True)}:
+        assert len(list(located.find([first, second]))) == pairs.count((first, second))
 
 
 @given(LETTERS)
 def test_places_are_in_order_and_hold_something(text: str) -> None:
-    words = located(text)
-    assert all(0 <= word.start < word.end <= len(text) for word in words)
-    assert [word.start for word in words] == sorted(word.start for word in words)
+    for word in tokens(text):
+        places = list(Located(text).find([word]))
+        assert all(0 <= start < end <= len(text) for start, end in places)
+        assert places == sorted(places)
 
 
 @given(LETTERS, LETTERS)

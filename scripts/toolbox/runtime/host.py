@@ -98,4 +98,4 @@ async def _answer(target: Any, request: Any) -> Any:
     response = target.fetch(Request(request))
     if hasattr(response, "__await__"):
         response = await response
-    return response.js_object
+    return getattr(response, "js_object", response)

@@ -50,12 +50,15 @@ class Api:
 
     async def admit(self, request: Request) -> str | Response:
         """The id of the user who asks, or the response, where none is needed or nobody may pass."""
-        request_id = _request_id(request)
         try:
             admitted = await self._admit(request)
         except Exception as error:
-            admitted = _failure(error, request_id)
-        return admitted if isinstance(admitted, str) else self._finished(admitted, request, request_id)
+            admitted = _failure(error, request_id := _request_id(request))
+        else:
+            if isinstance(admitted, str):
+                return admitted
+            request_id = _request_id(request)
+        return self._finished(admitted, request, request_id)
 
     async def answer(self, request: Request, user_id: str, open_store: OpenStore) -> Response:
         """The response to a request of a user who was admitted."""
@@ -99,8 +102,9 @@ class Api:
                 body = read_body(route, await request.body())
         store = await open_store(bookmark)
         response = await route.handler(Call(request, user_id, store, path, query, body))
-        if store.bookmark is not None:
-            response.headers["x-d1-bookmark"] = store.bookmark
+        bookmark = store.bookmark
+        if bookmark is not None:
+            response.headers["x-d1-bookmark"] = bookmark
         return response
 
     def _preflight(self, request: Request) -> Response:

@@ -3,6 +3,7 @@
 Our own, because on Workers a framework costs 2 to 3 ms a request where this costs next to nothing.
 """
 
+import re
 from typing import Generic, Protocol, TypeVar
 from urllib.parse import unquote
 
@@ -23,17 +24,18 @@ R = TypeVar("R", bound=HasPath)
 
 
 class Router(Generic[R]):
-    """Matches a path whole, or else segment by segment. HEAD is answered as GET."""
+    """Matches a path whole, or else by its pattern. HEAD is answered as GET."""
 
     def __init__(self, routes: list[R]) -> None:
         self._fixed: dict[str, dict[str, R]] = {}
-        self._patterns: dict[tuple[str, ...], dict[str, R]] = {}
+        patterns: dict[str, dict[str, R]] = {}
         for route in routes:
             if "{" in route.path:
-                methods = self._patterns.setdefault(tuple(route.path.split("/")), {})
+                methods = patterns.setdefault(route.path, {})
             else:
                 methods = self._fixed.setdefault(route.path, {})
             methods[route.method] = route
+        self._patterns = [(_pattern(path).fullmatch, methods) for path, methods in patterns.items()]
 
     def match(self, method: str, path: str) -> tuple[R, dict[str, str]]:
         """The route, and its path parameters, decoded.
@@ -54,13 +56,17 @@ class Router(Generic[R]):
     def _find(self, path: str) -> tuple[dict[str, R], dict[str, str]]:
         if path in self._fixed:
             return self._fixed[path], {}
-        segments = path.split("/")
-        for steps, methods in self._patterns.items():
-            if len(steps) == len(segments):
-                pairs = list(zip(steps, segments, strict=True))
-                if all(step == segment or step[:1] == "{" for step, segment in pairs):
-                    return methods, {step[1:-1]: _decoded(segment) for step, segment in pairs if step[:1] == "{"}
+        for match, methods in self._patterns:
+            found = match(path)
+            if found:
+                return methods, {name: _decoded(segment) for name, segment in found.groupdict().items()}
         raise NotFound("There is nothing at this address. See /docs for what there is.")
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    """`/things/{id}` as a regular expression: what stands in braces is any one segment."""
+    steps = (f"(?P<{step[1:-1]}>[^/]*)" if step[:1] == "{" else re.escape(step) for step in path.split("/"))
+    return re.compile("/".join(steps))
 
 
 def _allow(methods: dict[str, R]) -> list[str]:

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from pyodide.ffi import JsException
+from pyodide.ffi import JsException, to_js
 
 from threadkeep.errors import Unavailable
+from threadkeep.sql.crossing import bare, bound, rows_of
 from threadkeep.sql.executor import Row, Statement
 
 
@@ -13,16 +14,23 @@ class D1Executor:
 
     def __init__(self, database: Any, bookmark: str | None = None) -> None:
         """`database` is the binding; `bookmark` is where the caller's last session ended."""
-        self._session = database.withSession(bookmark or "first-primary")
+        self._session = bare(database).withSession(bookmark or "first-primary")
 
     @property
     def bookmark(self) -> str | None:
-        return self._session.getBookmark()  # type: ignore[no-any-return]
+        bookmark = self._session.getBookmark()
+        return bookmark if isinstance(bookmark, str) else None  # null, where nothing was asked yet
 
     async def run(self, *statements: Statement) -> list[list[Row]]:
         try:
-            prepared = [self._session.prepare(query.numbered).bind(*values) for query, values in statements]
-            return [result["results"] for result in await self._session.batch(prepared)]
+            prepare = self._session.prepare
+            prepared = [prepare(query.numbered).bind(*bound(values)) for query, values in statements]
+            # One alone needs no transaction, and D1 is faster without.
+            results = await self._session.batch(to_js(prepared)) if len(prepared) > 1 else [await prepared[0].all()]
+            return [
+                [] if statement.query.writes else rows_of(results[number].results)
+                for number, statement in enumerate(statements)
+            ]
         except JsException as error:
             raise _translated(error) from error
 
@@ -38,7 +46,7 @@ def _translated(error: Any) -> Exception:
     """D1 puts everything into one class of error; the text tells."""
     text = str(error.message)
     if "no such table" in text:
-        return Unavailable("The D1 database lacks its tables. Apply migrations/sqlite with wrangler.")
+        return Unavailable("The D1 database lacks its tables. Run scripts/migrate.")
     if "SQLITE_FULL" in text or "maximum DB size" in text:
         return Unavailable("The D1 database is full. Delete something, or move to one with more room.")
     if any(defect in text for defect in _DEFECTS):

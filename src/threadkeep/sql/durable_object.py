@@ -5,6 +5,7 @@ from typing import Any
 from pyodide.ffi import JsException
 
 from threadkeep.errors import Unavailable
+from threadkeep.sql.crossing import bare, bound, rows_of
 from threadkeep.sql.executor import Row, Statement
 from threadkeep.sql.migrations import migrate
 from threadkeep.sql.schema import MIGRATIONS
@@ -17,13 +18,15 @@ class DurableObjectExecutor:
 
     def __init__(self, storage: Any) -> None:
         """`storage` is `ctx.storage`."""
-        self._storage = storage
+        self._storage = bare(storage)
+        self._exec = self._storage.sql.exec
 
     async def run(self, *statements: Statement) -> list[list[Row]]:
         # A plain function on purpose: an `async def` would run outside of the transaction, and nothing would say so.
         def transaction() -> list[list[Row]]:
             # Read to its end at once: a cursor that is not keeps a lock.
-            return [self._storage.sql.exec(query.numbered, *values).toArray() for query, values in statements]
+            cursors = ((query.writes, self._exec(query.numbered, *bound(values))) for query, values in statements)
+            return [[] if writes else rows_of(cursor.toArray()) for writes, cursor in cursors]
 
         try:
             return self._storage.transactionSync(transaction)  # type: ignore[no-any-return]

@@ -1,7 +1,7 @@
 """Migrations: bring a database to the schema that this code needs, each step once.
 
 The texts are those of `migrations/sqlite/`, embedded in `schema.py` because only what is under `src/` reaches a
-Worker. D1 is the exception: there, `wrangler d1 migrations apply` runs the files.
+Worker. D1 is the exception: there, `scripts/migrate` runs the files.
 """
 
 from typing import NamedTuple

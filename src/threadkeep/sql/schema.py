@@ -108,4 +108,8 @@ GROUP BY b.value""",
             """INSERT INTO words (rowid, text) SELECT l.n, l.text FROM word_lists AS l WHERE l.user_id = ''""",
         ),
     ),
+    Migration(
+        "0004_padding.sql",
+        ("""ALTER TABLE conversations ADD COLUMN padding TEXT NOT NULL DEFAULT ''""",),
+    ),
 )

@@ -37,6 +37,10 @@ _MESSAGE = """json_object(
   'metadata', json(m.metadata)
 )"""
 
+_OWNER = """(
+    SELECT json_object('epoch', o.epoch, 'rev', o.rev, 'floor', o.floor) FROM owners AS o WHERE o.user_id = :user
+  )"""
+
 _MESSAGE_PAGE = """sized AS (
     SELECT l.n, row_number() OVER reading AS position, sum(l.bytes) OVER reading AS bytes
     FROM listed AS l
@@ -54,6 +58,22 @@ SELECT (
 FROM conversations AS c
 WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL"""
 
+
+_NEW_WORDS = """m.n, {user}given.value ->> 1
+FROM owners AS o
+CROSS JOIN json_each(:words) AS given
+CROSS JOIN messages AS m ON m.user_id = :user AND m.id = given.value ->> 0
+WHERE o.user_id = :user AND m.rev = o.rev + 1
+UNION ALL
+SELECT -c.n, {user}given.value ->> 2
+FROM owners AS o
+CROSS JOIN json_each(:titles) AS given
+CROSS JOIN conversations AS c ON c.user_id = :user AND c.id = given.value ->> 0
+WHERE o.user_id = :user
+  AND c.rev = o.rev + 1
+  AND c.title = given.value ->> 1
+  AND c.title_source <> 'default'
+  AND NOT EXISTS (SELECT 1 FROM word_lists AS l WHERE l.user_id = :user AND l.n = -c.n)"""
 
 _EDITED_TITLE = """
   SELECT -c.n
@@ -112,8 +132,42 @@ _SWEPT_CONVERSATIONS = """
 
 _OVERWRITTEN_CONVERSATIONS = f"{_SWEPT_CONVERSATIONS.rstrip()} AND coalesce(unicode(c.title), 0) = 0\n"
 
+# What is left of the room when a title has been given; text of up to 57 bytes would need a shorter header.
+_PADDING_MIN = 58
+_PADDING = 58 + 192
+
+
+def _kept_in_size(*, integers: dict[str, str], texts: dict[str, str]) -> str:
+    """Assignments to columns of a conversation, and to `padding` what keeps the row as large as it is.
+
+    What a value takes in a row: https://www.sqlite.org/fileformat2.html#record_format
+    """
+    room = ["octet_length(padding)"]
+    for names, size in ((integers, _size_of_integer), (texts, _size_of_text)):
+        for column, value in names.items():
+            room.append(f"+ {size(column)} - (SELECT {size('v.value')} FROM (SELECT {value} AS value) AS v)")
+    assignments = [f"{column} = {value}" for column, value in {**integers, **texts}.items()]
+    padding = f"padding = CAST(zeroblob(max({_PADDING_MIN}, {' '.join(room)})) AS TEXT)"
+    return ",\n  ".join([*assignments, padding])
+
+
+def _size_of_integer(value: str) -> str:
+    steps = "".join(f" + {bytes_} * (abs({value}) > {limit})" for limit, bytes_ in _BYTES_BEYOND.items())
+    return f"coalesce(({value} NOT IN (0, 1)){steps}, 0)"
+
+
+def _size_of_text(value: str) -> str:
+    size = f"octet_length({value})"
+    return f"coalesce({size} + ({size} > 57) + ({size} > 8185), 0)"
+
+
+_BYTES_BEYOND = {127: 1, 32_767: 1, 8_388_607: 1, 2_147_483_647: 2, 140_737_488_355_327: 2}
+
 _PARTS = {
+    "owner": _OWNER,
     "message_page": _MESSAGE_PAGE,
+    "new_words": _NEW_WORDS.replace("{user}", ""),
+    "new_lists": _NEW_WORDS.replace("{user}", ":user, "),
     "edited_title": _EDITED_TITLE,
     "sweepable": _SWEEPABLE,
     "swept_words": _SWEPT_WORDS,
@@ -122,6 +176,8 @@ _PARTS = {
     "swept_conversations": _SWEPT_CONVERSATIONS,
     "overwritten_conversations": _OVERWRITTEN_CONVERSATIONS,
     "overwritten_titles": _OVERWRITTEN_CONVERSATIONS.replace("c.n\n", "-c.n\n", 1),
+    "padding": f"CAST(zeroblob({_PADDING}) AS TEXT)",
+    "next_rev": "(SELECT o.rev + 1 FROM owners AS o WHERE o.user_id = :user)",
     "conversation": _CONVERSATION,
     "message": _MESSAGE,
 }
@@ -137,9 +193,10 @@ def _query(text: str) -> Query:
 # Writes. What a write does depends on the state before it: a verdict reads that state first, in the same batch, and
 # the statements after it are guarded by the same conditions, since nothing in a batch can stop the ones after it.
 
+# The counter begins where it takes as many bytes as it ever will.
 ENSURE_OWNER = _query("""
-INSERT INTO owners (user_id, epoch)
-VALUES (:user, :epoch)
+INSERT INTO owners (user_id, epoch, rev)
+VALUES (:user, :epoch, 8388608)
 ON CONFLICT (user_id) DO NOTHING
 """)
 
@@ -152,25 +209,13 @@ WHERE owners.user_id = :user
 """)
 
 # `:ids` is an array of [id, digest], one for each message.
-CREATE_VERDICT = _query("""
-SELECT json_object(
-  'digest', (SELECT c.digest FROM conversations AS c WHERE c.user_id = :user AND c.id = :conversation),
-  'deletedAt', (SELECT c.deleted_at FROM conversations AS c WHERE c.user_id = :user AND c.id = :conversation),
-  'conflicts', json((
-    SELECT json_group_array(m.id)
-    FROM json_each(:ids) AS given
-    CROSS JOIN messages AS m ON m.user_id = :user AND m.id = given.value ->> 0
-    WHERE m.conversation_id <> :conversation OR m.digest <> given.value ->> 1
-  ))
-) AS answer
-""")
-
 INSERT_CONVERSATION = _query("""
 INSERT INTO conversations (
   user_id, id, rev, digest, title, title_source, model, created_at, updated_at, message_count, is_archived, version,
-  metadata
+  metadata, padding
 )
-SELECT :user, :conversation, o.rev + 1, :digest, :title, :title_source, :model, :now, :now, 0, 0, 1, :metadata
+SELECT
+  :user, :conversation, o.rev + 1, :digest, :title, :title_source, :model, :now, :now, 0, 0, 1, :metadata, {padding}
 FROM owners AS o
 WHERE o.user_id = :user
   AND NOT EXISTS (
@@ -179,26 +224,6 @@ WHERE o.user_id = :user
     CROSS JOIN messages AS m ON m.user_id = :user AND m.id = given.value ->> 0
   )
 ON CONFLICT (user_id, id) DO NOTHING
-""")
-
-APPEND_VERDICT = _query("""
-SELECT json_object(
-  'messageCount', c.message_count,
-  'repeats', (
-    SELECT count(*)
-    FROM json_each(:ids) AS given
-    CROSS JOIN messages AS m ON m.user_id = :user AND m.id = given.value ->> 0
-    WHERE m.conversation_id = :conversation AND m.digest = given.value ->> 1
-  ),
-  'conflicts', json((
-    SELECT json_group_array(m.id)
-    FROM json_each(:ids) AS given
-    CROSS JOIN messages AS m ON m.user_id = :user AND m.id = given.value ->> 0
-    WHERE m.conversation_id <> :conversation OR m.digest <> given.value ->> 1
-  ))
-) AS answer
-FROM conversations AS c
-WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL
 """)
 
 # Several of these may stand in one batch, each with a part of the messages, all with the same `:ids`.
@@ -241,16 +266,24 @@ WHERE o.user_id = :user
   AND NOT EXISTS (SELECT 1 FROM messages AS k WHERE k.user_id = :user AND k.id = given.value ->> 'id')
 """)
 
-COUNT_MESSAGES = _query("""
+COUNT_MESSAGES = _query(f"""
 UPDATE conversations
 SET
-  message_count = (
-    SELECT max(m.seq) FROM messages AS m WHERE m.user_id = :user AND m.conversation_id = :conversation
-  ),
   updated_at = max(updated_at, :now),
-  title = iif(title_source = 'default' AND :title IS NOT NULL, :title, title),
-  title_source = iif(title_source = 'default' AND :title IS NOT NULL, 'first_message', title_source),
-  rev = (SELECT o.rev + 1 FROM owners AS o WHERE o.user_id = :user)
+  rev = {{next_rev}},
+  {
+    _kept_in_size(
+        integers={
+            "message_count": '''(
+    SELECT max(m.seq) FROM messages AS m WHERE m.user_id = :user AND m.conversation_id = :conversation
+  )'''
+        },
+        texts={
+            "title": "iif(title_source = 'default' AND :title IS NOT NULL, :title, title)",
+            "title_source": "iif(title_source = 'default' AND :title IS NOT NULL, 'first_message', title_source)",
+        },
+    )
+}
 WHERE conversations.user_id = :user
   AND conversations.id = :conversation
   AND conversations.message_count < (
@@ -258,65 +291,55 @@ WHERE conversations.user_id = :user
   )
 """)
 
+# Before the counter follows, so that what this batch has written can be told from what was there.
+CREATED = _query("""
+SELECT json_object(
+  'isNew', iif(c.rev > o.rev, 1, 0),
+  'digest', c.digest,
+  'conflicts', json((
+    SELECT json_group_array(m.id)
+    FROM json_each(:ids) AS given
+    CROSS JOIN messages AS m ON m.user_id = :user AND m.id = given.value ->> 0
+    WHERE m.conversation_id <> :conversation OR m.digest <> given.value ->> 1
+  )),
+  'conversation', iif(c.id IS NULL OR c.deleted_at <= 0, NULL, {conversation})
+) AS answer
+FROM owners AS o
+LEFT JOIN conversations AS c ON c.user_id = :user AND c.id = :conversation
+WHERE o.user_id = :user
+""")
+
 APPENDED = _query("""
 SELECT json_object(
   'messages', json((
-    SELECT json_group_array(json_object('id', m.id, 'seq', m.seq, 'createdAt', m.created_at))
+    SELECT json_group_array(json_object(
+      'id', m.id,
+      'seq', m.seq,
+      'createdAt', m.created_at,
+      'isNew', iif(m.rev > o.rev, 1, 0),
+      'isSame', iif(m.conversation_id = :conversation AND m.digest = given.value ->> 1, 1, 0)
+    ))
     FROM json_each(:ids) AS given
     CROSS JOIN messages AS m ON m.user_id = :user AND m.id = given.value ->> 0
   )),
   'conversation', {conversation}
 ) AS answer
-FROM conversations AS c
-WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL
+FROM owners AS o
+JOIN conversations AS c ON c.user_id = :user AND c.id = :conversation
+WHERE o.user_id = :user AND c.deleted_at IS NULL
 """)
 
-# After the messages: the words of those that bear this rev. `:words` is an array of [id, words].
+# The words of messages and titles that bear this rev; after whatever may have given a conversation its title, if the
+# words of none are listed. `:words` is an array of [id, words], `:titles` one of [id, title, words]. First the index,
+# then the list, by which a title is known to be indexed.
+INDEX_WORDS = _query("""
+INSERT INTO words (rowid, text)
+SELECT {new_words}
+""")
+
 LIST_WORDS = _query("""
 INSERT INTO word_lists (n, user_id, text)
-SELECT m.n, :user, given.value ->> 1
-FROM owners AS o
-CROSS JOIN json_each(:words) AS given
-CROSS JOIN messages AS m ON m.user_id = :user AND m.id = given.value ->> 0
-WHERE o.user_id = :user AND m.rev = o.rev + 1
-""")
-
-# After the words of all messages of a batch.
-INDEX_MESSAGES = _query("""
-INSERT INTO words (rowid, text)
-SELECT l.n, l.text
-FROM owners AS o
-CROSS JOIN messages AS m ON m.user_id = :user AND m.rev = o.rev + 1
-CROSS JOIN word_lists AS l ON l.user_id = :user AND l.n = m.n
-WHERE o.user_id = :user
-""")
-
-# After whatever may have given a conversation its title, if the words of none are listed; before they are. `:titles` is
-# an array of [id, title, words].
-INDEX_TITLES = _query("""
-INSERT INTO words (rowid, text)
-SELECT -c.n, given.value ->> 2
-FROM owners AS o
-CROSS JOIN json_each(:titles) AS given
-CROSS JOIN conversations AS c ON c.user_id = :user AND c.id = given.value ->> 0
-WHERE o.user_id = :user
-  AND c.rev = o.rev + 1
-  AND c.title = given.value ->> 1
-  AND c.title_source <> 'default'
-  AND NOT EXISTS (SELECT 1 FROM word_lists AS l WHERE l.user_id = :user AND l.n = -c.n)
-""")
-
-LIST_WORDS_OF_TITLES = _query("""
-INSERT INTO word_lists (n, user_id, text)
-SELECT -c.n, :user, given.value ->> 2
-FROM owners AS o
-CROSS JOIN json_each(:titles) AS given
-CROSS JOIN conversations AS c ON c.user_id = :user AND c.id = given.value ->> 0
-WHERE o.user_id = :user
-  AND c.rev = o.rev + 1
-  AND c.title = given.value ->> 1
-  AND c.title_source <> 'default'
-  AND NOT EXISTS (SELECT 1 FROM word_lists AS l WHERE l.user_id = :user AND l.n = -c.n)
+SELECT {new_lists}
 """)
 
 # After an edit that gave this title. The index takes out what is listed, so it comes first.
@@ -351,24 +374,34 @@ WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL
 
 # `:wins_from` is the time of the edit, or later than any where the edit was made on the version that it names.
 # The assignments see the row as it was.
-EDIT_CONVERSATION = _query("""
+EDIT_CONVERSATION = _query(f"""
 UPDATE conversations
 SET
-  title = iif(:sets_title AND title_edited_at <= :wins_from, :title, title),
-  title_source = iif(:sets_title AND title_edited_at <= :wins_from, :title_source, title_source),
-  title_edited_at = iif(:sets_title, max(title_edited_at, :edited_at), title_edited_at),
-  model = iif(:sets_model AND model_edited_at <= :wins_from, :model, model),
-  model_edited_at = iif(:sets_model, max(model_edited_at, :edited_at), model_edited_at),
   is_archived = iif(:sets_is_archived AND is_archived_edited_at <= :wins_from, :is_archived, is_archived),
-  is_archived_edited_at = iif(:sets_is_archived, max(is_archived_edited_at, :edited_at), is_archived_edited_at),
-  metadata = iif(
+  rev = {{next_rev}},
+  {
+    _kept_in_size(
+        integers={
+            "title_edited_at": "iif(:sets_title, max(title_edited_at, :edited_at), title_edited_at)",
+            "model_edited_at": "iif(:sets_model, max(model_edited_at, :edited_at), model_edited_at)",
+            "is_archived_edited_at": '''iif(
+    :sets_is_archived, max(is_archived_edited_at, :edited_at), is_archived_edited_at
+  )''',
+            "metadata_edited_at": "iif(:sets_metadata, max(metadata_edited_at, :edited_at), metadata_edited_at)",
+            "version": "version + 1",
+        },
+        texts={
+            "title": "iif(:sets_title AND title_edited_at <= :wins_from, :title, title)",
+            "title_source": "iif(:sets_title AND title_edited_at <= :wins_from, :title_source, title_source)",
+            "model": "iif(:sets_model AND model_edited_at <= :wins_from, :model, model)",
+            "metadata": '''iif(
     :sets_metadata AND metadata_edited_at <= :wins_from,
     iif(:clears_metadata, '{}', json_patch(metadata, :metadata)),
     metadata
-  ),
-  metadata_edited_at = iif(:sets_metadata, max(metadata_edited_at, :edited_at), metadata_edited_at),
-  version = version + 1,
-  rev = (SELECT o.rev + 1 FROM owners AS o WHERE o.user_id = :user)
+  )''',
+        },
+    )
+}
 WHERE conversations.user_id = :user
   AND conversations.id = :conversation
   AND conversations.deleted_at IS NULL
@@ -386,12 +419,11 @@ WHERE conversations.user_id = :user
   )
 """)
 
-DELETE_CONVERSATION = _query("""
+DELETE_CONVERSATION = _query(f"""
 UPDATE conversations
 SET
-  deleted_at = :now,
-  version = version + 1,
-  rev = (SELECT o.rev + 1 FROM owners AS o WHERE o.user_id = :user)
+  rev = {{next_rev}},
+  {_kept_in_size(integers={"deleted_at": ":now", "version": "version + 1"}, texts={})}
 WHERE conversations.user_id = :user
   AND conversations.id = :conversation
   AND conversations.deleted_at IS NULL
@@ -401,7 +433,7 @@ WHERE conversations.user_id = :user
 # Before the conversation itself is restored: whoever follows the changes has dropped its messages.
 TOUCH_MESSAGES_OF_DELETED = _query("""
 UPDATE messages
-SET rev = (SELECT o.rev + 1 FROM owners AS o WHERE o.user_id = :user)
+SET rev = {next_rev}
 WHERE messages.user_id = :user
   AND messages.conversation_id = :conversation
   AND EXISTS (
@@ -411,12 +443,11 @@ WHERE messages.user_id = :user
   )
 """)
 
-RESTORE_CONVERSATION = _query("""
+RESTORE_CONVERSATION = _query(f"""
 UPDATE conversations
 SET
-  deleted_at = NULL,
-  version = version + 1,
-  rev = (SELECT o.rev + 1 FROM owners AS o WHERE o.user_id = :user)
+  rev = {{next_rev}},
+  {_kept_in_size(integers={"deleted_at": "NULL", "version": "version + 1"}, texts={})}
 WHERE conversations.user_id = :user AND conversations.id = :conversation AND conversations.deleted_at > 0
 """)
 
@@ -623,7 +654,7 @@ CROSS JOIN conversations AS c ON c.user_id = :user AND c.id = given.value ->> 'i
 IMPORT_CONVERSATIONS = _query("""
 INSERT INTO conversations (
   user_id, id, rev, digest, title, title_source, model, created_at, updated_at, message_count, is_archived, version,
-  metadata
+  metadata, padding
 )
 SELECT
   :user,
@@ -638,7 +669,8 @@ SELECT
   given.value ->> 'messageCount',
   given.value ->> 'isArchived',
   1,
-  given.value -> 'metadata'
+  given.value -> 'metadata',
+  {padding}
 FROM owners AS o
 CROSS JOIN json_each(:conversations) AS given
 WHERE o.user_id = :user
@@ -708,6 +740,7 @@ WITH
     WINDOW latest AS (ORDER BY l.updated_at DESC, l.id DESC)
   )
 SELECT json_object(
+  'owner', json({owner}),
   'rows', json_group_array(json(s.document)),
   'more', json(iif(count(*) < (SELECT count(*) FROM listed), 'true', 'false'))
 ) AS answer
@@ -859,6 +892,7 @@ WITH
     WINDOW oldest AS (ORDER BY l.rev, l.kind, l.n)
   )
 SELECT json_object(
+  'owner', json({owner}),
   'rows', json_group_array(json_object(
     'rev', s.rev,
     'kind', s.kind,

@@ -4,9 +4,8 @@ The order within a batch is what keeps it right: a verdict on the state before, 
 the answer read from the state after.
 """
 
-import hashlib
-from base64 import b32encode
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from typing import Any, TypeVar
 
 import msgspec
@@ -32,9 +31,11 @@ from threadkeep.models import (
     HitPage,
     Message,
     MessagePage,
+    Receipt,
 )
 from threadkeep.search import Term, hit, parse_query
 from threadkeep.sql import statements
+from threadkeep.sql.alphabet import Alphabet, alphabet_of
 from threadkeep.sql.executor import Executor, Row, Statement
 from threadkeep.store import (
     conversation_conflict,
@@ -58,16 +59,13 @@ _SWEPT_BYTES_MAX = 8_000_000
 _WORDS_CHARACTERS_MAX = 200_000
 _WORDS_OF_REQUEST_MAX = 20_000_000
 _BEYOND_IDS = "Z" * 26
+_NOBODY = Owner("", 0, 0)
+"""A user who never wrote is at the beginning of the changes."""
 
 
-def owner_mark(user_id: str) -> str:
-    """The letters that stand before each word of a user in the index, so that a query reads nobody else's."""
-    return b32encode(hashlib.sha256(user_id.encode()).digest())[:8].decode().lower()
-
-
-def indexed_words(mark: str, text: str) -> str:
-    """The words of a text as they are indexed: each behind the letters of its owner."""
-    words = " ".join(mark + token for token in tokens(text))
+def indexed_words(alphabet: Alphabet, text: str) -> str:
+    """The words of a text as they are indexed."""
+    words = alphabet.write(tokens(text))
     if len(words) <= _WORDS_CHARACTERS_MAX:
         return words
     return words[:_WORDS_CHARACTERS_MAX].rpartition(" ")[0]
@@ -80,6 +78,7 @@ class _Rows(Struct):
 
 
 class _ConversationRows(_Rows):
+    owner: Owner | None
     rows: list[Conversation]
 
 
@@ -106,13 +105,15 @@ class _ChangeRow(Struct):
 
 
 class _ChangeRows(_Rows):
+    owner: Owner | None
     rows: list[_ChangeRow]
 
 
-class _CreateVerdict(Struct, rename="camel"):
+class _Created(Struct, rename="camel"):
+    is_new: int
     digest: str | None
-    deleted_at: int | None
     conflicts: list[str]
+    conversation: Conversation | None
 
 
 class _ImportVerdict(Struct, rename="camel"):
@@ -121,10 +122,14 @@ class _ImportVerdict(Struct, rename="camel"):
     is_deleted: bool
 
 
-class _AppendVerdict(Struct, rename="camel"):
-    message_count: int
-    repeats: int
-    conflicts: list[str]
+class _AppendedMessage(Receipt):
+    is_new: int
+    is_same: int
+
+
+class _Appended(Struct, rename="camel"):
+    messages: list[_AppendedMessage]
+    conversation: Conversation
 
 
 class _EditVerdict(Struct, rename="camel"):
@@ -147,7 +152,7 @@ class SqlStore:
         self._user_id = user_id
         self._clock = clock
         self._new_id = new_id
-        self._mark = owner_mark(user_id)
+        self._alphabet = alphabet_of(user_id)
 
     @property
     def bookmark(self) -> str | None:
@@ -165,21 +170,24 @@ class SqlStore:
             "model": draft.model,
             "metadata": _text(draft.metadata),
         }
-        _, verdicts, *_, answers = await self._executor.run(
+        *_, answers, _ = await self._executor.run(
             statements.ENSURE_OWNER(**values),
-            statements.CREATE_VERDICT(**values),
             statements.INSERT_CONVERSATION(**values),
-            *self._titles(values, [(draft.id, draft.title)] if draft.title else []),
-            *self._inserts(draft.messages, {**values, "expected": None}, creates=True),
+            *self._inserts(draft.messages, {**values, "expected": None}, draft.title, creates=True),
+            statements.CREATED(**values),
             statements.BUMP_REV(**values),
-            statements.GET_CONVERSATION(**values),
         )
-        verdict = _decode(verdicts, _CreateVerdict, draft.id)
-        if verdict.digest is not None and (verdict.deleted_at is not None or verdict.digest != draft.digest):
+        created = _decode(answers, _Created, draft.id)
+        if created.digest is None:
+            raise message_conflict(created.conflicts)
+        conversation = created.conversation
+        if (
+            conversation is None  # it is being erased
+            or conversation.deleted_at is not None
+            or created.digest != draft.digest
+        ):
             raise conversation_conflict(draft.id)
-        if verdict.digest is None and verdict.conflicts:
-            raise message_conflict(verdict.conflicts)
-        return _decode(answers, Conversation, draft.id), verdict.digest is None
+        return conversation, bool(created.is_new)
 
     async def get_conversation(self, conversation_id: str) -> Conversation:
         (answers,) = await self._executor.run(statements.GET_CONVERSATION(**self._values(conversation_id)))
@@ -206,9 +214,8 @@ class SqlStore:
         elif cursor is not None:
             position = cursors.decode_conversation(cursor)
             values |= {"updated_at": min(position.updated_at, _BEYOND), "before_id": position.id}
-        first = [statements.GET_OWNER(**values)] if cursor is None else []
-        *found, answers = await self._executor.run(*anchors, *first, statements.LIST_CONVERSATIONS(**values))
-        if anchors and not found[0]:
+        *found, answers = await self._executor.run(*anchors, statements.LIST_CONVERSATIONS(**values))
+        if [] in found:
             raise cursors.invalid()
         page = _decode(answers, _ConversationRows, "")
         page.rows.sort(key=lambda row: (row.updated_at, row.id), reverse=True)
@@ -216,7 +223,7 @@ class SqlStore:
         return ConversationPage(
             page.rows,
             cursors.encode(cursors.AfterConversation(last.updated_at, last.id)) if last else None,
-            cursors.encode(end_of(_owner(found[0]))) if first else UNSET,
+            cursors.encode(end_of(page.owner or _NOBODY)) if cursor is None else UNSET,
         )
 
     async def update_conversation(
@@ -247,7 +254,7 @@ class SqlStore:
                 statements.UNINDEX_TITLE(**values),
                 statements.OVERWRITE_WORDS_OF_TITLE(**values),
                 statements.UNLIST_TITLE(**values),
-                *self._titles(values, [(conversation_id, edit.title)] if edit.title else []),
+                *self._words_of(values, [], [(conversation_id, edit.title)] if edit.title else []),
             ]
         verdicts, *_, answers = await self._executor.run(
             statements.EDIT_VERDICT(**values),
@@ -290,20 +297,21 @@ class SqlStore:
     ) -> tuple[Appended, bool]:
         expected = None if expected_message_count is None else min(expected_message_count, _BEYOND)
         values = {**self._values(conversation_id), "ids": _ids(messages), "expected": expected}
-        verdicts, *_, answers = await self._executor.run(
-            statements.APPEND_VERDICT(**values),
-            *self._inserts(messages, values, creates=False),
-            statements.BUMP_REV(**values),
+        *_, answers, _ = await self._executor.run(
+            *self._inserts(messages, values, None, creates=False),
             statements.APPENDED(**values),
+            statements.BUMP_REV(**values),
         )
-        verdict = _decode(verdicts, _AppendVerdict, conversation_id)
-        if verdict.conflicts:
-            raise message_conflict(verdict.conflicts)
-        is_new = verdict.repeats < len(messages)
-        if is_new and expected not in (None, verdict.message_count):
-            raise count_stale(expected_message_count, verdict.message_count)
-        answer = _decode(answers, Appended, conversation_id)
-        receipts = {receipt.id: receipt for receipt in answer.messages}
+        answer = _decode(answers, _Appended, conversation_id)
+        conflicts = [row.id for row in answer.messages if not row.is_same]
+        if conflicts:
+            raise message_conflict(conflicts)
+        new = sum(row.is_new for row in answer.messages)
+        is_new = len(answer.messages) - new < len(messages)
+        before = answer.conversation.message_count - new
+        if is_new and expected not in (None, before):
+            raise count_stale(expected_message_count, before)
+        receipts = {row.id: Receipt(row.id, row.seq, row.created_at) for row in answer.messages}
         return Appended([receipts[message.id] for message in messages], answer.conversation), is_new
 
     async def list_messages(
@@ -352,10 +360,10 @@ class SqlStore:
             "limit": limit,
             "page_bytes": PAGE_BYTES_MAX,
         }
-        owners, answers = await self._executor.run(statements.GET_OWNER(**values), statements.CHANGES(**values))
-        owner = _owner(owners)
-        floor = follow(position, owner)
+        (answers,) = await self._executor.run(statements.CHANGES(**values))
         page = _decode(answers, _ChangeRows, "")
+        owner = page.owner or _NOBODY
+        floor = follow(position, owner)
         page.rows.sort(key=lambda row: (row.rev, row.kind, row.n))
         after = end_of(owner)
         if page.more:
@@ -373,7 +381,7 @@ class SqlStore:
         skip = cursors.decode_hits(cursor).count if cursor is not None else 0
         values = {
             **self._values(""),
-            "match": " ".join(_match(term, self._mark) for term in terms),
+            "match": " ".join(_match(term, self._alphabet) for term in terms),
             "role": query.role,
             "since": min(query.since or 0, _BEYOND),
             "until": _BEYOND if query.until is None else min(query.until, _BEYOND),
@@ -405,9 +413,7 @@ class SqlStore:
             *(statements.IMPORT_VERDICT(**values, conversations=part) for part in conversations),
             *(statements.IMPORT_CONVERSATIONS(**values, conversations=part) for part in conversations),
             *(statements.IMPORT_MESSAGES(**values, messages=part) for part in _arrays(rows)),
-            *(statements.LIST_WORDS(**values, words=part) for part in _arrays(words)),
-            statements.INDEX_MESSAGES(**values),
-            *self._titles(values, titles),
+            *self._words_of(values, words, titles),
             statements.BUMP_REV(**values),
         )
         known = {
@@ -489,30 +495,33 @@ class SqlStore:
     def _values(self, conversation_id: str) -> dict[str, Any]:
         return {"user": self._user_id, "conversation": conversation_id, "now": self._clock()}
 
-    def _inserts(self, messages: list[MessageDraft], values: dict[str, Any], *, creates: bool) -> list[Statement]:
-        """The statements that store messages: as many as it takes to keep each value small enough to cross."""
-        if not messages:
-            return []
-        title = next((message.title for message in messages if message.title), None)
-        rows = [_message_row(message) for message in messages]
+    def _inserts(
+        self, messages: list[MessageDraft], values: dict[str, Any], title: str | None, *, creates: bool
+    ) -> list[Statement]:
+        """The statements that store messages, and that index them and a title that is given or that they give."""
         words = self._listed(messages)
         if sum(len(text) for _, text in words) > _WORDS_OF_REQUEST_MAX:
             raise TooLarge("messages: There are too many words in these to index at once. Send them apart.")
+        given = title or next((message.title for message in messages if message.title), None)
+        rows = [_message_row(message) for message in messages]
         return [
+            # As many as it takes to keep each value small enough to cross.
             *(statements.INSERT_MESSAGES(**values, messages=part, creates=creates) for part in _arrays(rows)),
-            *(statements.LIST_WORDS(**values, words=part) for part in _arrays(words)),
-            *([statements.INDEX_MESSAGES(**values)] if words else []),
-            statements.COUNT_MESSAGES(**{**values, "title": title}),
-            *self._titles(values, [(values["conversation"], title)] if title else []),
+            *([statements.COUNT_MESSAGES(**{**values, "title": given})] if messages else []),
+            *self._words_of(values, words, [(values["conversation"], given)] if given else []),
         ]
 
-    def _titles(self, values: dict[str, Any], titles: list[tuple[str, str]]) -> list[Statement]:
-        """The statements that index titles of conversations, given with their ids, wherever a conversation has it."""
-        listed = [(conversation_id, title, self._words(title)) for conversation_id, title in titles]
+    def _words_of(
+        self, values: dict[str, Any], words: list[tuple[str, str]], titles: list[tuple[str, str]]
+    ) -> list[Statement]:
+        """The statements that index messages, by their ids and words, and titles of conversations, by the ids of these,
+        wherever they are what a conversation now has."""
+        titles_with_words = [(conversation_id, title, self._words(title)) for conversation_id, title in titles]
+        parts = zip_longest(_arrays(words), _arrays([row for row in titles_with_words if row[-1]]), fillvalue="[]")
         return [
-            query(**values, titles=part)
-            for part in _arrays([row for row in listed if row[-1]])
-            for query in (statements.INDEX_TITLES, statements.LIST_WORDS_OF_TITLES)
+            query(**values, words=part, titles=titles_part)
+            for part, titles_part in parts
+            for query in (statements.INDEX_WORDS, statements.LIST_WORDS)
         ]
 
     def _listed(self, messages: list[MessageDraft]) -> list[tuple[str, str]]:
@@ -521,7 +530,7 @@ class SqlStore:
         return [row for row in listed if row[-1]]
 
     def _words(self, text: str) -> str:
-        return indexed_words(self._mark, text)
+        return indexed_words(self._alphabet, text)
 
 
 async def users_to_purge(executor: Executor, until: int, limit: int) -> list[str]:
@@ -531,14 +540,13 @@ async def users_to_purge(executor: Executor, until: int, limit: int) -> list[str
 
 
 def _owner(rows: list[Row]) -> Owner:
-    """Where a user's changes are; a user who never wrote is at the beginning."""
-    return msgspec.json.decode(rows[0]["answer"], type=Owner) if rows else Owner("", 0, 0)
+    """Where a user's changes are."""
+    return msgspec.json.decode(rows[0]["answer"], type=Owner) if rows else _NOBODY
 
 
-def _match(term: Term, mark: str) -> str:
+def _match(term: Term, alphabet: Alphabet) -> str:
     """A term in the syntax of FTS5. Tokens have no quotes in them, so nothing else is syntax."""
-    words = " ".join(mark + token for token in term.tokens)
-    return f'"{words}"{"*" if term.is_prefix else ""}'
+    return f'"{alphabet.write(term.tokens)}"{"*" if term.is_prefix else ""}'
 
 
 def _message_row(draft: MessageDraft) -> dict[str, Any]:

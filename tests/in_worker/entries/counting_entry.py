@@ -3,101 +3,89 @@
 from collections import Counter
 from typing import Any
 
+from pyodide.ffi import to_js
+from workers import Request, Response
+
 import entry
-from entry import Request, Response
+from threadkeep.sql import d1
+from threadkeep.sql.crossing import bare
 
 counts: Counter[str] = Counter()
 
 
-class CountedStatement:
-    """A D1 statement; to run it alone would be a round trip."""
+class Counted:
+    """Something of JavaScript. What is asked of it is counted, but for what its own class says is no round trip."""
 
-    def __init__(self, statement: Any) -> None:
-        self.statement = statement
+    kind: str
+
+    def __init__(self, counted: Any) -> None:
+        self.counted = counted
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_binding":  # it is bare already
+            raise AttributeError(name)
+        counts[f"{self.kind}.{name}"] += 1
+        return getattr(self.counted, name)
+
+
+class CountedStatement(Counted):
+    """A D1 statement; to run it alone is a round trip."""
+
+    kind = "d1"
 
     def bind(self, *values: Any) -> "CountedStatement":
-        return CountedStatement(self.statement.bind(*values))
-
-    def __getattr__(self, name: str) -> Any:
-        counts[f"d1.{name}"] += 1
-        return getattr(self.statement, name)
+        return CountedStatement(self.counted.bind(*values))
 
 
-class CountedDatabase:
+class CountedDatabase(Counted):
     """A D1 database, or a session with one."""
 
-    def __init__(self, database: Any) -> None:
-        self.database = database
+    kind = "d1"
 
     def withSession(self, *arguments: Any) -> "CountedDatabase":  # noqa: N802
-        return CountedDatabase(self.database.withSession(*arguments))
+        return CountedDatabase(self.counted.withSession(*arguments))
 
     def getBookmark(self) -> Any:  # noqa: N802
-        return self.database.getBookmark()
+        return self.counted.getBookmark()
 
     def prepare(self, text: str) -> CountedStatement:
-        return CountedStatement(self.database.prepare(text))
-
-    def batch(self, statements: list[CountedStatement]) -> Any:
-        counts["d1.batch"] += 1
-        return self.database.batch([counted.statement for counted in statements])
-
-    def __getattr__(self, name: str) -> Any:
-        counts[f"d1.{name}"] += 1
-        return getattr(self.database, name)
+        return CountedStatement(self.counted.prepare(text))
 
 
-class CountedObject:
+def _array(statements: list[CountedStatement]) -> Any:
+    return to_js([statement.counted for statement in statements])
+
+
+d1.to_js = _array
+
+
+class CountedObject(Counted):
     """The stub of a Durable Object."""
 
-    def __init__(self, stub: Any) -> None:
-        self.stub = stub
-
-    def __getattr__(self, name: str) -> Any:
-        counts[f"object.{name}"] += 1
-        return getattr(self.stub, name)
+    kind = "object"
 
 
-class CountedObjects:
+class CountedObjects(Counted):
     """A namespace of Durable Objects."""
 
-    def __init__(self, objects: Any) -> None:
-        self.objects = objects
+    kind = "objects"
 
     def getByName(self, name: str) -> CountedObject:  # noqa: N802
-        return CountedObject(self.objects.getByName(name))
+        return CountedObject(self.counted.getByName(name))
 
 
-class CountedStorage:
+class CountedStorage(Counted):
     """The storage of a Durable Object. What runs inside a transaction is part of it."""
 
-    def __init__(self, storage: Any) -> None:
-        self.storage = storage
+    kind = "storage"
 
     @property
     def sql(self) -> Any:
-        return self.storage.sql
+        return bare(self.counted).sql
 
     def transactionSync(self, work: Any) -> Any:  # noqa: N802
         counts["storage.transactionSync"] += 1
-        return self.storage.transactionSync(work)
-
-    def __getattr__(self, name: str) -> Any:
-        counts[f"storage.{name}"] += 1
-        return getattr(self.storage, name)
-
-
-class CountedEnvironment:
-    """The environment with every binding counted."""
-
-    def __init__(self, env: Any) -> None:
-        self.env = env
-
-    def __getattr__(self, name: str) -> Any:
-        value = getattr(self.env, name)
-        if name == "CONVERSATIONS_D1":
-            return CountedDatabase(value)
-        return CountedObjects(value) if name == "AGENT_CONVERSATIONS_DO" else value
+        return bare(self.counted).transactionSync(work)
 
 
 class CountedContext:
@@ -111,12 +99,19 @@ class CountedContext:
         return getattr(self.ctx, name)
 
 
+_connected = entry._connected
+
+
+def _counted(env: Any) -> tuple[Any, Any]:
+    api, backend = _connected(env)
+    return api, {"d1": CountedDatabase, "durable-object": CountedObjects}[api.choice.store](backend)
+
+
+entry._connected = _counted
+
+
 class Default(entry.Default):
     """The entrypoint over counted bindings."""
-
-    def __init__(self, ctx: Any, env: Any) -> None:
-        super().__init__(ctx, env)
-        self.env = CountedEnvironment(self.env)
 
     async def fetch(self, request: Request) -> Response:
         if request.url.endswith("/counts"):

@@ -16,8 +16,9 @@ schema.MIGRATIONS = (
     ),
 )
 
+from workers import Request, Response  # noqa: E402
+
 import entry  # noqa: E402
-from entry import Request, Response  # noqa: E402
 
 
 class Default(entry.Default):

@@ -17,8 +17,9 @@ _offset = [0]
 _is_broken = [False]
 clock.now = lambda: _machine() + _offset[0]
 
+from workers import Request, Response  # noqa: E402
+
 import entry  # noqa: E402
-from entry import Request, Response  # noqa: E402
 from threadkeep import backends  # noqa: E402
 from threadkeep.errors import Unavailable  # noqa: E402
 from threadkeep.sql.d1 import D1Executor  # noqa: E402

@@ -1,0 +1,291 @@
+"""What people get wrong, and what may be wrong around them: each script says so in a line, and does nothing by halves.
+
+`CELLS` is the table of what may be wrong and what is called.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fakes.cloudflare_api import CloudflareApi
+from toolbox.checkout import ROOT
+from toolbox.codes import Code
+from toolbox.install import install
+
+
+class Checkout:
+    """Our checkout again, with a wrangler.toml and a wrangler that a test may spoil."""
+
+    def __init__(self, folder: Path, api: CloudflareApi) -> None:
+        self.folder = folder
+        self.api = api
+        self.database = api.add_database("letters")
+        for name in ("scripts", "src", "migrations"):
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        for name in (".venv", "python_modules", "node_modules", "requirements", "package.json", "package-lock.json"):
+            (folder / name).symlink_to(ROOT / name)
+        self.wrangler_toml = folder / "wrangler.toml"
+        shutil.copy(ROOT / "wrangler.toml", self.wrangler_toml)
+        own = {name: value for name, value in os.environ.items() if not name.startswith(("CLOUDFLARE", "AGENT_"))}
+        home = str(folder / "home")  # nobody is logged in there
+        self.environment = {
+            **own,
+            **api.environment,
+            "CONVERSATIONS_D1_DATABASE_ID": self.database.uuid,
+            "HOME": home,
+            "XDG_CONFIG_HOME": home,
+            # As after run_in_environment(), which would make an environment for a checkout that has none of its own.
+            "THREADKEEP_IN_ENVIRONMENT": "1",
+        }
+
+    def command(self, script: str, *arguments: str) -> list[str | Path]:
+        return [self.folder / ".venv/bin/python", self.folder / "scripts" / script, *arguments]
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*command),
+            cwd="/",
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    def content(self) -> tuple[object, ...]:
+        """What must not change: the file, and the account."""
+        written = self.wrangler_toml.read_bytes() if self.wrangler_toml.is_file() else None
+        beside = sorted(path.name for path in self.folder.iterdir() if path.name not in (".local", "home"))
+        tables = self.database.rows("SELECT name FROM sqlite_schema WHERE name NOT LIKE 'd1_migrations%'")
+        return written, beside, list(self.api.databases), list(self.api.scripts), tables
+
+    def spoil_wrangler(self, version: str | None) -> None:
+        """Leaves a node_modules that has no wrangler, or says that it is another version."""
+        modules = self.folder / "node_modules"
+        modules.unlink()
+        (modules / "wrangler/wrangler-dist").mkdir(parents=True)
+        shutil.copy(ROOT / "node_modules/.installed", modules)
+        if version:
+            (modules / "wrangler/package.json").write_text(f'{{"version": "{version}"}}')
+            (modules / "wrangler/wrangler-dist/cli.js").write_text("")
+
+    def hurry(self) -> None:
+        """Two seconds is as long as anybody waits."""
+        file = self.folder / "scripts/toolbox/cloudflare.py"
+        text = file.read_text()
+        assert "ANSWER_SECONDS = 60\nWORK_SECONDS = 600\n" in text
+        file.write_text(text.replace("_SECONDS = 600", "_SECONDS = 2").replace("_SECONDS = 60", "_SECONDS = 2"))
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, cloudflare_api: CloudflareApi) -> Checkout:
+    install()
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    return Checkout(folder, cloudflare_api)
+
+
+Prepare = Callable[[Checkout], object]
+
+SETUP, MIGRATE, DEPLOY = ("setup",), ("migrate", "--remote"), ("deploy",)
+UPLOAD = ("deploy", "--skip-migrate")
+HERE, DRY, DOCTOR = ("migrate", "--local"), ("deploy", "--dry-run"), ("doctor",)
+ONLINE = (SETUP, MIGRATE, DEPLOY)
+READING = (SETUP, MIGRATE, HERE, DRY)
+
+# What is wrong, who notices, with which exit code, and what is said.
+ROWS: dict[str, tuple[Prepare, tuple[tuple[str, ...], ...], int, str]] = {
+    "no token": (
+        lambda checkout: checkout.environment.pop("CLOUDFLARE_API_TOKEN"),
+        ONLINE,
+        Code.NO_TOKEN,
+        "CLOUDFLARE_API_TOKEN",
+    ),
+    "a token without the right": (
+        lambda checkout: checkout.api.rights.clear(),
+        (*ONLINE, UPLOAD),
+        Code.TOKEN_REFUSED,
+        "give it the permission it lacks",
+    ),
+    "an unknown token": (
+        lambda checkout: checkout.environment.update(CLOUDFLARE_API_TOKEN="nobody's"),
+        ONLINE,
+        Code.TOKEN_REFUSED,
+        "token",
+    ),
+    "several accounts": (
+        lambda checkout: checkout.api.account_ids.append("f" * 32),
+        ONLINE,
+        Code.NO_ACCOUNT,
+        "several accounts: set CLOUDFLARE_ACCOUNT_ID",
+    ),
+    "no network": (
+        lambda checkout: checkout.environment.update(CLOUDFLARE_API_BASE_URL="http://127.0.0.1:1/client/v4"),
+        ONLINE,
+        Code.NO_NETWORK,
+        "cannot be reached",
+    ),
+    "500": (
+        lambda checkout: checkout.api.misbehave("500"),
+        (*ONLINE, UPLOAD),
+        Code.CLOUDFLARE_FAILED,
+        "unknown error has occurred (error 10013)",
+    ),
+    "HTML": (
+        lambda checkout: checkout.api.misbehave("html"),
+        (*ONLINE, UPLOAD),
+        Code.NOT_CLOUDFLARE,
+        "is not Cloudflare's API",
+    ),
+    "an API that hangs": (
+        lambda checkout: (checkout.hurry(), checkout.api.misbehave("hang")),
+        (*ONLINE, UPLOAD),
+        Code.NO_ANSWER,
+        "has not answered in 2 seconds",
+    ),
+    "an id that the account does not have": (
+        lambda checkout: checkout.environment.update(
+            CONVERSATIONS_D1_DATABASE_ID="1" * 8 + "-1111" * 3 + "-" + "1" * 12
+        ),
+        (MIGRATE, DEPLOY, UPLOAD),
+        Code.REQUEST_REFUSED,
+        "Cloudflare refuses this",
+    ),
+    "an id that is none": (
+        lambda checkout: checkout.environment.update(CONVERSATIONS_D1_DATABASE_ID="letters"),
+        (MIGRATE, DEPLOY, DRY),
+        Code.WRONG_VALUE,
+        "is 'letters', which is no UUID",
+    ),
+    "no wrangler": (
+        lambda checkout: checkout.spoil_wrangler(None),
+        (*ONLINE, HERE, DRY),
+        Code.WRANGLER_MISSING,
+        "wrangler is not installed",
+    ),
+    "an old wrangler": (
+        lambda checkout: checkout.spoil_wrangler("4.0.9"),
+        (*ONLINE, HERE, DRY),
+        Code.WRANGLER_TOO_OLD,
+        "wrangler 4.0.9 is too old",
+    ),
+    "no wrangler.toml": (
+        lambda checkout: checkout.wrangler_toml.unlink(),
+        READING,
+        Code.CONFIGURATION_MISSING,
+        "there is no /",
+    ),
+    "a wrangler.toml that is a folder": (
+        lambda checkout: (checkout.wrangler_toml.unlink(), checkout.wrangler_toml.mkdir()),
+        READING,
+        Code.CONFIGURATION_BROKEN,
+        "cannot be read: Is a directory",
+    ),
+    "a broken wrangler.toml": (
+        lambda checkout: checkout.wrangler_toml.write_text("name =\n"),
+        READING,
+        Code.CONFIGURATION_BROKEN,
+        "is not TOML: Invalid value (at line 1",
+    ),
+    "a wrangler.toml in another encoding": (
+        lambda checkout: checkout.wrangler_toml.write_bytes(b'name = "\xe9"'),
+        READING,
+        Code.CONFIGURATION_BROKEN,
+        "is not TOML: 'utf-8' codec can't decode",
+    ),
+    "a wrangler.toml of another shape": (
+        lambda checkout: checkout.wrangler_toml.write_text("[[d1_databases]]\nbinding = 1\n"),
+        READING,
+        Code.CONFIGURATION_BROKEN,
+        "d1_databases have to be tables with a binding",
+    ),
+    "a read-only wrangler.toml": (
+        lambda checkout: checkout.wrangler_toml.chmod(0o444),
+        (SETUP,),
+        Code.CONFIGURATION_READ_ONLY,
+        "is read-only",
+    ),
+    "an environment that there is not": (
+        lambda checkout: checkout.environment.update(CLOUDFLARE_ENV="moon"),
+        READING,
+        Code.WRONG_VALUE,
+        "[env.moon]",
+    ),
+}
+CELLS = {
+    f"{' '.join(command)}: {name}": (prepare, command, code, message)
+    for name, (prepare, commands, code, message) in ROWS.items()
+    for command in commands
+}
+
+
+@pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
+def test_what_is_wrong_is_said_in_a_line_and_nothing_is_done_by_halves(
+    checkout: Checkout, cell: tuple[Prepare, tuple[str, ...], int, str]
+) -> None:
+    prepare, command, code, message = cell
+    prepare(checkout)
+    before = checkout.content()
+    done = checkout.run(*command)
+    assert "Traceback" not in done.stderr
+    assert message in done.stderr.splitlines()[-1]
+    assert done.stderr.splitlines()[-1].startswith("error: ")
+    assert done.stderr.count("error: ") == 1
+    assert done.returncode == code
+    assert checkout.content() == before
+
+
+@pytest.mark.parametrize("command", ONLINE, ids=" ".join)
+def test_it_may_be_interrupted(checkout: Checkout, command: tuple[str, ...]) -> None:
+    checkout.api.misbehave("hang")
+    before = checkout.content()
+    program, pipe = checkout.command(*command), subprocess.PIPE
+    with subprocess.Popen(program, cwd="/", env=checkout.environment, stdout=pipe, stderr=pipe, text=True) as process:
+        deadline = time.monotonic() + 60
+        while not checkout.api.calls:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, progress = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in progress
+    assert checkout.content() == before
+
+
+@pytest.mark.parametrize("command", [SETUP, MIGRATE, UPLOAD], ids=" ".join)
+def test_the_account_of_another_token_is_not_remembered(checkout: Checkout, command: tuple[str, ...]) -> None:
+    assert checkout.run(*command).returncode == 0
+    checkout.api.account_ids.append("f" * 32)
+    assert checkout.run(*command).returncode == Code.NO_ACCOUNT
+
+
+@pytest.mark.parametrize("command", [(*command, "--nope") for command in (SETUP, MIGRATE, DEPLOY, DOCTOR)])
+def test_an_unknown_flag_is_refused(checkout: Checkout, command: tuple[str, ...]) -> None:
+    done = checkout.run(*command)
+    assert (done.returncode, done.stdout) == (Code.WRONG_VALUE, "")
+    assert "unrecognized arguments: --nope" in done.stderr.splitlines()[-1]
+    assert checkout.api.calls == []
+
+
+@pytest.mark.parametrize("name", [name for name, (_, commands, _, _) in ROWS.items() if HERE in commands])
+def test_the_doctor_names_it_too(checkout: Checkout, name: str) -> None:
+    prepare, _, _, message = ROWS[name]
+    prepare(checkout)
+    done = checkout.run(*DOCTOR)
+    assert (done.returncode, done.stderr) == (1, "")
+    what = {"no wrangler": "missing  wrangler", "an old wrangler": "stale    wrangler 4.0.9"}.get(name, message)
+    assert what in done.stdout
+
+
+def test_a_byte_order_mark_is_none(checkout: Checkout) -> None:
+    checkout.wrangler_toml.write_bytes(b"\xef\xbb\xbf" + checkout.wrangler_toml.read_bytes())
+    for command in (("setup", "--dry-run"), (*MIGRATE, "--dry-run"), DRY):
+        done = checkout.run(*command)
+        assert done.returncode == 0, done.stderr
+    assert "is not TOML" not in checkout.run(*DOCTOR).stdout
