@@ -12,7 +12,7 @@ from typing import Any
 
 import apsw
 
-from toolbox import patience, wrangler
+from toolbox import wrangler
 from toolbox.backups import BackupReader, Row, header_of, replacing, write_backup
 from toolbox.checkout import Problem, say
 from toolbox.codes import Code
@@ -38,8 +38,7 @@ def back_up(target: Target, file: Path) -> None:
         applied = _applied(target, node, migrations, expected)
         newest = _newest(target, node)
         say("exporting …")
-        with patience.patience(patience.FILE_SECONDS):
-            target.export(node, BASE, folder / "dump.sql", failed="cannot export the database")
+        target.export(node, BASE, folder / "dump.sql", failed="cannot export the database")
         with Scratch(folder / "scratch.sqlite", applied) as scratch:
             doubtful = _fill(scratch, folder / "dump.sql", target.name)
             (folder / "dump.sql").unlink()
@@ -62,10 +61,8 @@ def back_up(target: Target, file: Path) -> None:
 
 def ask(target: Target, node: Node, sql: str) -> list[list[dict[str, Any]]]:
     """What a database answers to each of some statements."""
-    with patience.patience(patience.QUESTION_SECONDS):
-        output = target.call(
-            node, "execute", target.database["binding"], "--json", "--command", sql, failed="cannot read the database"
-        )
+    query = ("execute", target.database["binding"], "--json", "--command", sql)
+    output = target.call(node, *query, failed="cannot read the database", is_question=True)
     return [result["results"] for result in wrangler.json_in(output)]
 
 
@@ -73,8 +70,7 @@ def _applied(
     target: Target, node: Node, migrations: Sequence[Migration], expected: dict[str, str | None]
 ) -> Sequence[Migration]:
     """The migrations that the database has: all, or those before one that is still to come."""
-    with patience.patience(patience.QUESTION_SECONDS):
-        schema = read_schema(target, node)
+    schema = read_schema(target, node)
     if schema == expected:
         return migrations
     for count in range(len(migrations) - 1, 0, -1):

@@ -13,9 +13,11 @@ from toolbox.checkout import Problem
 from toolbox.codes import Code
 from toolbox.install import Node
 
-# How long Cloudflare may take: for a question, and for what it has to work on, such as a migration or an upload.
+# How long Cloudflare may take: for a question, for what it has to work on, such as a migration or an upload, and for
+# rows, which may be many. wrangler itself gives up a single request after five minutes.
 ANSWER_SECONDS = 60
 WORK_SECONDS = 600
+ROWS_SECONDS = 3600
 
 # What wrangler asks for; it has no words for a value that is not among them.
 LOCATIONS = ("weur", "eeur", "apac", "oc", "wnam", "enam")

@@ -55,11 +55,13 @@ class Target:
 
     def call(self, node: Node, *arguments: str, failed: str, is_question: bool = False) -> str:
         """Runs `wrangler d1 …` on the database, and returns what it printed. A question is answered soon, or never."""
-        where = ("--local", "--persist-to", self.data) if self.data else ("--remote",)
-        # An empty --env: CLOUDFLARE_ENV means wrangler.toml, and this is not wrangler.toml.
-        options = (*where, "--config", self._file, "--env=")
         patience = cloudflare.ANSWER_SECONDS if is_question else cloudflare.WORK_SECONDS
-        return self._wrangler(node, [*arguments, *options], self.folder, failed, patience)
+        return self._wrangler(node, [*arguments, *self._options], self.folder, failed, patience)
+
+    def execute(self, node: Node, file: Path, *, failed: str) -> None:
+        """Runs a file of SQL, all of it or nothing. It may hold many rows, and takes its time."""
+        command = ["execute", self.database["binding"], "--yes", "--file", str(file)]
+        self._wrangler(node, [*command, *self._options], self.folder, failed, cloudflare.ROWS_SECONDS)
 
     def export(self, node: Node, tables: Sequence[str], output: Path, *, failed: str) -> None:
         """Runs `wrangler d1 export` for the rows of some tables, as they are at one moment. It fills `output`.
@@ -78,7 +80,7 @@ class Target:
         options += [f"--table={table}" for table in tables]
         options += ["--no-schema", "--output", output, "--config", configuration, "--env="]
         command = ["export", self.database["binding"], *options]
-        self._wrangler(node, command, folder, failed, cloudflare.WORK_SECONDS)
+        self._wrangler(node, command, folder, failed, cloudflare.ROWS_SECONDS)
 
     def _wrangler(
         self, node: Node, arguments: Sequence[str | Path], folder: Path, failed: str, patience_seconds: float
@@ -87,6 +89,12 @@ class Target:
         if self.data:
             return wrangler.call(node, command, folder=folder, failed=failed)
         return cloudflare.call(node, command, folder=folder, failed=failed, patience_seconds=patience_seconds)
+
+    @property
+    def _options(self) -> Sequence[str | Path]:
+        where = ("--local", "--persist-to", self.data) if self.data else ("--remote",)
+        # An empty --env: CLOUDFLARE_ENV means wrangler.toml, and this is not wrangler.toml.
+        return (*where, "--config", self._file, "--env=")
 
     @property
     def _file(self) -> Path:

@@ -12,7 +12,6 @@ from typing import Any
 import apsw
 
 from threadkeep.clock import new_id
-from toolbox import patience
 from toolbox.backing_up import MARKER, ask
 from toolbox.backups import BackupReader
 from toolbox.checkout import Problem, remove, say
@@ -119,9 +118,7 @@ def _read(file: Path, scratch: Scratch, migrations: Sequence[Migration]) -> str:
 def _check_schema(
     target: Target, node: Node, expected: Mapping[str, str | None], migrations: Sequence[Migration]
 ) -> None:
-    with patience.patience(patience.QUESTION_SECONDS):
-        difference = schema_difference(read_schema(target, node), expected)
-    if difference:
+    if difference := schema_difference(read_schema(target, node), expected):
         raise Problem(
             f"{target.name} is not at the schema of {migrations[-1].name} ({difference}): run scripts/migrate first",
             Code.OTHER_SCHEMA,
@@ -209,10 +206,7 @@ def _finish(target: Target, node: Node, scratch: Scratch, part: Path) -> None:
 
 def _run(target: Target, node: Node, text: str, part: Path) -> None:
     part.write_text(text)
-    with patience.patience(patience.FILE_SECONDS):
-        target.call(
-            node, "execute", target.database["binding"], "--yes", "--file", str(part), failed="cannot write the rows"
-        )
+    target.execute(node, part, failed="cannot write the rows")
 
 
 def _is_there(target: Target, node: Node, scratch: Scratch) -> bool:

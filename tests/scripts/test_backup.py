@@ -1,13 +1,10 @@
 """`scripts/backup`, and the way back with the real wrangler: on this machine, and against the fake of Cloudflare."""
 
-import argparse
 import json
 import os
 import shutil
-import signal
 import stat
 import subprocess
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
@@ -19,7 +16,7 @@ import pytest
 
 from fakes.cloudflare_api import ACCOUNT, CloudflareApi
 from support.backups import ODD, Direct, check_index, everything, fill, hits, new_database, reached, to_keep
-from toolbox import backing_up, cloudflare, patience, reaching, scratch
+from toolbox import backing_up, cloudflare, scratch
 from toolbox.backing_up import back_up
 from toolbox.checkout import ROOT, Problem
 from toolbox.codes import Code
@@ -147,11 +144,11 @@ def test_a_round_trip_through_the_account(
     with remote("empty", new_database(":memory:")) as target:
         for how, code in (("500", Code.CLOUDFLARE_FAILED), ("html", Code.NOT_CLOUDFLARE), ("hang", Code.NO_ANSWER)):
             cloudflare_api.misbehave(how, on="POST .*/import")
-            monkeypatch.setattr(patience, "FILE_SECONDS", 4)
+            monkeypatch.setattr(cloudflare, "ROWS_SECONDS", 4)
             with pytest.raises(Problem) as raised:
                 restore(target, tmp_path / "backup")
             assert raised.value.code == code, str(raised.value)
-        monkeypatch.setattr(patience, "FILE_SECONDS", 60)
+        monkeypatch.setattr(cloudflare, "ROWS_SECONDS", 60)
         cloudflare_api.behave()
         restore(target, tmp_path / "backup")
     restored = tmp_path / "restored.sqlite"
@@ -183,7 +180,7 @@ def test_an_api_that_misbehaves_leaves_the_older_backup(
     case: tuple[Any, str, int, str],
 ) -> None:
     how, on, code, message = case
-    monkeypatch.setattr(patience, "QUESTION_SECONDS", 3 if how == "hang" else 60)
+    monkeypatch.setattr(cloudflare, "ANSWER_SECONDS", 3 if how == "hang" else 60)
     (tmp_path / "backup").write_text("an older one")
     with remote("letters", new_database(":memory:")) as target:
         cloudflare_api.misbehave(how, on=on)
@@ -378,28 +375,6 @@ def test_a_wrong_call_is_refused_in_a_line(script: str, arguments: list[str], co
     assert not (ROOT / "file").exists()
 
 
-@pytest.mark.parametrize("flag", ["--local", "--remote"])
-@pytest.mark.parametrize(
-    ("text", "code"),
-    [
-        (None, Code.CONFIGURATION_MISSING),
-        ("name = ", Code.CONFIGURATION_BROKEN),
-        ('d1_databases = "x"', Code.CONFIGURATION_BROKEN),
-    ],
-)
-def test_a_wrangler_toml_that_is_missing_or_broken_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flag: str, text: str | None, code: int
-) -> None:
-    if text is not None:
-        (tmp_path / "wrangler.toml").write_text(text)
-    monkeypatch.setattr(reaching, "ROOT", tmp_path)
-    parser = argparse.ArgumentParser()
-    reaching.add_flags(parser)
-    with pytest.raises(Problem, match=r"wrangler\.toml") as raised:
-        reaching.reach(parser.parse_args([flag]))
-    assert raised.value.code == code
-
-
 def test_the_programs_do_what_they_say(full_state: Path, empty_state: Path, tmp_path: Path) -> None:
     shutil.copytree(empty_state, tmp_path / "state")
     done = run(ROOT / "scripts/backup", f"--state={full_state}", tmp_path / "backup")
@@ -411,44 +386,3 @@ def test_the_programs_do_what_they_say(full_state: Path, empty_state: Path, tmp_
     done = run(ROOT / "scripts/restore", f"--state={full_state}", tmp_path / "backup")
     assert (done.returncode, done.stdout) == (Code.NOT_EMPTY, "")
     assert done.stderr.splitlines()[-1].startswith("error: threadkeep here is not empty")
-
-
-@pytest.mark.parametrize(
-    ("version", "code", "message"),
-    [(None, Code.WRANGLER_MISSING, "wrangler is not installed"), ("4.0.0", Code.WRANGLER_TOO_OLD, "is too old")],
-)
-def test_a_wrangler_that_is_missing_or_too_old_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str | None, code: int, message: str
-) -> None:
-    back_up(reached(tmp_path), tmp_path / "backup")
-    if version:
-        (tmp_path / "modules/wrangler").mkdir(parents=True)
-        (tmp_path / "modules/wrangler/package.json").write_text(json.dumps({"version": version}))
-    monkeypatch.setattr(cloudflare, "node_packages", lambda _root: tmp_path / "modules")
-    for act in (back_up, restore):
-        with pytest.raises(Problem, match=message) as raised:
-            act(reached(tmp_path), tmp_path / "backup")
-        assert raised.value.code == code
-
-
-def test_a_backup_may_be_interrupted(cloudflare_api: CloudflareApi, tmp_path: Path) -> None:
-    cloudflare_api.misbehave("hang")
-    environment = {
-        **os.environ,
-        **cloudflare_api.environment,
-        "CLOUDFLARE_ACCOUNT_ID": ACCOUNT,
-        "CONVERSATIONS_D1_DATABASE_ID": cloudflare_api.add_database("letters").uuid,
-    }
-    command = [ROOT / "scripts/backup", "--remote", tmp_path / "backup"]
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        deadline = time.monotonic() + 60
-        while not cloudflare_api.calls:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        output, progress = process.communicate(timeout=30)
-    assert (process.returncode, output) == (130, "")
-    assert "Traceback" not in progress
-    assert files_in(tmp_path) == []

@@ -164,7 +164,7 @@ def test_a_database_that_is_not_empty_is_left_alone(original: Path, backup: Path
     [
         "INSERT INTO owners (user_id, epoch) VALUES ('ada', 'e')",
         "INSERT INTO word_lists VALUES (5, 'ada', 'x')",
-        "INSERT INTO conversations SELECT 9, 'a', '', 1, '', '', 'user', NULL, 0, 0, 0, 0, 1, -1, 0, 0, 0, 0, '{}', 0",
+        "INSERT INTO conversations SELECT 9, 'a', '', 1, '', '', 'user', NULL, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, '', 0, ''",
         "INSERT INTO messages SELECT 9, 'ada', 'c', 'c', 1, 1, '', 'user', 0, NULL, NULL, NULL, 0, NULL, ''",
     ],
 )
@@ -313,8 +313,8 @@ def test_a_backup_with_a_right_checksum_must_fit_its_schema_too(backup: Path, tm
         return lambda lines: [lines[0].replace(old, new), *lines[1:]]
 
     for change, message in (
-        (replaced(b"0003_erasing.sql", b"0999_later.sql"), "which this checkout does not know: take a newer one"),
-        (replaced(b"0003_erasing.sql", b"0002_search.sql"), "its tables are not those of 0002_search.sql"),
+        (replaced(b"0004_padding.sql", b"0999_later.sql"), "which this checkout does not know: take a newer one"),
+        (replaced(b"0004_padding.sql", b"0003_erasing.sql"), "its tables are not those of 0003_erasing.sql"),
         (replaced(b'"digest"', b'"hash"'), "its tables are not those of"),
         (lambda lines: [line.replace(b'"assistant"', b'"robot"') for line in lines], "CHECK constraint failed"),
         (lambda lines: [line.replace(b'["owners","ada"', b'["owners",null') for line in lines], "NOT NULL constraint"),
@@ -336,7 +336,7 @@ def test_a_content_that_the_service_cannot_read_comes_back_too(tmp_path: Path) -
     original.execute("INSERT INTO owners (user_id, epoch, rev) VALUES ('ada', 'e', 1)")
     original.execute(
         "INSERT INTO conversations SELECT 9, 'ada', 'c', 1, '', '', 'default', NULL, 0, 0, 9, 0, 1, NULL, "
-        "0, 0, 0, 0, '{}', 0"
+        "0, 0, 0, 0, '{}', 0, ''"
     )
     for number, content in enumerate(contents, start=3):
         original.execute(

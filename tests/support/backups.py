@@ -147,12 +147,14 @@ class Direct(Target):
     def configure(self) -> None:
         """Nothing: there is no wrangler."""
 
-    def call(self, node: Node, *arguments: str, failed: str) -> str:
+    def call(self, node: Node, *arguments: str, failed: str, is_question: bool = False) -> str:
         """What wrangler would print."""
-        _, _, *options = arguments
-        if "--command" in options:
-            return json.dumps(self.inner.run(options[-1], []))
-        text = Path(options[-1]).read_text()
+        assert is_question
+        return json.dumps(self.inner.run(arguments[-1], []))
+
+    def execute(self, node: Node, file: Path, *, failed: str) -> None:
+        """As D1 does it."""
+        text = file.read_text()
         self.files.append(text)
         if self.interrupt.get("at") == len(self.files):
             self.interrupt.pop("at")
@@ -160,7 +162,7 @@ class Direct(Target):
             if done:
                 self.inner.run("".join(done), [])
             raise KeyboardInterrupt
-        return json.dumps(self.inner.run(text, []))
+        self.inner.run(text, [])
 
     def export(self, node: Node, tables: Sequence[str], output: Path, *, failed: str) -> None:
         """As wrangler does it."""
