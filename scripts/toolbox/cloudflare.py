@@ -57,6 +57,12 @@ _SIGNS = [
         "what answers is not Cloudflare's API: something in the network, such as a sign-in page, may be in the way",
     ),
     (
+        "downloading from the presigned URL",
+        Code.CLOUDFLARE_FAILED,
+        "Cloudflare has failed to hand over what it has exported: try again later",
+    ),
+    ("File could not be uploaded", Code.CLOUDFLARE_FAILED, "Cloudflare has failed to take a file: try again later"),
+    (
         "with that name already exists",
         Code.REQUEST_REFUSED,
         "Cloudflare says that the name is taken (error 7502): try again, or choose another with --name",

@@ -142,8 +142,13 @@ def test_a_round_trip_through_the_account(
     with closing(apsw.Connection(str(original))) as content, remote("letters", content) as target:
         back_up(target, tmp_path / "backup")
     with remote("empty", new_database(":memory:")) as target:
-        for how, code in (("500", Code.CLOUDFLARE_FAILED), ("html", Code.NOT_CLOUDFLARE), ("hang", Code.NO_ANSWER)):
-            cloudflare_api.misbehave(how, on="POST .*/import")
+        for how, on, code in (
+            ("500", "POST .*/import", Code.CLOUDFLARE_FAILED),
+            ("500", "PUT /files", Code.CLOUDFLARE_FAILED),
+            ("html", "POST .*/import", Code.NOT_CLOUDFLARE),
+            ("hang", "POST .*/import", Code.NO_ANSWER),
+        ):
+            cloudflare_api.misbehave(how, on=on)
             monkeypatch.setattr(cloudflare, "ROWS_SECONDS", 4)
             with pytest.raises(Problem) as raised:
                 restore(target, tmp_path / "backup")
@@ -168,7 +173,7 @@ def test_a_round_trip_through_the_account(
         ("html", "", Code.NOT_CLOUDFLARE, "is not Cloudflare's API"),
         ("hang", "", Code.NO_ANSWER, "has not answered in 3 seconds"),
         ("500", "/export", Code.CLOUDFLARE_FAILED, "unknown error has occurred"),
-        ("500", "GET /files", 1, "downloading from the presigned URL with status code: 500"),
+        ("500", "GET /files", Code.CLOUDFLARE_FAILED, "has failed to hand over what it has exported"),
         ("html", "GET /files", Code.NOT_CLOUDFLARE, "no row of a table"),
     ],
 )
