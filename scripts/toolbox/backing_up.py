@@ -45,7 +45,7 @@ def back_up(target: Target, file: Path) -> None:
             _settle(scratch, target, node, doubtful)
             _check_whole(scratch, newest)
             scratch.forget_what_is_erased()
-            columns = {table: scratch.columns(table) for table in BASE}
+            columns = {table: scratch.kept_columns(table) for table in BASE}
             counts = {table: scratch.count(table) for table in BASE}
             created_at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
             header = header_of(applied[-1].name, created_at, columns, counts)

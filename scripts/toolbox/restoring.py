@@ -99,7 +99,7 @@ def _read(file: Path, scratch: Scratch, migrations: Sequence[Migration]) -> str:
                 Code.NOT_A_BACKUP,
             )
         scratch.migrate(migrations[: names.index(header.schema) + 1])
-        if header.tables != {table: scratch.columns(table) for table in BASE}:
+        if header.tables != {table: scratch.kept_columns(table) for table in BASE}:
             raise Problem(f"{file} has been changed: its tables are not those of {header.schema}", Code.NOT_A_BACKUP)
         try:
             for table, rows in itertools.groupby(reader.rows(), lambda row: row[0]):
@@ -111,6 +111,7 @@ def _read(file: Path, scratch: Scratch, migrations: Sequence[Migration]) -> str:
     if header.rows != {table: scratch.count(table) for table in BASE}:
         raise Problem(f"{file} has been changed: it holds rows of nobody", Code.NOT_A_BACKUP)
     scratch.make_room_for_ballast()
+    scratch.make_room()
     scratch.list_words()
     return sha256
 

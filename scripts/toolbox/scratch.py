@@ -16,6 +16,7 @@ from threadkeep.content import canonical
 from threadkeep.errors import ThreadkeepError
 from threadkeep.search import text_of
 from threadkeep.sql.alphabet import alphabet_of
+from threadkeep.sql.statements import NEW_PADDING
 from threadkeep.sql.store import indexed_words
 from toolbox.checkout import Problem
 from toolbox.codes import Code
@@ -25,6 +26,7 @@ BASE = ("owners", "conversations", "messages")
 """What a backup holds, in the order of the tables in a dump. Everything else in the schema is made from it."""
 DERIVED = ("word_lists", "words")
 """What is not in a backup: the words of titles and messages, and their index."""
+_MADE_ANEW = ("padding",)
 
 _NUMBERED = ("conversations", "messages")  # by `n`
 
@@ -71,6 +73,10 @@ class Scratch:
     def columns(self, table: str) -> list[str]:
         """The columns of a table; none where there is no such table."""
         return [str(name) for (name,) in self.run("SELECT name FROM pragma_table_info(?)", table)]
+
+    def kept_columns(self, table: str) -> list[str]:
+        """Those of its columns that a backup holds."""
+        return [column for column in self.columns(table) if column not in _MADE_ANEW]
 
     def run(self, sql: str, *values: Any) -> Iterator[tuple[Any, ...]]:
         """The rows that a statement answers."""
@@ -123,6 +129,10 @@ class Scratch:
                 if 0 < lowest <= reserved:
                     self.run(f'UPDATE "{table}" SET n = -n')
                     self.run(f'UPDATE "{table}" SET n = ? - n', reserved)
+
+    def make_room(self) -> None:
+        """Gives conversations the room that new ones have, which those of an older database have not."""
+        self.run(f"UPDATE conversations SET padding = {NEW_PADDING}")
 
     def list_words(self) -> None:
         """Fills `word_lists` as the service does: what a message says, and titles that somebody or something gave."""

@@ -49,11 +49,12 @@ def everything(file: Path) -> Rows:
 
 
 def to_keep(file: Path) -> Rows:
-    """The same without what was erased or purged, and is only still to be removed."""
+    """The same without what was erased or purged, and is only still to be removed; `padding` is that of a new row."""
     rows = everything(file)
     with closing(apsw.Connection(str(file))) as database:
         marked = set(database.execute("SELECT user_id, id FROM conversations WHERE deleted_at <= 0"))
     kept = {table: [row for row in rows[table] if row[1:3] not in marked] for table in ("conversations", "messages")}
+    kept["conversations"] = [(*row[:-1], "\0" * 250) for row in kept["conversations"]]
     numbers = {row[0] for row in kept["messages"]} | {-row[0] for row in kept["conversations"]}
     users = {row[1] for row in kept["conversations"]}
     return {
