@@ -13,6 +13,7 @@ import pytest
 from support.backups import check_index, epochs, everything, fill, hits, new_database, reached, saved, to_keep
 from support.drafts import conversation, new_message
 from threadkeep.errors import CursorExpired
+from threadkeep.sql.alphabet import alphabet_of
 from threadkeep.sql.sqlite import SqliteExecutor
 from threadkeep.sql.store import SqlStore
 from toolbox import chunks, restoring
@@ -68,6 +69,38 @@ def test_nothing_of_what_was_erased_is_in_a_backup(backup: Path) -> None:
     assert "gone" not in text
     assert "erased" not in text
     assert "kept though deleted" in text
+
+
+def test_what_an_erasure_has_left_in_the_file_is_in_no_page_of_the_restored_one(tmp_path: Path) -> None:
+    words = {"ada": "unforgettable", "bob": "memorable", "eve": "unforgettable"}
+
+    async def write_and_erase() -> None:
+        with closing(SqliteExecutor(str(tmp_path / "old.sqlite"))) as executor:
+            for _ in range(50):
+                for user_id, word in words.items():
+                    draft = conversation(new_message(f"{word} " * 20), title=word)
+                    await SqlStore(executor, user_id).create_conversation(draft)
+            await SqlStore(executor, "eve").erase()  # and nobody sweeps
+            executor._connection.execute("PRAGMA secure_delete = OFF")
+            for table in ("word_lists", "messages", "conversations", "owners"):
+                executor._connection.execute(f"DELETE FROM {table} WHERE user_id = 'ada'")
+
+    def found(file: Path) -> set[str]:
+        written = [word.encode() for word in words.values()]
+        indexed = {user_id: alphabet_of(user_id).write([word]).encode() for user_id, word in words.items()}
+        content = file.read_bytes()
+        return {word.decode() for word in written if word in content} | {
+            user_id for user_id, word in indexed.items() if word in content
+        }
+
+    new_database(tmp_path / "old.sqlite").close()
+    asyncio.run(write_and_erase())
+    assert found(tmp_path / "old.sqlite") == {"unforgettable", "memorable", "ada", "bob", "eve"}
+    with closing(apsw.Connection(str(tmp_path / "old.sqlite"))) as connection:
+        back_up(reached(tmp_path, connection), tmp_path / "backup")
+    target = reached(tmp_path)
+    restore(target, tmp_path / "backup")
+    assert found(saved(target, tmp_path / "restored.sqlite")) == {"memorable", "bob"}
 
 
 def test_every_device_begins_anew(original: Path, backup: Path, tmp_path: Path) -> None:
