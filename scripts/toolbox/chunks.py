@@ -1,7 +1,8 @@
 """Rows as files of SQL that D1 takes: statements below its 100 kB, files that it runs all or none.
 
-Each statement may run any number of times, and what it does is done once. Texts are written in hexadecimal: wrangler
-cuts `BEGIN TRANSACTION` out of what it sends, wherever that stands, and looks for the ends of statements itself.
+Each statement may run any number of times, and what it does is done once. A row never changes its size, for SQLite
+would move it and leave what it was. Texts are written in hexadecimal: wrangler cuts `BEGIN TRANSACTION` out of what it
+sends, wherever that stands, and looks for the ends of statements itself.
 """
 
 import re
@@ -33,13 +34,12 @@ def files_of(statements: Iterable[str]) -> Iterator[str]:
 
 
 def inserts(table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
-    """Statements that add rows of a table whose key is `n`. A row that is too long for one gets the rest from more."""
+    """Statements that add rows of a table whose key is `n`. One that is too long for a statement is filled by more."""
     head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES\n"
     tuples: list[str] = []
     size = 0
     for row in rows:
-        firsts = [_cut(value)[0] for value in row]
-        written = f"({', '.join(literal(value) for value in firsts)})"
+        written = f"({', '.join(_beginning(value) for value in row)})"
         if tuples and size + len(written) > _STATEMENT_CHARACTERS:
             yield _insert(head, tuples)
             tuples, size = [], 0
@@ -50,7 +50,7 @@ def inserts(table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -
             yield _insert(head, tuples)
             tuples, size = [], 0
         for column, value, rest in rests:
-            yield from _appends(table, column, row[columns.index("n")], value, rest)
+            yield from _fillings(table, column, row[columns.index("n")], value, rest)
     if tuples:
         yield _insert(head, tuples)
 
@@ -63,7 +63,17 @@ def literal(value: str | int | None) -> str:
         return str(value)
     if re.fullmatch(r"[0-9A-Za-z_]*", value):
         return f"'{value}'"
-    return f"CAST(X'{value.encode().hex()}' AS TEXT)"
+    return f"CAST({_blob(value.encode())} AS TEXT)"
+
+
+def _blob(value: bytes) -> str:
+    return f"X'{value.hex()}'"
+
+
+def _beginning(value: str | int | None) -> str:
+    """A value in SQL; of a long text the beginning, and NULs where the rest is to stand."""
+    first, rest = _cut(value)
+    return f"CAST({_blob(first.encode())} || zeroblob({len(rest)}) AS TEXT)" if rest else literal(value)
 
 
 def _file(statements: list[str]) -> str:
@@ -85,17 +95,18 @@ def _cut(value: Any) -> tuple[Any, bytes]:
     return encoded[:end].decode(), encoded[end:]
 
 
-def _appends(table: str, column: str, n: int, value: str, rest: bytes) -> Iterator[str]:
-    """Statements that add the rest of a text, each only to what is there when its turn has come."""
-    there = len(value.encode()) - len(rest)
-    while rest:
-        end = _end_of_character(rest, _PIECE_BYTES)
+def _fillings(table: str, column: str, n: int, value: str, rest: bytes) -> Iterator[str]:
+    """Statements that put the rest of a text, piece by piece, where it is to stand."""
+    size = len(value.encode())
+    blob = f"CAST({column} AS BLOB)"
+    for place in range(0, len(rest), _PIECE_BYTES):
+        piece = rest[place : place + _PIECE_BYTES]
+        before = size - len(rest) + place
+        after = f"substr({blob}, {before + len(piece) + 1})"
         yield (
-            f"UPDATE {table} SET {column} = {column} || CAST(X'{rest[:end].hex()}' AS TEXT)\n"
-            f"WHERE n = {n} AND octet_length({column}) = {there};\n"
+            f"UPDATE {table} SET {column} = CAST(substr({blob}, 1, {before}) || {_blob(piece)} || {after} AS TEXT)\n"
+            f"WHERE n = {n} AND octet_length({column}) = {size};\n"
         )
-        there += end
-        rest = rest[end:]
 
 
 def _end_of_character(encoded: bytes, end: int) -> int:

@@ -219,7 +219,7 @@ def _difference(target: Target, node: Node, scratch: Scratch, tables: Sequence[s
     """The first table whose rows are not as many, or not as long, as in the backup."""
     queries = {table: _measure(table, scratch.columns(table)) for table in tables}
     queries["the index"] = (
-        "SELECT count(*) AS row_count, 0 AS byte_count FROM words_docsize WHERE id > -9007199254700000"
+        "SELECT count(*) AS row_count, 0 AS text_size FROM words_docsize WHERE id > -9007199254700000"
     )
     answers = ask(target, node, ";\n".join(queries.values()))
     for name, query, ((answer,)) in zip(queries, queries.values(), answers, strict=True):
@@ -227,15 +227,21 @@ def _difference(target: Target, node: Node, scratch: Scratch, tables: Sequence[s
             expected: tuple[Any, ...] = (scratch.count("word_lists"), 0)
         else:
             (expected,) = scratch.run(query)
-        if (answer["row_count"], answer["byte_count"]) != expected:
-            rows, length = answer["row_count"], answer["byte_count"]
-            return f"{name} has {rows} rows of {expected[0]}, and {length} of {expected[1]} bytes"
+        if (answer["row_count"], answer["text_size"]) != expected:
+            rows, size = answer["row_count"], answer["text_size"]
+            return f"{name} has {rows} rows of {expected[0]}, and {size} of {expected[1]} bytes and characters"
     return None
 
 
 def _measure(table: str, columns: Sequence[str]) -> str:
-    lengths = " + ".join(f"coalesce(octet_length({column}), 0)" for column in columns if column != "epoch")
-    return f"SELECT count(*) AS row_count, coalesce(sum({lengths}), 0) AS byte_count FROM {table} WHERE user_id <> ''"
+    """How large a table's rows are: their bytes, and their characters, which SQLite counts up to a NUL.
+
+    So a long text is found out that still has NULs where a piece of it is missing.
+    """
+    sizes = " + ".join(
+        f"coalesce(octet_length({column}) + length({column}), 0)" for column in columns if column != "epoch"
+    )
+    return f"SELECT count(*) AS row_count, coalesce(sum({sizes}), 0) AS text_size FROM {table} WHERE user_id <> ''"
 
 
 def _counts(scratch: Scratch) -> str:

@@ -45,6 +45,14 @@ def test_running_it_again_from_any_place_does_nothing_twice(database: Database) 
         assert database.rows("SELECT * FROM t ORDER BY n") == ROWS
 
 
+def test_a_row_keeps_its_size(database: Database) -> None:
+    sizes = {row[0]: sum(len(value.encode()) for value in row[1:] if value) for row in ROWS}
+    for statement in inserts("t", COLUMNS, ROWS):
+        database.run(statement, [])
+        for n, size in database.rows("SELECT n, octet_length(a) + coalesce(octet_length(b), 0) FROM t"):
+            assert size == sizes[n]
+
+
 def test_nothing_that_wrangler_would_take_for_its_own_is_in_a_file() -> None:
     (text,) = files_of(inserts("t", COLUMNS, [(1, ODD, "BEGIN TRANSACTION;")]))
     assert "BEGIN" not in text

@@ -12,6 +12,7 @@ import pytest
 
 from support.backups import check_index, epochs, everything, fill, hits, new_database, reached, saved, to_keep
 from support.drafts import conversation, new_message
+from threadkeep import retention
 from threadkeep.errors import CursorExpired
 from threadkeep.sql.alphabet import alphabet_of
 from threadkeep.sql.sqlite import SqliteExecutor
@@ -101,6 +102,40 @@ def test_what_an_erasure_has_left_in_the_file_is_in_no_page_of_the_restored_one(
     target = reached(tmp_path)
     restore(target, tmp_path / "backup")
     assert found(saved(target, tmp_path / "restored.sqlite")) == {"memorable", "bob"}
+
+
+def test_who_was_restored_is_erased_from_every_page(tmp_path: Path) -> None:
+    """Long texts come in pieces, and a row that grew by them would leave copies of itself behind."""
+    original, restored = tmp_path / "original.sqlite", tmp_path / "restored.sqlite"
+    words = {"ada": "unforgettable ", "bob": "memorable "}
+
+    async def write() -> None:
+        with closing(SqliteExecutor(str(original))) as executor:
+            for number in range(20):
+                for user_id, word in words.items():
+                    texts = (word * (number * 1_237 % 6_000 + 100), word * (number * 311 % 2_500 + 1))
+                    draft = conversation(*(new_message(text) for text in texts))
+                    await SqlStore(executor, user_id).create_conversation(draft)
+
+    async def erase() -> None:
+        with closing(SqliteExecutor(str(restored))) as executor:
+            executor._connection.execute("PRAGMA secure_delete = OFF")  # as on D1
+            assert (await retention.erase(SqlStore(executor, "ada")))[1]
+
+    new_database(original).close()
+    asyncio.run(write())
+    with closing(apsw.Connection(str(original))) as connection:
+        back_up(reached(tmp_path, connection), tmp_path / "backup")
+    target = reached(tmp_path)
+    restore(target, tmp_path / "backup")
+    saved(target, restored)
+    before = restored.read_bytes()
+    asyncio.run(erase())
+    after = restored.read_bytes()
+    assert [(word in before, word in after) for word in (b"unforgettable", b"memorable")] == [
+        (True, False),
+        (True, True),
+    ]
 
 
 def test_every_device_begins_anew(original: Path, backup: Path, tmp_path: Path) -> None:
