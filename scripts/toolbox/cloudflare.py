@@ -13,9 +13,11 @@ from toolbox.checkout import Problem
 from toolbox.codes import Code
 from toolbox.install import Node
 
-# How long Cloudflare may take: for a question, and for what it has to work on, such as a migration or an upload.
+# How long Cloudflare may take: for a question, for what it has to work on, such as a migration or an upload, and for
+# rows, which may be many. wrangler itself gives up a single request after five minutes.
 ANSWER_SECONDS = 60
 WORK_SECONDS = 600
+ROWS_SECONDS = 3600
 
 # What wrangler asks for; it has no words for a value that is not among them.
 LOCATIONS = ("weur", "eeur", "apac", "oc", "wnam", "enam")
@@ -54,6 +56,12 @@ _SIGNS = [
         Code.NOT_CLOUDFLARE,
         "what answers is not Cloudflare's API: something in the network, such as a sign-in page, may be in the way",
     ),
+    (
+        "downloading from the presigned URL",
+        Code.CLOUDFLARE_FAILED,
+        "Cloudflare has failed to hand over what it has exported: try again later",
+    ),
+    ("File could not be uploaded", Code.CLOUDFLARE_FAILED, "Cloudflare has failed to take a file: try again later"),
     (
         "with that name already exists",
         Code.REQUEST_REFUSED,

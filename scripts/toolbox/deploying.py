@@ -137,7 +137,7 @@ def reach_database(project: Path, env: str | None, environ: Mapping[str, str]) -
     if deployment.database is None:
         place = f"under [env.{env}] in wrangler.toml" if env else "in wrangler.toml"
         raise Problem(
-            f"there is no database to migrate: put its database_id {place}, or set {NAMES['d1_database_id'][0]}"
+            f"there is no database at Cloudflare: put its database_id {place}, or set {NAMES['d1_database_id'][0]}"
         )
     _require_token(environ)
     return remote_target(deployment.database, project, deployment.account_id)

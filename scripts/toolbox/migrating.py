@@ -55,14 +55,46 @@ class Target:
 
     def call(self, node: Node, *arguments: str, failed: str, is_question: bool = False) -> str:
         """Runs `wrangler d1 …` on the database, and returns what it printed. A question is answered soon, or never."""
+        patience = cloudflare.ANSWER_SECONDS if is_question else cloudflare.WORK_SECONDS
+        return self._wrangler(node, [*arguments, *self._options], self.folder, failed, patience)
+
+    def execute(self, node: Node, file: Path, *, failed: str) -> None:
+        """Runs a file of SQL, all of it or nothing. It may hold many rows, and takes its time."""
+        command = ["execute", self.database["binding"], "--yes", "--file", str(file)]
+        self._wrangler(node, [*command, *self._options], self.folder, failed, cloudflare.ROWS_SECONDS)
+
+    def export(self, node: Node, tables: Sequence[str], output: Path, *, failed: str) -> None:
+        """Runs `wrangler d1 export` for the rows of some tables, as they are at one moment. It fills `output`.
+
+        wrangler's other files go beside that.
+        """
+        folder = output.parent
+        options: list[str | Path] = ["--remote", "--skip-confirmation"]
+        if self.data:
+            # This command has no --persist-to: it looks in the folder of its configuration.
+            (folder / ".wrangler").mkdir(exist_ok=True)
+            (folder / ".wrangler" / "state").symlink_to(self.data)
+            options = ["--local"]
+        configuration = folder / self._file.name
+        configuration.write_bytes(self._file.read_bytes())
+        options += [f"--table={table}" for table in tables]
+        options += ["--no-schema", "--output", output, "--config", configuration, "--env="]
+        command = ["export", self.database["binding"], *options]
+        self._wrangler(node, command, folder, failed, cloudflare.ROWS_SECONDS)
+
+    def _wrangler(
+        self, node: Node, arguments: Sequence[str | Path], folder: Path, failed: str, patience_seconds: float
+    ) -> str:
+        command = ["d1", *arguments]
+        if self.data:
+            return wrangler.call(node, command, folder=folder, failed=failed)
+        return cloudflare.call(node, command, folder=folder, failed=failed, patience_seconds=patience_seconds)
+
+    @property
+    def _options(self) -> Sequence[str | Path]:
         where = ("--local", "--persist-to", self.data) if self.data else ("--remote",)
         # An empty --env: CLOUDFLARE_ENV means wrangler.toml, and this is not wrangler.toml.
-        options = (*where, "--config", self._file, "--env=")
-        command = ["d1", *arguments, *options]
-        if self.data:
-            return wrangler.call(node, command, folder=self.folder, failed=failed)
-        patience = cloudflare.ANSWER_SECONDS if is_question else cloudflare.WORK_SECONDS
-        return cloudflare.call(node, command, folder=self.folder, failed=failed, patience_seconds=patience)
+        return (*where, "--config", self._file, "--env=")
 
     @property
     def _file(self) -> Path:
@@ -84,7 +116,9 @@ def local_target(database: Mapping[str, Any], folder: Path) -> Iterator[Target]:
 def remote_target(database: Mapping[str, Any], project: Path, account_id: str | None) -> Iterator[Target]:
     """The database at Cloudflare."""
     folder = local_folder(project) / "migrate"
-    with locked(local_folder(project) / "migrate.lock", "waiting for another migration in this checkout …"):
+    with locked(
+        local_folder(project) / "migrate.lock", "waiting for another script of this checkout that is at a database …"
+    ):
         folder.mkdir(exist_ok=True)
         yield Target(database, folder, account_id=account_id)
 
@@ -180,15 +214,25 @@ def _suspects(migration: Migration, reason: str) -> Sequence[Statement]:
 
 
 def _check_schema(target: Target, node: Node, expected: Mapping[str, str | None]) -> None:
+    if difference := schema_difference(read_schema(target, node), expected):
+        raise Problem(f"{target.name}: every migration is applied, and yet {difference}")
+
+
+def read_schema(target: Target, node: Node) -> dict[str, str | None]:
+    """The schema that the database has, without wrangler's own table."""
     query = ("execute", target.database["binding"], "--json", "--command", SCHEMA)
     output = target.call(node, *query, failed="cannot read the schema", is_question=True)
     own = target.database.get("migrations_table", "d1_migrations")
-    rows = [row for row in wrangler.json_in(output)[0]["results"] if row["tbl_name"] != own]
-    actual = schema_of(rows)
+    return schema_of([row for row in wrangler.json_in(output)[0]["results"] if row["tbl_name"] != own])
+
+
+def schema_difference(actual: Mapping[str, str | None], expected: Mapping[str, str | None]) -> str | None:
+    """The first thing in which a schema is not what the migrations make."""
     for what in sorted({*expected, *actual}):
         if what not in actual:
-            raise Problem(f"{target.name}: the {what} is missing, though every migration is applied")
+            return f"the {what} is missing"
         if what not in expected:
-            raise Problem(f"{target.name}: the {what} is there, and no migration makes it")
+            return f"the {what} is there, and no migration makes it"
         if actual[what] != expected[what]:
-            raise Problem(f"{target.name}: the {what} is not as the migrations make it: {actual[what]}")
+            return f"the {what} is not as the migrations make it: {actual[what]}"
+    return None

@@ -60,6 +60,8 @@ class Database:
     uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
     created_at: str = "2026-11-20T12:00:00.000Z"
     uploads: dict[str, bytes] = field(default_factory=dict)
+    jobs: dict[str, tuple[str, Body]] = field(default_factory=dict)
+    """Exports and imports by their bookmarks, and what comes of them."""
     connection: apsw.Connection = field(default_factory=lambda: apsw.Connection(":memory:"))
 
     def __post_init__(self) -> None:
@@ -111,6 +113,21 @@ class Database:
             "rows_written": changes,
         }
         return {"results": rows, "success": True, "meta": meta}
+
+    def begin_job(self, kind: str, result: Body) -> Body:
+        """What the API answers while an export or an import is under way."""
+        bookmark = f"bookmark-{len(self.jobs)}"
+        self.jobs[bookmark] = kind, result
+        messages = [f"Starting {kind}"]
+        return {"success": True, "type": kind, "status": "active", "messages": messages, "at_bookmark": bookmark}
+
+    def finish_job(self, kind: str, bookmark: str) -> Body:
+        """What it answers to whoever asks for it again."""
+        begun, result = self.jobs[bookmark]
+        if begun != kind:
+            raise Unexpected(f"a bookmark of an {begun}")
+        answer = {"success": True, "type": kind, "status": "complete", "messages": [], "at_bookmark": bookmark}
+        return {**answer, "result": result}
 
     def described(self) -> Body:
         """As the API tells of it."""
@@ -361,39 +378,39 @@ class CloudflareApi:
 
     def export_database(self, call: Call, database_id: str) -> Body:
         database = self._found(database_id)
-        call.body.take("current_bookmark")
+        bookmark = call.body.take("current_bookmark")
         if call.body.take("output_format") != "polling":
             raise Unexpected("an output_format other than polling")
         options = Known(call.body.take("dump_options") or {}, "dump option")
         schema, data = not options.take("no_schema"), not options.take("no_data")
         tables = options.take("tables") or []
         options.check()
-        virtual = database.rows("SELECT name FROM sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL TABLE%'")
-        if virtual:
-            raise Refusal(400, 7500, "D1 Export error: cannot export databases with Virtual Tables (fts5)")
-        name = f"{database.uuid}.sql"
-        database.uploads[name] = _dump(database, schema, data, tables).encode()
-        return {
-            "success": True,
-            "type": "export",
-            "status": "complete",
-            "messages": [],
-            "at_bookmark": "bookmark",
-            "result": {"filename": name, "signed_url": f"{self.origin}/files/{database.uuid}/{name}"},
-        }
+        if bookmark is None:
+            name = f"{database.uuid}.sql"
+            database.uploads[name] = dump(database, schema, data, tables).encode()
+            result = {"filename": name, "signed_url": f"{self.origin}/files/{database.uuid}/{name}"}
+            return database.begin_job("export", result)
+        return database.finish_job("export", bookmark)
 
     def import_into_database(self, call: Call, database_id: str) -> Body:
         database = self._found(database_id)
-        action, etag, filename = (call.body.take(name) for name in ("action", "etag", "filename"))
+        names = ("action", "etag", "filename", "current_bookmark")
+        action, etag, filename, bookmark = (call.body.take(name) for name in names)
+        if action == "poll":
+            return database.finish_job("import", bookmark)
         if action == "init":
             name = f"{etag}.sql"
             return {"upload_url": f"{self.origin}/files/{database.uuid}/{name}", "filename": name}
         if action != "ingest" or hashlib.md5(database.uploads[filename]).hexdigest() != etag:
             raise Unexpected(f"the import action {action}")
-        results = database.run(database.uploads[filename].decode(), [])
+        try:
+            results = database.run(database.uploads[filename].decode(), [])
+        except Refusal as refusal:
+            return {"success": False, "type": "import", "status": "error", "messages": [], "error": str(refusal)}
         meta = {"duration": 1.0, "rows_read": 0, "rows_written": 0, "size_after": 4096}
-        result = {"num_queries": len(results), "final_bookmark": "bookmark", "meta": meta}
-        return {"success": True, "type": "import", "status": "complete", "messages": [], "result": result}
+        return database.begin_job(
+            "import", {"num_queries": len(results), "final_bookmark": "bookmark-after", "meta": meta}
+        )
 
     def put_file(self, call: Call, database_id: str, name: str) -> "Plain":
         self.databases[database_id].uploads[name] = call.content
@@ -553,18 +570,33 @@ def _check_metadata(metadata: Body, modules: Mapping[str, bytes]) -> None:
             raise Unexpected(f"the binding {binding['type']} with {', '.join(sorted(unknown))}")
 
 
-def _dump(database: Database, schema: bool, data: bool, tables: list[str]) -> str:
+def dump(database: Database, schema: bool, data: bool, tables: list[str]) -> str:
+    """As dumpSql in miniflare writes it. Of tables that are not asked for, not even a virtual one is in its way."""
     lines = ["PRAGMA defer_foreign_keys=TRUE;"]
     query = "SELECT name, type, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' AND sql IS NOT NULL"
     for name, type_, sql in database.rows(query):
         if tables and name not in tables:
             continue
+        if sql.startswith("CREATE VIRTUAL TABLE"):
+            raise Refusal(400, 7500, "D1 Export error: cannot export databases with Virtual Tables (fts5)")
         if schema:
             lines.append(f"{sql};")
         if data and type_ == "table":
-            rows = database.rows(f'SELECT * FROM "{name}"')
-            lines += [f'INSERT INTO "{name}" VALUES({",".join(map(apsw.format_sql_value, row))});' for row in rows]
-    return "\n".join([*lines, ""])
+            columns = ",".join(f'"{row[1]}"' for row in database.rows(f'PRAGMA table_info("{name}")'))
+            lines += [
+                f'INSERT INTO "{name}" ({columns}) VALUES({",".join(map(_dumped, row))});'
+                for row in database.rows(f'SELECT {columns} FROM "{name}"')
+            ]
+    return "\n".join(lines)
+
+
+def _dumped(value: Any) -> str:
+    """A value in a dump. A backslash and an n that were there stay as they are, and are taken for a line feed."""
+    if not isinstance(value, str):
+        return apsw.format_sql_value(value)
+    text = "'" + value.replace("'", "''").replace("\n", "\\n").replace("\r", "\\r") + "'"
+    text = rf"replace({text},'\r',char(13))" if "\r" in value else text
+    return rf"replace({text},'\n',char(10))" if "\n" in value else text
 
 
 _ROUTES: list[tuple[str, str, str, Route]] = [

@@ -4,6 +4,7 @@
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,15 +15,19 @@ from pathlib import Path
 import pytest
 
 from fakes.cloudflare_api import CloudflareApi
+from support.backups import reached
+from toolbox.backing_up import back_up
 from toolbox.checkout import ROOT
 from toolbox.codes import Code
 from toolbox.install import install
 
+FILE = "letters.backup"
+
 
 class Checkout:
-    """Our checkout again, with a wrangler.toml and a wrangler that a test may spoil."""
+    """Our checkout again, with a wrangler.toml and a wrangler that a test may spoil, and with a backup."""
 
-    def __init__(self, folder: Path, api: CloudflareApi) -> None:
+    def __init__(self, folder: Path, api: CloudflareApi, backup: Path) -> None:
         self.folder = folder
         self.api = api
         self.database = api.add_database("letters")
@@ -32,6 +37,8 @@ class Checkout:
             (folder / name).symlink_to(ROOT / name)
         self.wrangler_toml = folder / "wrangler.toml"
         shutil.copy(ROOT / "wrangler.toml", self.wrangler_toml)
+        self.backup = folder / FILE
+        shutil.copy(backup, self.backup)
         own = {name: value for name, value in os.environ.items() if not name.startswith(("CLOUDFLARE", "AGENT_"))}
         home = str(folder / "home")  # nobody is logged in there
         self.environment = {
@@ -45,7 +52,8 @@ class Checkout:
         }
 
     def command(self, script: str, *arguments: str) -> list[str | Path]:
-        return [self.folder / ".venv/bin/python", self.folder / "scripts" / script, *arguments]
+        given = [self.backup if argument == FILE else argument for argument in arguments]
+        return [self.folder / ".venv/bin/python", self.folder / "scripts" / script, *given]
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -59,11 +67,11 @@ class Checkout:
         )
 
     def content(self) -> tuple[object, ...]:
-        """What must not change: the file, and the account."""
+        """What must not change: the files, and the account."""
         written = self.wrangler_toml.read_bytes() if self.wrangler_toml.is_file() else None
         beside = sorted(path.name for path in self.folder.iterdir() if path.name not in (".local", "home"))
         tables = self.database.rows("SELECT name FROM sqlite_schema WHERE name NOT LIKE 'd1_migrations%'")
-        return written, beside, list(self.api.databases), list(self.api.scripts), tables
+        return written, self.backup.read_bytes(), beside, list(self.api.databases), list(self.api.scripts), tables
 
     def spoil_wrangler(self, version: str | None) -> None:
         """Leaves a node_modules that has no wrangler, or says that it is another version."""
@@ -79,25 +87,37 @@ class Checkout:
         """Two seconds is as long as anybody waits."""
         file = self.folder / "scripts/toolbox/cloudflare.py"
         text = file.read_text()
-        assert "ANSWER_SECONDS = 60\nWORK_SECONDS = 600\n" in text
-        file.write_text(text.replace("_SECONDS = 600", "_SECONDS = 2").replace("_SECONDS = 60", "_SECONDS = 2"))
+        hurried, limits = re.subn(r"^([A-Z]+_SECONDS) = \d+$", r"\1 = 2", text, flags=re.MULTILINE)
+        assert limits == 3
+        file.write_text(hurried)
+
+
+@pytest.fixture(scope="module")
+def backup(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A backup in which there is nothing."""
+    folder = tmp_path_factory.mktemp("backup")
+    back_up(reached(folder), folder / FILE)
+    return folder / FILE
 
 
 @pytest.fixture
-def checkout(tmp_path: Path, cloudflare_api: CloudflareApi) -> Checkout:
+def checkout(tmp_path: Path, cloudflare_api: CloudflareApi, backup: Path) -> Checkout:
     install()
     folder = tmp_path / "checkout"
     folder.mkdir()
-    return Checkout(folder, cloudflare_api)
+    return Checkout(folder, cloudflare_api, backup)
 
 
 Prepare = Callable[[Checkout], object]
 
 SETUP, MIGRATE, DEPLOY = ("setup",), ("migrate", "--remote"), ("deploy",)
 UPLOAD = ("deploy", "--skip-migrate")
+BACKUP, RESTORE = ("backup", "--remote", FILE), ("restore", "--remote", FILE)
 HERE, DRY, DOCTOR = ("migrate", "--local"), ("deploy", "--dry-run"), ("doctor",)
-ONLINE = (SETUP, MIGRATE, DEPLOY)
-READING = (SETUP, MIGRATE, HERE, DRY)
+BACKUP_HERE, RESTORE_HERE = ("backup", "--local", FILE), ("restore", "--local", FILE)
+ONLINE = (SETUP, MIGRATE, DEPLOY, BACKUP, RESTORE)
+WITH_WRANGLER = (*ONLINE, HERE, DRY, BACKUP_HERE, RESTORE_HERE)
+READING = (SETUP, MIGRATE, HERE, DRY, BACKUP, RESTORE, BACKUP_HERE, RESTORE_HERE)
 
 # What is wrong, who notices, with which exit code, and what is said.
 ROWS: dict[str, tuple[Prepare, tuple[tuple[str, ...], ...], int, str]] = {
@@ -153,25 +173,25 @@ ROWS: dict[str, tuple[Prepare, tuple[tuple[str, ...], ...], int, str]] = {
         lambda checkout: checkout.environment.update(
             CONVERSATIONS_D1_DATABASE_ID="1" * 8 + "-1111" * 3 + "-" + "1" * 12
         ),
-        (MIGRATE, DEPLOY, UPLOAD),
+        (MIGRATE, DEPLOY, UPLOAD, BACKUP, RESTORE),
         Code.REQUEST_REFUSED,
         "Cloudflare refuses this",
     ),
     "an id that is none": (
         lambda checkout: checkout.environment.update(CONVERSATIONS_D1_DATABASE_ID="letters"),
-        (MIGRATE, DEPLOY, DRY),
+        (MIGRATE, DEPLOY, DRY, BACKUP, RESTORE),
         Code.WRONG_VALUE,
         "is 'letters', which is no UUID",
     ),
     "no wrangler": (
         lambda checkout: checkout.spoil_wrangler(None),
-        (*ONLINE, HERE, DRY),
+        WITH_WRANGLER,
         Code.WRANGLER_MISSING,
         "wrangler is not installed",
     ),
     "an old wrangler": (
         lambda checkout: checkout.spoil_wrangler("4.0.9"),
-        (*ONLINE, HERE, DRY),
+        WITH_WRANGLER,
         Code.WRANGLER_TOO_OLD,
         "wrangler 4.0.9 is too old",
     ),
@@ -265,7 +285,7 @@ def test_the_account_of_another_token_is_not_remembered(checkout: Checkout, comm
     assert checkout.run(*command).returncode == Code.NO_ACCOUNT
 
 
-@pytest.mark.parametrize("command", [(*command, "--nope") for command in (SETUP, MIGRATE, DEPLOY, DOCTOR)])
+@pytest.mark.parametrize("command", [(*command, "--nope") for command in (*ONLINE, DOCTOR)])
 def test_an_unknown_flag_is_refused(checkout: Checkout, command: tuple[str, ...]) -> None:
     done = checkout.run(*command)
     assert (done.returncode, done.stdout) == (Code.WRONG_VALUE, "")

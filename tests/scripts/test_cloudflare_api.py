@@ -87,7 +87,24 @@ def test_wrangler_executes_commands_and_files_and_exports(
     )
     assert result["results"] == [{"b": "c"}]
     assert run_wrangler("d1", "export", "D1", "--remote", "--output", "dump.sql").returncode == 0
-    assert "INSERT INTO \"a\" VALUES('c');" in (tmp_path / "dump.sql").read_text()
+    assert 'INSERT INTO "a" ("b") VALUES(\'c\');' in (tmp_path / "dump.sql").read_text()
+
+
+def test_wrangler_exports_the_tables_beside_a_virtual_one_and_hears_why_a_file_fails(
+    run_wrangler: Wrangler, cloudflare_api: CloudflareApi, tmp_path: Path
+) -> None:
+    database = cloudflare_api.database("letters")
+    database.rows(
+        "CREATE TABLE a (b); INSERT INTO a VALUES ('c' || char(10) || '\\n'); CREATE VIRTUAL TABLE v USING fts5(x)"
+    )
+    refused = run_wrangler("d1", "export", "D1", "--remote", "--output", "dump.sql")
+    assert "cannot export databases with Virtual Tables" in refused.stderr
+    assert run_wrangler("d1", "export", "D1", "--remote", "--table", "a", "--output", "dump.sql").returncode == 0
+    assert "VALUES(replace('c\\n\\n','\\n',char(10)));" in (tmp_path / "dump.sql").read_text()
+    (tmp_path / "file.sql").write_text("INSERT INTO a VALUES ('d'); INSERT INTO nowhere VALUES (1);")
+    failed = run_wrangler("d1", "execute", "D1", "--remote", "--file", "file.sql")
+    assert (failed.returncode, "no such table: nowhere" in failed.stderr) == (1, True)
+    assert database.rows("SELECT count(*) FROM a") == [(1,)]
 
 
 def test_wrangler_deploys_a_worker_and_deploys_it_again(

@@ -401,7 +401,7 @@ def test_a_remote_database_needs_an_id_and_a_token(project: Path) -> None:
             reach_database(project, env, environ)
         return str(raised.value), raised.value.code
 
-    nowhere = "there is no database to migrate: put its database_id {}, or set CONVERSATIONS_D1_DATABASE_ID"
+    nowhere = "there is no database at Cloudflare: put its database_id {}, or set CONVERSATIONS_D1_DATABASE_ID"
     assert refusal(None, CLOUDFLARE_API_TOKEN="t") == (nowhere.format("in wrangler.toml"), 1)
     (project / "wrangler.toml").write_text(
         f'[[env.staging.d1_databases]]\nbinding = "CONVERSATIONS_D1"\ndatabase_id = "{DATABASE_ID}"\n[env.other]\n'
@@ -427,7 +427,7 @@ def test_a_remote_database_needs_an_id_and_a_token(project: Path) -> None:
     [
         (["--nope"], 2, "unrecognized arguments: --nope"),
         (["--local", "--remote"], 2, "not allowed with argument"),
-        (["--remote"], 1, "error: there is no database to migrate"),
+        (["--remote"], 1, "error: there is no database at Cloudflare"),
         (["--env=nope"], 2, "error: wrangler.toml has no [env.nope]"),
         (["--state=wrangler.toml"], 1, "error: cannot keep data in"),
     ],

@@ -171,7 +171,8 @@ _OVERWRITTEN_CONVERSATIONS = f"{_SWEPT_CONVERSATIONS.rstrip()} AND coalesce(unic
 
 # What is left of the room when a title has been given; text of up to 57 bytes would need a shorter header.
 _PADDING_MIN = 58
-_PADDING = 58 + 192
+NEW_PADDING = f"CAST(zeroblob({_PADDING_MIN + 192}) AS TEXT)"
+"""The room that a new conversation has."""
 
 
 def _kept_in_size(*, integers: dict[str, str], texts: dict[str, str]) -> str:
@@ -216,7 +217,7 @@ _PARTS = {
     "swept_conversations": _SWEPT_CONVERSATIONS,
     "overwritten_conversations": _OVERWRITTEN_CONVERSATIONS,
     "overwritten_titles": _OVERWRITTEN_CONVERSATIONS.replace("c.n\n", "-c.n\n", 1),
-    "padding": f"CAST(zeroblob({_PADDING}) AS TEXT)",
+    "padding": NEW_PADDING,
     "next_rev": "(SELECT o.rev + 1 FROM owners AS o WHERE o.user_id = :user)",
     "conversation": _CONVERSATION,
     "message": _MESSAGE,

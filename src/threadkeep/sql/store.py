@@ -63,6 +63,14 @@ _NOBODY = Owner("", 0, 0)
 """A user who never wrote is at the beginning of the changes."""
 
 
+def indexed_words(alphabet: Alphabet, text: str) -> str:
+    """The words of a text as they are indexed."""
+    words = alphabet.write(tokens(text))
+    if len(words) <= _WORDS_CHARACTERS_MAX:
+        return words
+    return words[:_WORDS_CHARACTERS_MAX].rpartition(" ")[0]
+
+
 class _Rows(Struct):
     """A page as the database makes it, in no particular order."""
 
@@ -529,11 +537,7 @@ class SqlStore:
         return [row for row in listed if row[-1]]
 
     def _words(self, text: str) -> str:
-        """The words of a text as they are indexed."""
-        words = self._alphabet.write(tokens(text))
-        if len(words) <= _WORDS_CHARACTERS_MAX:
-            return words
-        return words[:_WORDS_CHARACTERS_MAX].rpartition(" ")[0]
+        return indexed_words(self._alphabet, text)
 
 
 async def users_to_purge(executor: Executor, until: int, limit: int) -> list[str]:

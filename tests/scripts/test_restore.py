@@ -1,0 +1,426 @@
+"""`scripts/restore`: what it brings back, how it goes on after an interruption, and what it refuses to touch."""
+
+import asyncio
+import hashlib
+import json
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from support.backups import check_index, epochs, everything, fill, hits, new_database, reached, saved, to_keep
+from support.drafts import conversation, new_message
+from threadkeep import retention
+from threadkeep.errors import CursorExpired
+from threadkeep.sql.alphabet import alphabet_of
+from threadkeep.sql.sqlite import SqliteExecutor
+from threadkeep.sql.store import SqlStore
+from toolbox import chunks, restoring
+from toolbox.backing_up import back_up
+from toolbox.checkout import Problem
+from toolbox.codes import Code
+from toolbox.migrating import Target
+from toolbox.restoring import restore
+from toolbox.scratch import BASE, DERIVED
+
+ULID = "01KAGQ3W6ZJ8Y0V4M2T7N5C9X"  # but for its last character
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database that the store has filled."""
+    file = tmp_path_factory.mktemp("original") / "original.sqlite"
+    new_database(file).close()
+    fill(file)
+    return file
+
+
+@pytest.fixture(scope="module")
+def backup(original: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A backup of it."""
+    folder = tmp_path_factory.mktemp("backup")
+    with closing(apsw.Connection(str(original))) as connection:
+        back_up(reached(folder, connection), folder / "letters.backup")
+    return folder / "letters.backup"
+
+
+def test_every_table_is_either_backed_up_or_made_from_what_is() -> None:
+    with closing(new_database(":memory:")) as database:
+        names = {name for (name,) in database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    behind_the_index = {name for name in names if name.startswith("words_")}
+    assert names - behind_the_index == {*BASE, *DERIVED}
+
+
+def test_all_comes_back_row_by_row_and_is_found(original: Path, backup: Path, tmp_path: Path) -> None:
+    target = reached(tmp_path)
+    restore(target, backup)
+    restored = saved(target, tmp_path / "restored.sqlite")
+    assert everything(restored) == to_keep(original)
+    check_index(restored)
+    for user_id in ("ada", "o'Brien; ö"):
+        assert hits(restored, user_id) == hits(original, user_id)
+        assert any(page["hits"] for page in hits(restored, user_id))
+    assert len(to_keep(original)["messages"]) < len(everything(original)["messages"])  # some were erased
+
+
+def test_nothing_of_what_was_erased_is_in_a_backup(backup: Path) -> None:
+    text = backup.read_text()
+    assert "gone" not in text
+    assert "erased" not in text
+    assert "kept though deleted" in text
+
+
+def test_what_an_erasure_has_left_in_the_file_is_in_no_page_of_the_restored_one(tmp_path: Path) -> None:
+    words = {"ada": "unforgettable", "bob": "memorable", "eve": "unforgettable"}
+
+    async def write_and_erase() -> None:
+        with closing(SqliteExecutor(str(tmp_path / "old.sqlite"))) as executor:
+            for _ in range(50):
+                for user_id, word in words.items():
+                    draft = conversation(new_message(f"{word} " * 20), title=word)
+                    await SqlStore(executor, user_id).create_conversation(draft)
+            await SqlStore(executor, "eve").erase()  # and nobody sweeps
+            executor._connection.execute("PRAGMA secure_delete = OFF")
+            for table in ("word_lists", "messages", "conversations", "owners"):
+                executor._connection.execute(f"DELETE FROM {table} WHERE user_id = 'ada'")
+
+    def found(file: Path) -> set[str]:
+        written = [word.encode() for word in words.values()]
+        indexed = {user_id: alphabet_of(user_id).write([word]).encode() for user_id, word in words.items()}
+        content = file.read_bytes()
+        return {word.decode() for word in written if word in content} | {
+            user_id for user_id, word in indexed.items() if word in content
+        }
+
+    new_database(tmp_path / "old.sqlite").close()
+    asyncio.run(write_and_erase())
+    assert found(tmp_path / "old.sqlite") == {"unforgettable", "memorable", "ada", "bob", "eve"}
+    with closing(apsw.Connection(str(tmp_path / "old.sqlite"))) as connection:
+        back_up(reached(tmp_path, connection), tmp_path / "backup")
+    target = reached(tmp_path)
+    restore(target, tmp_path / "backup")
+    assert found(saved(target, tmp_path / "restored.sqlite")) == {"memorable", "bob"}
+
+
+def test_who_was_restored_is_erased_from_every_page(tmp_path: Path) -> None:
+    """Long texts come in pieces, and a row that grew by them would leave copies of itself behind."""
+    original, restored = tmp_path / "original.sqlite", tmp_path / "restored.sqlite"
+    words = {"ada": "unforgettable ", "bob": "memorable "}
+
+    async def write() -> None:
+        with closing(SqliteExecutor(str(original))) as executor:
+            for number in range(20):
+                for user_id, word in words.items():
+                    texts = (word * (number * 1_237 % 6_000 + 100), word * (number * 311 % 2_500 + 1))
+                    draft = conversation(*(new_message(text) for text in texts))
+                    await SqlStore(executor, user_id).create_conversation(draft)
+
+    async def erase() -> None:
+        with closing(SqliteExecutor(str(restored))) as executor:
+            executor._connection.execute("PRAGMA secure_delete = OFF")  # as on D1
+            assert (await retention.erase(SqlStore(executor, "ada")))[1]
+
+    new_database(original).close()
+    asyncio.run(write())
+    with closing(apsw.Connection(str(original))) as connection:
+        back_up(reached(tmp_path, connection), tmp_path / "backup")
+    target = reached(tmp_path)
+    restore(target, tmp_path / "backup")
+    saved(target, restored)
+    before = restored.read_bytes()
+    asyncio.run(erase())
+    after = restored.read_bytes()
+    assert [(word in before, word in after) for word in (b"unforgettable", b"memorable")] == [
+        (True, False),
+        (True, True),
+    ]
+
+
+def test_every_device_begins_anew(original: Path, backup: Path, tmp_path: Path) -> None:
+    async def cursor(file: Path, since: str | None = None) -> str:
+        with closing(SqliteExecutor(str(file))) as executor:
+            return (await SqlStore(executor, "ada").changes(since)).next
+
+    before = asyncio.run(cursor(original))
+    target = reached(tmp_path)
+    restore(target, backup)
+    restored = saved(target, tmp_path / "restored.sqlite")
+    with pytest.raises(CursorExpired):
+        asyncio.run(cursor(restored, before))
+    assert epochs(restored).keys() == {"ada", "o'Brien; ö"}
+    assert not {*epochs(restored).values()} & {*epochs(original).values()}
+
+
+def test_the_service_goes_on_where_it_was(backup: Path, tmp_path: Path) -> None:
+    target = reached(tmp_path)
+    restore(target, backup)
+    restored = saved(target, tmp_path / "restored.sqlite")
+
+    async def go_on() -> None:
+        with closing(SqliteExecutor(str(restored))) as executor:
+            store = SqlStore(executor, "ada")
+            await store.create_conversation(conversation(new_message("after the restore"), title="new"))
+            page = await store.list_conversations()
+            for row in page.conversations:
+                await store.delete_conversation(row.id)
+            await store.erase()
+            while await store.sweep():
+                pass
+
+    asyncio.run(go_on())
+    check_index(restored)
+    assert not any(row[1] == "ada" for row in everything(restored)["messages"])
+
+
+@pytest.mark.parametrize("after", [0, 1, 3, 10_000])
+def test_an_interrupted_restore_is_finished_by_running_it_again(
+    original: Path, backup: Path, tmp_path: Path, after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunks, "FILE_CHARACTERS", 400_000)
+    monkeypatch.setattr(restoring, "_INDEXED_CHARACTERS", 20_000)
+    expected = to_keep(original)
+    at = 0
+    while True:
+        at += 1
+        target = reached(tmp_path, interrupt={"at": at, "after": after})
+        try:
+            restore(target, backup)
+        except KeyboardInterrupt:
+            is_last = "INTO owners" in target.files[-1]
+            cut = saved(target, tmp_path / "cut.sqlite")
+            if not is_last:
+                assert everything(cut)["owners"] in ([], [("", 0, 0)])  # so nothing of an old epoch is served
+            if is_last and 0 < after < 10_000:
+                continue  # half of the last file: it is all or none
+            restore(target, backup)
+        else:
+            break
+        restored = saved(target, tmp_path / "restored.sqlite")
+        assert everything(restored) == expected
+        check_index(restored)
+    assert at > 8
+
+
+def test_restoring_it_once_more_changes_nothing(backup: Path, tmp_path: Path) -> None:
+    target = reached(tmp_path)
+    restore(target, backup)
+    before = epochs(saved(target, tmp_path / "one.sqlite")), everything(tmp_path / "one.sqlite")
+    restore(target, backup)
+    assert (epochs(saved(target, tmp_path / "two.sqlite")), everything(tmp_path / "two.sqlite")) == before
+
+
+def refused(target: Target, file: Path) -> tuple[int, str]:
+    with pytest.raises(Problem) as raised:
+        restore(target, file)
+    assert "\n" not in str(raised.value)
+    return raised.value.code, str(raised.value)
+
+
+def test_a_database_that_is_not_empty_is_left_alone(original: Path, backup: Path, tmp_path: Path) -> None:
+    with closing(apsw.Connection(str(original))) as connection:
+        target = reached(tmp_path, connection)
+    code, message = refused(target, backup)
+    assert (code, "is not empty" in message) == (Code.NOT_EMPTY, True)
+    assert target.files == []
+    assert everything(saved(target, tmp_path / "after.sqlite")) == everything(original)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "INSERT INTO owners (user_id, epoch) VALUES ('ada', 'e')",
+        "INSERT INTO word_lists VALUES (5, 'ada', 'x')",
+        "INSERT INTO conversations SELECT 9, 'a', '', 1, '', '', 'user', NULL, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, '', 0, ''",
+        "INSERT INTO messages SELECT 9, 'ada', 'c', 'c', 1, 1, '', 'user', 0, NULL, NULL, NULL, 0, NULL, ''",
+    ],
+)
+def test_any_row_of_a_user_makes_a_database_not_empty(backup: Path, tmp_path: Path, row: str) -> None:
+    target = reached(tmp_path)
+    target.inner.rows(row)
+    assert refused(target, backup)[0] == Code.NOT_EMPTY
+    assert target.inner.rows("SELECT count(*) FROM owners WHERE user_id = ''") == [(0,)]
+
+
+def test_a_restore_of_another_backup_is_not_mixed_in(original: Path, backup: Path, tmp_path: Path) -> None:
+    target = reached(tmp_path, interrupt={"at": 2, "after": 1})
+    with pytest.raises(KeyboardInterrupt):
+        restore(target, backup)
+    with closing(new_database(":memory:")) as connection:
+        back_up(reached(tmp_path, connection), tmp_path / "other")
+    code, message = refused(target, tmp_path / "other")
+    assert (code, "a restore of another backup" in message) == (Code.NOT_EMPTY, True)
+    sha256 = json.loads(backup.read_text().splitlines()[-1])["sha256"]
+    assert sha256 in message
+    with pytest.raises(Problem, match="was begun and is not finished"):  # it is no database to back up either
+        back_up(target, tmp_path / "third")
+    restore(target, backup)
+    assert everything(saved(target, tmp_path / "restored.sqlite")) == to_keep(original)
+
+
+def test_a_database_that_somebody_uses_meanwhile_is_given_up(backup: Path, tmp_path: Path) -> None:
+    target = reached(tmp_path, interrupt={"at": 2, "after": 1})
+    with pytest.raises(KeyboardInterrupt):
+        restore(target, backup)
+    target.inner.rows("INSERT INTO owners (user_id, epoch) VALUES ('ada', 'e')")
+    code, message = refused(target, backup)
+    assert (code, "somebody has used" in message) == (Code.NOT_EMPTY, True)
+
+
+def test_what_is_not_what_the_backup_holds_is_not_served(backup: Path, tmp_path: Path) -> None:
+    target = reached(tmp_path, interrupt={"at": 3, "after": 0})
+    with pytest.raises(KeyboardInterrupt):
+        restore(target, backup)
+    target.inner.rows(
+        "UPDATE messages SET content = content || ' ' WHERE n = (SELECT min(n) FROM messages WHERE n > 2)"
+    )
+    assert "does not hold what the backup does: messages has" in refused(target, backup)[1]
+    assert target.inner.rows("SELECT count(*) FROM owners WHERE user_id <> ''") == [(0,)]
+
+
+def test_a_database_that_is_not_migrated_is_left_alone(backup: Path, tmp_path: Path) -> None:
+    for count in (0, 2):
+        target = reached(tmp_path, new_database(":memory:", count))
+        code, message = refused(target, backup)
+        assert (code, message.endswith("run scripts/migrate first")) == (Code.OTHER_SCHEMA, True)
+        assert target.files == []
+
+
+def test_a_backup_of_an_older_schema_is_brought_to_this_one(tmp_path: Path) -> None:
+    old = new_database(":memory:", 2)
+    old.execute("INSERT INTO owners (user_id, epoch, rev) VALUES ('ada', 'e', 1)")
+    old.execute(
+        "INSERT INTO conversations SELECT value, 'ada', ? || value, 1, '', 'A trip', 'user', NULL, 0, 0, 1, 0, 1, "
+        "NULL, 0, 0, 0, 0, '{}' FROM json_each('[1, 2, 3]')",
+        (ULID,),
+    )
+    old.execute(
+        "INSERT INTO messages SELECT 2, 'ada', ? || 9, ? || 2, 1, 1, '', 'user', 0, NULL, NULL, NULL, 0, NULL, ?",
+        (ULID, ULID, '[{"type": "text", "text": "to Zürich"}]'),
+    )
+    back_up(reached(tmp_path, old), tmp_path / "old")
+    assert json.loads((tmp_path / "old").read_text().splitlines()[0])["schema"] == "0002_search.sql"
+    target = reached(tmp_path)
+    restore(target, tmp_path / "old")
+    restored = saved(target, tmp_path / "restored.sqlite")
+    check_index(restored)
+    assert {len(row[-1]) for row in everything(restored)["conversations"]} == {250}
+    # The first two numbers are those of rows that each new database has.
+    assert [row[:3] for row in everything(restored)["conversations"]] == [
+        (n + 2, "ada", f"{ULID}{n}") for n in (1, 2, 3)
+    ]
+    assert [row[:3] for row in everything(restored)["messages"]] == [(4, "ada", f"{ULID}2")]
+    pages = hits(restored, "ada")
+    assert [page["hits"][0]["message"]["id"] for page in pages if page["hits"]] == [f"{ULID}9"]
+
+
+# Files that are no backup, or not what was written.
+
+
+def edited(backup: Path, tmp_path: Path, change: Any) -> Path:
+    """A backup with its lines changed, and with a checksum that is right again."""
+    lines = backup.read_bytes().splitlines(keepends=True)[:-1]
+    content = b"".join(change(lines))
+    footer = json.dumps({"sha256": hashlib.sha256(content).hexdigest()}) + "\n"
+    (tmp_path / "edited").write_bytes(content + footer.encode())
+    return tmp_path / "edited"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is no backup of Threadkeep"),
+        (b"\0\xff" * 1000, "is no backup of Threadkeep"),
+        (b"SQLite format 3\0", "is no backup of Threadkeep"),
+        (b'{"version":1,"conversation":{"messages":[]}}\n', "is no backup of Threadkeep"),
+        (b'["threadkeep","backup"]\n', "is no backup of Threadkeep"),
+        (b'{"threadkeep":"backup","version":2,"more":[]}\n', "is of the form 2"),
+        (b'{"threadkeep":"backup","version":1}\n', "has been changed"),
+        (
+            b'{"threadkeep":"backup","version":1,"schema":"x","createdAt":"","tables":{"a":[]},"rows":{}}\n',
+            "names other tables than it counts",
+        ),
+    ],
+)
+def test_what_is_no_backup_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "file").write_bytes(content)
+    target = reached(tmp_path)
+    code, said = refused(target, tmp_path / "file")
+    assert (code, message in said) == (Code.NOT_A_BACKUP, True), said
+    assert target.files == []
+
+
+def test_a_backup_that_is_cut_off_anywhere_is_refused(backup: Path, tmp_path: Path) -> None:
+    content = backup.read_bytes()
+    ends = [place for place, byte in enumerate(content) if byte == ord("\n")]
+    for size in (*(place + shift for place in ends[::9] + ends[-3:] for shift in (0, 1)), len(content) - 10):
+        if size < len(content):
+            (tmp_path / "cut").write_bytes(content[:size])
+            assert refused(reached(tmp_path), tmp_path / "cut")[0] == Code.NOT_A_BACKUP
+
+
+def test_a_backup_that_was_edited_is_refused(backup: Path, tmp_path: Path) -> None:
+    content = backup.read_bytes()
+    for changed, message in (
+        (content.replace(b"What is a monad?", b"What is a nomad?", 1), "its checksum is another"),
+        (content + b"\n", "its checksum is another"),
+        (content + content, "its checksum is another"),
+        (content.replace(b'["messages",', b'["message",', 1), "a row of the table messages is none"),
+        (content.replace(b'["messages",', b'["messages",1,', 1), "a row of the table messages is none"),
+        (content.replace(b'["messages",', b'["messages",{},', 1), "a row of the table messages is none"),
+        (content.replace(b'"messages":3', b'"messages":2', 1), "it holds more rows than it counts"),
+        (content.replace(b'"messages":3', b'"messages":4', 1), "is none"),
+    ):
+        (tmp_path / "changed").write_bytes(changed)
+        code, said = refused(reached(tmp_path), tmp_path / "changed")
+        assert (code, message in said) == (Code.NOT_A_BACKUP, True), said
+
+
+def test_a_backup_with_a_right_checksum_must_fit_its_schema_too(backup: Path, tmp_path: Path) -> None:
+    def replaced(old: bytes, new: bytes) -> Any:
+        return lambda lines: [lines[0].replace(old, new), *lines[1:]]
+
+    for change, message in (
+        (replaced(b"0004_padding.sql", b"0999_later.sql"), "which this checkout does not know: take a newer one"),
+        (replaced(b"0004_padding.sql", b"0002_search.sql"), "its tables are not those of 0002_search.sql"),
+        (replaced(b'"digest"', b'"hash"'), "its tables are not those of"),
+        (lambda lines: [line.replace(b'"assistant"', b'"robot"') for line in lines], "CHECK constraint failed"),
+        (lambda lines: [line.replace(b'["owners","ada"', b'["owners",null') for line in lines], "NOT NULL constraint"),
+        (
+            lambda lines: [line.replace(b'["owners","ada"', b'["owners",""') for line in lines],
+            "it holds rows of nobody",
+        ),
+        (lambda lines: [line.replace(b',3,"ada"', b',99999999999999999999,"ada"') for line in lines], "changed"),
+    ):
+        target = reached(tmp_path)
+        code, said = refused(target, edited(backup, tmp_path, change))
+        assert (code, message in said) == (Code.NOT_A_BACKUP, True), said
+        assert target.files == []
+
+
+def test_a_content_that_the_service_cannot_read_comes_back_too(tmp_path: Path) -> None:
+    contents = ["", "nonsense", "7", "[1]", "[{}]", '[{"type": "text"}]', '{"type": "text"}', "\0"]
+    original = new_database(":memory:")
+    original.execute("INSERT INTO owners (user_id, epoch, rev) VALUES ('ada', 'e', 1)")
+    original.execute(
+        "INSERT INTO conversations SELECT 9, 'ada', 'c', 1, '', '', 'default', NULL, 0, 0, 9, 0, 1, NULL, "
+        "0, 0, 0, 0, '{}', 0, ''"
+    )
+    for number, content in enumerate(contents, start=3):
+        original.execute(
+            "INSERT INTO messages SELECT ?1, 'ada', ?1, 'c', ?1, 1, '', 'user', 0, NULL, NULL, NULL, 0, NULL, ?2",
+            (number, content),
+        )
+    back_up(reached(tmp_path, original), tmp_path / "backup")
+    target = reached(tmp_path)
+    restore(target, tmp_path / "backup")
+    restored = everything(saved(target, tmp_path / "restored.sqlite"))
+    assert [row[-1] for row in restored["messages"]] == contents
+    assert restored["word_lists"] == []
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    for file in (tmp_path / "missing", tmp_path):
+        code, said = refused(reached(tmp_path), file)
+        assert (code, str(file) in said) == (Code.FILE_UNUSABLE, True)

@@ -1,0 +1,186 @@
+"""Databases to back up and to restore into: filled by the store itself, and read row by row."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from fakes.cloudflare_api import Database, dump
+from support.drafts import conversation, edit, message, new_message, plain
+from threadkeep.clock import new_id
+from threadkeep.drafts import SearchQuery
+from threadkeep.sql.sqlite import SqliteExecutor
+from threadkeep.sql.store import SqlStore
+from toolbox.checkout import ROOT
+from toolbox.install import Node
+from toolbox.migrating import Target
+from toolbox.migrations import failing_statement, read_migrations
+
+DATABASE = {
+    "binding": "CONVERSATIONS_D1",
+    "database_name": "letters",
+    "migrations_dir": str(ROOT / "migrations/sqlite"),
+}
+
+ODD = "a\nb\\nc\r\\r 'quoted' \"twice\"; -- no /* comment */ \0 BEGIN TRANSACTION; COMMIT; 漢字 😀"
+"""A text that is easily broken."""
+WORDS = ("monad", "漢", "zurich", "tool", "quoted", "gone", "padding", "kept")
+
+_TABLES = {
+    "owners": "SELECT user_id, rev, floor FROM owners ORDER BY user_id",
+    "conversations": "SELECT n, user_id, id, * FROM conversations WHERE user_id <> '' ORDER BY n",
+    "messages": "SELECT n, user_id, conversation_id, * FROM messages WHERE user_id <> '' ORDER BY n",
+    "word_lists": "SELECT n, user_id, text FROM word_lists WHERE user_id <> '' ORDER BY n",
+    "words": "SELECT id FROM words_docsize WHERE id > -9007199254700000 ORDER BY id",
+}
+
+Rows = dict[str, list[tuple[Any, ...]]]
+
+
+def everything(file: Path) -> Rows:
+    """Every row of every table that belongs to a user, but for the epochs."""
+    with closing(apsw.Connection(str(file))) as database:
+        return {table: database.execute(query).fetchall() for table, query in _TABLES.items()}
+
+
+def to_keep(file: Path) -> Rows:
+    """The same without what was erased or purged, and is only still to be removed; `padding` is that of a new row."""
+    rows = everything(file)
+    with closing(apsw.Connection(str(file))) as database:
+        marked = set(database.execute("SELECT user_id, id FROM conversations WHERE deleted_at <= 0"))
+    kept = {table: [row for row in rows[table] if row[1:3] not in marked] for table in ("conversations", "messages")}
+    kept["conversations"] = [(*row[:-1], "\0" * 250) for row in kept["conversations"]]
+    numbers = {row[0] for row in kept["messages"]} | {-row[0] for row in kept["conversations"]}
+    users = {row[1] for row in kept["conversations"]}
+    return {
+        "owners": [row for row in rows["owners"] if row[0] in users],
+        **kept,
+        "word_lists": [row for row in rows["word_lists"] if row[0] in numbers],
+        "words": [row for row in rows["words"] if row[0] in numbers],
+    }
+
+
+def epochs(file: Path) -> dict[str, str]:
+    """The epoch of each owner."""
+    with closing(apsw.Connection(str(file))) as database:
+        return dict(database.execute("SELECT user_id, epoch FROM owners").fetchall())
+
+
+def check_index(file: Path) -> None:
+    """Fails where the index is not that of the words that are listed."""
+    with closing(apsw.Connection(str(file))) as database:
+        database.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
+
+
+def hits(file: Path, user_id: str) -> list[Any]:
+    """What a user finds, for each of some words."""
+
+    async def search() -> list[Any]:
+        with closing(SqliteExecutor(str(file))) as executor:
+            store = SqlStore(executor, user_id)
+            return [plain(await store.search(SearchQuery(text=word), limit=50)) for word in WORDS]
+
+    return asyncio.run(search())
+
+
+def fill(file: Path) -> None:
+    """Has the store keep what is hard to keep, in a database that is migrated."""
+    with closing(SqliteExecutor(str(file))) as executor:
+        asyncio.run(_fill(executor))
+
+
+async def _fill(executor: SqliteExecutor) -> None:
+    ada, other, erased = (SqlStore(executor, user_id) for user_id in ("ada", "o'Brien; ö", "erased"))
+    await ada.create_conversation(conversation(new_message("The title is the default, kept", role="assistant")))
+    first, _ = await ada.create_conversation(conversation(new_message("What is a monad?"), metadata={"a": "b\n\\n"}))
+    blocks = [
+        {"type": "text", "text": f"{ODD} 東京 漢字"},
+        {"type": "tool_use", "id": "t", "name": "x", "input": {"q": "Zürich", "n": 10**30}},
+    ]
+    await ada.append_messages(first.id, [message(role="assistant", content=blocks, model="m", metadata={"z": ODD})])
+    titled, _ = await ada.create_conversation(conversation(new_message("one"), title="Ein 'Titel'; -- 漢字"))
+    await ada.append_messages(titled.id, [message("padding 'x' ü " * 99_000, model="gpt", parentId=new_id())])
+    renamed, _ = await ada.create_conversation(conversation(new_message("two")))
+    await ada.update_conversation(renamed.id, edit(title="Generated by hand", is_archived=True, model="m"))
+    await ada.update_conversation(first.id, edit(metadata={"c": None, "d": 1.50}))
+    for text, is_purged in (("kept though deleted", False), ("gone for good", True), ("gone and overwritten", True)):
+        done, _ = await ada.create_conversation(conversation(new_message(text), title=text))
+        await ada.delete_conversation(done.id)
+        if is_purged:
+            with_kept = "UPDATE conversations SET deleted_at = 1 WHERE id = ?"
+            executor._connection.execute(with_kept, (done.id,))
+            await ada.purge(1)
+            if "overwritten" in text:
+                await ada.sweep()
+    last, _ = await other.create_conversation(conversation(new_message("Another's monad, in Zurich")))
+    await other.append_messages(last.id, [message(f"tool {number}") for number in range(30)])
+    await erased.create_conversation(conversation(new_message("gone with everything")))
+    await erased.erase()
+    # What the API would not let in, and what other hands might.
+    executor._connection.execute("UPDATE conversations SET title = ? WHERE title_source = 'default'", (ODD,))
+    executor._connection.execute("UPDATE conversations SET model = ? WHERE id = ?", (ODD, titled.id))
+    executor._connection.execute("UPDATE messages SET model = ? WHERE model IS NOT NULL AND unicode(model) > 0", (ODD,))
+
+
+def new_database(file: Path | str, count: int | None = None) -> apsw.Connection:
+    """A database with our migrations, or with the first of them."""
+    database = apsw.Connection(str(file))
+    for migration in read_migrations(ROOT / "migrations/sqlite")[:count]:
+        assert failing_statement(database, migration) is None
+    return database
+
+
+@dataclass(frozen=True)
+class Direct(Target):
+    """A database that is reached without wrangler, to try many things in little time. It runs what D1 would."""
+
+    inner: Database = field(default_factory=lambda: Database("direct"))
+    files: list[str] = field(default_factory=list)
+    """What has been run from files."""
+    interrupt: dict[str, Any] = field(default_factory=dict)
+    """`at` is the number of the file that an interruption comes at, `after` how many of its statements are done."""
+
+    def configure(self) -> None:
+        """Nothing: there is no wrangler."""
+
+    def call(self, node: Node, *arguments: str, failed: str, is_question: bool = False) -> str:
+        """What wrangler would print."""
+        assert is_question
+        return json.dumps(self.inner.run(arguments[-1], []))
+
+    def execute(self, node: Node, file: Path, *, failed: str) -> None:
+        """As D1 does it."""
+        text = file.read_text()
+        self.files.append(text)
+        if self.interrupt.get("at") == len(self.files):
+            self.interrupt.pop("at")
+            done = [part + ";\n" for part in text.split(";\n") if part.strip()][: self.interrupt["after"]]
+            if done:
+                self.inner.run("".join(done), [])
+            raise KeyboardInterrupt
+        self.inner.run(text, [])
+
+    def export(self, node: Node, tables: Sequence[str], output: Path, *, failed: str) -> None:
+        """As wrangler does it."""
+        output.write_text(dump(self.inner, False, True, list(tables)))
+
+
+def reached(tmp_path: Path, connection: apsw.Connection | None = None, **fields: Any) -> Direct:
+    """A database, empty unless it is given, that is reached without wrangler."""
+    inner = Database("direct")
+    with inner.connection.backup("main", connection or new_database(":memory:"), "main") as copy:
+        copy.step()
+    return Direct(DATABASE, tmp_path, inner=inner, **fields)
+
+
+def saved(target: Direct, file: Path) -> Path:
+    """The database as a file."""
+    file.unlink(missing_ok=True)
+    with closing(apsw.Connection(str(file))) as copy, copy.backup("main", target.inner.connection, "main") as backup:
+        backup.step()
+    return file
