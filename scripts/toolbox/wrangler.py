@@ -44,6 +44,9 @@ def environment(node: Node, folder: Path) -> dict[str, str]:
         "WRANGLER_WRITE_LOGS": "false",
         "CLOUDFLARE_CF_FETCH_ENABLED": "false",  # the example of request.cf, fetched from afar
         "CLOUDFLARE_LOAD_DEV_VARS_FROM_DOT_ENV": "false",
+        # What collects traces of every request beside the Worker takes longer than the request.
+        "X_LOCAL_OBSERVABILITY": "false",
+        "X_LOCAL_EXPLORER": "false",
         "CLOUDFLARE_DEV_REGISTRY_PATH": str(folder / "registry"),  # no Worker meets another
         "WRANGLER_REGISTRY_PATH": str(folder / "registry"),
         "WRANGLER_CACHE_DIR": str(folder / "cache"),  # else node_modules, where it remembers another token's account
