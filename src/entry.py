@@ -37,7 +37,7 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]
     """Finds out who asks, and answers, or hands the request to the user's object."""
 
     async def fetch(self, request: Request) -> Any:
-        """Answer a request."""
+        """Answer a request. The answer is JavaScript's own `Response`, as it is that of an object."""
         api, backend = _connected(self.env)
         incoming = _incoming(request)
         admitted = await api.admit(incoming)

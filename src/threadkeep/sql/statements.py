@@ -231,8 +231,8 @@ def _query(text: str) -> Query:
     return Query(text)
 
 
-# Writes. What a write does depends on the state before it: a verdict reads that state first, in the same batch, and
-# the statements after it are guarded by the same conditions, since nothing in a batch can stop the ones after it.
+# Writes. What a write does depends on the state before it, and nothing in a batch can stop the statements after it: so
+# each is guarded by the conditions of the whole. Where the state before cannot be told afterwards, a verdict reads it.
 
 # The counter begins where it takes as many bytes as it ever will.
 ENSURE_OWNER = _query("""

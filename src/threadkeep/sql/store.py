@@ -1,7 +1,7 @@
-"""SqlStore: the contract over any database that speaks SQLite's SQL, one batch of statements for all but a sweep.
+"""SqlStore: the contract over any database that speaks SQLite's SQL, one batch of statements for nearly everything.
 
-The order within a batch is what keeps it right: a verdict on the state before, the guarded changes, the counter, and
-the answer read from the state after.
+The order within a batch is what keeps it right: the guarded changes, which bear the next value of the counter; the
+answer, which tells by that what is new; and last the counter. See docs/decisions/0001-one-batch-per-operation.md.
 """
 
 from collections.abc import Iterator, Sequence
