@@ -162,8 +162,6 @@ REFUSED = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_they_refuse_the_same(contestants: list[Contestant], name: str) -> None:
-    if name == "a bookmark that is none" and contestants[0].store != "d1":
-        pytest.skip("there are bookmarks on D1 only")
     one, other = answers(contestants, REFUSED[name])
     assert one.status >= 400
     assert differs_in_code(one, other) is None

@@ -14,7 +14,7 @@ import { ulid } from "./ulid.js";
 const BODY_BYTES_MAX = 8 * 1024 * 1024;
 const BOOKMARK = /^[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{32}$/;
 
-/** `openStore` takes the context and who asks, and opens their store. */
+/** `openStore` takes the context, who asks, and where their last request ended, and opens their store. */
 export function createApp(openStore) {
   const app = new Hono();
 
@@ -37,7 +37,7 @@ export function createApp(openStore) {
 
   app.use("/api/*", async (c, next) => {
     const userId = authenticate(c);
-    c.set("store", openStore(c, userId));
+    c.set("store", openStore(c, userId, bookmarkOf(c)));
     await next();
   });
 
@@ -150,7 +150,7 @@ function checkMediaType(c, ...types) {
 }
 
 /** The bookmark that a request carries; where it carries none, its reads begin at the primary. */
-export function bookmarkOf(c) {
+function bookmarkOf(c) {
   const bookmark = c.req.header("x-d1-bookmark");
   if (bookmark !== undefined && !BOOKMARK.test(bookmark)) {
     throw invalid("x-d1-bookmark: This is no bookmark; send one as it came, or none.", "x-d1-bookmark");
