@@ -296,7 +296,7 @@ async def test_every_code_of_an_error_that_can_be_provoked_is_answered_with_its_
     assert (await ask(client, "GET", url)).json() == created
 
 
-async def test_a_bookmark_comes_with_answers_of_d1_and_is_taken_back(
+async def test_a_bookmark_comes_with_the_writes_of_d1_and_is_taken_back(
     backend: Backend, client: httpx.AsyncClient
 ) -> None:
     response = await send(client, "POST", API, {})
@@ -307,6 +307,7 @@ async def test_a_bookmark_comes_with_answers_of_d1_and_is_taken_back(
         listed = await ask(client, "GET", API, headers=headers)
         assert listed.json()["conversations"] == [response.json()]
         assert listed.headers["x-d1-bookmark"] >= bookmark
+    assert "x-d1-bookmark" not in (await ask(client, "GET", API)).headers  # the primary knows best
 
 
 # The documentation

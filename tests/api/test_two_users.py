@@ -407,7 +407,7 @@ async def test_the_version_and_count_of_another_user_do_not_matter(two: Two) -> 
 
 
 async def test_a_bookmark_of_another_user_shows_nothing_of_theirs(two: Two) -> None:
-    bookmark = (await two.alice.ask("GET", API)).headers.get("x-d1-bookmark")
+    bookmark = (await two.alice.ask("POST", API, {})).headers.get("x-d1-bookmark")
     headers = {} if bookmark is None else {"X-D1-Bookmark": bookmark}
     page = await two.bob.ask("GET", f"{API}?archived=true", headers=headers)
     assert [row["id"] for row in page.json()["conversations"]] == [two.shared]

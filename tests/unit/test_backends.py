@@ -13,6 +13,7 @@ from threadkeep.backends import Choice, choose, d1_binding
 from threadkeep.drafts import ConversationDraft
 from threadkeep.errors import Unavailable
 from threadkeep.settings import Settings
+from threadkeep.sql.executor import Query
 from threadkeep.store import Store
 
 pytestmark = pytest.mark.anyio
@@ -226,14 +227,37 @@ def test_a_store_in_d1_goes_on_from_the_bookmark_of_the_client(bookmark: Any, ex
 
 
 @pytest.mark.usefixtures("pyodide")
+@pytest.mark.parametrize(("query", "expected"), [("SELECT 1", []), ("DELETE FROM owners", ["first-primary"])])
+async def test_a_store_in_d1_begins_a_session_when_it_writes(query: str, expected: list[str]) -> None:
+    from threadkeep.sql.d1 import D1Executor  # noqa: PLC0415 only with the platform in place
+
+    opened: list[str] = []
+
+    class Database:
+        def withSession(self, bookmark: str) -> Any:  # noqa: N802 its name there
+            opened.append(bookmark)
+            return self
+
+        def prepare(self, text: str) -> Any:
+            return self
+
+        def bind(self, *values: Any) -> Any:
+            return self
+
+        async def all(self) -> Any:
+            return SimpleNamespace(results=platform.JsArray([]))
+
+    executor = D1Executor(Database())
+    for _ in range(2):
+        await executor.run(Query(query)())
+    assert opened == expected
+
+
+@pytest.mark.usefixtures("pyodide")
 async def test_the_users_to_purge_are_asked_of_d1_a_limited_number_at_once() -> None:
     asked: list[Any] = []
 
     class Database:
-        def withSession(self, bookmark: str) -> Any:  # noqa: N802 its name there
-            asked.append(bookmark)
-            return self
-
         def prepare(self, text: str) -> Any:
             return self
 
@@ -245,7 +269,7 @@ async def test_the_users_to_purge_are_asked_of_d1_a_limited_number_at_once() -> 
             return SimpleNamespace(results=platform.JsArray([{"answer": "ada"}, {"answer": "bob"}]))
 
     assert await backends.users_to_purge(Database(), 17, 9) == ["ada", "bob"]
-    assert asked == ["first-primary", (17, 9)]  # what a replica holds may be out of date
+    assert asked == [(17, 9)]  # by the primary, which answers whoever has no session
 
 
 async def test_a_file_is_kept_from_one_opening_to_the_next(tmp_path: Path, draft: ConversationDraft) -> None:

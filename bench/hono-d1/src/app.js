@@ -149,11 +149,11 @@ function checkMediaType(c, ...types) {
   }
 }
 
-/** The bookmark that a request carries; where it carries none, its reads begin at the primary. */
+/** The bookmark that a request carries, if it does. */
 function bookmarkOf(c) {
   const bookmark = c.req.header("x-d1-bookmark");
   if (bookmark !== undefined && !BOOKMARK.test(bookmark)) {
     throw invalid("x-d1-bookmark: This is no bookmark; send one as it came, or none.", "x-d1-bookmark");
   }
-  return bookmark ?? "first-primary";
+  return bookmark;
 }

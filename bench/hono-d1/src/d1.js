@@ -3,15 +3,18 @@ import { createApp } from "./app.js";
 import { ApiError } from "./errors.js";
 import { Store } from "./store.js";
 
+const writes = (sql) => !/^\s*(SELECT|WITH)/.test(sql);
+
 const app = createApp((c, userId, bookmark) => {
-  const session = c.env.CONVERSATIONS_D1.withSession(bookmark);
-  c.set("session", session);
+  let session = bookmark && c.env.CONVERSATIONS_D1.withSession(bookmark);
   return new Store(async (statements) => {
     try {
-      const results = await session.batch(
-        statements.map(([sql, ...parameters]) => session.prepare(sql).bind(...parameters)),
-      );
-      const end = session.getBookmark();
+      // What reads without a bookmark is answered by the primary, and needs no session.
+      if (statements.some(([sql]) => writes(sql))) session ??= c.env.CONVERSATIONS_D1.withSession("first-primary");
+      const database = session ?? c.env.CONVERSATIONS_D1;
+      const prepared = statements.map(([sql, ...parameters]) => database.prepare(sql).bind(...parameters));
+      const results = prepared.length > 1 ? await database.batch(prepared) : [await prepared[0].all()];
+      const end = session?.getBookmark();
       if (end) c.header("x-d1-bookmark", end);
       return results.map((result) => result.results);
     } catch (error) {

@@ -10,6 +10,9 @@ globalThis.location ??= new URL("https://pyodide.invalid/");
 // With a MessageChannel, Pyodide would run the callbacks of all requests in one turn, in the context of whichever
 // request came first, and workerd forbids the others their I/O there. Timers keep each to its own request.
 globalThis.MessageChannel = undefined;
+const { setTimeout } = globalThis;
+globalThis.setTimeout = (callback, milliseconds, ...parameters) =>
+  milliseconds || parameters.length ? setTimeout(callback, milliseconds, ...parameters) : (queueMicrotask(callback), 0);
 
 // WebAssembly that was compiled ahead stands in for compilation: build.mjs has kept it, by the hash of its bytes.
 // All of it happens at once, since no event loop turns while a Worker starts.

@@ -10,23 +10,34 @@ from threadkeep.sql.executor import Row, Statement
 
 
 class D1Executor:
-    """A session with a D1 database: one request's view of it, which sees its own writes on any replica."""
+    """A D1 database as one request sees it.
+
+    What reads without a bookmark is answered by the primary. What writes begins a session, in which the request sees
+    its own writes on any replica, and so does the next one that brings the bookmark.
+    """
 
     def __init__(self, database: Any, bookmark: str | None = None) -> None:
         """`database` is the binding; `bookmark` is where the caller's last session ended."""
-        self._session = bare(database).withSession(bookmark or "first-primary")
+        self._database = bare(database)
+        self._session = self._database.withSession(bookmark) if bookmark else None
 
     @property
     def bookmark(self) -> str | None:
+        if self._session is None:
+            return None
         bookmark = self._session.getBookmark()
         return bookmark if isinstance(bookmark, str) else None  # null, where nothing was asked yet
 
     async def run(self, *statements: Statement) -> list[list[Row]]:
         try:
-            prepare = self._session.prepare
+            # Not for reading alone: locally, where it ends costs D1 as much to say as to run a statement.
+            if self._session is None and any(statement.query.writes for statement in statements):
+                self._session = self._database.withSession("first-primary")
+            database = self._database if self._session is None else self._session
+            prepare = database.prepare
             prepared = [prepare(query.numbered).bind(*bound(values)) for query, values in statements]
             # One alone needs no transaction, and D1 is faster without.
-            results = await self._session.batch(to_js(prepared)) if len(prepared) > 1 else [await prepared[0].all()]
+            results = await database.batch(to_js(prepared)) if len(prepared) > 1 else [await prepared[0].all()]
             return [
                 [] if statement.query.writes else rows_of(results[number].results)
                 for number, statement in enumerate(statements)
