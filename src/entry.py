@@ -6,7 +6,6 @@ and the same API runs there.
 
 from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import urlsplit
 
 import js
 import msgspec
@@ -153,7 +152,7 @@ def _variable(env: Any, name: str) -> str | None:
 
 def _incoming(request: Request) -> wire.Request:
     raw = request.js_object
-    url = urlsplit(raw.url)
+    path, _, query = raw.url.partition("#")[0].partition("//")[2].partition("/")[2].partition("?")
     get = raw.headers.get
 
     def header(name: str) -> str | None:
@@ -184,7 +183,7 @@ def _incoming(request: Request) -> wire.Request:
             async for part in request.body:
                 yield part.to_bytes()
 
-    return wire.Request(raw.method, url.path, url.query, header, body, stream)
+    return wire.Request(raw.method, f"/{path}", query, header, body, stream)
 
 
 async def _let_run_by(request: Request) -> None:

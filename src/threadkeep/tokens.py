@@ -53,27 +53,22 @@ class Located:
 
         With `is_prefix`, the last may be only the beginning of a word, and all of the word is found.
         """
-        place = self._folded.find(words[0])
+        folded = self._folded
+        *whole, last = words
+        place = folded.find(words[0])
         while place >= 0:
-            before = _WORD.match(self._folded, place - 1, place + 1) if place else None
+            word = _WORD.match(folded, place)
+            before = _WORD.match(folded, place - 1, place + 1) if place else None
             if before is None or before.end() == place:  # else it stands within a word
-                end = self._end(place, words, is_prefix)
-                if end is not None:
-                    yield self._places[place], self._places[end - 1] + 1
-            word = _WORD.match(self._folded, place)
-            place = self._folded.find(words[0], word.end() if word else place + 1)
-
-    def _end(self, place: int, words: Sequence[str], is_prefix: bool) -> int | None:
-        """Where the last of these ends, if they stand here."""
-        for number, word in enumerate(words, start=1):
-            found = _WORD.search(self._folded, place)
-            if found is None:
-                return None
-            token = found.group()
-            if token != word and not (is_prefix and number == len(words) and token.startswith(word)):
-                return None
-            place = found.end()
-        return place
+                found = word
+                for token in whole:
+                    if found is None or found.group() != token:
+                        found = None
+                        break
+                    found = _WORD.search(folded, found.end())
+                if found is not None and (found.group() == last or (is_prefix and found.group().startswith(last))):
+                    yield self._places[place], self._places[found.end() - 1] + 1
+            place = folded.find(words[0], word.end() if word else place + 1)
 
 
 @lru_cache(maxsize=4_096)

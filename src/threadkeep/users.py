@@ -1,8 +1,13 @@
 """User ids: whose a conversation is."""
 
+import re
+
 from threadkeep.errors import Invalid
 
 USER_ID_CHARACTERS_MAX = 255
+
+# No control characters, and no half of a character, which no database can keep.
+_matches = re.compile(rf"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{{1,{USER_ID_CHARACTERS_MAX}}}").fullmatch
 
 
 def check_user_id(user_id: str) -> str:
@@ -10,18 +15,9 @@ def check_user_id(user_id: str) -> str:
 
     Nothing is derived from its form. Raises Invalid.
     """
-    if (
-        not 0 < len(user_id) <= USER_ID_CHARACTERS_MAX
-        or user_id != user_id.strip()
-        or any(character < " " or "\x7f" <= character <= "\x9f" or _is_surrogate(character) for character in user_id)
-    ):
+    if _matches(user_id) is None or user_id != user_id.strip():
         raise Invalid(
             f"A user id has 1 to {USER_ID_CHARACTERS_MAX} characters, "
             "no control characters, and no white space at either end."
         )
     return user_id
-
-
-def _is_surrogate(character: str) -> bool:
-    """A half of a character, which no database can keep."""
-    return "\ud800" <= character <= "\udfff"

@@ -33,6 +33,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     ffi = ModuleType("pyodide.ffi")
     for name, value in {"JsException": JsException, "jsnull": NULL, "to_js": list}.items():
         setattr(ffi, name, value)
+    monkeypatch.setitem(sys.modules, "js", ModuleType("js"))
     monkeypatch.setitem(sys.modules, "pyodide", ModuleType("pyodide"))
     monkeypatch.setitem(sys.modules, "pyodide.ffi", ffi)
     yield

@@ -266,7 +266,7 @@ async def test_the_users_to_purge_are_asked_of_d1_a_limited_number_at_once() -> 
             return self
 
         async def all(self) -> Any:
-            return SimpleNamespace(results=platform.JsArray([{"answer": "ada"}, {"answer": "bob"}]))
+            return SimpleNamespace(results=platform.JsArray([{"value": "ada"}, {"value": "bob"}]))
 
     assert await backends.users_to_purge(Database(), 17, 9) == ["ada", "bob"]
     assert asked == [(17, 9)]  # by the primary, which answers whoever has no session

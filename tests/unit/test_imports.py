@@ -190,7 +190,7 @@ RESERVED = {
     "sqlite3": set(),
     "pyodide": {"sql/crossing", "sql/d1", "sql/durable_object"},
     "workers": set(),
-    "js": set(),
+    "js": {"sql/crossing"},
     "jwt": {"http/auth"},
     "ulid": {"clock", "transfer"},
     "httpx": {"stores/remote"},

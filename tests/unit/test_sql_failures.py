@@ -37,7 +37,7 @@ class Failing:
         raise JsException(self._words)
 
     def exec(self, text: str, *values: Any) -> Any:
-        """It never comes to this."""
+        raise JsException(self._words)
 
     async def batch(self, statements: Any) -> Any:
         raise JsException(self._words)

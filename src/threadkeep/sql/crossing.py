@@ -4,11 +4,13 @@ The SDK wraps bindings, so that any value can be passed to them and comes back a
 is, it crosses over several times for each. Ours are texts, integers and None, which Pyodide converts by itself.
 """
 
+from functools import cache
 from typing import Any
 
+import js
 from pyodide.ffi import jsnull
 
-from threadkeep.sql.executor import Row, Value
+from threadkeep.sql.executor import Query, Row, Value
 
 
 def bare(binding: Any) -> Any:
@@ -21,6 +23,24 @@ def bound(values: tuple[Value, ...]) -> list[Any]:
     return [jsnull if value is None else value for value in values]
 
 
-def rows_of(rows: Any) -> list[Row]:
-    """Rows from an array of JavaScript objects."""
-    return [{name: None if value is jsnull else value for name, value in row.items()} for row in rows.to_py()]
+def rows_of(query: Query, rows: Any) -> list[Row]:
+    """Rows from an array of JavaScript objects. A query that writes has none, and one that answers has one at most."""
+    if query.writes:
+        return []
+    if not query.answers:
+        return [{name: None if value is jsnull else value for name, value in row.items()} for row in rows.to_py()]
+    if not rows.length:
+        return []
+    # A text crosses as UTF-8 some ten times faster than character by character. NULL becomes `null`.
+    answer = js.Reflect.apply(_encode(), _encoder(), js.Object.values(rows[0])).to_bytes()
+    return [{"answer": None if answer == b"null" else answer}]
+
+
+@cache  # at first use, since nothing of JavaScript may be held before
+def _encoder() -> Any:
+    return js.TextEncoder.new()
+
+
+@cache
+def _encode() -> Any:
+    return _encoder().encode

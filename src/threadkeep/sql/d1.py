@@ -38,10 +38,7 @@ class D1Executor:
             prepared = [prepare(query.numbered).bind(*bound(values)) for query, values in statements]
             # One alone needs no transaction, and D1 is faster without.
             results = await database.batch(to_js(prepared)) if len(prepared) > 1 else [await prepared[0].all()]
-            return [
-                [] if statement.query.writes else rows_of(results[number].results)
-                for number, statement in enumerate(statements)
-            ]
+            return [rows_of(query, results[number].results) for number, (query, _) in enumerate(statements)]
         except JsException as error:
             raise _translated(error) from error
 

@@ -22,18 +22,22 @@ class DurableObjectExecutor:
         self._exec = self._storage.sql.exec
 
     async def run(self, *statements: Statement) -> list[list[Row]]:
-        # A plain function on purpose: an `async def` would run outside of the transaction, and nothing would say so.
-        def transaction() -> list[list[Row]]:
-            # Read to its end at once: a cursor that is not keeps a lock.
-            cursors = ((query.writes, self._exec(query.numbered, *bound(values))) for query, values in statements)
-            return [[] if writes else rows_of(cursor.toArray()) for writes, cursor in cursors]
-
         try:
-            return self._storage.transactionSync(transaction)  # type: ignore[no-any-return]
+            if len(statements) == 1:
+                return [self._run(statements[0])]  # one alone needs no transaction
+            # A plain function on purpose: an `async def` would run outside of it, and nothing would say so.
+            return self._storage.transactionSync(  # type: ignore[no-any-return]
+                lambda: [self._run(statement) for statement in statements]
+            )
         except JsException as error:
             if "SQLITE_FULL" in str(error.message):
                 raise Unavailable("This user's database is full. Delete something, and try again.") from error
             raise
+
+    def _run(self, statement: Statement) -> list[Row]:
+        query, values = statement
+        rows = self._exec(query.numbered, *bound(values)).toArray()  # to its end: a cursor that is not keeps a lock
+        return rows_of(query, rows)
 
     async def clear(self, *statements: Statement) -> list[list[Row]]:
         rows = await self.run(*statements)

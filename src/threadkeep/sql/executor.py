@@ -22,10 +22,12 @@ class Query:
         for number, name in enumerate(self.names, start=1):
             self.numbered = re.sub(rf":{name}\b", f"?{number}", self.numbered)
         self.writes = not self.text.startswith(("SELECT", "WITH"))
+        self.answers = not self.writes and " AS answer" in self.text
+        """Whether it gives one row at most, with one column `answer`: JSON, as text or as UTF-8, or NULL."""
 
     def __call__(self, **values: Value) -> "Statement":
         """The query with a value for each of its parameters. Others may be given, and are left out."""
-        return Statement(self, tuple(_checked(values[name]) for name in self.names))
+        return Statement(self, tuple([_checked(values[name]) for name in self.names]))
 
 
 class Statement(NamedTuple):

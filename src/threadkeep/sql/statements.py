@@ -531,7 +531,7 @@ WHERE conversations.user_id = :user AND conversations.deleted_at > 0 AND convers
 """)
 
 EARLIEST_DELETION = _query("""
-SELECT min(c.deleted_at) AS answer
+SELECT min(c.deleted_at) AS value
 FROM conversations AS c
 WHERE c.user_id = :user AND c.deleted_at > 0
 """)
@@ -680,7 +680,7 @@ WHERE word_lists.user_id = :user AND word_lists.n < -9007199254740000
 """)
 
 IS_MARKED = _query("""
-SELECT EXISTS (SELECT 1 FROM conversations AS c WHERE c.user_id = :user AND c.deleted_at <= 0) AS answer
+SELECT EXISTS (SELECT 1 FROM conversations AS c WHERE c.user_id = :user AND c.deleted_at <= 0) AS value
 """)
 
 # `:conversations` is an array of rows. What is there already stays as it is.
@@ -778,13 +778,13 @@ FROM (
 """)
 
 CONVERSATION_EXISTS = _query("""
-SELECT 1 AS answer
+SELECT 1 AS value
 FROM conversations AS c
 WHERE c.user_id = :user AND c.id = :conversation AND coalesce(c.deleted_at, 1) > 0
 """)
 
 MESSAGE_EXISTS = _query("""
-SELECT 1 AS answer
+SELECT 1 AS value
 FROM messages AS m
 WHERE m.user_id = :user AND m.conversation_id = :conversation AND m.id = :message
 """)
@@ -932,7 +932,7 @@ WHERE s.position = 1 OR (s.position <= :limit AND s.bytes <= :page_bytes)
 
 # The one statement that is about no user in particular: it finds those for whom there is something to purge.
 USERS_TO_PURGE = _query("""
-SELECT DISTINCT c.user_id AS answer
+SELECT DISTINCT c.user_id AS value
 FROM conversations AS c
 WHERE c.deleted_at <= :until
 LIMIT :limit

@@ -6,6 +6,7 @@ answer, which tells by that what is new; and last the counter. See docs/decision
 
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, zip_longest
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import msgspec
@@ -217,7 +218,7 @@ class SqlStore:
         if [] in found:
             raise cursors.invalid()
         page = _decode(answers, _ConversationRows, "")
-        page.rows.sort(key=lambda row: (row.updated_at, row.id), reverse=True)
+        page.rows.sort(key=attrgetter("updated_at", "id"), reverse=True)
         rows = page.rows[:limit]
         if len(answers[0]["answer"]) > PAGE_BYTES_MAX:
             rows = _cut(rows)
@@ -345,7 +346,7 @@ class SqlStore:
         page = _decode(answers, _MessageRows, conversation_id)
         if [] in found:
             raise cursors.invalid()
-        rows = sorted(page.rows, key=lambda row: row.seq)
+        rows = sorted(page.rows, key=attrgetter("seq"))
         if not page.more:
             return MessagePage(rows, None)
         if forward:
@@ -371,7 +372,7 @@ class SqlStore:
         page = _decode(answers, _ChangeRows, "")
         owner = page.owner or _NOBODY
         floor = follow(position, owner)
-        page.rows.sort(key=lambda row: (row.rev, row.kind, row.n))
+        page.rows.sort(key=attrgetter("rev", "kind", "n"))
         after = end_of(owner)
         if page.more:
             last = page.rows[-1]
@@ -398,7 +399,7 @@ class SqlStore:
         }
         (answers,) = await self._executor.run(statements.SEARCH(**values))
         page = _decode(answers, _HitRows, "")
-        page.rows.sort(key=lambda row: row.position)
+        page.rows.sort(key=attrgetter("position"))
         count = skip + len(page.rows)
         return HitPage(
             [hit(row.conversation, row.message, terms) for row in page.rows],
@@ -452,7 +453,7 @@ class SqlStore:
             statements.MARK_DUE(**values),
             statements.EARLIEST_DELETION(**values),
         )
-        earliest: int | None = answers[0]["answer"]
+        earliest: int | None = answers[0]["value"]
         return earliest
 
     async def sweep(self) -> bool:
@@ -485,7 +486,7 @@ class SqlStore:
             statements.REMOVE_OWNER(**values),
             statements.IS_MARKED(**values),
         )
-        if answers[0]["answer"]:
+        if answers[0]["value"]:
             return True
         if swept.conversations:  # the last ones; by itself, since a database may be too full for it
             await self._executor.run(
@@ -543,7 +544,7 @@ class SqlStore:
 async def users_to_purge(executor: Executor, until: int, limit: int) -> list[str]:
     """Some of the users for whom `SqlStore.purge` or `sweep` has something to do."""
     (rows,) = await executor.run(statements.USERS_TO_PURGE(until=max(until, 0), limit=limit))
-    return [row["answer"] for row in rows]
+    return [row["value"] for row in rows]
 
 
 def _owner(rows: list[Row]) -> Owner:

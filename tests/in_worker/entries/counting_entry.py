@@ -79,13 +79,26 @@ class CountedStorage(Counted):
 
     kind = "storage"
 
+    def __init__(self, counted: Any) -> None:
+        super().__init__(counted)
+        self.in_transaction = False
+
     @property
-    def sql(self) -> Any:
-        return bare(self.counted).sql
+    def sql(self) -> "CountedStorage":
+        return self
+
+    def exec(self, text: str, *values: Any) -> Any:
+        if not self.in_transaction:
+            counts["storage.exec"] += 1
+        return bare(self.counted).sql.exec(text, *values)
 
     def transactionSync(self, work: Any) -> Any:  # noqa: N802
         counts["storage.transactionSync"] += 1
-        return bare(self.counted).transactionSync(work)
+        self.in_transaction = True
+        try:
+            return bare(self.counted).transactionSync(work)
+        finally:
+            self.in_transaction = False
 
 
 class CountedContext:
