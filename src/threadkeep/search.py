@@ -1,10 +1,10 @@
 """Searching: what of a message is found, what a query asks for, and the piece of text that shows why it was found."""
 
 from collections.abc import Iterator
-from itertools import takewhile
 from typing import Any, NamedTuple
 
-from threadkeep.content import canonical
+import msgspec
+
 from threadkeep.errors import Invalid
 from threadkeep.models import Conversation, Hit, Message, SnippetPart
 from threadkeep.tokens import Located, tokens
@@ -12,6 +12,8 @@ from threadkeep.tokens import Located, tokens
 TEXT_CHARACTERS_MAX = 16_000
 """How much of a message is searched: its first characters."""
 TERMS_MAX = 32
+
+_blocks = msgspec.json.Decoder(list[dict[str, Any]], float_hook=str)  # of numbers there is nothing to find
 
 _SNIPPET_CHARACTERS_BEFORE = 60
 _SNIPPET_CHARACTERS_MAX = 200
@@ -26,6 +28,9 @@ class Term(NamedTuple):
 
 def text_of(blocks: list[dict[str, Any]]) -> str:
     """What of a content is searched: text, what tools answered, and the strings that they were called with."""
+    if len(blocks) == 1 and blocks[0]["type"] == "text":  # as nearly all are
+        text: str = blocks[0]["text"]
+        return text[:TEXT_CHARACTERS_MAX]
     parts: list[str] = []
     size = 0
     for part in _strings_of_blocks(blocks):
@@ -82,19 +87,23 @@ def snippet(text: str, terms: list[Term]) -> list[SnippetPart]:
 
 
 def _matches(text: str, terms: list[Term]) -> list[tuple[int, int]]:
-    """Where terms begin and end, in order: the first of a text, and those that begin near it."""
+    """Where terms begin and end, in order: of each the first, and those that begin near it."""
     located = Located(text)
-    found = [located.find(term.tokens, is_prefix=term.is_prefix) for term in terms]
-    matches = [match for match in (next(of_term, None) for of_term in found) if match is not None]
-    near = min(matches, default=(0, 0))[0] + _SNIPPET_CHARACTERS_MAX
-    for of_term in found:
-        matches.extend(takewhile(lambda match: match[0] <= near, of_term))
-    return sorted(matches)
+    matches: list[tuple[int, int]] = []
+    for term in terms:
+        near = len(text)
+        for match in located.find(term.tokens, is_prefix=term.is_prefix):
+            if match[0] > near:
+                break
+            near = min(near, match[0] + _SNIPPET_CHARACTERS_MAX)
+            matches.append(match)
+    matches.sort()
+    return matches
 
 
 def hit(conversation: Conversation, message: Message | None, terms: list[Term]) -> Hit:
     """A hit with its snippet."""
-    text = conversation.title if message is None else text_of(canonical(message.content))
+    text = conversation.title if message is None else text_of(_blocks.decode(message.content))
     return Hit(conversation, message, snippet(text, terms))
 
 

@@ -154,7 +154,7 @@ ALLOWED: dict[str, set[str]] = {
     "store": {"drafts", "errors", "models"},
     "feed": {"cursors", "models", "store"},
     "tokens": set(),
-    "search": {"content", "errors", "models", "tokens"},
+    "search": {"errors", "models", "tokens"},
     "service": {"clock", "content", "drafts", "errors", "models", "search", "store", "validation"},
     "transfer": {"clock", "content", "drafts", "errors", "models", "service", "store", "validation"},
     "retention": {"clock", "models", "store"},
