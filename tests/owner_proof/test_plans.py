@@ -37,8 +37,9 @@ def plan(text: str) -> list[str]:
     try:
         for statement in SCHEMA:
             connection.execute(statement)
-        values = dict.fromkeys(Query(text).names)
-        return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {text}", values)]
+        query = Query(text)
+        values = [None] * len(query.names)
+        return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query.numbered}", values)]
     finally:
         connection.close()
 
@@ -105,3 +106,36 @@ def test_every_table_is_watched() -> None:
     assert {"owners", "conversations", "messages", "word_lists"} <= TABLES
     for table in TABLES:
         assert wasteful(f"SELECT t.user_id FROM {table} AS t") != []
+
+
+ARRAYS = {"ids", "messages", "conversations", "words", "titles"}
+COUNTS = {"limit", "conversation_limit", "skip"}
+
+
+def value_of(name: str, text: str) -> str | int:
+    """Something that a parameter may be."""
+    return "[]" if name in ARRAYS else len(text) if name in COUNTS else f'"{text}"'
+
+
+@pytest.mark.parametrize("name", sorted(set(QUERIES) - {"FILL_WORDS"}))  # which can be run only once
+def test_a_statement_is_not_prepared_anew_when_it_is_given_other_values(name: str) -> None:
+    asked: list[str | None] = []
+
+    def allow(action: int, table: str | None, *others: str | None) -> int:
+        """SQLite asks when it prepares a statement, not when it runs it. FTS5 has tables and statements of its own."""
+        if table is None or not table.startswith("words_"):
+            asked.append(table)
+        return apsw.SQLITE_OK
+
+    query = QUERIES[name]
+    connection = apsw.Connection(":memory:")
+    try:
+        for statement in SCHEMA:
+            connection.execute(statement)
+        connection.authorizer = allow
+        for times, text in enumerate(("first", "again", "at last")):
+            asked.clear()
+            connection.execute(query.numbered, [value_of(name, text) for name in query.names]).fetchall()
+            assert (asked == []) == (times > 0)
+    finally:
+        connection.close()
