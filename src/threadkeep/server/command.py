@@ -5,6 +5,7 @@ It keeps a SQLite file where no other back end is set up. Everything else is set
 
 import argparse
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -14,21 +15,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Never
 
-from uvicorn import Config, Server
-
 from threadkeep import __version__
 from threadkeep.backends import Choice
 from threadkeep.errors import ThreadkeepError
 from threadkeep.server.application import Application
-from threadkeep.server.connections import GRACE_SECONDS, Connection, Supervisor
 from threadkeep.server.logs import write_logs
 from threadkeep.server.metrics import PROCESSES_FOLDER
+from threadkeep.server.serving import BACKLOG, Supervisor, serve_alone
 from threadkeep.settings import NAMES
 
 DEFAULT_PORT = 8787
 DEFAULT_FILE = "threadkeep.sqlite"
 
-_BACKLOG = 2048
 _WORKERS_MAX = 64
 _TARGET = "threadkeep.server.command:application"
 
@@ -63,27 +61,15 @@ def serve(host: str, port: int, workers: int, dev_user: str | None) -> None:
     if choice.store == "memory" and workers > 1:
         raise Refusal("memory is of one process: set --workers to 1, or another AGENT_CONVERSATION_STORE.")
     listening = _listen(host, port)
-    config = Config(
-        _TARGET,
-        factory=True,
-        http=Connection,
-        ws="none",
-        lifespan="on",
-        workers=workers,
-        backlog=_BACKLOG,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )
     print(f"ready {_address(listening)} store={choice.store}{_place(choice)}", flush=True)
     with tempfile.TemporaryDirectory(prefix="threadkeep-metrics-") as folder:
         if workers > 1:
             os.environ[PROCESSES_FOLDER] = folder
             write_logs()
-            Supervisor(config, [listening]).run()
+            if not Supervisor(_TARGET, listening, workers, logging.getLogger("threadkeep").error).run():
+                raise Refusal("a process ended as soon as it was started: the log above says why.")
         else:
-            Server(config).run([listening])
+            serve_alone(_TARGET, listening)
 
 
 def complete_environment(environ: "os._Environ[str] | dict[str, str]", dev_user: str | None) -> None:
@@ -127,7 +113,7 @@ async def _try_out() -> Choice:
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or "there is no such port"
         raise Refusal(f"{host} port {port} cannot be had ({reason}): name others with --host and --port.") from error
