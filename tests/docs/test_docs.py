@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from threadkeep.http.routes import ROUTES
 from threadkeep.http.wire import STATUS
 from threadkeep.settings import D1_BINDINGS, NAMES
 from toolbox.checkout import ROOT
+from toolbox.server import STORES as SERVER_STORES
+from toolbox.server import LocalServer
 from toolbox.worker import LocalWorker
 
 README = (ROOT / "README.md").read_text()
@@ -35,11 +38,15 @@ def steps_in(text: str) -> list[tuple[str, str]]:
     return re.findall(r"^\$ (curl .*)\n(.*)$", transcript, re.MULTILINE)
 
 
-@pytest.mark.parametrize("store", WORKERS)
-def test_the_commands_of_the_readme_answer_as_printed(store: str, tmp_path: Any) -> None:
+def local(store: str, state: Path) -> LocalWorker | LocalServer:
+    return LocalServer(state, store=store) if store in SERVER_STORES else LocalWorker(state, store=store)
+
+
+@pytest.mark.parametrize("store", [*WORKERS, *SERVER_STORES])
+def test_the_commands_of_the_readme_answer_as_printed(store: str, tmp_path: Path) -> None:
     steps = steps_in(README)
     assert len(steps) == 3
-    with LocalWorker(tmp_path, store=store) as worker:
+    with local(store, tmp_path) as worker:
         answers = answers_to(steps, worker.url)
         assert answers == [without_times(json.loads(printed)) for _, printed in steps]
         sent_again = answers_to(steps, worker.url)
@@ -47,12 +54,12 @@ def test_the_commands_of_the_readme_answer_as_printed(store: str, tmp_path: Any)
         assert sent_again[0] == {**answers[0], "messageCount": 2}
 
 
-@pytest.mark.parametrize("store", WORKERS)
-def test_the_commands_of_the_guides_answer_as_printed(store: str, tmp_path: Any) -> None:
+@pytest.mark.parametrize("store", [*WORKERS, *SERVER_STORES])
+def test_the_commands_of_the_guides_answer_as_printed(store: str, tmp_path: Path) -> None:
     for name in ("search", "sync", "transfer"):
         steps = steps_in((ROOT / f"docs/{name}.md").read_text())
         assert len(steps) >= 4
-        with LocalWorker(tmp_path / name, store=store) as worker:
+        with local(store, tmp_path / name) as worker:
             printed = [without_times(json.loads(text)) if text else None for _, text in steps]
             assert answers_to(steps, worker.url) == printed
 

@@ -24,7 +24,7 @@ from toolbox.server import LocalServer
 from toolbox.worker import LocalWorker
 
 REQUEST_SECONDS = 60
-_CHECK = Query("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
+CHECK = Query("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
 ENTRIES = Path(__file__).parents[1] / "in_worker" / "entries"
 
 
@@ -54,7 +54,7 @@ class Backend:
     async def check(self, user_id: str) -> None:
         """Fail where the index that a user is in is not what it should be, once all is swept."""
         if self.executor is not None:
-            await self.executor.run(_CHECK())
+            await self.executor.run(CHECK())
         elif self.open_natively is None:
             (await self.client.post("/check", json={"user_id": user_id})).raise_for_status()
 

@@ -251,11 +251,11 @@ async def test_the_users_to_purge_are_asked_of_d1_a_limited_number_at_once() -> 
 async def test_a_file_is_kept_from_one_opening_to_the_next(tmp_path: Path, draft: ConversationDraft) -> None:
     path = str(tmp_path / "kept.sqlite")
     for is_new in (True, False):
-        executor = await backends.open_sqlite(path)
+        executor = await backends.open_sqlite_file(path)
         store: Store = backends.open_sql(executor, "ada")
         assert (await store.create_conversation(draft))[1] is is_new
         assert store.bookmark is None
-        executor.close()  # type: ignore[attr-defined]
+        await executor.close()
 
 
 async def test_a_memory_is_kept_from_one_opening_to_the_next(draft: ConversationDraft) -> None:

@@ -211,7 +211,7 @@ RESERVED = {
     "random": set(),
     "secrets": set(),
     "uuid": set(),
-    "time": {"clock", "server/application", "server/serving"},
+    "time": {"clock", "sql/sqlite", "server/application", "server/serving"},
     "datetime": {"transfer", "server/logs"},
     "unicodedata": {"tokens"},
 }

@@ -22,7 +22,7 @@ from threadkeep.server.application import Application
 from threadkeep.server.logs import write_logs
 from threadkeep.server.metrics import PROCESSES_FOLDER
 from threadkeep.server.serving import BACKLOG, Supervisor, serve_alone
-from threadkeep.settings import NAMES
+from threadkeep.settings import NAMES, Settings
 
 DEFAULT_PORT = 8787
 DEFAULT_FILE = "threadkeep.sqlite"
@@ -57,10 +57,11 @@ def serve(host: str, port: int, workers: int, dev_user: str | None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn has its own while it serves, and gives back ours
         signal.signal(number, lambda *_: sys.exit(0))
     complete_environment(os.environ, dev_user)
-    choice = asyncio.run(_try_out())
+    choice, settings = asyncio.run(_try_out())
     if choice.store == "memory" and workers > 1:
         raise Refusal("memory is of one process: set --workers to 1, or another AGENT_CONVERSATION_STORE.")
     listening = _listen(host, port)
+    _say_who_gets_in(choice, settings)
     print(f"ready {_address(listening)} store={choice.store}{_place(choice)}", flush=True)
     with tempfile.TemporaryDirectory(prefix="threadkeep-metrics-") as folder:
         if workers > 1:
@@ -90,7 +91,7 @@ def _is_set(environ: Mapping[str, str], setting: str) -> bool:
     return any(environ.get(name, "").strip() for name in NAMES[setting])
 
 
-async def _try_out() -> Choice:
+async def _try_out() -> tuple[Choice, Settings]:
     """Open the back end once and close it, before anybody waits for an answer."""
     tried = Application(os.environ.get, default_store="sqlite")
     try:
@@ -98,8 +99,11 @@ async def _try_out() -> Choice:
     except ThreadkeepError as error:
         raise Refusal(error.message) from error
     await tried.close()
-    settings, choice = tried.api.settings, tried.api.choice
-    assert isinstance(choice, Choice)  # noqa: S101 or else it could not be opened
+    assert isinstance(tried.api.choice, Choice)  # noqa: S101 or else it could not be opened
+    return tried.api.choice, tried.api.settings
+
+
+def _say_who_gets_in(choice: Choice, settings: Settings) -> None:
     if settings.development_user is not None:
         _say(f"whoever reaches this server is the user {settings.development_user}.")
     elif choice.store != "local" and settings.jwt_secret is None and not settings.service_keys:
@@ -107,15 +111,17 @@ async def _try_out() -> Choice:
             "nobody can sign in: set AUTH_JWT_SECRET or AUTH_SERVICE_KEYS; "
             "or, on a machine of your own, let everybody in with --dev-user NAME."
         )
-    return choice
 
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or "there is no such port"
+    except OverflowError as error:
+        raise Refusal(f"{host} port {port} cannot be had (there is no such port): name another with --port.") from error
+    except OSError as error:
+        # Python adds the address to the reason, but not to that of a name which nobody knows.
+        reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
         raise Refusal(f"{host} port {port} cannot be had ({reason}): name others with --host and --port.") from error
 
 

@@ -6,6 +6,7 @@ event loop. Other processes may have the same file open.
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
@@ -26,6 +27,7 @@ _LIMITS = {
 }
 _BUSY_MILLISECONDS = 10_000
 _TIDY_MILLISECONDS = 500
+_TRY_AGAIN_SECONDS = 0.01
 _READERS = 4
 """How many read at once in one process; apsw lets go of Python's lock while SQLite works."""
 
@@ -46,11 +48,23 @@ class SqliteExecutor:
             for limit, value in _LIMITS.items():
                 self._connection.limit(limit, value)
             for pragma in _PRAGMAS_OF_READERS if is_reader else _PRAGMAS:
-                self._connection.execute(f"PRAGMA {pragma}")
+                self._set(pragma)
         except apsw.Error as error:
             self._connection.close()
             raise _cannot_be_opened(error) from error
         self._connection.row_trace = _as_row
+
+    def _set(self, pragma: str) -> None:
+        deadline = time.monotonic() + _BUSY_MILLISECONDS / 1000
+        while True:
+            try:
+                self._connection.execute(f"PRAGMA {pragma}")
+            except apsw.BusyError:  # SQLite does not wait where several make a file one of readers and a writer at once
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_TRY_AGAIN_SECONDS)
+            else:
+                return
 
     async def run(self, *statements: Statement) -> list[list[Row]]:
         return self.run_now(statements)
