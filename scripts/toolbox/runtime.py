@@ -25,7 +25,7 @@ COPIED_FROM_PYODIDE = {  # the names are those that wrangler's rules know as Jav
 COPIED_FROM_HERE = {"prelude.mjs": "prelude.mjs", "worker.mjs": "worker.mjs", "host.py": "host.txt"}
 
 NOT_SHIPPED = ("threadkeep/server", "threadkeep/asgi.py", "threadkeep/sql/sqlite.py")
-"""What of `src/` only a plain server runs: no Worker has it, neither a local one nor one that `scripts/deploy` uploads."""
+"""What of `src/` only a plain server runs. No Worker has it: no local one, and none that `scripts/deploy` uploads."""
 
 
 def lay_out(

@@ -116,7 +116,11 @@ async def open_sqlite(path: str) -> "Executor":
 async def open_sqlite_file(path: str) -> "SharedExecutor":
     """A SQLite file, as `open_sqlite` opens it, read and written off the event loop."""
     from threadkeep.sql.schema import MIGRATIONS
-    from threadkeep.sql.sqlite import SqliteFile
+
+    try:
+        from threadkeep.sql.sqlite import SqliteFile
+    except ImportError as error:
+        raise Unavailable("The back end sqlite needs apsw: install threadkeep[sqlite].") from error
 
     return await SqliteFile.open(path, MIGRATIONS)
 

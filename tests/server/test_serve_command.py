@@ -20,7 +20,7 @@ from support.backends import server
 from support.in_process import SERVICE_KEY, VARIABLES, as_user
 from threadkeep.clock import new_id
 from threadkeep.sql.schema import MIGRATIONS
-from toolbox.install import install_server
+from toolbox.install import install_server, python
 
 PATIENCE_SECONDS = 30
 API = "/api/conversations"
@@ -137,7 +137,6 @@ REFUSED: dict[str, tuple[dict[str, str], tuple[str, ...], str]] = {
         "memory is of one process: set --workers to 1",
     ),
     "a host that is not here": ({}, ("--host=192.0.2.1",), "192.0.2.1 port 0 cannot be had"),
-    "a port that cannot be": ({}, ("--port=70000",), "port 70000 cannot be had"),
 }
 
 
@@ -160,10 +159,29 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
 
 
 def test_a_flag_that_there_is_not_is_a_misuse(tmp_path: Path) -> None:
-    for flag in ("--nonsense", "--workers=0", "--workers=65", "--workers=x", "--port=x"):
+    for flag in ("--nonsense", "--workers=0", "--workers=65", "--workers=x", "--port=x", "--port=70000"):
         with serving(tmp_path, flag) as process:
             assert "usage: threadkeep" in process.communicate(timeout=PATIENCE_SECONDS)[1]
         assert process.returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("module", "extra"),
+    [("uvicorn", "server"), ("httptools", "server"), ("apsw", "sqlite"), ("prometheus_client", "server")],
+)
+def test_what_is_not_installed_is_named(module: str, extra: str, tmp_path: Path) -> None:
+    program = f"import sys; sys.modules[{module!r}] = None; from threadkeep.server.command import main; main()"
+    done = subprocess.run(
+        [python(), "-c", program, "serve", "--port=0"],
+        cwd=tmp_path,
+        env={"METRICS": "true"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_SECONDS,
+    )
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1)
+    assert f"threadkeep[{extra}]" in done.stderr
 
 
 def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path: Path) -> None:

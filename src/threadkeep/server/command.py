@@ -21,12 +21,12 @@ from threadkeep.errors import ThreadkeepError
 from threadkeep.server.application import Application
 from threadkeep.server.logs import write_logs
 from threadkeep.server.metrics import PROCESSES_FOLDER
-from threadkeep.server.serving import BACKLOG, Supervisor, serve_alone
 from threadkeep.settings import NAMES, Settings
 
 DEFAULT_PORT = 8787
 DEFAULT_FILE = "threadkeep.sqlite"
 
+_PORT_MAX = 65_535
 _WORKERS_MAX = 64
 _TARGET = "threadkeep.server.command:application"
 
@@ -54,13 +54,22 @@ def application() -> Application:
 
 def serve(host: str, port: int, workers: int, dev_user: str | None) -> None:
     """Serve until SIGTERM or Ctrl-C, and then finish what was accepted. Raises Refusal where it cannot start."""
+    try:
+        from threadkeep.server.serving import Supervisor, listen, serve_alone
+    except ImportError as error:
+        raise Refusal(f"{error.name} is not installed: pip install 'threadkeep[server]' adds what it needs.") from error
     for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn has its own while it serves, and gives back ours
         signal.signal(number, lambda *_: sys.exit(0))
     complete_environment(os.environ, dev_user)
     choice, settings = asyncio.run(_try_out())
     if choice.store == "memory" and workers > 1:
         raise Refusal("memory is of one process: set --workers to 1, or another AGENT_CONVERSATION_STORE.")
-    listening = _listen(host, port)
+    try:
+        listening = listen(host, port)
+    except OSError as error:
+        # Python adds the address to the reason, but not to that of a name which nobody knows.
+        reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+        raise Refusal(f"{host} port {port} cannot be had ({reason}): name others with --host and --port.") from error
     _say_who_gets_in(choice, settings)
     print(f"ready {_address(listening)} store={choice.store}{_place(choice)}", flush=True)
     with tempfile.TemporaryDirectory(prefix="threadkeep-metrics-") as folder:
@@ -113,18 +122,6 @@ def _say_who_gets_in(choice: Choice, settings: Settings) -> None:
         )
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except OverflowError as error:
-        raise Refusal(f"{host} port {port} cannot be had (there is no such port): name another with --port.") from error
-    except OSError as error:
-        # Python adds the address to the reason, but not to that of a name which nobody knows.
-        reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
-        raise Refusal(f"{host} port {port} cannot be had ({reason}): name others with --host and --port.") from error
-
-
 def _address(listening: socket.socket) -> str:
     host, port = listening.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -144,10 +141,16 @@ def _arguments() -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     served = commands.add_parser("serve", help="serve the API", description="Serves the API until SIGTERM or Ctrl-C.")
     served.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
-    served.add_argument("--port", type=int, default=DEFAULT_PORT, help="the port (default: %(default)s; 0: any)")
+    served.add_argument("--port", type=_port, default=DEFAULT_PORT, help="the port (default: %(default)s; 0: any)")
     served.add_argument("--workers", type=_workers, default=1, help="how many processes serve (default: 1)")
     served.add_argument("--dev-user", metavar="NAME", help="let everybody in as this user; not in production")
     return parser.parse_args()
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 <= int(text) <= _PORT_MAX:
+        raise argparse.ArgumentTypeError(f"from 0 to {_PORT_MAX}")
+    return int(text)
 
 
 def _workers(text: str) -> int:

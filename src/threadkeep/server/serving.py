@@ -98,6 +98,12 @@ def new_config(application: str) -> Config:
     )
 
 
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that clients can connect to. Raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=BACKLOG)
+
+
 def serve_alone(application: str, listening: socket.socket) -> None:
     """Serve in this process, until SIGTERM or Ctrl-C."""
     GracefulServer(new_config(application)).run([listening])
