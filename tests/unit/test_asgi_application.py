@@ -24,7 +24,7 @@ from threadkeep.http.wire import BODY_BYTES_MAX
 from threadkeep.server import application, database
 from threadkeep.server.application import Application, purge
 from threadkeep.server.database import open_database
-from threadkeep.server.logs import JsonFormatter
+from threadkeep.server.logs import JsonFormatter, write_logs
 from threadkeep.settings import Settings
 
 pytestmark = pytest.mark.anyio
@@ -402,6 +402,32 @@ async def test_metrics_without_their_library_are_a_wrong_setting(monkeypatch: py
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
     (answer,) = await first_answers_of(Application({**MEMORY, "METRICS": "true"}.get))
     assert "METRICS is true, and prometheus-client is missing: install threadkeep[server]." in answer["message"]
+
+
+async def test_the_figures_of_several_processes_are_read_from_their_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    made = Application({**MEMORY, "METRICS": "true"}.get)
+    async with client_of(made) as client:
+        await client.get(API)
+        assert (await client.get("/metrics")).text == ""  # nobody has written there: these are this process's own
+    await made.close()
+
+
+def test_what_is_logged_anywhere_is_a_line_of_json_on_standard_error(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    monkeypatch.setattr(root, "level", root.level)
+    monkeypatch.setattr(logging, "captureWarnings", lambda capture: None)
+    write_logs()
+    logging.getLogger("uvicorn.error").warning("It is %s", "odd")
+    logging.getLogger("threadkeep").debug("not this")
+    (line,) = capsys.readouterr().err.splitlines()
+    told = json.loads(line)
+    assert (told["level"], told["logger"], told["message"]) == ("warning", "uvicorn.error", "It is odd")
 
 
 def test_a_record_is_a_line_of_json_with_its_error() -> None:

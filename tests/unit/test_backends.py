@@ -1,5 +1,6 @@
 """The choice of a back end, row by row, and how each is opened."""
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from threadkeep.backends import Choice, choose, d1_binding
 from threadkeep.drafts import ConversationDraft
 from threadkeep.errors import Unavailable
 from threadkeep.settings import Settings
+from threadkeep.sql.sqlite import SqliteExecutor, SqliteFile
 from threadkeep.store import Store
 
 pytestmark = pytest.mark.anyio
@@ -256,6 +258,22 @@ async def test_a_file_is_kept_from_one_opening_to_the_next(tmp_path: Path, draft
         assert (await store.create_conversation(draft))[1] is is_new
         assert store.bookmark is None
         await executor.close()
+
+
+async def test_a_path_is_a_file_and_memory_is_one_connection(tmp_path: Path) -> None:
+    opened = await backends.open_sqlite(str(tmp_path / "kept.sqlite"))
+    assert isinstance(opened, SqliteFile)
+    await opened.close()
+    in_memory = await backends.open_sqlite(":memory:")
+    assert isinstance(in_memory, SqliteExecutor)
+    in_memory.close()
+
+
+async def test_a_file_without_its_library_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "apsw", None)
+    monkeypatch.delitem(sys.modules, "threadkeep.sql.sqlite")
+    with pytest.raises(Unavailable, match=r"sqlite needs apsw: install threadkeep\[sqlite\]"):
+        await backends.open_sqlite_file(str(tmp_path / "kept.sqlite"))
 
 
 async def test_a_memory_is_kept_from_one_opening_to_the_next(draft: ConversationDraft) -> None:

@@ -166,7 +166,7 @@ ALLOWED: dict[str, set[str]] = {
     "server/metrics": {"errors", "http"},
     "server/logs": set(),
     "server/serving": {"clock", "errors", "http"},
-    "server/application": {"__init__", "clock", "errors", "http", "retention", "server", "store"},
+    "server/application": {"__init__", "backends", "clock", "errors", "http", "retention", "server", "store"},
     "server/command": {"__init__", "backends", "errors", "server", "settings"},
     "http/__init__": set(),
     "http/wire": {"errors"},

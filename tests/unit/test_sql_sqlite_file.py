@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
@@ -181,6 +182,27 @@ async def test_a_migration_that_fails_leaves_nothing_of_itself_nor_of_those_befo
         assert database.execute("SELECT name FROM sqlite_schema").fetchall() == []
 
 
+def test_a_file_that_may_only_be_read_is_unavailable(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(apsw.Connection(str(path))) as database:
+        database.pragma("journal_mode", "wal")
+        database.execute("CREATE TABLE b (x)")
+    connect = apsw.Connection
+    monkeypatch.setattr(apsw, "Connection", lambda name: connect(name, flags=apsw.SQLITE_OPEN_READONLY))
+    with pytest.raises(Unavailable, match=r"may only be read\. Check SQLITE_PATH"):
+        asyncio.run(SqliteFile.open(str(path), (CREATE,)))
+
+
+def test_a_disk_that_is_full_is_unavailable_for_a_migration_and_leaves_nothing_of_it(path: Path) -> None:
+    with closing(SqliteExecutor(str(path))) as database:
+        database._connection.execute("PRAGMA max_page_count = 3")
+        filling = Migration(
+            "0002_b.sql", ("CREATE TABLE b (x TEXT) STRICT", "INSERT INTO b VALUES (zeroblob(100000) || '')")
+        )
+        with pytest.raises(Unavailable, match=r"database or disk is full\. Check SQLITE_PATH"):
+            database.migrate_now((CREATE, filling))
+        assert database._connection.execute("SELECT name FROM sqlite_schema").fetchall() == []
+
+
 async def test_a_file_that_others_have_for_themselves_is_unavailable(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,6 +218,21 @@ def test_what_is_no_database_is_unavailable(path: Path) -> None:
     path.write_text("This is a letter, and not a database at all. " * 100)
     with pytest.raises(Unavailable, match=r"file is not a database\. Check SQLITE_PATH"):
         asyncio.run(open_sqlite_file(str(path)))
+
+
+def test_a_file_that_is_made_by_several_at_once_is_waited_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refusals = ["once", "twice"]
+
+    class Busy(apsw.Connection):
+        def execute(self, statement: str, *arguments: Any, **options: Any) -> apsw.Cursor:
+            if "journal_mode" in statement and refusals:
+                raise apsw.BusyError(refusals.pop())
+            return super().execute(statement, *arguments, **options)
+
+    monkeypatch.setattr(apsw, "Connection", Busy)
+    with closing(SqliteExecutor(str(path))) as opened:
+        assert opened._connection.pragma("journal_mode") == "wal"
+    assert refusals == []
 
 
 PROGRAM = """

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from threadkeep import __version__, retention
+from threadkeep.backends import Choice
 from threadkeep.clock import now
 from threadkeep.errors import ThreadkeepError, Unavailable
 from threadkeep.http.api import Api, connect, path_pattern
@@ -168,14 +169,16 @@ class Application:
 
     async def _open_database(self) -> Database:
         if self._database is None:
-            async with self._opening:
-                if self._database is None:
-                    choice = self.api.choice
-                    if isinstance(choice, ThreadkeepError):
-                        raise choice
-                    self._database = await open_database(choice, self.api.settings)
-                    self._purging = asyncio.create_task(self._purge_for_ever(self._database))
+            async with self._opening:  # once, however many ask
+                self._database = self._database or await self._opened_database()
         return self._database
+
+    async def _opened_database(self) -> Database:
+        choice = self.api.choice
+        assert isinstance(choice, Choice)  # noqa: S101 whoever gets this far was admitted
+        database = await open_database(choice, self.api.settings)
+        self._purging = asyncio.create_task(self._purge_for_ever(database))
+        return database
 
     async def _purge_for_ever(self, database: Database) -> None:
         """Purge on a timer. Several processes may do so at once: each finds what the others have left."""

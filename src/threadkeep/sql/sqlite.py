@@ -7,8 +7,9 @@ event loop. Other processes may have the same file open.
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import Any
 
@@ -54,18 +55,6 @@ class SqliteExecutor:
             raise _cannot_be_opened(error) from error
         self._connection.row_trace = _as_row
 
-    def _set(self, pragma: str) -> None:
-        deadline = time.monotonic() + _BUSY_MILLISECONDS / 1000
-        while True:
-            try:
-                self._connection.execute(f"PRAGMA {pragma}")
-            except apsw.BusyError:  # SQLite does not wait where several make a file one of readers and a writer at once
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(_TRY_AGAIN_SECONDS)
-            else:
-                return
-
     async def run(self, *statements: Statement) -> list[list[Row]]:
         return self.run_now(statements)
 
@@ -73,17 +62,10 @@ class SqliteExecutor:
         """`run`, in the thread that calls it."""
         writes = any(statement.query.writes for statement in statements)
         try:
-            self._connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
-            try:
-                results = self.run_within(statements)
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:  # on a full disk SQLite has rolled back already
-                    self._connection.execute("ROLLBACK")
-                raise
+            with self._transaction("BEGIN IMMEDIATE" if writes else "BEGIN"):
+                return self.run_within(statements)
         except _UNAVAILABLE as error:
             raise Unavailable(f"SQLite could not do this: {error}. Try again.") from error
-        return results
 
     def run_within(self, statements: Sequence[Statement]) -> list[list[Row]]:
         """Run the statements in the transaction that the connection is in."""
@@ -100,14 +82,8 @@ class SqliteExecutor:
             if self._connection.readonly("main"):
                 raise Unavailable("The SQLite file may only be read. Check SQLITE_PATH, and who owns the file.")
             asyncio.run(refuse_newer(self, migrations))  # before anything is written
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
+            with self._transaction("BEGIN IMMEDIATE"):
                 asyncio.run(migrate(_Within(self), migrations))
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
         except _UNAVAILABLE as error:
             raise _cannot_be_opened(error) from error
 
@@ -127,6 +103,29 @@ class SqliteExecutor:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[None]:
+        self._connection.execute(begin)
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:  # on a full disk SQLite has rolled back already
+                self._connection.execute("ROLLBACK")
+            raise
+
+    def _set(self, pragma: str) -> None:
+        deadline = time.monotonic() + _BUSY_MILLISECONDS / 1000
+        while True:
+            try:
+                self._connection.execute(f"PRAGMA {pragma}")
+            except apsw.BusyError:  # SQLite does not wait where several make a file one of readers and a writer at once
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_TRY_AGAIN_SECONDS)
+            else:
+                return
 
 
 class SqliteFile:
