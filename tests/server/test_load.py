@@ -208,3 +208,42 @@ async def test_a_request_that_takes_its_time_is_answered_though_the_server_stops
         assert answer.startswith("http/1.1 201")
         assert "connection: close" in answer
         assert await asyncio.to_thread(running.group.wait, 30) == 0
+
+
+def asking(path: str) -> bytes:
+    head = "".join(f"{name}: {value}\r\n" for name, value in as_user("ada").items())
+    return f"GET {path} HTTP/1.1\r\nHost: x\r\n{head}\r\n".encode()
+
+
+async def test_a_client_that_was_idle_is_answered_once_more_and_told_to_go(tmp_path: Path) -> None:
+    with server(tmp_path) as running:
+        reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+        for is_stopping in (False, True):
+            if is_stopping:
+                os.kill(running.group.id, signal.SIGTERM)
+                await asyncio.sleep(0.4)  # it has taken note, and lingers
+            writer.write(asking("/api/health"))
+            answer = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+            assert answer.startswith("http/1.1 200")
+            assert ("connection: close" in answer) == is_stopping
+            length = re.search(r"content-length: (\d+)", answer)
+            assert length is not None
+            await reader.readexactly(int(length[1]))
+        assert await reader.read() == b""
+        writer.close()
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", running.port)
+
+
+async def test_who_was_connected_and_not_yet_accepted_is_answered(tmp_path: Path) -> None:
+    with server(tmp_path) as running:
+        os.kill(running.group.id, signal.SIGSTOP)
+        waiting = [await asyncio.open_connection("127.0.0.1", running.port) for _ in range(CONNECTIONS)]
+        for _, writer in waiting:
+            writer.write(asking("/api/health"))
+        os.kill(running.group.id, signal.SIGTERM)
+        await asyncio.sleep(0.2)
+        os.kill(running.group.id, signal.SIGCONT)
+        for reader, writer in waiting:
+            assert (await asyncio.wait_for(reader.read(), 10)).startswith(b"HTTP/1.1 200")
+            writer.close()

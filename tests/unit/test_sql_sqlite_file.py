@@ -220,6 +220,18 @@ def test_what_is_no_database_is_unavailable(path: Path) -> None:
         asyncio.run(open_sqlite_file(str(path)))
 
 
+def test_nobody_gets_between_looking_what_is_pending_and_applying_it(path: Path) -> None:
+    second = Migration("0002_b.sql", ("CREATE TABLE b (x TEXT) STRICT",))
+    with closing(SqliteExecutor(str(path))) as opened:
+        ran: list[str] = []
+        opened._connection.exec_trace = lambda cursor, statement, values: ran.append(statement.split("(")[0]) is None
+        opened.migrate_now((CREATE, second))
+    locked = ran[ran.index("BEGIN IMMEDIATE") : ran.index("COMMIT", ran.index("BEGIN IMMEDIATE"))]
+    assert [text for text in locked if text.startswith("SELECT")]
+    assert {"CREATE TABLE a ", "CREATE TABLE b "} <= {*locked}
+    assert ran.count("BEGIN IMMEDIATE") == 1
+
+
 def test_a_file_that_is_made_by_several_at_once_is_waited_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refusals = ["once", "twice"]
 
