@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from support.backends import BACKENDS, EXCEPTIONS, NATIVE, Backend, over_http, worker
+from support.backends import BACKENDS, Backend, made_for, worker
 from toolbox.worker import LocalWorker
 
 
@@ -29,14 +29,5 @@ def durable_object_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 @pytest.fixture(params=BACKENDS)
 async def backend(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Backend]:
     """Each back end in turn."""
-    name: str = request.param
-    reason = EXCEPTIONS[name].get(request.node.originalname)
-    if reason is not None:
-        pytest.skip(f"{name}: {reason}")  # EXCEPTIONS has the reasons; there are none today
-    if name in NATIVE:
-        async with NATIVE[name](tmp_path) as made:
-            yield made
-    else:
-        running: LocalWorker = request.getfixturevalue(f"{name.replace('-', '_')}_worker")
-        async with over_http(name, running.url) as made:
-            yield made
+    async with made_for(request, tmp_path) as made:
+        yield made

@@ -5,6 +5,7 @@ It needs threadkeep itself, whose settings it reads, and so a script that went o
 
 import json
 import re
+import shutil
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from toolbox.codes import Code
 from toolbox.configuration import D1_BINDINGS, LOCAL_DATABASE, migrations_folder, our_database, read_configuration
 from toolbox.install import install, worker_packages
 from toolbox.migrating import Target, check, migrate, remote_target
+from toolbox.runtime import NOT_SHIPPED
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -201,7 +203,18 @@ def _lay_out(deployment: Deployment, project: Path) -> Path:
     remove(folder)
     folder.mkdir(parents=True)
     (folder / "python_modules").symlink_to(worker_packages())
-    (folder / "wrangler.json").write_text(json.dumps(deployment.configuration, indent=2))
+    configuration = dict(deployment.configuration)
+    main = Path(configuration.get("main", ""))
+    # wrangler ships whatever Python is beside the main module, and the Worker has no use for the plain server.
+    if main.is_file() and "base_dir" not in configuration and "build" not in configuration:
+        of_servers = {main.parent / name for name in NOT_SHIPPED}
+        shutil.copytree(
+            main.parent,
+            folder / "src",
+            ignore=lambda parent, names: {name for name in names if Path(parent) / name in of_servers},
+        )
+        configuration["main"] = str(folder / "src" / main.name)
+    (folder / "wrangler.json").write_text(json.dumps(configuration, indent=2))
     return folder
 
 

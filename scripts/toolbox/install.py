@@ -49,10 +49,22 @@ def install(root: Path = ROOT, *, development: bool = False) -> Node:
         _create_virtual_environment(root)
         if development:
             _install_packages(root, "dev")
+            _install_command(root)
         _install_worker_packages(root)
         node = _find_node(root) or _install_node(root)
         _install_node_packages(root, node, "wrangler and Pyodide", root)
     return node
+
+
+def install_server(root: Path = ROOT) -> Path:
+    """Makes ready what the plain server runs on; returns its command, `threadkeep`."""
+    with locked(local_folder(root) / "install.lock", "waiting for another installation in this checkout …"):
+        _create_virtual_environment(root)
+        if not _packages_stamp(root, "dev").is_set():  # which has all of these
+            _install_packages(root, "build")
+            _install_packages(root, "server")
+        _install_command(root)
+    return python(root).parent / "threadkeep"
 
 
 def install_bench(node: Node, root: Path = ROOT) -> None:
@@ -143,6 +155,20 @@ def _install_packages(root: Path, group: str) -> None:
         say(f"installing requirements/{group}.txt …")
         stamp.unset()
         _pip_install(root, f"{group}-packages", root / "requirements" / f"{group}.txt")
+        stamp.set()
+
+
+def _install_command(root: Path) -> None:
+    """Installs the checkout itself, so that `.venv/bin/threadkeep` runs what is in `src/`."""
+    stamp = _Stamp(root / ".venv" / ".command", fingerprint(root / "pyproject.toml"))
+    if not stamp.is_set():
+        say("installing .venv/bin/threadkeep …")
+        stamp.unset()
+        command: list[str | Path] = [python(root), "-m", "pip", "install", "--quiet", "--no-input", "--no-index"]
+        command += ["--disable-pip-version-check", "--no-deps", "--no-build-isolation", "--editable", root]
+        path = f"{python(root).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"  # where it finds its builder
+        log = local_folder(root) / "logs" / "command.log"
+        run(command, cwd=root, env={**os.environ, "PATH": path}, log=log, failed="could not install the checkout")
         stamp.set()
 
 

@@ -24,6 +24,9 @@ COPIED_FROM_PYODIDE = {  # the names are those that wrangler's rules know as Jav
 }
 COPIED_FROM_HERE = {"prelude.mjs": "prelude.mjs", "worker.mjs": "worker.mjs", "host.py": "host.txt"}
 
+NOT_SHIPPED = ("threadkeep/server", "threadkeep/asgi.py", "threadkeep/sql/sqlite.py")
+"""What of `src/` only a plain server runs. No Worker has it: no local one, and none that `scripts/deploy` uploads."""
+
 
 def lay_out(
     out: Path, node: Node, *, classes: Iterable[str], main: str, sources: Sequence[Path], root: Path = ROOT
@@ -36,7 +39,7 @@ def lay_out(
     remove(out)
     with locked(local_folder(root) / "runtime.lock", "waiting for another build in this checkout …"):
         shutil.copytree(_common_parts(root, node), out)
-    (out / "source.bin").write_bytes(_zipped(sources))
+    (out / "source.bin").write_bytes(_zipped(sources, without=NOT_SHIPPED))
     (out / "project.mjs").write_text(f"export const entry = {json.dumps(main)};\n")
     main_module = out / "main.mjs"
     exports = [f'export const {name} = durableObject("{name}");\n' for name in classes]
@@ -70,9 +73,11 @@ def _common_parts(root: Path, node: Node) -> Path:
     return built
 
 
-def _zipped(folders: Sequence[Path]) -> bytes:
+def _zipped(folders: Sequence[Path], without: tuple[str, ...] = ()) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, path in files_below(folders):
+            if name.startswith(without):
+                continue
             archive.writestr(zipfile.ZipInfo(name), path.read_bytes())
     return buffer.getvalue()

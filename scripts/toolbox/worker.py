@@ -177,7 +177,7 @@ class LocalWorker:
     def _look_at_files(self) -> list[tuple[str, int]]:
         folders = [*self._sources, self.project / "migrations"]
         files = [*files_below(folders), ("wrangler.toml", self.project / "wrangler.toml")]
-        return [(name, _modified(path)) for name, path in files]
+        return [(name, modified(path)) for name, path in files]
 
     def _migrate(self, node: Node, database: Mapping[str, str]) -> None:
         """Applies the migrations that these data have not seen yet.
@@ -248,7 +248,8 @@ class LocalWorker:
             connection.close()
 
 
-def _modified(path: Path) -> int:
+def modified(path: Path) -> int:
+    """When a file was changed last, in nanoseconds; 0 where it is not there."""
     try:
         return path.stat().st_mtime_ns
     except FileNotFoundError:  # an editor replaces it just now

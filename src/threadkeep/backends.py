@@ -10,7 +10,7 @@ from threadkeep.settings import D1_BINDINGS, Settings
 from threadkeep.store import Store
 
 if TYPE_CHECKING:
-    from threadkeep.sql.executor import Executor
+    from threadkeep.sql.executor import Executor, SharedExecutor
     from threadkeep.stores.memory import MemoryDatabase
 
 _BUILT = ("d1", "durable-object", "memory", "sqlite", "local")
@@ -28,9 +28,10 @@ class Choice(Struct, frozen=True):
     reason: str
 
 
-def choose(settings: Settings, bindings: Container[str], offered: Container[str]) -> Choice:
+def choose(settings: Settings, bindings: Container[str], offered: Container[str], default: str | None = None) -> Choice:
     """Choose the back end. `bindings` are those that the platform has, `offered` the back ends that can run on it.
 
+    `default` is the one that `auto` takes where no other is set up; without it, memory outside production.
     A store that was asked for by name is that store or an error, never another.
     Raises Unavailable for one that is not built yet, cannot run here, or lacks what it needs.
     """
@@ -43,13 +44,17 @@ def choose(settings: Settings, bindings: Container[str], offered: Container[str]
         )
     missing = _missing(settings, bindings)
     if settings.store == "auto":
-        store = next((name for name in _AUTO if missing[name] is None), None)
+        names = _AUTO if default is None else (*_AUTO[:-1], default)
+        store = next((name for name in names if missing[name] is None), None)
         if store is None:
+            how = "Bind a D1 database or a Durable Object" if "d1" in offered else "Set DATABASE_URL"
             raise Unavailable(
                 "No back end is set up, and in production nothing is kept in memory. "
-                "Bind a D1 database or a Durable Object, or set AGENT_CONVERSATION_STORE."
+                f"{how}, or set AGENT_CONVERSATION_STORE."
             )
         reason = "It is the first of those that are set up."
+        if store == default:
+            reason = f"No other back end is set up, and this server then takes {store}."
     else:
         store = settings.store
         reason = "AGENT_CONVERSATION_STORE asks for it."
@@ -93,7 +98,12 @@ async def open_durable_object(storage: Any) -> "Executor":
 
 
 async def open_sqlite(path: str) -> "Executor":
-    """A SQLite file, or `:memory:`, brought to the newest schema. For `open_sql`, as long as the process lives."""
+    """A SQLite file, or `:memory:`, brought to the newest schema. For `open_sql`, as long as the process lives.
+
+    Raises Unavailable where it cannot be opened, is no database, or has the schema of a newer version.
+    """
+    if path != ":memory:":
+        return await open_sqlite_file(path)
     from threadkeep.sql.migrations import migrate
     from threadkeep.sql.schema import MIGRATIONS
     from threadkeep.sql.sqlite import SqliteExecutor
@@ -101,6 +111,35 @@ async def open_sqlite(path: str) -> "Executor":
     executor = SqliteExecutor(path)
     await migrate(executor, MIGRATIONS)
     return executor
+
+
+async def open_sqlite_file(path: str) -> "SharedExecutor":
+    """A SQLite file, as `open_sqlite` opens it, read and written off the event loop."""
+    from threadkeep.sql.schema import MIGRATIONS
+
+    try:
+        from threadkeep.sql.sqlite import SqliteFile
+    except ImportError as error:
+        raise Unavailable("The back end sqlite needs apsw: install threadkeep[sqlite].") from error
+
+    return await SqliteFile.open(path, MIGRATIONS)
+
+
+async def open_executor(choice: Choice, settings: Settings) -> "SharedExecutor | None":
+    """The database that was chosen, as long as a server's process lives; None for memory, which has none.
+
+    Raises Unavailable where it cannot be opened, or is not one that this version can use.
+    """
+    if choice.store == "sqlite":
+        return await open_sqlite_file(settings.sqlite_path or "")
+    return None
+
+
+async def sql_users_to_purge(executor: "Executor", until: int, limit: int) -> list[str]:
+    """Some of the users of an open database who deleted something then or before, in Unix milliseconds."""
+    from threadkeep.sql.store import users_to_purge
+
+    return await users_to_purge(executor, until, limit)
 
 
 def open_sql(executor: "Executor", user_id: str) -> Store:
@@ -141,6 +180,16 @@ def _missing(settings: Settings, bindings: Container[str]) -> dict[str, str | No
         "postgres": None if settings.database_url else "DATABASE_URL is not set",
         "clickhouse": None if settings.has_clickhouse_table else "CLICKHOUSE_AGENT_CONVERSATIONS_TABLE is not set",
         "memory": "ENVIRONMENT is production" if settings.environment == "production" else None,
-        "sqlite": None if settings.sqlite_path else "SQLITE_PATH is not set",
+        "sqlite": _missing_file(settings.sqlite_path),
         "local": None,
     }
+
+
+def _missing_file(path: str | None) -> str | None:
+    if path is None:
+        return "SQLITE_PATH is not set"
+    return (
+        "SQLITE_PATH is :memory:, which is no file; set AGENT_CONVERSATION_STORE to memory"
+        if path == ":memory:"
+        else None
+    )

@@ -45,6 +45,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "cors_origins": ("CORS_ORIGINS",),
     "retention_days": ("RETENTION_DAYS",),
     "environment": ("ENVIRONMENT",),
+    "metrics": ("METRICS",),
 }
 """Every setting, and the names it is read under, the first being the one to use."""
 
@@ -84,6 +85,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     retention_days: int
     """How long a deleted conversation can be restored."""
     environment: Environment
+    metrics: bool
+    """Whether a plain server tells Prometheus, and anybody else, how much it does."""
     warnings: tuple[str, ...]
     """What to tell whoever runs this."""
 
@@ -141,6 +144,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             ),
             retention_days=read.integer("retention_days", 30, 1, _RETENTION_DAYS_MAX),
             environment=environment,
+            metrics=read.boolean("metrics"),
             warnings=tuple(read.warnings),
         )
 

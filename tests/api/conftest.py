@@ -1,13 +1,17 @@
 """What a user keeps while others, or the user, ask for what cannot be."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from asking import API, Kept, create, everything, message, send
 
-from support.backends import WORKERS, Backend
+from support.backends import BACKENDS, WORKERS, Backend, made_for, over_http, server
 from threadkeep.clock import new_id
+from toolbox.server import LocalServer
+
+SERVER = "server"
 
 
 async def _keep(backend: Backend) -> Kept:
@@ -20,6 +24,24 @@ async def _keep(backend: Backend) -> Kept:
     before = await everything(client)
     elsewhere_id = before[archived["id"]][1][0]["id"]
     return Kept(user_id, client, kept["id"], [new["id"] for new in sent], elsewhere_id, before)
+
+
+@pytest.fixture(scope="session")
+def running_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
+    with server(tmp_path_factory.mktemp("server")) as running:
+        yield running
+
+
+@pytest.fixture(params=[*BACKENDS, SERVER])
+async def backend(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Backend]:
+    """Each back end in turn, and the plain server as it runs anywhere."""
+    if request.param == SERVER:
+        running: LocalServer = request.getfixturevalue("running_server")
+        async with over_http(running.store, running.url) as made:
+            yield made
+    else:
+        async with made_for(request, tmp_path) as made:
+            yield made
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,11 @@ import json
 import re
 import shlex
 import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from support.backends import BACKENDS, WORKERS
@@ -14,6 +17,9 @@ from threadkeep.http.routes import ROUTES
 from threadkeep.http.wire import STATUS
 from threadkeep.settings import D1_BINDINGS, NAMES
 from toolbox.checkout import ROOT
+from toolbox.install import install_server
+from toolbox.server import STORES as SERVER_STORES
+from toolbox.server import LocalServer
 from toolbox.worker import LocalWorker
 
 README = (ROOT / "README.md").read_text()
@@ -35,11 +41,15 @@ def steps_in(text: str) -> list[tuple[str, str]]:
     return re.findall(r"^\$ (curl .*)\n(.*)$", transcript, re.MULTILINE)
 
 
-@pytest.mark.parametrize("store", WORKERS)
-def test_the_commands_of_the_readme_answer_as_printed(store: str, tmp_path: Any) -> None:
+def local(store: str, state: Path) -> LocalWorker | LocalServer:
+    return LocalServer(state, store=store) if store in SERVER_STORES else LocalWorker(state, store=store)
+
+
+@pytest.mark.parametrize("store", [*WORKERS, *SERVER_STORES])
+def test_the_commands_of_the_readme_answer_as_printed(store: str, tmp_path: Path) -> None:
     steps = steps_in(README)
     assert len(steps) == 3
-    with LocalWorker(tmp_path, store=store) as worker:
+    with local(store, tmp_path) as worker:
         answers = answers_to(steps, worker.url)
         assert answers == [without_times(json.loads(printed)) for _, printed in steps]
         sent_again = answers_to(steps, worker.url)
@@ -47,12 +57,12 @@ def test_the_commands_of_the_readme_answer_as_printed(store: str, tmp_path: Any)
         assert sent_again[0] == {**answers[0], "messageCount": 2}
 
 
-@pytest.mark.parametrize("store", WORKERS)
-def test_the_commands_of_the_guides_answer_as_printed(store: str, tmp_path: Any) -> None:
+@pytest.mark.parametrize("store", [*WORKERS, *SERVER_STORES])
+def test_the_commands_of_the_guides_answer_as_printed(store: str, tmp_path: Path) -> None:
     for name in ("search", "sync", "transfer"):
         steps = steps_in((ROOT / f"docs/{name}.md").read_text())
         assert len(steps) >= 4
-        with LocalWorker(tmp_path / name, store=store) as worker:
+        with local(store, tmp_path / name) as worker:
             printed = [without_times(json.loads(text)) if text else None for _, text in steps]
             assert answers_to(steps, worker.url) == printed
 
@@ -87,7 +97,53 @@ def test_every_setting_is_in_the_readme() -> None:
 
 
 def test_every_back_end_is_in_the_readme() -> None:
-    assert [name for name in BACKENDS if f"| `{name}` |" not in README] == []
+    products = {name.partition(" ")[0] for name in BACKENDS}
+    assert [name for name in products if f"| `{name}` |" not in README] == []
+
+
+def test_every_back_end_has_a_page_that_tells_what_one_has_to_know() -> None:
+    products = {name.partition(" ")[0] for name in BACKENDS}
+    assert {path.stem for path in (ROOT / "docs/backends").glob("*.md")} >= products
+    for page in (ROOT / "docs/backends").glob("*.md"):
+        text = page.read_text().lower()
+        assert [what for what in ("**when**", "**settings**", "rights", "limits", "backup") if what not in text] == []
+        assert f"(docs/backends/{page.name})" in README
+
+
+def test_the_copy_of_a_file_is_made_and_restored_by_the_commands_of_its_page(tmp_path: Path) -> None:
+    copy, begin = re.findall(r"^    (python -c .*)$", (ROOT / "docs/backends/sqlite.md").read_text(), re.MULTILINE)
+    with LocalServer(tmp_path) as running:
+        running_file = running.state.data / "threadkeep.sqlite"
+        kept = httpx.post(f"{running.url}/api/conversations", json={"title": "Kept"}).json()
+        run_in(running_file.parent, copy)
+        httpx.post(f"{running.url}/api/conversations", json={"title": "Later"})
+        cursor = httpx.get(f"{running.url}/api/conversations/changes").json()["next"]
+        running.stop()
+        (running_file.parent / "copy.sqlite").rename(running_file)
+        run_in(running_file.parent, begin)
+        running.start()
+        listed = httpx.get(f"{running.url}/api/conversations").json()["conversations"]
+        assert [row["id"] for row in listed] == [kept["id"]]
+        followed = httpx.get(f"{running.url}/api/conversations/changes", params={"since": cursor})
+        assert (followed.status_code, followed.json()["error"]["code"]) == (410, "cursor_expired")
+
+
+def run_in(folder: Path, command: str) -> None:
+    _, *arguments = shlex.split(command)
+    subprocess.run([sys.executable, *arguments], cwd=folder, check=True, timeout=60)
+
+
+def test_the_page_of_the_server_tells_of_every_flag_and_shows_what_is_said(tmp_path: Path) -> None:
+    page = (ROOT / "docs/server.md").read_text()
+    told = subprocess.run([install_server(), "serve", "--help"], capture_output=True, text=True, check=True, timeout=60)
+    flags = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", told.stdout)) - {"--help"}
+    assert {flag for flag in flags if f"`{flag}" not in page} == set()
+    shown, says = re.findall(r"^    \$ (AGENT_\S+) threadkeep serve\n    (.*)$", page, re.MULTILINE)[0]
+    name, _, value = shown.partition("=")
+    refused = subprocess.run(
+        [install_server(), "serve"], env={name: value}, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert refused.stderr.rstrip() == says
 
 
 def test_every_decision_is_in_the_list_of_decisions_and_the_links_lead_somewhere() -> None:

@@ -79,7 +79,6 @@ async def running(name: str, folder: Path) -> AsyncIterator[Backend]:
     if name == "sqlite":
         async with sqlite(folder) as backend:
             yield backend
-            backend.executor.close()  # type: ignore[union-attr]
     else:
         with worker(name, folder) as started:
             async with over_http(name, started.url) as backend:

@@ -75,6 +75,26 @@ def test_it_says_when_it_is_ready_and_ends_cleanly_by_a_signal(tmp_path: Path, n
     assert processes_in(tmp_path) == []
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_serves_the_plain_server_on_a_file_and_ends_it_by_a_signal(tmp_path: Path, number: signal.Signals) -> None:
+    port = free_port()
+    arguments = (f"--port={port}", f"--state={tmp_path}", "--store=sqlite", "--service-key=tk_secret")
+    url = f"http://127.0.0.1:{port}/api/conversations"
+    service = {"Authorization": "Bearer tk_secret", "X-User-Id": "ada"}
+    for fresh, count in ((), 1), ((), 2), (("--fresh",), 1):
+        with scripts_dev(*arguments, *fresh) as process:
+            assert read_until(process.stdout, "") == f"ready http://127.0.0.1:{port} store=sqlite\n"
+            for headers in (service, {}):  # without credentials it is the user `developer`
+                assert httpx.post(url, json={}, headers=headers).status_code == 201
+                assert len(httpx.get(url, headers=headers).json()["conversations"]) == count
+            process.send_signal(number)
+            output, progress = process.communicate(timeout=PATIENCE_SECONDS)
+        assert (process.returncode, output) == (0, "")
+        assert '"route":"/api/conversations","status":201' in progress
+        assert "Traceback" not in progress
+        assert processes_in(tmp_path) == []
+
+
 def test_it_may_be_ended_while_it_starts(tmp_path: Path) -> None:
     with scripts_dev("--port=0", f"--state={tmp_path}") as process:
         read_until(process.stderr, "starting workerd")

@@ -12,6 +12,7 @@ from fakes.cloudflare_api import CloudflareApi
 from toolbox.checkout import ROOT, Problem
 from toolbox.deploying import deploy, render
 from toolbox.hashes import record_hashes
+from toolbox.runtime import NOT_SHIPPED
 
 ID = "0c1b1f6e-7d7a-4b6e-9d55-0b0f4ad5e001"
 OTHER_ID = "0c1b1f6e-7d7a-4b6e-9d55-0b0f4ad5e002"
@@ -90,7 +91,12 @@ def test_with_an_id_with_an_alias_and_without_one() -> None:
         assert re.match(r"Total Upload: [0-9]{3,}\.[0-9]+ KiB / gzip: ", done.stdout)
         assert "nothing was deployed" in done.stderr
     bundle = ROOT / ".local/deploy/bundle"
-    assert (bundle / "threadkeep/service.py").is_file()
+    sources = {path.relative_to(ROOT / "src").as_posix() for path in (ROOT / "src").rglob("*.py")}
+    shipped = {path.relative_to(bundle).as_posix() for path in bundle.rglob("*.py")}
+    assert {name for name in shipped if not name.startswith("python_modules/")} == {
+        name for name in sources if not name.startswith(NOT_SHIPPED)
+    }
+    assert any(name.startswith(NOT_SHIPPED) for name in sources)
     assert (bundle / "python_modules/msgspec/__init__.py").is_file()
     assert not list(bundle.rglob("*.pyc"))
     tracked = subprocess.run(["git", "status", "--short", "--", ".local"], cwd=ROOT, capture_output=True, check=True)

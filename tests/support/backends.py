@@ -7,8 +7,10 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
+import pytest
 
 from support.in_process import SERVICE_KEY, VARIABLES, ApiTransport, as_user
 from threadkeep import backends
@@ -18,10 +20,11 @@ from threadkeep.http.api import connect
 from threadkeep.sql.executor import Executor, Query
 from threadkeep.store import Store
 from threadkeep.stores.remote import RemoteStore
+from toolbox.server import LocalServer
 from toolbox.worker import LocalWorker
 
 REQUEST_SECONDS = 60
-_CHECK = Query("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
+CHECK = Query("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
 ENTRIES = Path(__file__).parents[1] / "in_worker" / "entries"
 
 
@@ -37,6 +40,11 @@ class Backend:
     executor: Executor | None = None
     """What the store works on, where it is SQL in this process."""
 
+    @property
+    def is_server(self) -> bool:
+        """Whether it is a plain server in a process of its own, which refuses some things before the API is asked."""
+        return self.open_natively is None and self.name not in WORKERS
+
     async def purge(self, user_id: str, until: int, *, parts: int = 1_000) -> int | None:
         """`Store.purge` of a user, and `Store.sweep` as often as it takes, or at the most so often."""
         if self.open_natively is None:
@@ -51,7 +59,7 @@ class Backend:
     async def check(self, user_id: str) -> None:
         """Fail where the index that a user is in is not what it should be, once all is swept."""
         if self.executor is not None:
-            await self.executor.run(_CHECK())
+            await self.executor.run(CHECK())
         elif self.open_natively is None:
             (await self.client.post("/check", json={"user_id": user_id})).raise_for_status()
 
@@ -102,9 +110,22 @@ async def memory(tmp_path: Path) -> AsyncIterator[Backend]:
 
 @contextlib.asynccontextmanager
 async def sqlite(tmp_path: Path) -> AsyncIterator[Backend]:
-    """A SQLite file in this process, through apsw, with the limits of D1."""
-    executor = await backends.open_sqlite(str(tmp_path / "conversations.sqlite"))
+    """A SQLite file, read and written beside the event loop as a server does it, with the limits of D1."""
+    executor = await backends.open_sqlite_file(str(tmp_path / "conversations.sqlite"))
+    async with _over(executor) as backend:
+        yield backend
+    await executor.close()
 
+
+@contextlib.asynccontextmanager
+async def sqlite_in_memory(tmp_path: Path) -> AsyncIterator[Backend]:
+    """SQLite in memory: one connection, in the thread that asks."""
+    async with _over(await backends.open_sqlite(":memory:")) as backend:
+        yield backend
+
+
+@contextlib.asynccontextmanager
+async def _over(executor: Executor) -> AsyncIterator[Backend]:
     async def open_store(user_id: str) -> Store:
         return open_sql(executor, user_id)
 
@@ -123,7 +144,7 @@ async def _in_process(name: str, open_store: Callable[[str], Awaitable[Store]]) 
 
 @contextlib.asynccontextmanager
 async def over_http(name: str, url: str) -> AsyncIterator[Backend]:
-    """A Worker that runs in workerd, over HTTP."""
+    """A Worker that runs in workerd, or a server, over HTTP."""
     async with httpx.AsyncClient(base_url=url, timeout=REQUEST_SECONDS, verify=False) as client:
         yield Backend(name, client)
 
@@ -135,8 +156,30 @@ def worker(store: str, state: Path) -> LocalWorker:
     )
 
 
-NATIVE = {"memory": memory, "sqlite": sqlite}
+def server(state: Path, **options: Any) -> LocalServer:
+    """A plain server in a process of its own, set as the tests need it."""
+    variables = {**VARIABLES, **options.pop("variables", {})}
+    return LocalServer(state, variables=variables, **options)
+
+
+NATIVE = {"memory": memory, "sqlite": sqlite, "sqlite in memory": sqlite_in_memory}
 WORKERS = ("d1", "durable-object")
 BACKENDS = (*NATIVE, *WORKERS)
 EXCEPTIONS: dict[str, dict[str, str]] = {name: {} for name in BACKENDS}
 """What a back end cannot do: the name of the test, and the reason."""
+
+
+@contextlib.asynccontextmanager
+async def made_for(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Backend]:
+    """The back end that a test asks for by name; a Worker is started once for all."""
+    name: str = request.param
+    reason = EXCEPTIONS[name].get(request.node.originalname)
+    if reason is not None:
+        pytest.skip(f"{name}: {reason}")  # EXCEPTIONS has the reasons; there are none today
+    if name in NATIVE:
+        async with NATIVE[name](tmp_path) as made:
+            yield made
+    else:
+        running: LocalWorker = request.getfixturevalue(f"{name.replace('-', '_')}_worker")
+        async with over_http(name, running.url) as made:
+            yield made

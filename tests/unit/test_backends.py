@@ -1,5 +1,6 @@
 """The choice of a back end, row by row, and how each is opened."""
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ from threadkeep.drafts import ConversationDraft
 from threadkeep.errors import Unavailable
 from threadkeep.settings import Settings
 from threadkeep.sql.executor import Query
+from threadkeep.sql.sqlite import SqliteExecutor, SqliteFile
 from threadkeep.store import Store
 
 pytestmark = pytest.mark.anyio
@@ -275,11 +277,27 @@ async def test_the_users_to_purge_are_asked_of_d1_a_limited_number_at_once() -> 
 async def test_a_file_is_kept_from_one_opening_to_the_next(tmp_path: Path, draft: ConversationDraft) -> None:
     path = str(tmp_path / "kept.sqlite")
     for is_new in (True, False):
-        executor = await backends.open_sqlite(path)
+        executor = await backends.open_sqlite_file(path)
         store: Store = backends.open_sql(executor, "ada")
         assert (await store.create_conversation(draft))[1] is is_new
         assert store.bookmark is None
-        executor.close()  # type: ignore[attr-defined]
+        await executor.close()
+
+
+async def test_a_path_is_a_file_and_memory_is_one_connection(tmp_path: Path) -> None:
+    opened = await backends.open_sqlite(str(tmp_path / "kept.sqlite"))
+    assert isinstance(opened, SqliteFile)
+    await opened.close()
+    in_memory = await backends.open_sqlite(":memory:")
+    assert isinstance(in_memory, SqliteExecutor)
+    in_memory.close()
+
+
+async def test_a_file_without_its_library_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "apsw", None)
+    monkeypatch.delitem(sys.modules, "threadkeep.sql.sqlite")
+    with pytest.raises(Unavailable, match=r"sqlite needs apsw: install threadkeep\[sqlite\]"):
+        await backends.open_sqlite_file(str(tmp_path / "kept.sqlite"))
 
 
 async def test_a_memory_is_kept_from_one_opening_to_the_next(draft: ConversationDraft) -> None:

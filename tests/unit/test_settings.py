@@ -36,6 +36,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "retention_days": ("7", {"retention_days": 7}),
     "environment": ("test", {"environment": "test"}),
+    "metrics": ("true", {"metrics": True}),
 }
 SECRETS = {"database_url", "agentstate_api_key", "jwt_secret", "service_keys"}
 EVERY_NAME = [pytest.param(setting, name, id=name) for setting, names in NAMES.items() for name in names]
@@ -71,6 +72,7 @@ def test_the_defaults_keep_nothing_and_let_nobody_in() -> None:
         "cors_origins": frozenset(),
         "retention_days": 30,
         "environment": "production",
+        "metrics": False,
         "warnings": (),
     }
 

@@ -1,8 +1,8 @@
 """Erasing and purging in SQL: what is swept, what is left of it in the file, and a database of one user alone."""
 
 import re
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from threadkeep import backends, retention
 from threadkeep.drafts import SearchQuery
 from threadkeep.errors import Conflict, CursorExpired, NotFound
 from threadkeep.models import Erased
-from threadkeep.sql.executor import Query, Row, Statement
+from threadkeep.sql.executor import Query, Row, SharedExecutor, Statement
 from threadkeep.sql.migrations import migrate
 from threadkeep.sql.schema import MIGRATIONS
 from threadkeep.sql.sqlite import SqliteExecutor
@@ -299,9 +299,30 @@ async def test_a_row_that_outgrows_its_room_gets_what_it_needs(database: SqliteE
     assert (kept.title, plain(kept.metadata)) == ("x" * 200, {"a": "x" * 9_000})
 
 
+async def test_a_log_of_writes_is_emptied_of_what_was_erased_while_the_file_is_open(tmp_path: Path) -> None:
+    path = tmp_path / "kept.sqlite"
+    async with aclosed(await backends.open_sqlite_file(str(path))) as executor:
+        store = backends.open_sql(executor, "ada")
+        await store.create_conversation(conversation(new_message("unforgettable " * 1_000)))
+        await retention.erase(store)
+        raw = [each.read_bytes() for each in path.parent.iterdir()]
+        assert any(b"unforgettable" in each for each in raw)
+        await executor.tidy()
+        raw = [each.read_bytes() for each in path.parent.iterdir()]
+        assert not any(b"unforgettable" in each for each in raw)
+
+
+@asynccontextmanager
+async def aclosed(executor: SharedExecutor) -> AsyncIterator[SharedExecutor]:
+    try:
+        yield executor
+    finally:
+        await executor.close()
+
+
 async def test_of_what_was_erased_no_word_is_left_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "kept.sqlite"
-    with closing(await backends.open_sqlite(str(path))) as executor:  # type: ignore[type-var]
+    async with aclosed(await backends.open_sqlite_file(str(path))) as executor:
         store, other = backends.open_sql(executor, "ada"), backends.open_sql(executor, "bob")
         for owner, word in ((store, "unforgettable"), (other, "memorable")):
             for _ in range(20):

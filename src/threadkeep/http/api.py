@@ -75,6 +75,10 @@ class Api:
         _log.error("request %s could not be handed on: %s", request_id, error.__cause__)
         return self._finished(error_response(error), request, request_id)
 
+    def finish(self, response: Response, request: Request) -> Response:
+        """Add what every response has, to one that a platform has made itself."""
+        return self._finished(response, request, _request_id(request))
+
     async def _admit(self, request: Request) -> str | Response:
         if request.method == "OPTIONS":
             return self._preflight(request)
@@ -139,11 +143,17 @@ class Api:
         return origin in self._server.settings.cors_origins
 
 
-def connect(get: Callable[[str], str | None], has_binding: Callable[[str], bool], offered: Container[str]) -> Api:
+def connect(
+    get: Callable[[str], str | None],
+    has_binding: Callable[[str], bool],
+    offered: Container[str],
+    default: str | None = None,
+) -> Api:
     """Read the settings, choose the back end, and answer the API over it.
 
-    `get` gives the value of a variable, `has_binding` tells whether the platform has a binding, and `offered` are the
-    back ends that can run there. If anything is wrong with that, the API says so to whoever asks.
+    `get` gives the value of a variable, `has_binding` tells whether the platform has a binding, `offered` are the
+    back ends that can run there, and `default` is the one to take where none is set up. If anything is wrong with
+    that, the API says so to whoever asks.
     """
     try:
         settings = Settings.read(get)
@@ -151,9 +161,17 @@ def connect(get: Callable[[str], str | None], has_binding: Callable[[str], bool]
         return Api(Settings.read(lambda name: None), error)
     bindings = {name for name in (*D1_BINDINGS, settings.durable_object_binding) if has_binding(name)}
     try:
-        return Api(settings, choose(settings, bindings, offered))
+        return Api(settings, choose(settings, bindings, offered, default))
     except ThreadkeepError as error:
         return Api(settings, error)
+
+
+def path_pattern(path: str) -> str | None:
+    """The path of the route that answers a path, such as `/api/conversations/{id}`, or None where nothing does."""
+    try:
+        return _router.pattern(path)
+    except ThreadkeepError:
+        return None
 
 
 def _request_id(request: Request) -> str:

@@ -53,6 +53,10 @@ class Router(Generic[R]):
         """The methods that a path takes. Raises NotFound for a path that is not there."""
         return _allow(self._find(path)[0])
 
+    def pattern(self, path: str) -> str:
+        """The path of the routes that answer a path, as they were given. Raises NotFound."""
+        return next(iter(self._find(path)[0].values())).path
+
     def _find(self, path: str) -> tuple[dict[str, R], dict[str, str]]:
         if path in self._fixed:
             return self._fixed[path], {}

@@ -63,6 +63,16 @@ class Executor(Protocol):
         """
 
 
+class SharedExecutor(Executor, Protocol):
+    """An executor that a server opens once, for all users."""
+
+    async def tidy(self) -> None:
+        """Remove what is left in logs of what was erased, where the database keeps such. Raises Unavailable."""
+
+    async def close(self) -> None:
+        """Finish what is running, and let go of the database."""
+
+
 def _checked(value: Value) -> Value:
     """What every driver binds alike. They disagree on everything else, and some of them silently."""
     if value is None or type(value) is int:

@@ -6,6 +6,7 @@ Worker. D1 is the exception: there, `scripts/migrate` runs the files.
 
 from typing import NamedTuple
 
+from threadkeep.errors import Unavailable
 from threadkeep.sql.executor import Executor, Query
 
 
@@ -19,6 +20,7 @@ class Migration(NamedTuple):
 _CREATE_RECORD = Query("""
 CREATE TABLE IF NOT EXISTS schema_migrations (name TEXT NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID
 """)
+_HAS_RECORD = Query("SELECT s.name FROM sqlite_schema AS s WHERE s.name = 'schema_migrations'")
 _APPLIED = Query("SELECT a.name FROM schema_migrations AS a")
 _RECORD = Query("INSERT INTO schema_migrations (name) VALUES (:name)")
 
@@ -36,3 +38,15 @@ async def migrate(executor: Executor, migrations: tuple[Migration, ...]) -> list
             *(Query(text, has_parameters=False)() for text in migration.statements), _RECORD(name=migration.name)
         )
     return [migration.name for migration in pending]
+
+
+async def refuse_newer(executor: Executor, migrations: tuple[Migration, ...]) -> None:
+    """Raises Unavailable where the database has seen a migration that is not among these. It changes nothing."""
+    (has_record,) = await executor.run(_HAS_RECORD())
+    (rows,) = await executor.run(_APPLIED()) if has_record else [[]]
+    newer = {row["name"] for row in rows} - {migration.name for migration in migrations}
+    if newer:
+        raise Unavailable(
+            f"The database has the schema of a newer version ({max(newer)}), and is left alone. "
+            "Run that version of Threadkeep, or name another database."
+        )

@@ -1,11 +1,23 @@
-"""Executor for SQLite in this process, through apsw, with D1's limits set, so that what passes here passes there."""
+"""Executors for SQLite in this process, through apsw, with D1's limits set, so that what passes here passes there.
 
+`SqliteExecutor` is one connection, and works in the thread that calls it: for `:memory:`, scripts and tests.
+`SqliteFile` is what a server has: one connection that writes and several that read, each call in a thread beside the
+event loop. Other processes may have the same file open.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import Any
 
 import apsw
 
 from threadkeep.errors import Unavailable
 from threadkeep.sql.executor import Row, Statement
+from threadkeep.sql.migrations import Migration, migrate, refuse_newer
 
 # Source: workerd's sqlite.c++ and https://developers.cloudflare.com/d1/platform/limits/
 _LIMITS = {
@@ -15,6 +27,10 @@ _LIMITS = {
     apsw.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 50,
 }
 _BUSY_MILLISECONDS = 10_000
+_TIDY_MILLISECONDS = 500
+_TRY_AGAIN_SECONDS = 0.01
+_READERS = 4
+"""How many read at once in one process; apsw lets go of Python's lock while SQLite works."""
 
 
 class SqliteExecutor:
@@ -22,8 +38,8 @@ class SqliteExecutor:
 
     bookmark: str | None = None
 
-    def __init__(self, path: str) -> None:
-        """Open or create the file. Raises Unavailable where that is not possible."""
+    def __init__(self, path: str, *, is_reader: bool = False) -> None:
+        """Open or create the file; a reader changes nothing in it. Raises Unavailable where that is not possible."""
         try:
             self._connection = apsw.Connection(path)
         except apsw.Error as error:
@@ -32,30 +48,54 @@ class SqliteExecutor:
             self._connection.set_busy_timeout(_BUSY_MILLISECONDS)
             for limit, value in _LIMITS.items():
                 self._connection.limit(limit, value)
-            # Readers and a writer at once; what is committed is on the disk; and what is deleted is overwritten.
-            for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
-                self._connection.execute(f"PRAGMA {pragma}")
+            for pragma in _PRAGMAS_OF_READERS if is_reader else _PRAGMAS:
+                self._set(pragma)
         except apsw.Error as error:
             self._connection.close()
             raise _cannot_be_opened(error) from error
         self._connection.row_trace = _as_row
 
     async def run(self, *statements: Statement) -> list[list[Row]]:
+        return self.run_now(statements)
+
+    def run_now(self, statements: Sequence[Statement]) -> list[list[Row]]:
+        """`run`, in the thread that calls it."""
         writes = any(statement.query.writes for statement in statements)
         try:
-            self._connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
-            try:
-                results: list[list[Any]] = [
-                    self._connection.execute(query.numbered, values).fetchall() for query, values in statements
-                ]
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:  # on a full disk SQLite has rolled back already
-                    self._connection.execute("ROLLBACK")
-                raise
+            with self._transaction("BEGIN IMMEDIATE" if writes else "BEGIN"):
+                return self.run_within(statements)
         except _UNAVAILABLE as error:
             raise Unavailable(f"SQLite could not do this: {error}. Try again.") from error
+
+    def run_within(self, statements: Sequence[Statement]) -> list[list[Row]]:
+        """Run the statements in the transaction that the connection is in."""
+        execute = self._connection.execute
+        results: list[list[Any]] = [execute(query.numbered, values).fetchall() for query, values in statements]
         return results
+
+    def migrate_now(self, migrations: tuple[Migration, ...]) -> None:
+        """Bring the file to the newest schema. However many processes do so at once, one does it and all see it.
+
+        Raises Unavailable where the file cannot be written, or has the schema of a newer version.
+        """
+        try:
+            if self._connection.readonly("main"):
+                raise Unavailable("The SQLite file may only be read. Check SQLITE_PATH, and who owns the file.")
+            asyncio.run(refuse_newer(self, migrations))  # before anything is written
+            with self._transaction("BEGIN IMMEDIATE"):
+                asyncio.run(migrate(_Within(self), migrations))
+        except _UNAVAILABLE as error:
+            raise _cannot_be_opened(error) from error
+
+    def empty_log(self) -> None:
+        """Write what is in the log of writes to the file, and empty the log, unless somebody is at it just now."""
+        self._connection.set_busy_timeout(_TIDY_MILLISECONDS)  # others may not write meanwhile
+        try:
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except _UNAVAILABLE as error:
+            raise Unavailable(f"SQLite could not do this: {error}. Try again.") from error
+        finally:
+            self._connection.set_busy_timeout(_BUSY_MILLISECONDS)
 
     async def clear(self, *statements: Statement) -> None:
         """See `Executor.clear`: everybody is in one file."""
@@ -64,6 +104,118 @@ class SqliteExecutor:
         """Close the connection."""
         self._connection.close()
 
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[None]:
+        self._connection.execute(begin)
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:  # on a full disk SQLite has rolled back already
+                self._connection.execute("ROLLBACK")
+            raise
+
+    def _set(self, pragma: str) -> None:
+        deadline = time.monotonic() + _BUSY_MILLISECONDS / 1000
+        while True:
+            try:
+                self._connection.execute(f"PRAGMA {pragma}")
+            except apsw.BusyError:  # SQLite does not wait where several make a file one of readers and a writer at once
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_TRY_AGAIN_SECONDS)
+            else:
+                return
+
+
+class SqliteFile:
+    """A SQLite file that many tasks read and write at once. Made by `open`."""
+
+    bookmark: str | None = None
+
+    def __init__(self, writer: SqliteExecutor, readers: list[SqliteExecutor]) -> None:
+        self._writer = writer
+        self._readers = readers
+        self._free: SimpleQueue[SqliteExecutor] = SimpleQueue()
+        for reader in readers:
+            self._free.put(reader)
+        # One thread writes: who waits for it waits here, in order, and not for a lock that SQLite hands out by chance.
+        self._writing = ThreadPoolExecutor(1, "sqlite-writer")
+        self._reading = ThreadPoolExecutor(len(readers), "sqlite-reader")
+
+    @classmethod
+    async def open(cls, path: str, migrations: tuple[Migration, ...]) -> "SqliteFile":
+        """Open or create the file, at the newest schema.
+
+        Raises Unavailable where that is not possible, and where the schema is of a newer version.
+        """
+        return await asyncio.to_thread(cls._opened, path, migrations)
+
+    async def run(self, *statements: Statement) -> list[list[Row]]:
+        loop = asyncio.get_running_loop()
+        if any(statement.query.writes for statement in statements):
+            return await loop.run_in_executor(self._writing, self._writer.run_now, statements)
+        return await loop.run_in_executor(self._reading, self._read, statements)
+
+    async def clear(self, *statements: Statement) -> None:
+        """See `Executor.clear`: everybody is in one file."""
+
+    async def tidy(self) -> None:
+        """Empty the log of writes, where what was erased still stands; nothing, where somebody is at it just now.
+
+        Raises Unavailable where the file cannot be written.
+        """
+        await asyncio.get_running_loop().run_in_executor(self._writing, self._writer.empty_log)
+
+    async def close(self) -> None:
+        """Finish what is running, and close the connections."""
+        await asyncio.to_thread(self._close)
+
+    @classmethod
+    def _opened(cls, path: str, migrations: tuple[Migration, ...]) -> "SqliteFile":
+        opened: list[SqliteExecutor] = []
+        try:
+            opened.append(SqliteExecutor(path))
+            opened[0].migrate_now(migrations)
+            opened.extend(SqliteExecutor(path, is_reader=True) for _ in range(_READERS))
+        except BaseException:
+            for connection in opened:
+                connection.close()
+            raise
+        return cls(opened[0], opened[1:])
+
+    def _read(self, statements: Sequence[Statement]) -> list[list[Row]]:
+        reader = self._free.get()
+        try:
+            return reader.run_now(statements)
+        finally:
+            self._free.put(reader)
+
+    def _close(self) -> None:
+        self._writing.shutdown()
+        self._reading.shutdown()
+        for connection in (*self._readers, self._writer):  # the last one out empties the log of writes
+            connection.close()
+
+
+class _Within:
+    """Runs statements in the transaction that a connection is in."""
+
+    bookmark: str | None = None
+
+    def __init__(self, executor: SqliteExecutor) -> None:
+        self._executor = executor
+
+    async def run(self, *statements: Statement) -> list[list[Row]]:
+        return self._executor.run_within(statements)
+
+    async def clear(self, *statements: Statement) -> None:
+        """See `Executor.clear`: everybody is in one file."""
+
+
+# Readers and a writer at once; what is committed is on the disk; and what is deleted is overwritten.
+_PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON")
+_PRAGMAS_OF_READERS = ("query_only = ON",)
 
 # Of the file, the disk and who else is at it. What is left is wrong with a statement of ours, or with the file itself.
 _UNAVAILABLE = (

@@ -1,0 +1,208 @@
+"""Application: the API as an ASGI application, over a back end that it opens, purges and closes."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from threadkeep import __version__, retention
+from threadkeep.backends import Choice
+from threadkeep.clock import now
+from threadkeep.errors import ThreadkeepError, Unavailable
+from threadkeep.http.api import Api, connect, path_pattern
+from threadkeep.http.wire import Request, Response, error_response, json_response
+from threadkeep.server.database import Database, open_database
+from threadkeep.server.exchange import Disconnected, Exchange, Receive, Scope, Send
+from threadkeep.server.metrics import Metrics, new_metrics
+from threadkeep.store import Store
+
+OFFERED = ("sqlite", "memory", "local")
+
+READY_PATH = "/api/ready"
+METRICS_PATH = "/metrics"
+PURGE_SECONDS = 600
+"""How often what was deleted long ago is purged: as on D1."""
+
+_FIRST_PURGE_SECONDS = 30  # when whoever waited for the server to start has been served
+_READY_SECONDS = 5
+_GONE_STATUS = 499  # what is logged for a request whose sender has gone; nobody gets it
+_METHODS = ("GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS")
+
+_log = logging.getLogger("threadkeep")
+_requests_log = logging.getLogger("threadkeep.requests")
+
+
+class Application:
+    """The API under the settings of an environment.
+
+    It opens its back end as the server starts, or, mounted where nobody tells it of that, with the first request.
+    """
+
+    def __init__(self, get: Callable[[str], str | None], default_store: str | None = None) -> None:
+        """`get` gives the value of a variable; `default_store` is the back end to take where none is set up."""
+        self._get = get
+        self._default_store = default_store
+        self._api: Api | None = None
+        self._database: Database | None = None
+        self._opening = asyncio.Lock()
+        self._purging: asyncio.Task[None] | None = None
+        self._metrics: Metrics | None = None
+
+    @property
+    def api(self) -> Api:
+        """The API, once the environment is read."""
+        if self._api is None:
+            api = connect(self._get, lambda binding: False, OFFERED, self._default_store)
+            for warning in api.settings.warnings:
+                _log.warning(warning)
+            try:
+                self._metrics = new_metrics() if api.settings.metrics else None
+            except ThreadkeepError as error:
+                api = Api(api.settings, error)
+            self._api = api
+        return self._api
+
+    async def open(self) -> None:
+        """Open the back end. Raises Unavailable where the settings are wrong, or it cannot be opened."""
+        if isinstance(self.api.choice, ThreadkeepError):
+            raise self.api.choice
+        if self.api.choice.store != "local":
+            await self._open_database()
+
+    async def close(self) -> None:
+        """Close the back end."""
+        if self._purging is not None:
+            self._purging.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._purging
+            self._purging = None
+        if self._database is not None:
+            database, self._database = self._database, None
+            await database.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or go along with the life of the server."""
+        if scope["type"] == "http":
+            await self._answer(Exchange(scope, receive, send))
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1000})  # there are none
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            await self.open()
+        except ThreadkeepError as error:
+            await send({"type": "lifespan.startup.failed", "message": error.message})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _answer(self, exchange: Exchange) -> None:
+        began = time.perf_counter()
+        status, request_id = 500, None
+        try:
+            response = await self._response_to(exchange.request)
+            request_id = response.headers["x-request-id"]
+            await exchange.respond(response)
+            status = response.status
+        except Disconnected:
+            status = _GONE_STATUS
+        except Exception:
+            status = 500
+            raise  # the server logs it, and cuts off what it has begun to send
+        finally:
+            self._note(exchange.request, status, request_id, time.perf_counter() - began)
+
+    def _note(self, request: Request, status: int, request_id: str | None, seconds: float) -> None:
+        """Log and count a request. Nothing of it that somebody chose is told: no id, no query, no header."""
+        method = request.method if request.method in _METHODS else "other"
+        route = _pattern(request.path)
+        _requests_log.info(
+            "request",
+            extra={
+                "fields": {
+                    "requestId": request_id,
+                    "method": method,
+                    "route": route,
+                    "status": status,
+                    "milliseconds": round(seconds * 1000, 3),
+                }
+            },
+        )
+        if self._metrics is not None:
+            self._metrics.note_request(method, route, status, seconds)
+
+    async def _response_to(self, request: Request) -> Response:
+        api = self.api
+        if request.method in ("GET", "HEAD"):
+            if request.path == READY_PATH:
+                return api.finish(await self._readiness(api), request)
+            if request.path == METRICS_PATH and self._metrics is not None:
+                return api.finish(self._metrics.response(), request)
+        admitted = await api.admit(request)
+        if isinstance(admitted, Response):
+            return admitted
+
+        async def open_store(bookmark: str | None) -> Store:
+            return (await self._open_database()).open_store(admitted)
+
+        return await api.answer(request, admitted, open_store)
+
+    async def _readiness(self, api: Api) -> Response:
+        """Whether the database answers."""
+        if isinstance(api.choice, ThreadkeepError):
+            return error_response(api.choice)
+        try:
+            if api.choice.store != "local":
+                async with asyncio.timeout(_READY_SECONDS):
+                    await (await self._open_database()).check()
+        except TimeoutError:
+            return error_response(Unavailable(f"The database has not answered for {_READY_SECONDS} seconds."))
+        except ThreadkeepError as error:
+            return error_response(error)
+        return json_response(200, {"status": "ready", "store": api.choice.store, "version": __version__})
+
+    async def _open_database(self) -> Database:
+        if self._database is None:
+            async with self._opening:  # once, however many ask
+                self._database = self._database or await self._opened_database()
+        return self._database
+
+    async def _opened_database(self) -> Database:
+        choice = self.api.choice
+        assert isinstance(choice, Choice)  # noqa: S101 whoever gets this far was admitted
+        database = await open_database(choice, self.api.settings)
+        self._purging = asyncio.create_task(self._purge_for_ever(database))
+        return database
+
+    async def _purge_for_ever(self, database: Database) -> None:
+        """Purge on a timer. Several processes may do so at once: each finds what the others have left."""
+        await asyncio.sleep(_FIRST_PURGE_SECONDS)
+        while True:
+            try:
+                await purge(database, self.api.settings.retention_days)
+            except Exception:  # whatever it was, the next time may do better, and nobody else would see it
+                _log.exception("a purge has failed, and is tried again in %d seconds", PURGE_SECONDS)
+            await asyncio.sleep(PURGE_SECONDS)
+
+
+async def purge(database: Database, retention_days: int) -> None:
+    """Purge what was deleted so long ago, of some users. Raises an ExceptionGroup for those with whom it fails."""
+
+    async def open_store(user_id: str) -> Store:
+        return database.open_store(user_id)
+
+    until = now() - retention_days * retention.DAY_MILLISECONDS
+    user_ids = await database.users_to_purge(until, retention.PARTS_MAX)
+    await retention.purge_users(user_ids, open_store, retention_days)
+    await database.tidy()
+
+
+def _pattern(path: str) -> str:
+    """The route that a path leads to; one name for all that lead nowhere."""
+    return path if path in (READY_PATH, METRICS_PATH) else path_pattern(path) or "none"

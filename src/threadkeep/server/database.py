@@ -1,0 +1,79 @@
+"""Database: what a server keeps open for all of its users."""
+
+from typing import TYPE_CHECKING, Protocol
+
+from threadkeep import backends
+from threadkeep.backends import Choice
+from threadkeep.settings import Settings
+from threadkeep.sql.executor import Query
+from threadkeep.store import Store
+
+if TYPE_CHECKING:
+    from threadkeep.sql.executor import SharedExecutor
+
+_ASK = Query("SELECT 1 AS answer")
+
+
+class Database(Protocol):
+    """The back end of a server, open as long as the process lives."""
+
+    def open_store(self, user_id: str) -> Store:
+        """A user's store."""
+
+    async def check(self) -> None:
+        """Raises Unavailable where it does not answer."""
+
+    async def users_to_purge(self, until: int, limit: int) -> list[str]:
+        """Some of the users who deleted something then or before, in Unix milliseconds."""
+
+    async def tidy(self) -> None:
+        """Remove what is left in logs of what was erased. Raises Unavailable."""
+
+    async def close(self) -> None:
+        """Finish what is running, and let go of it."""
+
+
+async def open_database(choice: Choice, settings: Settings) -> Database:
+    """The back end that was chosen. Raises Unavailable where it cannot be opened."""
+    executor = await backends.open_executor(choice, settings)
+    return _Memory() if executor is None else _Sql(executor)
+
+
+class _Sql:
+    """A database that speaks SQL."""
+
+    def __init__(self, executor: "SharedExecutor") -> None:
+        self._executor = executor
+        self.tidy = executor.tidy
+        self.close = executor.close
+
+    def open_store(self, user_id: str) -> Store:
+        return backends.open_sql(self._executor, user_id)
+
+    async def check(self) -> None:
+        await self._executor.run(_ASK())
+
+    async def users_to_purge(self, until: int, limit: int) -> list[str]:
+        return await backends.sql_users_to_purge(self._executor, until, limit)
+
+
+class _Memory:
+    """What this process keeps for itself."""
+
+    def __init__(self) -> None:
+        self._database = backends.new_memory()
+
+    def open_store(self, user_id: str) -> Store:
+        return backends.open_memory(self._database, user_id)
+
+    async def check(self) -> None:
+        """It answers as long as the process does."""
+
+    async def users_to_purge(self, until: int, limit: int) -> list[str]:
+        return list(self._database.owners)[:limit]
+
+    async def tidy(self) -> None:
+        """It has no logs."""
+
+    async def close(self) -> None:
+        """It goes with the process."""

@@ -1,0 +1,105 @@
+"""One request and its response, between ASGI and the plain values of `http/wire.py`."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import aclosing, suppress
+from typing import Any
+from urllib.parse import quote
+
+from threadkeep.http import wire
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+class Disconnected(BaseException):
+    """Whoever asked has gone before the request was read. Nobody is left to answer, so nobody but us catches it."""
+
+
+class Exchange:
+    """A request as it came, and the way back."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._headers: dict[bytes, bytes] = {}
+        for name, value in scope["headers"]:
+            self._headers[name] = value if name not in self._headers else self._headers[name] + b", " + value
+        self._mounted_at, path = _split(scope)
+        # What is no ASCII in a query is taken for UTF-8 by whoever reads it, as in a browser's address.
+        query = quote(scope["query_string"], safe="".join(map(chr, range(128))))
+        self.request = wire.Request(scope["method"], path, query, self._header, self._body, self._stream)
+
+    async def respond(self, response: wire.Response) -> None:
+        """Send the response. A body that is made meanwhile is made no further when nobody is left to take it."""
+        body, headers = response.body, dict(response.headers)
+        if self._mounted_at and headers.get("location", "").startswith("/"):
+            headers["location"] = self._mounted_at + headers["location"]
+        if isinstance(body, bytes) and response.status != 204 and self.request.method != "HEAD":
+            headers["content-length"] = str(len(body))
+        raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        await self._send({"type": "http.response.start", "status": response.status, "headers": raw})
+        if isinstance(body, bytes):
+            await self._send({"type": "http.response.body", "body": body})
+        else:
+            await self._respond_in_pieces(body)
+
+    async def _respond_in_pieces(self, pieces: AsyncIterator[bytes]) -> None:
+        gone = asyncio.create_task(self._wait_until_gone())
+        try:
+            async with aclosing(pieces) as open_pieces:  # type: ignore[type-var]
+                async for piece in open_pieces:
+                    await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+                    if gone.done():
+                        raise Disconnected
+            await self._send({"type": "http.response.body", "body": b""})
+        finally:
+            gone.cancel()
+            with suppress(asyncio.CancelledError):
+                await gone
+
+    async def _wait_until_gone(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    def _header(self, name: str) -> str | None:
+        value = self._headers.get(name.encode())
+        return None if value is None else value.decode(errors="replace")
+
+    async def _body(self) -> bytes:
+        length = self._header("content-length")
+        if length is not None and length.isdecimal() and int(length) > wire.BODY_BYTES_MAX:
+            raise wire.body_too_large()
+        parts: list[bytes] = []
+        size = 0
+        async for part in self._stream():
+            size += len(part)
+            if size > wire.BODY_BYTES_MAX:
+                raise wire.body_too_large()
+            parts.append(part)
+        return b"".join(parts)
+
+    async def _stream(self) -> AsyncIterator[bytes]:
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise Disconnected
+            if message.get("body"):
+                yield message["body"]
+            if not message.get("more_body", False):
+                return
+
+
+def _split(scope: Scope) -> tuple[str, str]:
+    """Where the application is mounted, and the path below that, both still percent-encoded."""
+    path: str = scope["path"]
+    raw = (scope.get("raw_path") or quote(path).encode()).decode("latin-1")
+    root: str = scope.get("root_path", "").rstrip("/")
+    if not root or not (path == root or path.startswith(f"{root}/")):
+        return "", raw
+    steps = raw.split("/", root.count("/") + 1)
+    below = root.count("/") + 1
+    return "/".join(steps[:below]), "/" + "/".join(steps[below:])

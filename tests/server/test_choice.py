@@ -1,0 +1,239 @@
+"""Which back end is chosen, and what the status says of it: row by row, in a Worker and on a server.
+
+The Worker's rows are those of its code in this process, and some again inside workerd.
+"""
+
+import ast
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+
+from support.backends import over_http
+from support.in_process import VARIABLES, ApiTransport, as_user
+from threadkeep.backends import new_memory, open_memory
+from threadkeep.http.api import connect
+from threadkeep.server.application import OFFERED, Application
+from threadkeep.store import Store
+from toolbox.checkout import ROOT, Problem
+from toolbox.worker import LocalWorker
+
+pytestmark = pytest.mark.anyio
+
+STATUS = "/api/conversations/status"
+D1, OTHER_D1, OBJECT = "CONVERSATIONS_D1", "CHM_CLOUD_D1", "AGENT_CONVERSATIONS_DO"
+ON = {**VARIABLES, "ENVIRONMENT": "production"}
+DEVELOPMENT = {"ENVIRONMENT": "development"}
+FILE = {"SQLITE_PATH": "kept.sqlite"}
+AGENTSTATE = {"AGENTSTATE_API_KEY": "as_live_0123456789"}
+CLICKHOUSE = {"CLICKHOUSE_AGENT_CONVERSATIONS_TABLE": "chats.kept"}
+FIRST = "It is the first of those that are set up."
+ASKED = "AGENT_CONVERSATION_STORE asks for it."
+OFF = "AGENT_CONVERSATION_PERSISTENCE is not true, so nothing is kept here."
+NOT_IN_MEMORY = "No back end is set up, and in production nothing is kept in memory."
+
+
+def asks_for(store: str) -> dict[str, str]:
+    return {"AGENT_CONVERSATION_STORE": store}
+
+
+class Row(NamedTuple):
+    """What is set up, and what the status says to somebody who is signed in."""
+
+    variables: dict[str, str]
+    store: str | None
+    """None where none could be chosen, and every call but the status answers 503."""
+    reason: str
+    bindings: tuple[str, ...] = ()
+
+
+def of_both(not_offered: str) -> dict[str, Row]:
+    """The rows that are the same for a Worker and a server, but for the back ends that can run there."""
+    return {
+        "auto: memory in development": Row(DEVELOPMENT, "memory", FIRST),
+        "auto: memory in tests": Row({"ENVIRONMENT": "test"}, "memory", FIRST),
+        "auto: nothing in production": Row({}, None, NOT_IN_MEMORY),
+        "auto: a file is not taken by itself": Row(FILE, None, NOT_IN_MEMORY),
+        "auto: AgentState first": Row({**AGENTSTATE, **DEVELOPMENT}, None, "agentstate is not built yet"),
+        "auto: ClickHouse before memory": Row({**CLICKHOUSE, **DEVELOPMENT}, None, "clickhouse is not built yet"),
+        "auto: ClickHouse only where its table is set": Row(
+            {"CLICKHOUSE_DATABASE": "chats", **DEVELOPMENT}, "memory", FIRST
+        ),
+        "forced: memory": Row({**asks_for("memory"), **DEVELOPMENT}, "memory", ASKED),
+        "forced: memory in production": Row(asks_for("memory"), None, "ENVIRONMENT is production"),
+        "forced: AgentState": Row({**asks_for("agentstate"), **AGENTSTATE}, None, "agentstate is not built yet"),
+        "forced: ClickHouse": Row({**asks_for("clickhouse"), **CLICKHOUSE}, None, "clickhouse is not built yet"),
+        "forced: what cannot run here": Row(
+            {**asks_for(not_offered), **FILE}, None, f"The back end {not_offered} ", (D1, OBJECT)
+        ),
+        "forced: what there is not": Row(asks_for("d2"), None, "AGENT_CONVERSATION_STORE is 'd2'; it may be one of"),
+        "forced: local": Row(asks_for("local"), "local", ASKED),
+        "alias: of the store": Row({"CONVERSATION_STORE_BACKEND": "memory", **DEVELOPMENT}, "memory", ASKED),
+        "alias: both names agree": Row(
+            {**asks_for("memory"), "CONVERSATION_STORE_BACKEND": "memory", **DEVELOPMENT}, "memory", ASKED
+        ),
+        "disagreement: of the store": Row(
+            {**asks_for("memory"), "CONVERSATION_STORE_BACKEND": "local", **DEVELOPMENT}, None, "and disagree"
+        ),
+        "disagreement: whether to keep": Row({"CHM_FEATURE_CONVERSATION_DB": "false"}, None, "and disagree"),
+        "disagreement: of the file": Row(
+            {"DATABASE_URL": "postgres://u:hunter2@a/b", "POSTGRES_URL": "postgres://u:hunter3@a/b"},
+            None,
+            "have different values",
+        ),
+        **{
+            f"keeping: {name}": Row({"AGENT_CONVERSATION_PERSISTENCE": "", name: "1", **DEVELOPMENT}, "memory", FIRST)
+            for name in (
+                *("CHM_FEATURE_CONVERSATION_DB", "VITE_FEATURE_CONVERSATION_DB"),
+                "NEXT_PUBLIC_FEATURE_CONVERSATION_DB",
+            )
+        },
+        "not keeping": Row({"AGENT_CONVERSATION_PERSISTENCE": "", **FILE, **AGENTSTATE}, "local", OFF, (D1,)),
+        "not keeping, whatever is asked for": Row(
+            {"AGENT_CONVERSATION_PERSISTENCE": "false", **asks_for("memory")}, "local", OFF
+        ),
+    }
+
+
+ON_A_WORKER = {
+    **of_both("sqlite"),
+    "auto: D1": Row({}, "d1", FIRST, (D1,)),
+    "auto: D1 under its other name": Row({}, "d1", FIRST, (OTHER_D1,)),
+    "auto: D1 before a Durable Object": Row({}, "d1", FIRST, (D1, OBJECT)),
+    "auto: a Durable Object": Row({}, "durable-object", FIRST, (OBJECT,)),
+    "auto: a Durable Object under a name of its own": Row(
+        {"AGENT_CONVERSATIONS_DO_BINDING": "OBJECTS"}, "durable-object", FIRST, ("OBJECTS",)
+    ),
+    "auto: D1 before memory": Row(DEVELOPMENT, "d1", FIRST, (D1,)),
+    "auto: AgentState before D1": Row(AGENTSTATE, None, "agentstate is not built yet", (D1,)),
+    "forced: D1": Row(asks_for("d1"), "d1", ASKED, (D1, OBJECT)),
+    "forced: D1 without a binding": Row(asks_for("d1"), None, "there is no D1 binding CONVERSATIONS_D1", (OBJECT,)),
+    "forced: a Durable Object": Row(asks_for("durable-object"), "durable-object", ASKED, (D1, OBJECT)),
+    "forced: a Durable Object without a binding": Row(
+        asks_for("durable-object"), None, "there is no Durable Object binding AGENT_CONVERSATIONS_DO", (D1,)
+    ),
+}
+ON_A_SERVER = {
+    **of_both("d1"),
+    "forced: a file": Row({**asks_for("sqlite"), **FILE}, "sqlite", ASKED),
+    "forced: a file in production and development": Row({**asks_for("sqlite"), **FILE, **DEVELOPMENT}, "sqlite", ASKED),
+    "forced: a file without a path": Row(asks_for("sqlite"), None, "SQLITE_PATH is not set"),
+    "forced: a file in memory": Row(
+        {**asks_for("sqlite"), "SQLITE_PATH": ":memory:"}, None, "SQLITE_PATH is :memory:, which is no file"
+    ),
+    "forced: a Durable Object": Row(asks_for("durable-object"), None, "there is no Durable Object binding"),
+}
+TAKES_A_FILE = "No other back end is set up, and this server then takes sqlite."
+ON_A_SERVER_THAT_TAKES_A_FILE = {  # as `threadkeep serve` does
+    "auto: a file in production": Row(FILE, "sqlite", TAKES_A_FILE),
+    "auto: a file, and not memory": Row({**FILE, **DEVELOPMENT}, "sqlite", TAKES_A_FILE),
+    "auto: AgentState first": Row({**FILE, **AGENTSTATE}, None, "agentstate is not built yet"),
+    "auto: ClickHouse first": Row({**FILE, **CLICKHOUSE}, None, "clickhouse is not built yet"),
+    "forced: memory": Row({**FILE, **DEVELOPMENT, **asks_for("memory")}, "memory", ASKED),
+    "forced: a file": Row({**FILE, **asks_for("sqlite")}, "sqlite", ASKED),
+}
+
+
+def offered_by_the_worker() -> tuple[str, ...]:
+    """What src/entry.py says, which can be imported only inside workerd."""
+    for node in ast.parse((ROOT / "src/entry.py").read_text()).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_OFFERED":
+            offered: tuple[str, ...] = ast.literal_eval(node.value)
+            return offered
+    raise AssertionError("src/entry.py has no _OFFERED")
+
+
+async def check(client: httpx.AsyncClient, row: Row) -> None:
+    """Hold the status, and every other call, to what the row says."""
+    requested = row.variables.get("AGENT_CONVERSATION_STORE") or row.variables.get("CONVERSATION_STORE_BACKEND")
+    answer = await client.get(STATUS, headers=as_user("ada"))
+    status = answer.json()
+    assert (answer.status_code, status["store"]) == (200, row.store)
+    assert status["enabled"] == (row.store not in (None, "local"))
+    assert status["persistent"] == (row.store not in (None, "local", "memory"))
+    assert row.reason in status["reason"]
+    assert "hunter" not in answer.text
+    health = await client.get("/api/health")
+    if row.store is None:
+        for response in (health, await client.get("/api/conversations", headers=as_user("ada"))):
+            assert (response.status_code, response.json()["error"]["code"]) == (503, "unavailable")
+            assert response.json()["error"]["message"] == status["reason"]
+    else:
+        assert status["requestedStore"] == (requested or "auto")
+        assert (health.status_code, health.json()["store"]) == (200, row.store)
+        nobody = (await client.get(STATUS)).json()
+        assert (nobody["enabled"], nobody["store"], nobody["persistent"]) == (False, "local", False)
+    if row.store == "local":
+        assert (await client.get("/api/conversations", headers=as_user("ada"))).status_code == 501
+
+
+def cases(rows: dict[str, Row]) -> Any:
+    return pytest.mark.parametrize("row", [pytest.param(row, id=case) for case, row in rows.items()])
+
+
+@cases(ON_A_WORKER)
+async def test_a_worker_chooses_and_tells_the_true_reason(row: Row) -> None:
+    variables = {**ON, **row.variables}
+    api = connect(variables.get, row.bindings.__contains__, offered_by_the_worker())
+    async with httpx.AsyncClient(base_url="http://threadkeep", transport=ApiTransport(api, open_nothing)) as client:
+        await check(client, row)
+
+
+async def open_nothing(user_id: str) -> Store:
+    return open_memory(new_memory(), user_id)
+
+
+@cases(ON_A_SERVER)
+async def test_a_server_chooses_and_tells_the_true_reason(row: Row) -> None:
+    await check_on_a_server(row, None)
+
+
+@cases(ON_A_SERVER_THAT_TAKES_A_FILE)
+async def test_a_server_that_takes_a_file_chooses_it_last_and_says_so(row: Row) -> None:
+    await check_on_a_server(row, "sqlite")
+
+
+async def check_on_a_server(row: Row, default_store: str | None) -> None:
+    app = Application({**ON, **row.variables}.get, default_store)
+    transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
+    async with httpx.AsyncClient(base_url="http://threadkeep", transport=transport) as client:
+        await check(client, row)
+
+
+def test_the_deprecated_name_is_warned_of_and_no_other() -> None:
+    def warnings(name: str) -> tuple[str, ...]:
+        api = connect({**ON, "AGENT_CONVERSATION_PERSISTENCE": "", name: "true"}.get, lambda name: False, OFFERED)
+        return api.settings.warnings
+
+    assert warnings("NEXT_PUBLIC_FEATURE_CONVERSATION_DB") == (
+        "NEXT_PUBLIC_FEATURE_CONVERSATION_DB is deprecated; set AGENT_CONVERSATION_PERSISTENCE instead.",
+    )
+    for name in ("CHM_FEATURE_CONVERSATION_DB", "VITE_FEATURE_CONVERSATION_DB"):
+        assert warnings(name) == ()
+
+
+INSIDE_WORKERD = {
+    "forced: memory": Row({**asks_for("memory"), **DEVELOPMENT}, "memory", ASKED),
+    "auto: a Durable Object": Row({**asks_for("auto"), "ENVIRONMENT": "production"}, "durable-object", FIRST),
+}
+
+
+@cases(INSIDE_WORKERD)
+async def test_a_real_worker_chooses_and_tells_the_true_reason(row: Row, tmp_path: Path) -> None:
+    store = row.variables["AGENT_CONVERSATION_STORE"]
+    with LocalWorker(tmp_path, store=store, variables={**VARIABLES, **row.variables}) as running:
+        async with over_http(store, running.url) as backend:
+            await check(backend.client, row)
+
+
+@pytest.mark.parametrize(
+    ("store", "says"),
+    [("agentstate", "agentstate is not built yet"), ("memory", "ENVIRONMENT is production"), ("sqlite", "SQLITE_PATH")],
+)
+def test_a_real_worker_that_can_choose_none_answers_503_and_says_why(store: str, says: str, tmp_path: Path) -> None:
+    variables = {**VARIABLES, **AGENTSTATE, "ENVIRONMENT": "production"}
+    worker = LocalWorker(tmp_path, store=store, variables=variables)
+    with pytest.raises(Problem, match=r"GET /api/health answers 503") as raised:
+        worker.start()
+    assert says in str(raised.value)

@@ -1,0 +1,249 @@
+"""The plain server under load: it stops without failing what it accepted, and loses nothing when it is killed."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from support.backends import over_http, server
+from support.in_process import as_user
+from threadkeep.clock import new_id
+from toolbox.processes import living_processes
+from toolbox.server import LocalServer
+
+pytestmark = pytest.mark.anyio
+
+CONNECTIONS = 16
+WRITERS = 64
+API = "/api/conversations"
+
+
+def message(text: str = "Hello") -> dict[str, Any]:
+    return {"id": new_id(), "role": "user", "content": [{"type": "text", "text": text}]}
+
+
+async def created(client: httpx.AsyncClient) -> str:
+    response = await client.post(API, json={"id": new_id()})
+    assert response.status_code == 201, response.text
+    return str(response.json()["id"])
+
+
+async def kept_by(client: httpx.AsyncClient, conversation_id: str) -> list[dict[str, Any]]:
+    """Every message of a conversation, in order."""
+    kept: list[dict[str, Any]] = []
+    while True:
+        query = {"after": kept[-1]["seq"] if kept else 0, "limit": 200}
+        page = (await client.get(f"{API}/{conversation_id}/messages", params=query)).raise_for_status().json()
+        kept += page["messages"]
+        if not page["messages"]:
+            return kept
+
+
+@dataclass
+class Load:
+    """What those who send all the time have seen."""
+
+    acknowledged: list[str] = field(default_factory=list)
+    refused: int = 0
+    """How often nobody listened any more."""
+    failed: list[str] = field(default_factory=list)
+    is_over: bool = False
+
+    async def send(self, port: int, conversation_id: str, headers: dict[str, str]) -> None:
+        """Append one message after the other on one connection, and on a new one where the server ends that."""
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        while not self.is_over:
+            try:
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            except ConnectionRefusedError:
+                self.refused += 1
+                return
+            try:
+                while await self._append(reader, writer, conversation_id, head):
+                    pass
+            except (OSError, asyncio.IncompleteReadError) as error:
+                self.failed.append(repr(error))
+            finally:
+                writer.close()
+
+    async def _append(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, conversation_id: str, head: str
+    ) -> bool:
+        """Append a message, and answer whether the connection goes on."""
+        sent = message()
+        body = json.dumps(sent)
+        writer.write(
+            f"POST {API}/{conversation_id}/messages HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\n{head}\r\n{body}".encode()
+        )
+        answer = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        length = re.search(r"content-length: (\d+)", answer)
+        assert length is not None, answer
+        await reader.readexactly(int(length[1]))
+        if answer.startswith("http/1.1 201"):
+            self.acknowledged.append(sent["id"])
+        else:
+            self.failed.append(answer)
+        return "connection: close" not in answer and not self.is_over
+
+
+def headers_of(client: httpx.AsyncClient) -> dict[str, str]:
+    return {name: client.headers[name] for name in ("authorization", "x-user-id")}
+
+
+async def until(is_so: Callable[[], bool], patience_seconds: float = 30) -> None:
+    async with asyncio.timeout(patience_seconds):
+        while not is_so():  # noqa: ASYNC110 what it waits for happens in another process
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+async def test_it_stops_under_load_without_failing_what_it_accepted(tmp_path: Path, workers: int) -> None:
+    with server(tmp_path, workers=workers) as running:
+        async with over_http("sqlite", running.url) as backend:
+            client = backend.client_of("ada")
+            conversation_id = await created(client)
+            load = Load()
+            sending = [load.send(running.port, conversation_id, headers_of(client)) for _ in range(CONNECTIONS)]
+            tasks = [asyncio.create_task(each) for each in sending]
+            await until(lambda: len(load.acknowledged) > 200)
+            os.kill(running.group.id, signal.SIGTERM)
+            await asyncio.wait_for(asyncio.gather(*tasks), 30)
+            assert await asyncio.to_thread(running.group.wait, 30) == 0
+        assert load.failed == []
+        assert load.refused == CONNECTIONS
+        running.restart()
+        async with over_http("sqlite", running.url) as backend:
+            kept = await kept_by(backend.client_of("ada"), conversation_id)
+    # Neither lost, nor kept without having been acknowledged.
+    assert sorted(each["id"] for each in kept) == sorted(load.acknowledged)
+    assert [each["seq"] for each in kept] == list(range(1, len(kept) + 1))
+
+
+async def append_persistently(client: httpx.AsyncClient, conversation_id: str, count: int) -> list[str]:
+    """Append messages one by one, each as often as it takes; answer their ids."""
+    ids = []
+    for number in range(count):
+        sent = message(f"Number {number}")
+        while True:
+            try:
+                response = await client.post(f"{API}/{conversation_id}/messages", json=sent)
+            except httpx.TransportError:
+                continue  # nobody knows whether it was kept: sent again, it is kept once
+            if response.status_code in (200, 201):
+                break
+            assert response.status_code == 503, response.text
+        ids.append(sent["id"])
+    return ids
+
+
+async def test_64_writers_over_4_processes_leave_no_gap(tmp_path: Path) -> None:
+    with server(tmp_path, workers=4) as running:
+        limits = httpx.Limits(max_connections=WRITERS, max_keepalive_connections=WRITERS)
+        async with httpx.AsyncClient(base_url=running.url, headers=as_user("ada"), limits=limits, timeout=60) as client:
+            conversation_id = await created(client)
+            writing = [append_persistently(client, conversation_id, 5) for _ in range(WRITERS)]
+            written = [each for ids in await asyncio.gather(*writing) for each in ids]
+            kept = await kept_by(client, conversation_id)
+    assert [each["seq"] for each in kept] == list(range(1, WRITERS * 5 + 1))
+    assert sorted(each["id"] for each in kept) == sorted(written)
+
+
+def children_of(running: LocalServer) -> set[int]:
+    """The processes that serve: those that the first has started, but for the one that watches over what they share."""
+    found = {process.id for process in living_processes() if process.parent == running.group.id}
+    return {pid for pid in found if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+
+
+async def test_what_was_acknowledged_outlives_processes_that_are_killed(tmp_path: Path) -> None:
+    with server(tmp_path, workers=2) as running:
+        async with httpx.AsyncClient(base_url=running.url, headers=as_user("ada"), timeout=60) as client:
+            conversation_id = await created(client)
+            writing = [
+                asyncio.create_task(append_persistently(client, conversation_id, 60)) for _ in range(CONNECTIONS)
+            ]
+            for _ in range(3):
+                await until(lambda: len(children_of(running)) == 2)
+                await asyncio.sleep(0.3)  # long enough to be writing
+                os.kill(min(children_of(running)), signal.SIGKILL)
+            written = [each for ids in await asyncio.gather(*writing) for each in ids]
+            await until(lambda: len(children_of(running)) == 2)
+            kept = await kept_by(client, conversation_id)
+        assert "has ended with -9" in running.log_path.read_text()
+    assert [each["seq"] for each in kept] == list(range(1, CONNECTIONS * 60 + 1))
+    assert sorted(each["id"] for each in kept) == sorted(written)
+
+
+async def test_the_processes_go_when_the_one_that_started_them_is_killed(tmp_path: Path) -> None:
+    with server(tmp_path, workers=2) as running:
+        await until(lambda: len(children_of(running)) == 2)
+        started = children_of(running)
+        os.kill(running.group.id, signal.SIGKILL)
+        await until(lambda: not started & {process.id for process in living_processes()})
+
+
+async def test_a_request_that_takes_its_time_is_answered_though_the_server_stops(tmp_path: Path) -> None:
+    with server(tmp_path) as running:
+        sent = json.dumps({"messages": [message()]})
+        reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+        head = "".join(f"{name}: {value}\r\n" for name, value in as_user("ada").items())
+        writer.write(
+            f"POST {API} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(sent)}\r\n{head}\r\n{sent[:20]}".encode()
+        )
+        await asyncio.sleep(0.2)
+        os.kill(running.group.id, signal.SIGTERM)
+        await asyncio.sleep(2)  # more than it lingers for whoever asks nothing
+        writer.write(sent[20:].encode())
+        answer = (await asyncio.wait_for(reader.read(), 10)).decode().lower()
+        writer.close()
+        assert answer.startswith("http/1.1 201")
+        assert "connection: close" in answer
+        assert await asyncio.to_thread(running.group.wait, 30) == 0
+
+
+def asking(path: str) -> bytes:
+    head = "".join(f"{name}: {value}\r\n" for name, value in as_user("ada").items())
+    return f"GET {path} HTTP/1.1\r\nHost: x\r\n{head}\r\n".encode()
+
+
+async def test_a_client_that_was_idle_is_answered_once_more_and_told_to_go(tmp_path: Path) -> None:
+    with server(tmp_path) as running:
+        reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+        for is_stopping in (False, True):
+            if is_stopping:
+                os.kill(running.group.id, signal.SIGTERM)
+                await asyncio.sleep(0.4)  # it has taken note, and lingers
+            writer.write(asking("/api/health"))
+            answer = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+            assert answer.startswith("http/1.1 200")
+            assert ("connection: close" in answer) == is_stopping
+            length = re.search(r"content-length: (\d+)", answer)
+            assert length is not None
+            await reader.readexactly(int(length[1]))
+        assert await reader.read() == b""
+        writer.close()
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", running.port)
+
+
+async def test_who_was_connected_and_not_yet_accepted_is_answered(tmp_path: Path) -> None:
+    with server(tmp_path) as running:
+        os.kill(running.group.id, signal.SIGSTOP)
+        waiting = [await asyncio.open_connection("127.0.0.1", running.port) for _ in range(CONNECTIONS)]
+        for _, writer in waiting:
+            writer.write(asking("/api/health"))
+        os.kill(running.group.id, signal.SIGTERM)
+        await asyncio.sleep(0.2)
+        os.kill(running.group.id, signal.SIGCONT)
+        for reader, writer in waiting:
+            assert (await asyncio.wait_for(reader.read(), 10)).startswith(b"HTTP/1.1 200")
+            writer.close()

@@ -1,0 +1,313 @@
+"""`threadkeep serve` as people start it: what it says, what it keeps where, and why it does not start."""
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import apsw
+import httpx
+import pytest
+
+from support.backends import server
+from support.in_process import SERVICE_KEY, VARIABLES, as_user
+from threadkeep.clock import new_id
+from threadkeep.sql.schema import MIGRATIONS
+from toolbox.install import install_server, python
+
+PATIENCE_SECONDS = 30
+API = "/api/conversations"
+PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
+SECRET = "a secret of the tests, of 32 characters or more"
+
+
+@contextmanager
+def serving(
+    folder: Path, *arguments: str, variables: dict[str, str] | None = None, **options: Any
+) -> Iterator[subprocess.Popen[str]]:
+    """`threadkeep serve` in a folder, with nothing in its environment but these variables."""
+    command = [install_server(), "serve", "--port=0", *arguments]
+    environment = {"PATH": os.environ["PATH"], **(variables or {})}
+    with subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+
+
+def ready_line(process: subprocess.Popen[str]) -> dict[str, str]:
+    """What the command says when it is ready: the address, the back end, and where that is."""
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line.startswith("ready "), (line, process.stderr and process.stderr.read())
+    _, address, *fields = line.split()
+    return {"address": address, **dict(each.split("=", 1) for each in fields)}
+
+
+def refusal(folder: Path, *arguments: str, **options: Any) -> str:
+    """The one line that it refuses to start with."""
+    with serving(folder, *arguments, **options) as process:
+        output, message = process.communicate(timeout=PATIENCE_SECONDS)
+    assert (process.returncode, output) == (1, "")
+    assert len(message.splitlines()) == 1, message
+    assert message.startswith("threadkeep: ")
+    return message
+
+
+def test_with_nothing_set_up_it_keeps_a_file_and_says_where(tmp_path: Path) -> None:
+    file = tmp_path / "threadkeep.sqlite"
+    ids = []
+    for count in (1, 2):
+        with serving(tmp_path, "--dev-user=developer") as process:
+            ready = ready_line(process)
+            assert (ready["store"], ready["file"]) == ("sqlite", str(file))
+            assert ready["address"].startswith("http://127.0.0.1:")
+            with httpx.Client(base_url=ready["address"]) as client:
+                ids.append(client.post(API, json={}).json()["id"])
+                assert {row["id"] for row in client.get(API).json()["conversations"]} == set(ids)
+                status = client.get(f"{API}/status").json()
+                assert (status["enabled"], status["store"], status["persistent"]) == (True, "sqlite", True)
+                assert status["requestedStore"] == "auto"
+                assert status["reason"] == "No other back end is set up, and this server then takes sqlite."
+            process.send_signal(signal.SIGTERM)
+            _, log = process.communicate(timeout=PATIENCE_SECONDS)
+            assert process.returncode == 0
+            assert "whoever reaches this server is the user developer" in log
+        assert len(ids) == count
+    assert [path.name for path in tmp_path.iterdir()] == [file.name]  # closed, with no log of writes beside it
+
+
+def test_with_no_way_to_sign_in_it_says_so_and_lets_nobody_in(tmp_path: Path) -> None:
+    with serving(tmp_path) as process:
+        address = ready_line(process)["address"]
+        assert httpx.get(f"{address}{API}").status_code == 401
+        process.send_signal(signal.SIGINT)
+        _, log = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 0
+    assert "nobody can sign in: set AUTH_JWT_SECRET or AUTH_SERVICE_KEYS" in log
+
+
+def test_it_says_nothing_of_the_kind_where_somebody_can(tmp_path: Path) -> None:
+    with serving(tmp_path, variables={"AUTH_JWT_SECRET": SECRET}) as process:
+        ready_line(process)
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=PATIENCE_SECONDS)
+    assert all(json.loads(line) for line in log.splitlines())
+    assert SECRET not in log
+
+
+def test_it_keeps_nothing_where_it_is_told_so_under_any_name(tmp_path: Path) -> None:
+    with serving(tmp_path, "--dev-user=ada", variables={"CHM_FEATURE_CONVERSATION_DB": "false"}) as process:
+        ready = ready_line(process)
+        assert ready["store"] == "local"
+        assert httpx.get(f"{ready['address']}{API}/status").json()["enabled"] is False
+        assert httpx.get(f"{ready['address']}/api/ready").status_code == 200
+    assert list(tmp_path.iterdir()) == []
+
+
+REFUSED: dict[str, tuple[dict[str, str], tuple[str, ...], str]] = {
+    "a store that there is not": ({"AGENT_CONVERSATION_STORE": "d2"}, (), "AGENT_CONVERSATION_STORE is 'd2'"),
+    "names that disagree": (
+        {"AGENT_CONVERSATION_STORE": "sqlite", "CONVERSATION_STORE_BACKEND": "memory"},
+        (),
+        "AGENT_CONVERSATION_STORE and CONVERSATION_STORE_BACKEND are two names of one setting and disagree",
+    ),
+    "a store of the Worker": ({"AGENT_CONVERSATION_STORE": "d1"}, (), "there is no D1 binding CONVERSATIONS_D1"),
+    "AgentState": ({"AGENTSTATE_API_KEY": "as_live_secret"}, (), "agentstate is not built yet"),
+    "ClickHouse": ({"CLICKHOUSE_AGENT_CONVERSATIONS_TABLE": "a.b"}, (), "clickhouse is not built yet"),
+    "memory in production": ({"AGENT_CONVERSATION_STORE": "memory"}, (), "ENVIRONMENT is production"),
+    "a secret that is short": ({"AUTH_JWT_SECRET": "hunter2"}, (), "AUTH_JWT_SECRET is wrong"),
+    "everybody let in, in production": ({"ENVIRONMENT": "production"}, ("--dev-user=ada",), "AUTH_DEV_USER"),
+    "a folder that there is not": ({"SQLITE_PATH": "missing/kept.sqlite"}, (), "Check SQLITE_PATH"),
+    "a folder for a file": ({"SQLITE_PATH": "/"}, (), "Check SQLITE_PATH"),
+    "memory as a file": ({"SQLITE_PATH": ":memory:", "AGENT_CONVERSATION_STORE": "sqlite"}, (), "SQLITE_PATH is :mem"),
+    "memory of several processes": (
+        {"ENVIRONMENT": "test", "AGENT_CONVERSATION_STORE": "memory"},
+        ("--workers=2",),
+        "memory is of one process: set --workers to 1",
+    ),
+    "a host that is not here": ({}, ("--host=192.0.2.1",), "192.0.2.1 port 0 cannot be had"),
+}
+
+
+@pytest.mark.parametrize(
+    ("variables", "arguments", "says"), [pytest.param(*row, id=case) for case, row in REFUSED.items()]
+)
+def test_it_does_not_start_and_says_in_a_line_what_to_set(
+    variables: dict[str, str], arguments: tuple[str, ...], says: str, tmp_path: Path
+) -> None:
+    message = refusal(tmp_path, *arguments, variables=variables)
+    assert says in message
+    for secret in ("hunter2", "as_live_secret"):
+        assert secret not in message
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert f"port {port} cannot be had (Address already in use)" in refusal(tmp_path, f"--port={port}")
+
+
+def test_a_flag_that_there_is_not_is_a_misuse(tmp_path: Path) -> None:
+    for flag in ("--nonsense", "--workers=0", "--workers=65", "--workers=x", "--port=x", "--port=70000"):
+        with serving(tmp_path, flag) as process:
+            assert "usage: threadkeep" in process.communicate(timeout=PATIENCE_SECONDS)[1]
+        assert process.returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("module", "extra"),
+    [("uvicorn", "server"), ("httptools", "server"), ("apsw", "sqlite"), ("prometheus_client", "server")],
+)
+def test_what_is_not_installed_is_named(module: str, extra: str, tmp_path: Path) -> None:
+    program = f"import sys; sys.modules[{module!r}] = None; from threadkeep.server.command import main; main()"
+    done = subprocess.run(
+        [python(), "-c", program, "serve", "--port=0"],
+        cwd=tmp_path,
+        env={"METRICS": "true"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_SECONDS,
+    )
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1)
+    assert f"threadkeep[{extra}]" in done.stderr
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "letter.txt"
+    file.write_text("This is a letter, and not a database at all. " * 100)
+    before = file.read_bytes()
+    assert "file is not a database. Check SQLITE_PATH" in refusal(tmp_path, variables={"SQLITE_PATH": str(file)})
+    assert (file.read_bytes(), [path.name for path in tmp_path.iterdir()]) == (before, [file.name])
+
+
+def test_a_schema_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "kept.sqlite"
+    with serving(tmp_path, variables={"SQLITE_PATH": str(file), "AUTH_JWT_SECRET": SECRET}) as process:
+        ready_line(process)
+    with closing(apsw.Connection(str(file))) as database:
+        database.execute("INSERT INTO schema_migrations (name) VALUES ('9999_of_tomorrow.sql')")
+        assert len(MIGRATIONS) == len(database.execute("SELECT name FROM schema_migrations").fetchall()) - 1
+    before = file.read_bytes()
+    message = refusal(tmp_path, variables={"SQLITE_PATH": str(file)})
+    assert "the schema of a newer version (9999_of_tomorrow.sql), and is left alone" in message
+    assert (file.read_bytes(), [path.name for path in tmp_path.iterdir()]) == (before, [file.name])
+
+
+def heed_permissions() -> None:
+    """Take from a process of root's what lets it write the files that nobody may write."""
+    for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
+        ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
+
+
+def test_a_file_that_may_only_be_read_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "kept.sqlite"
+    variables = {"SQLITE_PATH": str(file)}
+    with serving(tmp_path, variables=variables) as process:
+        ready_line(process)
+    file.chmod(0o444)
+    before = file.read_bytes()
+    message = refusal(tmp_path, variables=variables, preexec_fn=heed_permissions)
+    assert "The SQLite file may only be read. Check SQLITE_PATH" in message
+    assert file.read_bytes() == before
+
+
+def test_a_folder_that_may_only_be_read_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o555)
+    assert "Check SQLITE_PATH" in refusal(tmp_path, preexec_fn=heed_permissions)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_is_full_is_unavailable_and_loses_nothing(tmp_path: Path) -> None:
+    def limit_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, 3_000_000))
+
+    acknowledged = []
+    with (
+        serving(tmp_path, "--dev-user=ada", preexec_fn=limit_files) as process,
+        httpx.Client(base_url=ready_line(process)["address"]) as client,
+    ):
+        conversation_id = client.post(API, json={}).json()["id"]
+        for _ in range(100):
+            sent = {"id": new_id(), "role": "user", "content": [{"type": "text", "text": "x" * 100_000}]}
+            response = client.post(f"{API}/{conversation_id}/messages", json=sent)
+            if response.status_code != 201:
+                break
+            acknowledged.append(sent["id"])
+        assert response.status_code == 503
+        assert response.json()["error"]["code"] == "unavailable"
+        assert response.headers["retry-after"] == "1"
+        assert 5 < len(acknowledged) < 50
+        assert client.get(f"{API}/{conversation_id}").json()["messageCount"] == len(acknowledged)
+    with (
+        serving(tmp_path, "--dev-user=ada") as process,
+        httpx.Client(base_url=ready_line(process)["address"]) as client,
+    ):
+        page = client.get(f"{API}/{conversation_id}/messages", params={"after": 0, "limit": 200}).json()
+        assert [row["id"] for row in page["messages"]] == acknowledged[: len(page["messages"])]
+        assert client.get(f"{API}/{conversation_id}").json()["messageCount"] == len(acknowledged)
+
+
+def test_the_log_tells_of_requests_and_nothing_that_they_carry(tmp_path: Path) -> None:
+    with server(tmp_path) as running:
+        secrets = ["tk_of_nobody", "monad-in-the-query", "monad-in-the-body", "somebody@example", SERVICE_KEY]
+        with httpx.Client(base_url=running.url, headers=as_user("somebody@example")) as client:
+            content = [{"type": "text", "text": "monad-in-the-body"}]
+            created = client.post(
+                API, json={"messages": [{"role": "user", "content": content}]}, headers={"X-Request-Id": "mine-1"}
+            )
+            assert created.status_code == 201
+            client.get(f"{API}/search", params={"q": "monad-in-the-query"})
+            client.get(f"{API}/{created.json()['id']}")
+            client.get("/monad-in-the-query")
+            client.get(API, headers={"Authorization": "Bearer tk_of_nobody"})
+        running.stop()
+        text = running.log_path.read_text()
+    assert [
+        secret for secret in (*secrets, created.json()["id"], VARIABLES["AUTH_SERVICE_KEYS"]) if secret in text
+    ] == []
+    lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    told = [
+        (line["method"], line["route"], line["status"]) for line in lines if line["logger"] == "threadkeep.requests"
+    ]
+    assert told[-5:] == [
+        ("POST", "/api/conversations", 201),
+        ("GET", "/api/conversations/search", 200),
+        ("GET", "/api/conversations/{id}", 200),
+        ("GET", "none", 404),
+        ("GET", "/api/conversations", 401),
+    ]
+    (named,) = [line for line in lines if line.get("requestId") == "mine-1"]
+    assert {*named} == {
+        *("time", "level", "logger", "message", "requestId", "method", "route", "status", "milliseconds")
+    }
+    assert 0 < named["milliseconds"] < 60_000
+
+
+def test_the_metrics_of_several_processes_are_told_as_one_and_name_nobody(tmp_path: Path) -> None:
+    with server(tmp_path, workers=3, variables={"METRICS": "true"}) as running:
+        count = 60
+        for _ in range(count):  # each on a connection of its own, so that they come to different processes
+            assert httpx.get(f"{running.url}{API}/{new_id()}", headers=as_user("somebody")).status_code == 404
+        for _ in range(5):
+            text = httpx.get(f"{running.url}/metrics").text
+            label = 'method="GET",route="/api/conversations/{id}"'
+            assert f'threadkeep_requests_total{{{label},status="404"}} {count}.0' in text
+            assert f"threadkeep_request_seconds_count{{{label}}} {count}.0" in text
+        assert "somebody" not in text
+
+
+def test_there_are_no_metrics_unless_they_are_asked_for(tmp_path: Path) -> None:
+    with server(tmp_path) as running:
+        assert httpx.get(f"{running.url}/metrics").status_code == 404

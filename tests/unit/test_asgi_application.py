@@ -1,0 +1,506 @@
+"""The plain server's application in this process: mounted, opened once, streaming, purging, and cut off."""
+
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from support.backends import CHECK
+from support.drafts import conversation, new_message
+from support.in_process import VARIABLES, as_user
+from threadkeep.backends import Choice, open_sqlite_file
+from threadkeep.clock import new_id
+from threadkeep.errors import Unavailable
+from threadkeep.http.wire import BODY_BYTES_MAX
+from threadkeep.server import application, database
+from threadkeep.server.application import Application, purge
+from threadkeep.server.database import open_database
+from threadkeep.server.logs import JsonFormatter, write_logs
+from threadkeep.settings import Settings
+
+pytestmark = pytest.mark.anyio
+
+API = "/api/conversations"
+MEMORY = {**VARIABLES, "AGENT_CONVERSATION_STORE": "memory"}
+
+
+def client_of(app: Any, **options: Any) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app, **options)
+    return httpx.AsyncClient(transport=transport, base_url="http://threadkeep", headers=as_user("ada"))
+
+
+@pytest.fixture
+async def app() -> AsyncIterator[Application]:
+    made = Application(MEMORY.get)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def on_file(tmp_path: Path) -> dict[str, str]:
+    return {**VARIABLES, "AGENT_CONVERSATION_STORE": "sqlite", "SQLITE_PATH": str(tmp_path / "kept.sqlite")}
+
+
+@asynccontextmanager
+async def running(made: Application) -> AsyncIterator[Application]:
+    """The application, told when the server starts and ends."""
+    async with lifespan(made) as answers:
+        assert answers == [{"type": "lifespan.startup.complete"}]
+        yield made
+    assert answers[1:] == [{"type": "lifespan.shutdown.complete"}]
+
+
+@asynccontextmanager
+async def lifespan(made: Application) -> AsyncIterator[list[Any]]:
+    told: asyncio.Queue[Any] = asyncio.Queue()
+    answers: list[Any] = []
+    answered = asyncio.Event()
+
+    async def send(message: Any) -> None:
+        answers.append(message)
+        answered.set()
+
+    living = asyncio.create_task(made({"type": "lifespan"}, told.get, send))
+    await told.put({"type": "lifespan.startup"})
+    await answered.wait()
+    yield answers
+    await told.put({"type": "lifespan.shutdown"})
+    await living
+
+
+# Opening
+
+
+async def test_it_opens_its_file_as_the_server_starts_and_closes_it_as_that_ends(
+    on_file: dict[str, str], tmp_path: Path
+) -> None:
+    async with running(Application(on_file.get)) as made, client_of(made) as client:
+        assert (await client.get("/api/ready")).json()["status"] == "ready"
+        assert "kept.sqlite" in names_in(tmp_path)
+        assert (await client.post(API, json={})).status_code == 201
+    assert names_in(tmp_path) == ["kept.sqlite"]
+
+
+def names_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+async def test_mounted_where_nobody_says_when_it_starts_it_opens_once_with_the_first_requests(
+    on_file: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+
+    async def open_slowly(choice: Choice, settings: Settings) -> database.Database:
+        opened.append(choice.store)
+        await asyncio.sleep(0.05)
+        return await open_database(choice, settings)
+
+    monkeypatch.setattr(application, "open_database", open_slowly)
+    made = Application(on_file.get)
+    async with client_of(Starlette(routes=[Mount("/keep/all", made)])) as client:
+        answers = await asyncio.gather(*(client.post(f"/keep/all{API}", json={}) for _ in range(5)))
+        assert {answer.status_code for answer in answers} == {201}
+        assert opened == ["sqlite"]
+        created = answers[0]
+        assert created.headers["location"] == f"/keep/all{API}/{created.json()['id']}"
+        assert (await client.get(created.headers["location"])).json() == created.json()
+        assert (await client.get("/keep/all/api/health")).status_code == 200
+        for nowhere in ("/keep/all", "/keep/all/", "/keep/all/api%2Fhealth", "/keep/all/keep/all/api/health"):
+            assert (await client.get(nowhere, follow_redirects=True)).status_code == 404
+    await made.close()
+
+
+@pytest.mark.parametrize(
+    ("scope", "path"),
+    [
+        ({"path": "/api/x"}, "/api/x"),
+        ({"path": "/api/ü x"}, "/api/%C3%BC%20x"),
+        ({"path": "/a/api/x", "root_path": "/a"}, "/api/x"),
+        ({"path": "/a/api/x", "root_path": "/a/"}, "/api/x"),
+        ({"path": "/a", "root_path": "/a"}, "/"),
+        ({"path": "/api/x", "root_path": "/a"}, "/api/x"),
+        ({"path": "/apis/x", "root_path": "/api"}, "/apis/x"),
+        ({"path": "/ü/api/x/y", "raw_path": b"/%C3%BC/api/x%2Fy", "root_path": "/ü"}, "/api/x%2Fy"),
+    ],
+)
+def test_the_path_is_what_is_below_the_mount(scope: dict[str, Any], path: str) -> None:
+    assert (
+        application.Exchange(
+            {"method": "GET", "query_string": b"", "headers": [], **scope}, receive_nothing, send_nowhere
+        ).request.path
+        == path
+    )
+
+
+async def receive_nothing() -> Any:
+    return {"type": "http.request"}
+
+
+async def send_nowhere(message: Any) -> None:
+    """Nobody listens."""
+
+
+WRONG = {
+    "a wrong setting": ({**MEMORY, "RETENTION_DAYS": "soon"}, "RETENTION_DAYS is 'soon'"),
+    "no back end in production": (
+        {**MEMORY, "AGENT_CONVERSATION_STORE": "", "ENVIRONMENT": "production"},
+        "No back end is set up, and in production nothing is kept in memory. Set DATABASE_URL",
+    ),
+    "a file that cannot be": (
+        {**MEMORY, "AGENT_CONVERSATION_STORE": "sqlite", "SQLITE_PATH": "/nowhere/kept.sqlite"},
+        "unable to open database file. Check SQLITE_PATH",
+    ),
+}
+
+
+@pytest.mark.parametrize(("variables", "says"), [pytest.param(*row, id=case) for case, row in WRONG.items()])
+async def test_what_is_wrong_keeps_a_server_from_starting_and_is_said_to_whoever_asks(
+    variables: dict[str, str], says: str
+) -> None:
+    made = Application(variables.get)
+    async with client_of(made) as client:
+        for path in (API, "/api/ready"):
+            refused = await client.get(path)
+            assert refused.status_code in (503, 401)
+        assert (await client.get("/api/ready")).status_code == 503
+        assert says in (await client.get("/api/ready")).json()["error"]["message"]
+    (answer,) = await first_answers_of(made)
+    assert answer["type"] == "lifespan.startup.failed"
+    assert says in answer["message"]
+
+
+async def first_answers_of(made: Application) -> list[Any]:
+    answers: list[Any] = []
+
+    async def send(message: Any) -> None:
+        answers.append(message)
+
+    await made({"type": "lifespan"}, receive_nothing, send)
+    return answers
+
+
+async def test_a_file_that_could_not_be_opened_is_tried_again_with_the_next_request(tmp_path: Path) -> None:
+    folder = tmp_path / "later"
+    variables = {**MEMORY, "AGENT_CONVERSATION_STORE": "sqlite", "SQLITE_PATH": str(folder / "kept.sqlite")}
+    made = Application(variables.get)
+    async with client_of(made) as client:
+        assert (await client.post(API, json={})).status_code == 503
+        await asyncio.to_thread(folder.mkdir)
+        assert (await client.post(API, json={})).status_code == 201
+    await made.close()
+
+
+async def test_it_keeps_nothing_and_is_ready_where_conversations_stay_with_the_client() -> None:
+    made = Application({"ENVIRONMENT": "test"}.get)
+    async with running(made), client_of(made) as client:
+        assert (await client.get("/api/ready")).json()["store"] == "local"
+        assert (await client.post(API, json={})).status_code == 501
+
+
+async def test_a_deprecated_name_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    variables = {**MEMORY, "AGENT_CONVERSATION_PERSISTENCE": "", "NEXT_PUBLIC_FEATURE_CONVERSATION_DB": "true"}
+    async with running(Application(variables.get)):
+        assert "NEXT_PUBLIC_FEATURE_CONVERSATION_DB is deprecated" in caplog.text
+
+
+# Ready
+
+
+async def test_it_is_not_ready_when_its_database_does_not_answer(
+    app: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(self: Any) -> None:
+        raise Unavailable("SQLite could not do this. Try again.")
+
+    async def hang(self: Any) -> None:
+        await asyncio.sleep(60)
+
+    async with client_of(app) as client:
+        assert (await client.get("/api/ready")).status_code == 200
+        assert (await client.head("/api/ready")).content == b""
+        assert (await client.post("/api/ready")).status_code == 404
+        monkeypatch.setattr(application, "_READY_SECONDS", 0.01)
+        for answer, says in ((fail, "could not do this"), (hang, "has not answered for 0.01 seconds")):
+            monkeypatch.setattr(database._Memory, "check", answer)
+            response = await client.get("/api/ready")
+            assert (response.status_code, response.json()["error"]["code"]) == (503, "unavailable")
+            assert says in response.json()["error"]["message"]
+            assert (await client.get("/api/health")).status_code == 200
+
+
+# Requests and answers
+
+
+class Conversation:
+    """A client that is in the middle of a request."""
+
+    def __init__(self, app: Application, method: str, path: str, *messages: Any, headers: Any = ()) -> None:
+        self.sent: list[Any] = []
+        self.messages = list(messages)
+        raw = [(name.lower().encode(), value.encode()) for name, value in {**as_user("ada"), **dict(headers)}.items()]
+        path, _, query = path.partition("?")
+        scope = {"type": "http", "method": method, "path": path, "query_string": query.encode(), "headers": raw}
+        self.answering = app(scope, self.receive, self.send)
+
+    async def receive(self) -> Any:
+        if not self.messages:
+            await asyncio.Event().wait()
+        return self.messages.pop(0)
+
+    async def send(self, message: Any) -> None:
+        self.sent.append(message)
+        await asyncio.sleep(0)  # as it takes a server a moment
+
+
+def part(body: bytes, *, more: bool = True) -> dict[str, Any]:
+    return {"type": "http.request", "body": body, "more_body": more}
+
+
+GONE = {"type": "http.disconnect"}
+JSON = {"Content-Type": "application/json"}
+
+
+async def test_a_body_may_come_in_parts(app: Application) -> None:
+    talking = Conversation(app, "POST", API, part(b'{"title"'), part(b""), part(b': "Ada"}', more=False), headers=JSON)
+    await talking.answering
+    assert talking.sent[0]["status"] == 201
+    assert json.loads(talking.sent[1]["body"])["title"] == "Ada"
+
+
+async def test_whoever_goes_before_all_is_sent_is_not_answered_and_nothing_is_kept(
+    app: Application, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    talking = Conversation(app, "POST", API, part(b"{}"), GONE, headers=JSON)
+    await talking.answering
+    assert talking.sent == []
+    (record,) = [record for record in caplog.records if record.name == "threadkeep.requests"]
+    assert record.__dict__["fields"]["status"] == 499
+    async with client_of(app) as client:
+        assert (await client.get(API)).json()["conversations"] == []
+
+
+@pytest.mark.parametrize("length", [None, str(BODY_BYTES_MAX + 1), "²"])
+async def test_a_body_over_its_limit_is_refused_and_read_no_further(app: Application, length: str | None) -> None:
+    parts = [part(b"x" * 1_000_000) for _ in range(20)]
+    headers = {**JSON, **({} if length is None else {"Content-Length": length})}
+    talking = Conversation(app, "POST", API, *parts, headers=headers)
+    await talking.answering
+    assert talking.sent[0]["status"] == 413
+    assert len(talking.messages) == (20 if length == str(BODY_BYTES_MAX + 1) else 11)
+
+
+async def test_an_export_is_sent_as_it_is_made_and_made_no_further_for_somebody_who_has_gone(
+    app: Application,
+) -> None:
+    async with client_of(app) as client:
+        for _ in range(5):
+            await client.post(API, json={"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}]}]})
+    listening = Conversation(app, "GET", "/api/export")
+    await listening.answering
+    assert len(b"".join(message["body"] for message in listening.sent[1:]).splitlines()) == 5
+    assert len(listening.sent) > 5
+    leaving = Conversation(app, "GET", "/api/export", part(b"", more=False), GONE)
+    await leaving.answering
+    assert 2 <= len(leaving.sent) < len(listening.sent)
+    assert leaving.sent[-1]["more_body"] is True  # so that nobody takes it for the whole
+
+
+async def test_an_answer_that_fails_while_it_is_sent_is_cut_off_and_told(
+    app: Application, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with client_of(app) as client:
+        created = await client.post(API, json={})
+        assert created.status_code == 201
+
+    async def fail(self: Any, *arguments: Any, **options: Any) -> Any:
+        raise RuntimeError("It breaks down")
+
+    monkeypatch.setattr("threadkeep.stores.memory.MemoryStore.list_messages", fail)
+    listening = Conversation(app, "GET", "/api/export")
+    with pytest.raises(RuntimeError, match="It breaks down"):
+        await listening.answering
+    assert not [message for message in listening.sent if message.get("more_body") is False]
+    assert caplog.records[-1].__dict__["fields"]["status"] == 500
+
+
+async def test_a_header_that_is_there_twice_is_one_and_what_is_no_utf_8_names_nobody(app: Application) -> None:
+    async with client_of(app) as client:
+        twice = httpx.Headers([("X-Request-Id", "a"), ("X-Request-Id", "b")])
+        assert len((await client.get(API, headers=twice)).headers["x-request-id"]) == 26  # `a, b` is no good name
+        refused = await client.get(API, headers={"X-User-Id": b"j\xfcrgen"})
+        assert (refused.status_code, refused.json()["error"]["details"]) == (400, {"path": "x-user-id"})
+
+
+async def test_the_query_may_hold_what_is_no_ascii(app: Application) -> None:
+    talking = Conversation(app, "GET", f"{API}/search?q=zürich")
+    await talking.answering
+    assert talking.sent[0]["status"] == 200
+
+
+async def test_an_answer_says_how_long_it_is_where_it_has_a_body(app: Application) -> None:
+    async with client_of(app) as client:
+        created = await client.post(API, json={})
+        assert int(created.headers["content-length"]) == len(created.content)
+        for answer in (
+            await client.head(API),
+            await client.options(API),
+            await client.delete(f"{API}/{created.json()['id']}"),
+        ):
+            assert ("content-length" not in answer.headers, answer.content) == (True, b"")
+
+
+async def test_a_web_socket_is_refused(app: Application) -> None:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await app({"type": "websocket"}, receive_nothing, send)
+    assert sent == [{"type": "websocket.close", "code": 1000}]
+
+
+# Logs and metrics
+
+
+async def test_a_request_is_counted_by_its_route_and_by_nothing_that_its_sender_chose() -> None:
+    made = Application({**MEMORY, "METRICS": "true"}.get)
+    async with client_of(made) as client:
+        for method, path in (
+            ("GET", f"{API}/{new_id()}"),
+            ("GET", f"{API}/{new_id()}"),
+            ("GET", f"{API}/search?q=secret"),
+            ("BREW", "/secret"),
+            ("GET", "/api/ready"),
+        ):
+            await client.request(method, path)
+        response = await client.get("/metrics")
+    await made.close()
+    assert response.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert response.headers["x-request-id"]
+    lines = [line for line in response.text.splitlines() if line.startswith("threadkeep_requests_total")]
+    assert lines == [
+        'threadkeep_requests_total{method="GET",route="/api/conversations/{id}",status="404"} 2.0',
+        'threadkeep_requests_total{method="GET",route="/api/conversations/search",status="200"} 1.0',
+        'threadkeep_requests_total{method="other",route="none",status="404"} 1.0',
+        'threadkeep_requests_total{method="GET",route="/api/ready",status="200"} 1.0',
+    ]
+    assert "secret" not in response.text
+
+
+async def test_metrics_without_their_library_are_a_wrong_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    (answer,) = await first_answers_of(Application({**MEMORY, "METRICS": "true"}.get))
+    assert "METRICS is true, and prometheus-client is missing: install threadkeep[server]." in answer["message"]
+
+
+async def test_the_figures_of_several_processes_are_read_from_their_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    made = Application({**MEMORY, "METRICS": "true"}.get)
+    async with client_of(made) as client:
+        await client.get(API)
+        assert (await client.get("/metrics")).text == ""  # nobody has written there: these are this process's own
+    await made.close()
+
+
+def test_what_is_logged_anywhere_is_a_line_of_json_on_standard_error(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    monkeypatch.setattr(root, "level", root.level)
+    monkeypatch.setattr(logging, "captureWarnings", lambda capture: None)
+    write_logs()
+    logging.getLogger("uvicorn.error").warning("It is %s", "odd")
+    logging.getLogger("threadkeep").debug("not this")
+    (line,) = capsys.readouterr().err.splitlines()
+    told = json.loads(line)
+    assert (told["level"], told["logger"], told["message"]) == ("warning", "uvicorn.error", "It is odd")
+
+
+def test_a_record_is_a_line_of_json_with_its_error() -> None:
+    logger = logging.getLogger("threadkeep")
+    try:
+        raise ValueError("ü\n")
+    except ValueError as error:
+        record = logger.makeRecord(
+            "threadkeep", logging.ERROR, "", 0, "%s has failed", ("it",), (ValueError, error, None)
+        )
+    line = JsonFormatter().format(record)
+    assert "\n" not in line
+    told = json.loads(line)
+    assert (told["level"], told["logger"], told["message"]) == ("error", "threadkeep", "it has failed")
+    assert told["time"].endswith("+00:00")
+    assert "ValueError: ü" in told["exception"]
+
+
+# Purging
+
+
+@pytest.mark.parametrize("store", ["memory", "sqlite"])
+async def test_what_was_deleted_long_ago_is_purged(store: str, on_file: dict[str, str]) -> None:
+    settings = Settings.read({**on_file, "AGENT_CONVERSATION_STORE": store}.get)
+    opened = await open_database(Choice(store, store, True, ""), settings)
+    kept = opened.open_store("ada")
+    made, _ = await kept.create_conversation(draft := conversation(new_message()))
+    await kept.delete_conversation(made.id)
+    await purge(opened, 1)
+    assert (await kept.restore_conversation(made.id)).id == made.id
+    await kept.delete_conversation(made.id)
+    await asyncio.sleep(0.01)
+    await purge(opened, 0)
+    assert (await kept.create_conversation(draft))[1]  # its id is free again
+    await opened.close()
+
+
+async def test_it_purges_on_a_timer_and_goes_on_after_a_failure(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    purged: list[int] = []
+    enough = asyncio.Event()
+
+    async def purge_or_fail(opened: database.Database, retention_days: int) -> None:
+        purged.append(retention_days)
+        if len(purged) == 2:
+            raise Unavailable("The disk is full.")
+        if len(purged) == 4:
+            enough.set()
+
+    monkeypatch.setattr(application, "purge", purge_or_fail)
+    monkeypatch.setattr(application, "_FIRST_PURGE_SECONDS", 0)
+    monkeypatch.setattr(application, "PURGE_SECONDS", 0)
+    async with running(Application({**MEMORY, "RETENTION_DAYS": "7"}.get)):
+        await asyncio.wait_for(enough.wait(), 10)
+    assert set(purged) == {7}
+    assert caplog.text.count("a purge has failed") == 1
+    assert "The disk is full" in caplog.text
+
+
+async def test_two_that_purge_at_once_are_no_harm(on_file: dict[str, str]) -> None:
+    settings = Settings.read(on_file.get)
+    choice = Choice("sqlite", "sqlite", True, "")
+    first, second = await open_database(choice, settings), await open_database(choice, settings)
+    kept = first.open_store("ada")
+    for _ in range(20):
+        made, _ = await kept.create_conversation(conversation(new_message("x" * 1_000)))
+        await kept.delete_conversation(made.id)
+    await asyncio.sleep(0.01)
+    await asyncio.gather(*(purge(opened, 0) for opened in (first, second, first, second)))
+    while await first.users_to_purge(2**52, 10):
+        await purge(first, 0)
+    executor = await open_sqlite_file(on_file["SQLITE_PATH"])
+    await executor.run(CHECK())
+    for opened in (first, second, executor):
+        await opened.close()
