@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from threadkeep.sql.executor import Executor
     from threadkeep.stores.memory import MemoryDatabase
 
-_BUILT = ("d1", "durable-object", "memory", "sqlite", "local")
+_BUILT = ("d1", "durable-object", "postgres", "memory", "sqlite", "local")
 _AUTO = ("agentstate", "d1", "durable-object", "postgres", "clickhouse", "memory")
 """The order in which `auto` takes the first that is set up."""
 
@@ -101,6 +101,18 @@ async def open_sqlite(path: str) -> "Executor":
     executor = SqliteExecutor(path)
     await migrate(executor, MIGRATIONS)
     return executor
+
+
+async def open_postgres(url: str) -> "Executor":
+    """A Postgres database, its schema brought to the newest version. For `open_sql`, as long as the process lives.
+
+    `url` is the setting DATABASE_URL. Raises Unavailable where it is wrong, or where the database cannot be used.
+    """
+    from threadkeep.sql.postgres import open_pool
+    from threadkeep.sql.postgres_schema import MIGRATIONS
+    from threadkeep.sql.postgres_url import parse_url
+
+    return await open_pool(parse_url(url), MIGRATIONS)
 
 
 def open_sql(executor: "Executor", user_id: str) -> Store:

@@ -19,6 +19,7 @@ from threadkeep.service import draft_messages
 from threadkeep.sql import statements
 from threadkeep.sql import store as sql_store
 from threadkeep.sql.alphabet import Alphabet
+from threadkeep.sql.dialect import Dialect
 from threadkeep.sql.executor import Executor, Query, Row, Statement
 from threadkeep.sql.store import SqlStore
 from threadkeep.store import Store
@@ -36,6 +37,7 @@ class Recorder:
     given places, or answers them, it remembers how many.
     """
 
+    dialect: Dialect = statements
     bookmark: str | None = None
 
     def __init__(self, executor: Executor, expected: Sequence[Ran] | None = None) -> None:
@@ -203,6 +205,7 @@ def swept_at_once(conversations: int = 100, messages: int = 500, size: int = 8_0
 class _Late:
     """An executor that does something else before it runs the first batch that writes."""
 
+    dialect: Dialect = statements
     bookmark: str | None = None
 
     def __init__(self, executor: Executor, before: Callable[[], Awaitable[Any]]) -> None:
@@ -235,6 +238,7 @@ def sweep_late(*steps: Step) -> Step:
 class _Choosing:
     """An executor that chooses every place there is to be swept, whoever's it is, and whatever stands there."""
 
+    dialect: Dialect = statements
     bookmark: str | None = None
 
     def __init__(self, executor: Executor, *, overwrites: bool) -> None:

@@ -5,12 +5,16 @@ from typing import Any
 from pyodide.ffi import JsException, to_js
 
 from threadkeep.errors import Unavailable
+from threadkeep.sql import statements as sqlite_statements
 from threadkeep.sql.crossing import bare, bound, rows_of
+from threadkeep.sql.dialect import Dialect
 from threadkeep.sql.executor import Row, Statement
 
 
 class D1Executor:
     """A session with a D1 database: one request's view of it, which sees its own writes on any replica."""
+
+    dialect: Dialect = sqlite_statements
 
     def __init__(self, database: Any, bookmark: str | None = None) -> None:
         """`database` is the binding; `bookmark` is where the caller's last session ended."""

@@ -1,10 +1,13 @@
 """Executor: what a database must offer to keep conversations, and the statements it is given."""
 
 import re
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from threadkeep.errors import TooLarge
 from threadkeep.models import VALUE_BYTES_MAX
+
+if TYPE_CHECKING:
+    from threadkeep.sql.dialect import Dialect
 
 Value = str | int | None
 Row = dict[str, Any]
@@ -13,14 +16,14 @@ _PARAMETER = re.compile(r":([a-z_][a-z0-9_]*)")
 
 
 class Query:
-    """A text of SQL with named parameters, `:user`; numbered, `?1`, for the drivers that know no names."""
+    """A text of SQL with named parameters, `:user`; numbered, `?1` or `$1`, for the drivers that know no names."""
 
-    def __init__(self, text: str, *, has_parameters: bool = True) -> None:
+    def __init__(self, text: str, *, has_parameters: bool = True, mark: str = "?") -> None:
         self.text = text.strip()
         self.names = tuple(dict.fromkeys(_PARAMETER.findall(self.text))) if has_parameters else ()
         self.numbered = self.text
         for number, name in enumerate(self.names, start=1):
-            self.numbered = re.sub(rf":{name}\b", f"?{number}", self.numbered)
+            self.numbered = re.sub(rf":{name}\b", f"{mark}{number}", self.numbered)
         self.writes = not self.text.startswith(("SELECT", "WITH"))
 
     def __call__(self, **values: Value) -> "Statement":
@@ -37,6 +40,10 @@ class Statement(NamedTuple):
 
 class Executor(Protocol):
     """Runs statements together. Drivers differ; this is all that the rest of the code sees of them."""
+
+    @property
+    def dialect(self) -> "Dialect":
+        """The statements that the database understands."""
 
     @property
     def bookmark(self) -> str | None:

@@ -5,6 +5,8 @@ from typing import Any
 import apsw
 
 from threadkeep.errors import Unavailable
+from threadkeep.sql import statements as sqlite_statements
+from threadkeep.sql.dialect import Dialect
 from threadkeep.sql.executor import Row, Statement
 
 # Source: workerd's sqlite.c++ and https://developers.cloudflare.com/d1/platform/limits/
@@ -20,6 +22,7 @@ _BUSY_MILLISECONDS = 10_000
 class SqliteExecutor:
     """One connection to a SQLite file, or to `:memory:`."""
 
+    dialect: Dialect = sqlite_statements
     bookmark: str | None = None
 
     def __init__(self, path: str) -> None:

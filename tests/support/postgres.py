@@ -1,0 +1,59 @@
+"""One real Postgres for all tests of a process, and a schema of its own for each that asks for one."""
+
+import atexit
+import shutil
+import tempfile
+from collections.abc import Sequence
+from functools import cache
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from toolbox.postgres import LocalPostgres
+
+# Nothing here outlives the machine, so nothing waits for the disk.
+SETTINGS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "max_connections": "300",
+    "autovacuum_naptime": "5s",
+}
+_numbers = count()
+
+
+@cache
+def server() -> LocalPostgres:
+    """The server, started by the first test that needs it."""
+    started = LocalPostgres(new_folder(), settings=SETTINGS)
+    started.start()
+    atexit.register(started.stop)
+    return started
+
+
+def new_folder() -> Path:
+    """A folder that whoever the server runs as can get to, and that is gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="threadkeep-postgres-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def new_schema() -> str:
+    """A name that no schema has."""
+    return f"s{next(_numbers)}"
+
+
+def new_url(**parameters: Any) -> str:
+    """The URL of an empty schema."""
+    return server().url(**{"schema": new_schema(), **parameters})
+
+
+async def ask(text: str, *values: Any, url: str | None = None) -> Sequence[Any]:
+    """Run a statement behind everybody's back, as the superuser unless a URL says who."""
+    connection = await asyncpg.connect(url or server().url())
+    try:
+        rows: Sequence[Any] = await connection.fetch(text, *values)
+        return rows
+    finally:
+        await connection.close()
