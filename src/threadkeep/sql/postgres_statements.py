@@ -483,12 +483,20 @@ WITH
     SELECT c.n, c.id
     FROM conversations AS c
     WHERE c.user_id = :user AND c.deleted_at <= 0
+    ORDER BY c.n
     LIMIT :conversation_limit
   ),
   listed AS (
-    SELECT m.n, m.bytes, k.n AS conversation_n, m.seq
+    SELECT i.n, i.bytes, k.n AS conversation_n, i.seq
     FROM marked AS k
-    JOIN messages AS m ON m.user_id = :user AND m.conversation_id = k.id
+    CROSS JOIN LATERAL (
+      SELECT m.n, m.bytes, m.seq
+      FROM messages AS m
+      WHERE m.user_id = :user AND m.conversation_id = k.id
+      ORDER BY m.seq
+      LIMIT :limit
+    ) AS i
+    ORDER BY k.n, i.seq
     LIMIT :limit
   ),
   sized AS (
