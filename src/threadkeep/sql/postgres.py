@@ -31,8 +31,8 @@ _TABLE = re.compile(r"\b(FROM|JOIN|INTO|UPDATE) (owners|conversations|messages|w
 _LIMITS = "; ".join(
     f"SET LOCAL {name} = '{BATCH_SECONDS}s'" for name in ("statement_timeout", "idle_in_transaction_session_timeout")
 )
-_WRITING = f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {_LIMITS}"
-_WRITING_ON_ONE_SNAPSHOT = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE; {_LIMITS}"
+_WRITING = f"BEGIN ISOLATION LEVEL READ COMMITTED; {_LIMITS}"
+_WRITING_ON_ONE_SNAPSHOT = f"BEGIN ISOLATION LEVEL REPEATABLE READ; {_LIMITS}"
 _READING = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_LIMITS}"
 
 _MIGRATIONS = "threadkeep_migrations"
@@ -162,23 +162,25 @@ async def _migrate(connection: _Connection, schema: str, migrations: tuple[Migra
         await connection.fetchval("SELECT pg_advisory_xact_lock($1)", _LOCK_OF_MIGRATIONS)
         applied = await _applied(connection, schema)
         _refuse_newer(schema, applied, names)
-        if await connection.fetchval("SELECT to_regnamespace($1)", _quoted(schema)) is None:
+        if not await connection.fetch("SELECT 1 FROM pg_namespace AS n WHERE n.nspname = $1", schema):
             await connection.execute(f"CREATE SCHEMA {_quoted(schema)}")
+        records = f"{_quoted(schema)}.{_MIGRATIONS}"
+        await connection.execute(f"CREATE TABLE IF NOT EXISTS {records} (name text NOT NULL PRIMARY KEY)")
         await connection.execute(f"SET LOCAL search_path = {_quoted(schema)}")
-        await connection.execute(f"CREATE TABLE IF NOT EXISTS {_MIGRATIONS} (name text NOT NULL PRIMARY KEY)")
         for migration in migrations:
             if migration.name not in applied:
                 for text in migration.statements:
                     await connection.execute(text)
-                record = f"INSERT INTO {_MIGRATIONS} (name) VALUES ($1)"  # noqa: S608 a constant
-                await connection.execute(record, migration.name)
+                await connection.execute(f"INSERT INTO {records} (name) VALUES ($1)", migration.name)  # noqa: S608
 
 
 async def _applied(connection: _Connection, schema: str) -> set[str]:
-    table = f"{_quoted(schema)}.{_MIGRATIONS}"
-    if await connection.fetchval("SELECT to_regclass($1)", table) is None:
+    # Asked of the catalog itself: `to_regclass` may answer as it did before another process had created the table.
+    table = "SELECT 1 FROM pg_tables AS t WHERE t.schemaname = $1 AND t.tablename = $2"
+    if not await connection.fetch(table, schema, _MIGRATIONS):
         return set()
-    rows = await connection.fetch(f"SELECT a.name FROM {table} AS a")  # noqa: S608 what is not constant is quoted
+    names = f"SELECT a.name FROM {_quoted(schema)}.{_MIGRATIONS} AS a"  # noqa: S608 what is not constant is quoted
+    rows = await connection.fetch(names)
     return {row["name"] for row in rows}
 
 

@@ -19,6 +19,8 @@ _NUMBERS = {
     "pool_timeout": (0, 600),
     "statement_cache_size": (0, 10_000),
 }
+_NAME_BYTES_MAX = 63
+"""Of a longer one, Postgres would take the beginning."""
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -74,7 +76,7 @@ def parse_url(url: str) -> PostgresUrl:
         user=unquote(parts.username),
         password=None if parts.password is None else unquote(parts.password),
         database=database,
-        schema=read.text("schema") or "public",
+        schema=read.schema(),
         has_pooler=has_pooler,
         ssl_mode=ssl_mode,
         ssl_root_certificate=read.text("sslrootcert"),
@@ -93,6 +95,12 @@ class _Parameters:
 
     def text(self, name: str) -> str | None:
         return self._query.pop(name, None) or None
+
+    def schema(self) -> str:
+        schema = self.text("schema") or "public"
+        if "\0" in schema or len(schema.encode()) > _NAME_BYTES_MAX:
+            raise _wrong(f"has a wrong schema; it may be a name of up to {_NAME_BYTES_MAX} bytes")
+        return schema
 
     def boolean(self, name: str) -> bool:
         value = (self.text(name) or "false").lower()
