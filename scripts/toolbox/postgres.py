@@ -68,7 +68,16 @@ class LocalPostgres:
         self.port = self.port or _free_port()
         settings = {**self._settings, "port": str(self.port), "listen_addresses": "127.0.0.1"}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        command = ["sh", "-c", _UNTIL_INPUT_ENDS, "postgres", _program("postgres"), "-D", self._data, *options]
+        command: list[str | Path] = [
+            "sh",
+            "-c",
+            _UNTIL_INPUT_ENDS,
+            "postgres",
+            _program("postgres"),
+            "-D",
+            self._data,
+            *options,
+        ]
         (self._data / "postmaster.pid").unlink(missing_ok=True)
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -100,7 +109,15 @@ class LocalPostgres:
         self._process = None
 
     def _create(self) -> None:
-        command = [_program("initdb"), "-D", self._data, "-U", SUPERUSER, "--auth=trust", "--encoding=UTF8"]
+        command: list[str | Path] = [
+            _program("initdb"),
+            "-D",
+            self._data,
+            "-U",
+            SUPERUSER,
+            "--auth=trust",
+            "--encoding=UTF8",
+        ]
         command += ["--locale=C", "--no-sync", "--no-instructions"]
         try:
             done = subprocess.run(command, cwd="/", user=self._user, capture_output=True, text=True, check=False)

@@ -42,34 +42,44 @@ async def test_a_restart_under_load_loses_nothing_that_was_acknowledged_and_doub
         created, _ = await store.create_conversation(conversation())
         acknowledged: dict[str, int] = {}
         failures: list[Unavailable] = []
-        goes_on = True
+        defects: list[BaseException] = []
+        goes_on, is_lost = True, False
         progress = asyncio.Semaphore(0)
 
         async def write() -> None:
             while goes_on:
                 sent = message("under load")
-                while sent.id not in acknowledged:
+                while sent.id not in acknowledged and not is_lost:
                     try:
                         answer, _ = await store.append_messages(created.id, [sent])
                         acknowledged[sent.id] = answer.messages[0].seq
-                        progress.release()
                     except Unavailable as error:  # and try again, with the same id
                         failures.append(error)
                         await asyncio.sleep(0.01)
+                    except BaseException as error:  # a defect
+                        defects.append(error)
+                        raise
+                    finally:
+                        progress.release()
 
         async def hundred_more() -> None:
-            for _ in range(progress._value + 100):
+            enough = len(acknowledged) + 100
+            while len(acknowledged) < enough:
                 await progress.acquire()
+                assert defects == []
 
         writers = [asyncio.create_task(write()) for _ in range(16)]
-        for at_once in (True, False):
+        try:
+            for at_once in (True, False):
+                await hundred_more()
+                await asyncio.to_thread(own.stop, at_once=at_once)
+                await asyncio.sleep(0.05)
+                await asyncio.to_thread(own.start)
             await hundred_more()
-            await asyncio.to_thread(own.stop, at_once=at_once)
-            await asyncio.sleep(0.05)
-            await asyncio.to_thread(own.start)
-        await hundred_more()
-        goes_on = False
-        await asyncio.gather(*writers)
+        finally:
+            goes_on, is_lost = False, defects != []
+            await asyncio.gather(*writers, return_exceptions=True)
+        assert defects == []
         kept = await all_messages(store, created.id)
         assert {row.id: row.seq for row in kept} == acknowledged
         assert [row.seq for row in kept] == list(range(1, len(kept) + 1))
@@ -313,6 +323,7 @@ async def test_a_user_who_comes_into_being_meanwhile_is_left_whole(monkeypatch: 
         (asyncpg.PostgresIOError("x"), "could not be reached"),
         (asyncpg.ConnectionDoesNotExistError("x"), "could not be reached"),
         (asyncpg.InterfaceError("connection is closed"), "could not be reached"),
+        (asyncpg.InternalClientError("another operation is in progress"), "could not be reached"),
         (ConnectionResetError("x"), "could not be reached"),
         (TimeoutError("x"), "could not be reached"),
         (asyncpg.DuplicatePreparedStatementError("x"), "Add pgbouncer=true"),

@@ -219,7 +219,7 @@ async def _translating() -> AsyncIterator[None]:
     """Turn errors of the driver, the network and the server into Unavailable. What is left is a defect of ours."""
     try:
         yield
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.ProtocolError, OSError) as error:
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
         sentence = sentence_for(error)
         if sentence is None:
             raise
@@ -269,7 +269,7 @@ _SENTENCES: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
             asyncpg.ObjectNotInPrerequisiteStateError,  # a lock was not given in time
             asyncpg.PostgresSystemError,
             asyncpg.InvalidTransactionStateError,  # it has lain idle for too long
-            asyncpg.ProtocolError,  # what answers is no Postgres
+            asyncpg.InternalClientError,  # what answers is no Postgres, or it went away in the middle of an answer
             asyncpg.InterfaceError,
             OSError,
         ),
