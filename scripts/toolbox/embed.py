@@ -6,7 +6,7 @@ from pathlib import Path
 from toolbox.checkout import Problem
 
 _HEADER = '''\
-"""The migrations of `migrations/sqlite/`, embedded. Made by `scripts/lock`; a test fails when it is stale."""
+"""The migrations of `migrations/{folder}/`, embedded. Made by `scripts/lock`; a test fails when it is stale."""
 
 from threadkeep.sql.migrations import Migration
 
@@ -33,7 +33,7 @@ def statements_of(text: str) -> list[str]:
 
 def embedded(migrations: Path) -> str:
     """The module that carries the migrations of a folder."""
-    parts = [_HEADER]
+    parts = [_HEADER.format(folder=migrations.name)]
     for path in sorted(migrations.glob("*.sql")):
         parts.append(f'    Migration(\n        "{path.name}",\n')
         texts = [f'"""{statement}""",' for statement in statements_of(path.read_text())]

@@ -24,7 +24,15 @@ COPIED_FROM_PYODIDE = {  # the names are those that wrangler's rules know as Jav
 }
 COPIED_FROM_HERE = {"prelude.mjs": "prelude.mjs", "worker.mjs": "worker.mjs", "host.py": "host.txt"}
 
-NOT_SHIPPED = ("threadkeep/server", "threadkeep/asgi.py", "threadkeep/sql/sqlite.py")
+NOT_SHIPPED = (
+    "threadkeep/server",
+    "threadkeep/asgi.py",
+    "threadkeep/sql/sqlite.py",
+    "threadkeep/sql/postgres.py",
+    "threadkeep/sql/postgres_schema.py",
+    "threadkeep/sql/postgres_statements.py",
+    "threadkeep/sql/postgres_url.py",
+)
 """What of `src/` only a plain server runs. No Worker has it: no local one, and none that `scripts/deploy` uploads."""
 
 

@@ -16,8 +16,7 @@ from threadkeep.content import canonical
 from threadkeep.errors import ThreadkeepError
 from threadkeep.search import text_of
 from threadkeep.sql.alphabet import alphabet_of
-from threadkeep.sql.statements import NEW_PADDING
-from threadkeep.sql.store import indexed_words
+from threadkeep.sql.statements import NEW_PADDING, indexed_words
 from toolbox.checkout import Problem
 from toolbox.codes import Code
 from toolbox.migrations import Migration, failing_statement

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from threadkeep.sql.executor import Executor, SharedExecutor
     from threadkeep.stores.memory import MemoryDatabase
 
-_BUILT = ("d1", "durable-object", "memory", "sqlite", "local")
+_BUILT = ("d1", "durable-object", "postgres", "memory", "sqlite", "local")
 _AUTO = ("agentstate", "d1", "durable-object", "postgres", "clickhouse", "memory")
 """The order in which `auto` takes the first that is set up."""
 
@@ -132,6 +132,8 @@ async def open_executor(choice: Choice, settings: Settings) -> "SharedExecutor |
     """
     if choice.store == "sqlite":
         return await open_sqlite_file(settings.sqlite_path or "")
+    if choice.store == "postgres":
+        return await open_postgres(settings.database_url or "")
     return None
 
 
@@ -140,6 +142,21 @@ async def sql_users_to_purge(executor: "Executor", until: int, limit: int) -> li
     from threadkeep.sql.store import users_to_purge
 
     return await users_to_purge(executor, until, limit)
+
+
+async def open_postgres(url: str) -> "SharedExecutor":
+    """A Postgres database, its schema brought to the newest version. For `open_sql`, as long as the process lives.
+
+    `url` is the setting DATABASE_URL. Raises Unavailable where it is wrong, or where the database cannot be used.
+    """
+    try:
+        from threadkeep.sql.postgres import open_pool
+    except ImportError as error:
+        raise Unavailable("The back end postgres needs asyncpg: install threadkeep[postgres].") from error
+    from threadkeep.sql.postgres_schema import MIGRATIONS
+    from threadkeep.sql.postgres_url import parse_url
+
+    return await open_pool(parse_url(url), MIGRATIONS)
 
 
 def open_sql(executor: "Executor", user_id: str) -> Store:

@@ -97,6 +97,12 @@ def merged(target: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
+def merged_metadata(target: Raw, patch: Raw) -> Raw:
+    """A JSON Merge Patch applied to metadata, as it is kept."""
+    before, change = (read_metadata(raw, "metadata") or {} for raw in (target, patch))
+    return Raw(msgspec.json.encode(merged(before, change)))
+
+
 def title_from(blocks: list[dict[str, Any]]) -> str | None:
     """The title that a first message gives: its first words on one line, 60 characters at the most, or None."""
     for block in blocks:

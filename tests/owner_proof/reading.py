@@ -1,4 +1,4 @@
-"""Reads a statement the way SQLite does, and tells where it could touch a row of another user.
+"""Reads a statement the way the database does, and tells where it could touch a row of another user.
 
 In every scope, every table needs `alias.user_id = :user` as a condition that no row gets around: one of those that are
 joined by AND in WHERE, or in the ON of an inner join. The ON of a LEFT JOIN drops rows of the joined table alone, and
@@ -10,6 +10,8 @@ if it reads the index and nothing else, row by row; then whoever reads that need
 
 What stands in an index is listed in a table of its own, which has a user, and the same key. So a row of that list names
 a row of the index as well, and a new one must bear the key of a row that is tied to the user, or one that no row has.
+
+In Postgres an index is no table, and cannot be named. There is only the list, whose rows bear their user.
 """
 
 import re
@@ -18,15 +20,18 @@ from typing import NamedTuple
 
 from sqlglot import exp, parse
 
-_TABLE_FUNCTIONS = {"json_each"}
-"""What stands like a table and makes its rows from its argument."""
 INDEXES = {"words": "rowid"}
 """Tables without a user, each with the column that is its key."""
 LISTS = {"word_lists": "n"}
 """Tables of what stands in an index, each with the column that is the key there."""
 OF_NO_USER = {"USERS_TO_PURGE": "It finds the users for whom there is something to purge, whoever they are."}
 """The statements that are about no user in particular, and so name none, each with its reason."""
-_KEYS = {"messages": ("n", False), "conversations": ("n", True), "word_lists": ("n", False)}
+_KEYS = {
+    "messages": ("n", False),
+    "conversations": ("n", True),
+    "word_lists": ("n", False),
+    "words": ("n", False),
+}
 """The column by which an index names a row of a table, and whether it is the negative of it."""
 _PLACES = {"n", "rowid", "oid", "_rowid_"}
 """What the key of a row is called, in every table."""
@@ -39,6 +44,20 @@ _FILLINGS = range(_FILLING, _FILLING + 990)
 Scope = exp.Select | exp.Update | exp.Delete
 
 
+class Product(NamedTuple):
+    """What is particular to a database."""
+
+    name: str
+    indexes: dict[str, str]
+    lists: dict[str, str]
+    functions: set[str]
+    """What stands like a table and makes its rows from its argument."""
+
+
+SQLITE = Product("sqlite", INDEXES, LISTS, {"json_each"})
+POSTGRES = Product("postgres", {}, {"words": "n"}, {"jsonb_array_elements", "jsonb_array_elements_text"})
+
+
 class _Key(NamedTuple):
     """A column that may name a row, or minus that column."""
 
@@ -47,24 +66,25 @@ class _Key(NamedTuple):
     is_negative: bool
 
 
-def violations(text: str, tables: Collection[str]) -> list[str]:
+def violations(text: str, tables: Collection[str], product: Product = SQLITE) -> list[str]:
     """Why a statement could touch a row of another user; nothing if it cannot. `tables` are those of the schema."""
-    trees = parse(text, dialect="sqlite")
+    trees = parse(text, dialect=product.name)
     if len(trees) != 1 or not isinstance(
         trees[0], exp.Select | exp.SetOperation | exp.Insert | exp.Update | exp.Delete
     ):
         return ["It is not one SELECT, INSERT, UPDATE or DELETE."]
-    return list(_violations(trees[0], tables))
+    return list(_violations(trees[0], tables, product))
 
 
-def _violations(tree: exp.Expr, tables: Collection[str]) -> Iterator[str]:
+def _violations(tree: exp.Expr, tables: Collection[str], product: Product) -> Iterator[str]:
     names = [cte.alias for cte in tree.find_all(exp.CTE)]
     ctes = set(names)
     if len(ctes) < len(names):
         yield f"Two common table expressions have one name: {', '.join(names)}."
-    for name in ctes & {*tables, *INDEXES}:
+    for name in ctes & {*tables, *product.indexes}:
         yield f"A common table expression hides the table {name}."
-    indexes = {**INDEXES, **{cte.alias: key for cte in tree.find_all(exp.CTE) if (key := _handed_on(cte))}}
+    handed_on = {cte.alias: key for cte in tree.find_all(exp.CTE) if (key := _handed_on(cte, product.indexes))}
+    indexes = {**product.indexes, **handed_on}
     for condition in tree.find_all(exp.In):
         if condition.args.get("field"):
             yield f"It reads a table by IN: {condition.sql()}."
@@ -73,16 +93,16 @@ def _violations(tree: exp.Expr, tables: Collection[str]) -> Iterator[str]:
         sources = _sources(scope)
         seen += sources
         guarded = guarded_in(scope) | _keyed_in(scope, indexes)
-        if isinstance(scope.parent, exp.CTE) and _handed_on(scope.parent):
+        if isinstance(scope.parent, exp.CTE) and _handed_on(scope.parent, product.indexes):
             guarded |= set(_names(scope))
-        yield from _source_violations(sources, guarded, ctes - set(indexes), {*tables, *indexes})
+        yield from _source_violations(sources, guarded, ctes - set(indexes), {*tables, *indexes}, product)
     for table in tree.find_all(exp.Table):
         if not any(table is source for source in seen):
             yield f"The table {table.sql()} stands where its guard cannot be read."
     for update in tree.find_all(exp.Update, exp.OnConflict):
-        yield from _update_violations(update)
+        yield from _update_violations(update, product)
     for insert in tree.find_all(exp.Insert):
-        yield from _insert_violations(insert, tables)
+        yield from _insert_violations(insert, tables, product)
 
 
 def guarded_in(scope: Scope) -> set[str]:
@@ -140,7 +160,7 @@ def _names_row(value: exp.Expr, tied: dict[str, str], *, flipped: bool = False) 
     return key is not None and _KEYS.get(tied.get(key.alias, "")) == (key.column, key.is_negative != flipped)
 
 
-def _handed_on(cte: exp.CTE) -> str | None:
+def _handed_on(cte: exp.CTE, indexes: dict[str, str]) -> str | None:
     """The column in which a common table expression hands on the key of an index, if it reads that row by row."""
     select = cte.this
     if not isinstance(select, exp.Select) or cte.args["alias"].columns or len(_names(select)) != 1:
@@ -148,7 +168,7 @@ def _handed_on(cte: exp.CTE) -> str | None:
     ((alias, name),) = _names(select).items()
     clauses = {clause for clause, value in select.args.items() if value}
     columns = {expression.alias_or_name: _key(expression) for expression in select.expressions}
-    keys = [column for column, key in columns.items() if key == _Key(alias, INDEXES.get(name, ""), is_negative=False)]
+    keys = [column for column, key in columns.items() if key == _Key(alias, indexes.get(name, ""), is_negative=False)]
     is_plain = all(key and key.alias == alias for key in columns.values()) and len(columns) == len(select.expressions)
     return keys[0] if clauses <= {"expressions", "from_", "where"} and is_plain and len(keys) == 1 else None
 
@@ -209,7 +229,7 @@ def _names(scope: Scope) -> dict[str, str]:
 
 
 def _source_violations(
-    sources: list[exp.Expr], guarded: set[str], ctes: set[str], tables: Collection[str]
+    sources: list[exp.Expr], guarded: set[str], ctes: set[str], tables: Collection[str], product: Product
 ) -> Iterator[str]:
     aliases = [source.alias_or_name for source in sources]
     if len(set(aliases)) < len(aliases):
@@ -217,7 +237,7 @@ def _source_violations(
     for source in sources:
         if not isinstance(source, exp.Table):
             continue  # a query, whose own scope is read
-        if isinstance(source.this, exp.Anonymous) and source.this.name in _TABLE_FUNCTIONS:
+        if isinstance(source.this, exp.Anonymous) and source.this.name in product.functions:
             continue
         if source.args.get("db") or not isinstance(source.this, exp.Identifier):
             yield f"It reads {source.sql()}, and nobody knows what that is."
@@ -229,46 +249,47 @@ def _source_violations(
             yield f"The table {source.sql()} is not tied to the user."
 
 
-def _update_violations(update: exp.Update | exp.OnConflict) -> Iterator[str]:
+def _update_violations(update: exp.Update | exp.OnConflict, product: Product) -> Iterator[str]:
     assigned = [one.this if isinstance(one, exp.EQ) else one for one in update.expressions]
     changed = {_name(column).lower() for one in assigned for column in one.find_all(exp.Column)}
     if "user_id" in changed:
         yield "It gives a row to another user."
     if changed & _PLACES:
         yield "It gives a row another key."
-    if isinstance(update, exp.Update) and update.this.name in INDEXES:
+    if isinstance(update, exp.Update) and update.this.name in product.indexes:
         yield f"It changes the index {update.this.name}, where rows are only put and deleted."
 
 
-def _insert_violations(insert: exp.Insert, tables: Collection[str]) -> Iterator[str]:
+def _insert_violations(insert: exp.Insert, tables: Collection[str], product: Product) -> Iterator[str]:
+    indexes, lists = product.indexes, product.lists
     table = _target(insert).name
-    if table not in {*tables, *INDEXES} or _target(insert).args.get("db"):
+    if table not in {*tables, *indexes} or _target(insert).args.get("db"):
         yield f"There is no table {_target(insert).sql()}."
-    if table in INDEXES and _is_merge(insert, table):
+    if table in indexes and _is_merge(insert, table):
         return
-    owner = INDEXES.get(table, "user_id")
-    what = "key" if table in INDEXES else "user"
-    if insert.args.get("alternative") and table not in INDEXES:
+    owner = indexes.get(table, "user_id")
+    what = "key" if table in indexes else "user"
+    if insert.args.get("alternative") and table not in indexes:
         yield "INSERT OR … may replace a row that is in the way, whoever's it is."
     columns = [column.name for column in insert.this.expressions] if isinstance(insert.this, exp.Schema) else []
     if columns.count(owner) != 1:
         yield f"It gives the new row no {what}."
         return
-    if table in INDEXES and not set(columns) <= _WRITTEN:
+    if table in indexes and not set(columns) <= _WRITTEN:
         yield f"It gives the index {table} a command that nobody knows."
-    if table not in INDEXES and table not in LISTS and {column.lower() for column in columns} & _PLACES:
+    if table not in indexes and table not in lists and {column.lower() for column in columns} & _PLACES:
         yield "It gives the new row a key of its own."
     place = columns.index(owner)
     for values, tied in _rows(insert.expression):
         value = values[place].unalias().unnest() if len(values) == len(columns) else None
         if value is None or any(one.is_star for one in values):
             yield f"Nobody can tell which value becomes the {what} of the new row."
-        elif table in INDEXES and not _names_row(value, tied):
+        elif table in indexes and not _names_row(value, tied):
             yield f"It gives the new row the key {value.sql()}."
-        elif table not in INDEXES and not _is_user(value) and not (_is_owner_column(value) and value.table in tied):
+        elif table not in indexes and not _is_user(value) and not (_is_owner_column(value) and value.table in tied):
             yield f"It gives the new row to {value.sql()}."
-    if table in LISTS:
-        yield from _listing_violations(insert, columns, LISTS[table])
+    if table in lists:
+        yield from _listing_violations(insert, columns, lists[table])
     conflict = insert.args.get("conflict")
     if conflict and owner not in [key.this.name for key in conflict.args.get("conflict_keys") or []]:
         yield f"ON CONFLICT does not name {owner}."

@@ -11,7 +11,7 @@ import pytest
 
 import threadkeep
 from owner_proof.reading import INDEXES, LISTS, OF_NO_USER, violations
-from threadkeep.sql import statements
+from threadkeep.sql import postgres_statements, statements
 from threadkeep.sql.executor import Query
 from threadkeep.sql.schema import MIGRATIONS
 
@@ -88,7 +88,12 @@ def test_the_statement_of_no_user_is_run_by_no_store() -> None:
             names |= {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
             if names & set(OF_NO_USER):
                 used.append((path.relative_to(PACKAGE).as_posix(), getattr(node, "name", None)))
-    assert sorted(used, key=str) == [("sql/statements.py", None), ("sql/store.py", "users_to_purge")]
+    assert sorted(used, key=str) == [
+        ("sql/dialect.py", "Dialect"),
+        ("sql/postgres_statements.py", None),
+        ("sql/statements.py", None),
+        ("sql/store.py", "users_to_purge"),
+    ]
 
 
 def test_no_statement_is_kept_where_the_proof_does_not_look() -> None:
@@ -99,8 +104,10 @@ def test_no_statement_is_kept_where_the_proof_does_not_look() -> None:
                 made.setdefault(path.relative_to(PACKAGE).as_posix(), []).append(node.func.id)
     # The record of migrations is nobody's; it is made before there is any user.
     assert sorted(made.pop("sql/migrations.py")) == ["Query"] * 4
-    assert list(made) == ["sql/statements.py"]
+    assert sorted(made) == ["sql/postgres_statements.py", "sql/statements.py"]
     assert sorted(made["sql/statements.py"]) == ["Query", *["_query"] * len(QUERIES)]
+    of_postgres = [value for value in vars(postgres_statements).values() if isinstance(value, Query)]
+    assert sorted(made["sql/postgres_statements.py"]) == ["Query", *["_query"] * len(of_postgres)]
 
 
 def touched_by(query: Query, database: apsw.Connection) -> set[tuple[int, str | None, str | None]]:

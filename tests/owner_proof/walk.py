@@ -19,6 +19,7 @@ from threadkeep.service import draft_messages
 from threadkeep.sql import statements
 from threadkeep.sql import store as sql_store
 from threadkeep.sql.alphabet import Alphabet
+from threadkeep.sql.dialect import Dialect
 from threadkeep.sql.executor import Executor, Query, Row, Statement
 from threadkeep.sql.store import SqlStore
 from threadkeep.store import Store
@@ -26,7 +27,7 @@ from threadkeep.store import Store
 Step = Callable[[Any], Awaitable[Any]]
 
 
-Ran = tuple[str, dict[str, Any], list[Row], int]
+Ran = tuple[str, dict[str, Any], list[Row], int | None]
 
 
 class Recorder:
@@ -40,21 +41,29 @@ class Recorder:
 
     def __init__(self, executor: Executor, expected: Sequence[Ran] | None = None) -> None:
         """With what is expected, it goes on only as long as that is what happens."""
+        self.dialect: Dialect = executor.dialect
         self._executor = executor
         self._expected = expected
         self.ran: list[Ran] = []
 
     async def run(self, *batch: Statement) -> list[list[Row]]:
-        names = {id(query): name for name, query in vars(statements).items() if isinstance(query, Query)}
-        results = await self._executor.run(*(one for statement in batch for one in (statement, _CHANGED())))
-        for (query, values), rows, changed in zip(batch, results[::2], results[1::2], strict=True):
+        names = {id(query): name for name, query in vars(self.dialect).items() if isinstance(query, Query)}
+        if self.dialect is statements:
+            results = await self._executor.run(*(one for statement in batch for one in (statement, _CHANGED())))
+            answers, counts = results[::2], results[1::2]
+            results = answers
+        else:  # it does not count what it changes
+            answers = await self._executor.run(*batch)
+            results = [_unordered(rows) for rows in answers]
+            counts = [[{"answer": None}]] * len(batch)
+        for (query, values), rows, changed in zip(batch, results, counts, strict=True):
             name = names[id(query)]
             given = {name: _count(value) for name, value in zip(query.names, values, strict=True) if name != "n"}
             answered = _PLACELESS[name](rows) if name in _PLACELESS else rows
             self.ran.append((name, given, answered, changed[0]["answer"] if query.writes else 0))
         if self._expected is not None and self.ran[-len(batch) :] != self._expected[: len(self.ran)][-len(batch) :]:
             raise LookupError("Something else happened.")
-        return results[::2]
+        return answers
 
     async def clear(self, *batch: Statement) -> None:
         """There may be others."""
@@ -70,6 +79,22 @@ def _count(value: Any) -> Any:
     except (msgspec.DecodeError, TypeError):
         return value
     return len(places)
+
+
+def _unordered(rows: list[Row]) -> list[Row]:
+    """Answers whose parts stand in an order that does not depend on the way in which they were found."""
+    return [
+        {"answer": msgspec.json.encode(_sorted(msgspec.json.decode(row["answer"]))).decode()}
+        if isinstance(row.get("answer"), str) and row["answer"].startswith(("{", "["))
+        else row
+        for row in rows
+    ]
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _sorted(part) for name, part in value.items()}
+    return sorted((_sorted(part) for part in value), key=repr) if isinstance(value, list) else value
 
 
 def _without_n(rows: list[Row]) -> list[Row]:
@@ -206,6 +231,7 @@ class _Late:
     bookmark: str | None = None
 
     def __init__(self, executor: Executor, before: Callable[[], Awaitable[Any]]) -> None:
+        self.dialect: Dialect = executor.dialect
         self._executor = executor
         self._before: Callable[[], Awaitable[Any]] | None = before
 
@@ -238,16 +264,18 @@ class _Choosing:
     bookmark: str | None = None
 
     def __init__(self, executor: Executor, *, overwrites: bool) -> None:
+        self.dialect: Dialect = executor.dialect
         self._executor = executor
         self._overwrites = overwrites
 
     async def run(self, *batch: Statement) -> list[list[Row]]:
-        if [statement.query for statement in batch] != [statements.OVERWRITABLE, statements.REMOVABLE]:
+        if tuple(statement.query for statement in batch) != self.dialect.SWEEPABLE:
             return await self._executor.run(*batch)
         places = list(range(1, 1000))
         every = [{"answer": msgspec.json.encode({"conversations": places, "messages": places}).decode()}]
         none = [{"answer": '{"conversations":[],"messages":[]}'}]
-        return [every, none] if self._overwrites else [none, every]
+        others = [none] * (len(batch) - 1)
+        return [every, *others] if self._overwrites else [*others, every]
 
 
 def sweep_anything(*, overwrites: bool) -> Step:

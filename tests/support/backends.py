@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from support.in_process import SERVICE_KEY, VARIABLES, ApiTransport, as_user
+from support.postgres import new_url
 from threadkeep import backends
 from threadkeep.backends import open_memory, open_sql
 from threadkeep.clock import new_id
@@ -135,9 +136,24 @@ async def _over(executor: Executor) -> AsyncIterator[Backend]:
 
 
 @contextlib.asynccontextmanager
+async def postgres(tmp_path: Path) -> AsyncIterator[Backend]:
+    """A real Postgres, in a schema of its own, through asyncpg."""
+    executor = await backends.open_postgres(new_url())
+
+    async def open_store(user_id: str) -> Store:
+        return open_sql(executor, user_id)
+
+    try:
+        async with _in_process("postgres", open_store) as backend:
+            yield backend
+    finally:
+        await executor.close()
+
+
+@contextlib.asynccontextmanager
 async def _in_process(name: str, open_store: Callable[[str], Awaitable[Store]]) -> AsyncIterator[Backend]:
-    variables = {**VARIABLES, "AGENT_CONVERSATION_STORE": name, "SQLITE_PATH": "set"}
-    api = connect(variables.get, lambda binding: False, offered=("memory", "sqlite"))
+    variables = {**VARIABLES, "AGENT_CONVERSATION_STORE": name, "SQLITE_PATH": "set", "DATABASE_URL": "set"}
+    api = connect(variables.get, lambda binding: False, offered=("memory", "sqlite", "postgres"))
     async with httpx.AsyncClient(base_url="http://threadkeep", transport=ApiTransport(api, open_store)) as client:
         yield Backend(name, client, open_store)
 
@@ -162,7 +178,7 @@ def server(state: Path, **options: Any) -> LocalServer:
     return LocalServer(state, variables=variables, **options)
 
 
-NATIVE = {"memory": memory, "sqlite": sqlite, "sqlite in memory": sqlite_in_memory}
+NATIVE = {"memory": memory, "sqlite": sqlite, "sqlite in memory": sqlite_in_memory, "postgres": postgres}
 WORKERS = ("d1", "durable-object")
 BACKENDS = (*NATIVE, *WORKERS)
 EXCEPTIONS: dict[str, dict[str, str]] = {name: {} for name in BACKENDS}

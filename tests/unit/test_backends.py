@@ -53,6 +53,8 @@ CHOSEN = {
         "durable-object",
     ),
     "auto: a Durable Object before Postgres": (POSTGRES, OBJECT, "durable-object"),
+    "auto: Postgres, and not memory": ({**POSTGRES, **DEVELOPMENT}, frozenset(), "postgres"),
+    "auto: Postgres before ClickHouse": ({**POSTGRES, **CLICKHOUSE}, frozenset(), "postgres"),
     "auto: memory in development": (DEVELOPMENT, frozenset(), "memory"),
     "auto: memory in tests": ({"ENVIRONMENT": "test"}, frozenset(), "memory"),
     "auto: D1 before memory": (DEVELOPMENT, D1, "d1"),
@@ -66,6 +68,7 @@ CHOSEN = {
     "by name: a Durable Object, though D1 is there": (asks_for("durable-object"), D1 | OBJECT, "durable-object"),
     "by name: D1, though AgentState is set": ({**asks_for("d1"), **AGENTSTATE}, D1, "d1"),
     "by name: memory, though D1 is there": ({**asks_for("memory"), **DEVELOPMENT}, D1, "memory"),
+    "by name: Postgres, though D1 is there": ({**asks_for("postgres"), **POSTGRES}, D1, "postgres"),
     "by name: a file": ({**asks_for("sqlite"), **SQLITE}, frozenset(), "sqlite"),
     "by name: local, though D1 is there": (asks_for("local"), D1, "local"),
 }
@@ -83,21 +86,17 @@ def test_a_back_end_is_chosen(variables: dict[str, str], bindings: frozenset[str
     assert reason in made.reason
 
 
-NOT_BUILT = "is not built yet. Set AGENT_CONVERSATION_STORE to one of d1, durable-object, memory, sqlite, local."
+NOT_BUILT = (
+    "is not built yet. Set AGENT_CONVERSATION_STORE to one of d1, durable-object, postgres, memory, sqlite, local."
+)
 REFUSED = {
     "auto: nothing in production": ({}, frozenset(), "in production nothing is kept in memory"),
     "auto: a binding of another name": ({}, frozenset({"DB"}), "No back end is set up"),
     "auto: AgentState before D1": (AGENTSTATE, D1, f"agentstate {NOT_BUILT}"),
-    "auto: Postgres, and not memory": ({**POSTGRES, **DEVELOPMENT}, frozenset(), f"postgres {NOT_BUILT}"),
-    "auto: Postgres before ClickHouse": (
-        {**POSTGRES, **CLICKHOUSE},
-        frozenset(),
-        f"postgres {NOT_BUILT}",
-    ),
     "auto: ClickHouse": (CLICKHOUSE, frozenset(), f"clickhouse {NOT_BUILT}"),
     "by name: AgentState": ({**asks_for("agentstate"), **AGENTSTATE}, D1, NOT_BUILT),
-    "by name: Postgres": ({**asks_for("postgres"), **POSTGRES}, D1, NOT_BUILT),
     "by name: ClickHouse": ({**asks_for("clickhouse"), **CLICKHOUSE}, D1, NOT_BUILT),
+    "by name: Postgres without a URL": (asks_for("postgres"), D1, "DATABASE_URL is not set"),
     "by name: D1 without a binding": (asks_for("d1"), OBJECT, "there is no D1 binding CONVERSATIONS_D1"),
     "by name: a Durable Object without a binding": (
         asks_for("durable-object"),
@@ -148,6 +147,16 @@ def test_without_persistence_it_is_local_whatever_else_is_set(variables: dict[st
             id="by name: a file in a Worker",
         ),
         pytest.param({**asks_for("memory"), **DEVELOPMENT}, D1, ("d1", "local"), "d1, local", id="by name: memory"),
+        pytest.param(
+            {**asks_for("postgres"), **POSTGRES},
+            D1,
+            ("local", "d1", "memory"),
+            "d1, memory, local",
+            id="by name: Postgres in a Worker",
+        ),
+        pytest.param(
+            POSTGRES, frozenset(), ("d1", "memory", "local"), "d1, memory, local", id="auto: Postgres in a Worker"
+        ),
         pytest.param(DEVELOPMENT, frozenset(), ("sqlite",), "sqlite", id="auto: memory"),
         pytest.param(
             {}, D1 | OBJECT, ("durable-object",), "durable-object", id="auto: D1, and not the Durable Object behind it"
@@ -162,8 +171,8 @@ def test_a_back_end_that_cannot_run_here_is_refused_and_those_that_can_are_named
 
 
 def test_a_back_end_that_is_not_built_names_those_that_can_run_here() -> None:
-    with pytest.raises(Unavailable, match=r"postgres is not built yet\. Set .* to one of d1, local\.$"):
-        choice({**asks_for("postgres"), **POSTGRES}, D1, ("postgres", "d1", "local"))
+    with pytest.raises(Unavailable, match=r"clickhouse is not built yet\. Set .* to one of d1, local\.$"):
+        choice({**asks_for("clickhouse"), **CLICKHOUSE}, D1, ("clickhouse", "d1", "local"))
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from threadkeep import backends, retention
 from threadkeep.drafts import SearchQuery
 from threadkeep.errors import Conflict, CursorExpired, NotFound
 from threadkeep.models import Erased
+from threadkeep.sql import statements
+from threadkeep.sql.dialect import Dialect
 from threadkeep.sql.executor import Query, Row, SharedExecutor, Statement
 from threadkeep.sql.migrations import migrate
 from threadkeep.sql.schema import MIGRATIONS
@@ -27,6 +29,7 @@ TABLES = ("owners", "conversations", "messages", "word_lists")
 class OneUser:
     """A database of one user alone, which begins anew as that of a Durable Object does."""
 
+    dialect: Dialect = statements
     bookmark: str | None = None
 
     def __init__(self) -> None:
@@ -48,6 +51,7 @@ class OneUser:
 class Interrupted:
     """An executor that does something else between two round trips: before the one of this number."""
 
+    dialect: Dialect = statements
     bookmark: str | None = None
 
     def __init__(self, inner: SqliteExecutor, number: int, meanwhile: Callable[[], Any]) -> None:

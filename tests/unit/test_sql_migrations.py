@@ -5,6 +5,7 @@ from pathlib import Path
 import apsw
 import pytest
 
+import threadkeep.sql.postgres_schema
 import threadkeep.sql.schema
 from support.drafts import edit, message
 from threadkeep.clock import new_id
@@ -17,10 +18,12 @@ from threadkeep.sql.sqlite import SqliteExecutor
 from threadkeep.sql.store import SqlStore
 from toolbox.checkout import Problem
 from toolbox.embed import embedded, statements_of
+from toolbox.hashes import check_hashes
 
 pytestmark = pytest.mark.anyio
 
 FILES = Path(__file__).parents[2] / "migrations" / "sqlite"
+FILES_OF_POSTGRES = FILES.with_name("postgres")
 FIRST = Migration("0001_a.sql", ("CREATE TABLE a (x INTEGER NOT NULL) STRICT", "INSERT INTO a (x) VALUES (1)"))
 SECOND = Migration("0002_b.sql", ("CREATE TABLE b (y TEXT) STRICT", "UPDATE a SET x = x + 1"))
 BROKEN = Migration("0003_c.sql", ("CREATE TABLE c (z TEXT) STRICT", "UPDATE a SET x = 10", "UPDATE a SET x = NULL"))
@@ -138,10 +141,18 @@ async def test_the_database_is_the_same_from_the_files(executor: SqliteExecutor)
 def test_the_embedded_migrations_are_not_stale() -> None:
     module = threadkeep.sql.schema.__file__
     assert Path(module).read_text() == embedded(FILES), "run scripts/lock"
+    of_postgres = threadkeep.sql.postgres_schema.__file__
+    assert Path(of_postgres).read_text() == embedded(FILES_OF_POSTGRES), "run scripts/lock"
 
 
-def test_migrations_are_numbered_without_a_gap() -> None:
-    assert [int(migration.name[:4]) for migration in MIGRATIONS] == list(range(1, len(MIGRATIONS) + 1))
+@pytest.mark.parametrize("migrations", [MIGRATIONS, threadkeep.sql.postgres_schema.MIGRATIONS], ids=["sqlite", "pg"])
+def test_migrations_are_numbered_without_a_gap(migrations: tuple[Migration, ...]) -> None:
+    assert [int(migration.name[:4]) for migration in migrations] == list(range(1, len(migrations) + 1))
+
+
+@pytest.mark.parametrize("folder", [FILES, FILES_OF_POSTGRES], ids=lambda folder: folder.name)
+def test_a_migration_is_what_it_was_when_it_landed(folder: Path) -> None:
+    check_hashes(folder)
 
 
 def test_a_file_is_taken_apart_into_its_statements() -> None:

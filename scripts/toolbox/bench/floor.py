@@ -9,6 +9,8 @@ from typing import Any
 from threadkeep.errors import Unavailable
 from threadkeep.http import wire
 from threadkeep.http.api import Api, connect
+from threadkeep.sql import statements
+from threadkeep.sql.dialect import Dialect
 from threadkeep.sql.executor import Statement
 from threadkeep.sql.store import SqlStore
 from threadkeep.store import Store
@@ -24,6 +26,7 @@ _VARIABLES = {
 class _Recorder:
     """Takes statements down, and goes no further."""
 
+    dialect: Dialect = statements
     bookmark: str | None = None
 
     def __init__(self) -> None:

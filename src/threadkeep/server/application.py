@@ -17,7 +17,7 @@ from threadkeep.server.exchange import Disconnected, Exchange, Receive, Scope, S
 from threadkeep.server.metrics import Metrics, new_metrics
 from threadkeep.store import Store
 
-OFFERED = ("sqlite", "memory", "local")
+OFFERED = ("postgres", "sqlite", "memory", "local")
 
 READY_PATH = "/api/ready"
 METRICS_PATH = "/metrics"

@@ -5,7 +5,9 @@ from typing import Any
 from pyodide.ffi import JsException, to_js
 
 from threadkeep.errors import Unavailable
+from threadkeep.sql import statements as sqlite_statements
 from threadkeep.sql.crossing import bare, bound, rows_of
+from threadkeep.sql.dialect import Dialect
 from threadkeep.sql.executor import Row, Statement
 
 
@@ -15,6 +17,8 @@ class D1Executor:
     What reads without a bookmark is answered by the primary. What writes begins a session, in which the request sees
     its own writes on any replica, and so does the next one that brings the bookmark.
     """
+
+    dialect: Dialect = sqlite_statements
 
     def __init__(self, database: Any, bookmark: str | None = None) -> None:
         """`database` is the binding; `bookmark` is where the caller's last session ended."""

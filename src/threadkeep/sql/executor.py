@@ -1,10 +1,13 @@
 """Executor: what a database must offer to keep conversations, and the statements it is given."""
 
 import re
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from threadkeep.errors import TooLarge
 from threadkeep.models import VALUE_BYTES_MAX
+
+if TYPE_CHECKING:
+    from threadkeep.sql.dialect import Dialect
 
 Value = str | int | None
 Row = dict[str, Any]
@@ -13,19 +16,19 @@ _PARAMETER = re.compile(r":([a-z_][a-z0-9_]*)")
 
 
 class Query:
-    """A text of SQL with named parameters, `:user`; numbered, `+?1`, for the drivers that know no names.
+    """A text of SQL with named parameters, `:user`; numbered, for the drivers that know no names: `+?1`, or `$1`.
 
     The plus does nothing, but for this: where a column is compared with a parameter alone, SQLite (3.54) looks at its
     value to plan a join or an order, and prepares the statement anew whenever it is given another. That takes several
     times as long as to run it.
     """
 
-    def __init__(self, text: str, *, has_parameters: bool = True) -> None:
+    def __init__(self, text: str, *, has_parameters: bool = True, mark: str = "+?") -> None:
         self.text = text.strip()
         self.names = tuple(dict.fromkeys(_PARAMETER.findall(self.text))) if has_parameters else ()
         self.numbered = self.text
         for number, name in enumerate(self.names, start=1):
-            self.numbered = re.sub(rf":{name}\b", f"+?{number}", self.numbered)
+            self.numbered = re.sub(rf":{name}\b", f"{mark}{number}", self.numbered)
         self.writes = not self.text.startswith(("SELECT", "WITH"))
         self.answers = not self.writes and " AS answer" in self.text
         """Whether it gives one row at most, with one column `answer`: JSON, as text or as UTF-8, or NULL."""
@@ -44,6 +47,10 @@ class Statement(NamedTuple):
 
 class Executor(Protocol):
     """Runs statements together. Drivers differ; this is all that the rest of the code sees of them."""
+
+    @property
+    def dialect(self) -> "Dialect":
+        """The statements that the database understands."""
 
     @property
     def bookmark(self) -> str | None:

@@ -16,6 +16,8 @@ from typing import Any
 import apsw
 
 from threadkeep.errors import Unavailable
+from threadkeep.sql import statements as sqlite_statements
+from threadkeep.sql.dialect import Dialect
 from threadkeep.sql.executor import Row, Statement
 from threadkeep.sql.migrations import Migration, migrate, refuse_newer
 
@@ -36,6 +38,7 @@ _READERS = 4
 class SqliteExecutor:
     """One connection to a SQLite file, or to `:memory:`."""
 
+    dialect: Dialect = sqlite_statements
     bookmark: str | None = None
 
     def __init__(self, path: str, *, is_reader: bool = False) -> None:
@@ -131,6 +134,7 @@ class SqliteExecutor:
 class SqliteFile:
     """A SQLite file that many tasks read and write at once. Made by `open`."""
 
+    dialect: Dialect = sqlite_statements
     bookmark: str | None = None
 
     def __init__(self, writer: SqliteExecutor, readers: list[SqliteExecutor]) -> None:
@@ -201,6 +205,7 @@ class SqliteFile:
 class _Within:
     """Runs statements in the transaction that a connection is in."""
 
+    dialect: Dialect = sqlite_statements
     bookmark: str | None = None
 
     def __init__(self, executor: SqliteExecutor) -> None:

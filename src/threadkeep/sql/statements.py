@@ -1,4 +1,4 @@
-"""Every statement that is run, by name.
+"""The dialect of SQLite: every statement that is run, by name. See dialect.py for what each group is.
 
 Each names the user for every table it reads or writes (`alias.user_id = :user`), and a test reads them all to see
 that it does. Where given values are looked up, the join is a CROSS JOIN, which to SQLite means: in this order. Left to
@@ -7,7 +7,14 @@ Pages and answers leave as one JSON text: a value crosses to Python once, not on
 text to SQLite, even where it was JSON inside, and stands in `json()`.
 """
 
+from collections.abc import Sequence
+
+from msgspec import Raw
+
+from threadkeep.search import Term
+from threadkeep.sql.alphabet import Alphabet
 from threadkeep.sql.executor import Query
+from threadkeep.tokens import tokens
 
 _CONVERSATION = """json_object(
   'id', c.id,
@@ -937,3 +944,46 @@ FROM conversations AS c
 WHERE c.deleted_at <= :until
 LIMIT :limit
 """)
+
+METADATA: Query | None = None
+INDEXING: tuple[Query, ...] = (INDEX_WORDS, LIST_WORDS)
+UNINDEXING_OF_TITLE: tuple[Query, ...] = (UNINDEX_TITLE, OVERWRITE_WORDS_OF_TITLE, UNLIST_TITLE)
+SWEEPABLE: tuple[Query, ...] = (OVERWRITABLE, REMOVABLE)
+OVERWRITING: tuple[Query, ...] = (
+    UNINDEX,
+    OVERWRITE_WORDS,
+    OVERWRITE_MESSAGES,
+    OVERWRITE_CONVERSATIONS,
+    COUNT_OVERWRITTEN,
+)
+FILLING: tuple[Query, ...] = (
+    FILL_WORDS,
+    MERGE_INDEX,
+    INDEX_FILLING,
+    UNINDEX_FILLING,
+    MERGE_INDEX,
+    FILL_PAGES,
+    REMOVE_FILLINGS,
+)
+
+# More than any text has but one of characters that stand for whole sentences.
+_WORDS_CHARACTERS_MAX = 200_000
+
+
+def indexed_words(alphabet: Alphabet, text: str) -> str:
+    """See `Dialect`."""
+    words = alphabet.write(tokens(text))
+    if len(words) <= _WORDS_CHARACTERS_MAX:
+        return words
+    return words[:_WORDS_CHARACTERS_MAX].rpartition(" ")[0]
+
+
+def sought(alphabet: Alphabet, terms: Sequence[Term]) -> dict[str, str]:
+    """See `Dialect`. Tokens have no quotes in them, so nothing else is syntax of FTS5."""
+    match = " ".join(f'"{alphabet.write(term.tokens)}"{"*" if term.is_prefix else ""}' for term in terms)
+    return {"match": match}
+
+
+def nested(document: Raw) -> Raw:
+    """See `Dialect`. SQLite takes a value out of an array as it was written."""
+    return document

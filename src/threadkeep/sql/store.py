@@ -1,4 +1,4 @@
-"""SqlStore: the contract over any database that speaks SQLite's SQL, one batch of statements for nearly everything.
+"""SqlStore: the contract over any database that speaks SQL, one batch of statements for nearly everything.
 
 The order within a batch is what keeps it right: the guarded changes, which bear the next value of the counter; the
 answer, which tells by that what is new; and last the counter. See docs/decisions/0001-one-batch-per-operation.md.
@@ -14,7 +14,7 @@ from msgspec import UNSET, Struct
 
 from threadkeep import cursors
 from threadkeep.clock import Clock, NewId, is_id, new_id, now
-from threadkeep.content import metadata_too_large
+from threadkeep.content import merged_metadata, metadata_too_large
 from threadkeep.drafts import ConversationDraft, ConversationEdit, ImportDraft, MessageDraft, SearchQuery
 from threadkeep.errors import ThreadkeepError, TooLarge
 from threadkeep.feed import Owner, as_change, end_of, follow
@@ -34,9 +34,9 @@ from threadkeep.models import (
     MessagePage,
     Receipt,
 )
-from threadkeep.search import Term, hit, parse_query
-from threadkeep.sql import statements
-from threadkeep.sql.alphabet import Alphabet, alphabet_of
+from threadkeep.search import hit, parse_query
+from threadkeep.sql.alphabet import alphabet_of
+from threadkeep.sql.dialect import Dialect
 from threadkeep.sql.executor import Executor, Row, Statement
 from threadkeep.store import (
     conversation_conflict,
@@ -46,7 +46,6 @@ from threadkeep.store import (
     no_conversation,
     version_stale,
 )
-from threadkeep.tokens import tokens
 
 T = TypeVar("T")
 
@@ -56,20 +55,10 @@ _BEYOND = INTEGER_MAX - 1
 _SWEPT_CONVERSATIONS_MAX = 100
 _SWEPT_MESSAGES_MAX = 500
 _SWEPT_BYTES_MAX = 8_000_000
-# More than any text has but one of characters that stand for whole sentences.
-_WORDS_CHARACTERS_MAX = 200_000
 _WORDS_OF_REQUEST_MAX = 20_000_000
 _BEYOND_IDS = "Z" * 26
 _NOBODY = Owner("", 0, 0)
 """A user who never wrote is at the beginning of the changes."""
-
-
-def indexed_words(alphabet: Alphabet, text: str) -> str:
-    """The words of a text as they are indexed."""
-    words = alphabet.write(tokens(text))
-    if len(words) <= _WORDS_CHARACTERS_MAX:
-        return words
-    return words[:_WORDS_CHARACTERS_MAX].rpartition(" ")[0]
 
 
 class _Rows(Struct):
@@ -136,6 +125,8 @@ class _Appended(Struct, rename="camel"):
 class _EditVerdict(Struct, rename="camel"):
     version: int
     metadata_bytes: int
+    is_outdated: bool = False
+    """Whether the metadata is no longer what was merged."""
 
 
 class _Swept(Struct):
@@ -150,6 +141,7 @@ class SqlStore:
 
     def __init__(self, executor: Executor, user_id: str, clock: Clock = now, new_id: NewId = new_id) -> None:
         self._executor = executor
+        self._sql: Dialect = executor.dialect
         self._user_id = user_id
         self._clock = clock
         self._new_id = new_id
@@ -172,11 +164,11 @@ class SqlStore:
             "metadata": _text(draft.metadata),
         }
         *_, answers, _ = await self._executor.run(
-            statements.ENSURE_OWNER(**values),
-            statements.INSERT_CONVERSATION(**values),
+            self._sql.ENSURE_OWNER(**values),
+            self._sql.INSERT_CONVERSATION(**values),
             *self._inserts(draft.messages, {**values, "expected": None}, draft.title, creates=True),
-            statements.CREATED(**values),
-            statements.BUMP_REV(**values),
+            self._sql.CREATED(**values),
+            self._sql.BUMP_REV(**values),
         )
         created = _decode(answers, _Created, draft.id)
         if created.digest is None:
@@ -191,7 +183,7 @@ class SqlStore:
         return conversation, bool(created.is_new)
 
     async def get_conversation(self, conversation_id: str) -> Conversation:
-        (answers,) = await self._executor.run(statements.GET_CONVERSATION(**self._values(conversation_id)))
+        (answers,) = await self._executor.run(self._sql.GET_CONVERSATION(**self._values(conversation_id)))
         conversation = _decode(answers, Conversation, conversation_id)
         if conversation.deleted_at is not None:
             raise no_conversation(conversation_id)
@@ -210,11 +202,11 @@ class SqlStore:
         anchors = []
         if cursor is not None and is_id(cursor):
             values |= {"updated_at": None, "before_id": cursor}
-            anchors = [statements.CONVERSATION_EXISTS(**values)]
+            anchors = [self._sql.CONVERSATION_EXISTS(**values)]
         elif cursor is not None:
             position = cursors.decode_conversation(cursor)
             values |= {"updated_at": min(position.updated_at, _BEYOND), "before_id": position.id}
-        *found, answers = await self._executor.run(*anchors, statements.LIST_CONVERSATIONS(**values))
+        *found, answers = await self._executor.run(*anchors, self._sql.LIST_CONVERSATIONS(**values))
         if [] in found:
             raise cursors.invalid()
         page = _decode(answers, _ConversationRows, "")
@@ -250,26 +242,32 @@ class SqlStore:
             "clears_metadata": edit.metadata is None,
             "metadata": _text(edit.metadata) if isinstance(edit.metadata, msgspec.Raw) else "{}",
             "metadata_bytes_max": METADATA_BYTES_MAX,
+            "metadata_before": None,
         }
+        if isinstance(edit.metadata, msgspec.Raw) and self._sql.METADATA is not None:
+            (answers,) = await self._executor.run(self._sql.METADATA(**values))
+            before = _answer(answers, conversation_id)
+            metadata = merged_metadata(msgspec.Raw(before.encode()), edit.metadata)
+            values |= {"metadata_before": before, "metadata": _text(metadata)}
         titles = []
         if edit.title is not UNSET:
             titles = [
-                statements.UNINDEX_TITLE(**values),
-                statements.OVERWRITE_WORDS_OF_TITLE(**values),
-                statements.UNLIST_TITLE(**values),
+                *(query(**values) for query in self._sql.UNINDEXING_OF_TITLE),
                 *self._words_of(values, [], [(conversation_id, edit.title)] if edit.title else []),
             ]
         verdicts, *_, answers = await self._executor.run(
-            statements.EDIT_VERDICT(**values),
-            statements.EDIT_CONVERSATION(**values),
+            self._sql.EDIT_VERDICT(**values),
+            self._sql.EDIT_CONVERSATION(**values),
             *titles,
-            statements.BUMP_REV(**values),
-            statements.GET_CONVERSATION(**values),
+            self._sql.BUMP_REV(**values),
+            self._sql.GET_CONVERSATION(**values),
         )
         verdict = _decode(verdicts, _EditVerdict, conversation_id)
         conversation = _decode(answers, Conversation, conversation_id)
         if expected_version is not None and verdict.version != expected_version:
             raise version_stale(expected_version, conversation)
+        if verdict.is_outdated:
+            return await self.update_conversation(conversation_id, edit, expected_version=expected_version)
         if verdict.metadata_bytes > METADATA_BYTES_MAX:
             raise metadata_too_large("metadata")
         return conversation
@@ -277,9 +275,9 @@ class SqlStore:
     async def delete_conversation(self, conversation_id: str, *, expected_version: int | None = None) -> None:
         values = {**self._values(conversation_id), "expected": expected_version}
         before, _, _ = await self._executor.run(
-            statements.GET_CONVERSATION(**values),
-            statements.DELETE_CONVERSATION(**values),
-            statements.BUMP_REV(**values),
+            self._sql.GET_CONVERSATION(**values),
+            self._sql.DELETE_CONVERSATION(**values),
+            self._sql.BUMP_REV(**values),
         )
         conversation = _decode(before, Conversation, conversation_id)
         if conversation.deleted_at is None and expected_version not in (None, conversation.version):
@@ -288,10 +286,10 @@ class SqlStore:
     async def restore_conversation(self, conversation_id: str) -> Conversation:
         values = self._values(conversation_id)
         *_, answers = await self._executor.run(
-            statements.TOUCH_MESSAGES_OF_DELETED(**values),
-            statements.RESTORE_CONVERSATION(**values),
-            statements.BUMP_REV(**values),
-            statements.GET_CONVERSATION(**values),
+            self._sql.TOUCH_MESSAGES_OF_DELETED(**values),
+            self._sql.RESTORE_CONVERSATION(**values),
+            self._sql.BUMP_REV(**values),
+            self._sql.GET_CONVERSATION(**values),
         )
         return _decode(answers, Conversation, conversation_id)
 
@@ -302,8 +300,8 @@ class SqlStore:
         values = {**self._values(conversation_id), "ids": _ids(messages), "expected": expected}
         *_, answers, _ = await self._executor.run(
             *self._inserts(messages, values, None, creates=False),
-            statements.APPENDED(**values),
-            statements.BUMP_REV(**values),
+            self._sql.APPENDED(**values),
+            self._sql.BUMP_REV(**values),
         )
         answer = _decode(answers, _Appended, conversation_id)
         conflicts = [row.id for row in answer.messages if not row.is_same]
@@ -333,15 +331,15 @@ class SqlStore:
             values["seq"] = min(after, _BEYOND)
         elif cursor is not None and is_id(cursor):
             values["seq"] = None
-            anchors = [statements.MESSAGE_EXISTS(**values)]
+            anchors = [self._sql.MESSAGE_EXISTS(**values)]
         elif cursor is not None:
             position = cursors.decode_message(cursor)
             values["seq"] = min(position.seq, _BEYOND)
             forward = isinstance(position, cursors.AfterMessage)
-        query = statements.LIST_MESSAGES_AFTER if forward else statements.LIST_MESSAGES_BEFORE
+        query = self._sql.LIST_MESSAGES_AFTER if forward else self._sql.LIST_MESSAGES_BEFORE
         *found, answers = await self._executor.run(*anchors, query(**values))
         if answers and answers[0]["answer"] is None:
-            query = statements.LIST_LARGE_MESSAGES_AFTER if forward else statements.LIST_LARGE_MESSAGES_BEFORE
+            query = self._sql.LIST_LARGE_MESSAGES_AFTER if forward else self._sql.LIST_LARGE_MESSAGES_BEFORE
             (answers,) = await self._executor.run(query(**values))
         page = _decode(answers, _MessageRows, conversation_id)
         if [] in found:
@@ -357,7 +355,7 @@ class SqlStore:
 
     async def changes(self, since: str | None = None, *, limit: int = 200) -> Changes:
         if since is None:
-            (owners,) = await self._executor.run(statements.GET_OWNER(**self._values("")))
+            (owners,) = await self._executor.run(self._sql.GET_OWNER(**self._values("")))
             return Changes([], [], cursors.encode(end_of(_owner(owners))), has_more=False)
         position = cursors.decode_change(since)
         values = {
@@ -368,7 +366,7 @@ class SqlStore:
             "limit": limit,
             "page_bytes": PAGE_BYTES_MAX,
         }
-        (answers,) = await self._executor.run(statements.CHANGES(**values))
+        (answers,) = await self._executor.run(self._sql.CHANGES(**values))
         page = _decode(answers, _ChangeRows, "")
         owner = page.owner or _NOBODY
         floor = follow(position, owner)
@@ -389,7 +387,7 @@ class SqlStore:
         skip = cursors.decode_hits(cursor).count if cursor is not None else 0
         values = {
             **self._values(""),
-            "match": " ".join(_match(term, self._alphabet) for term in terms),
+            **self._sql.sought(self._alphabet, terms),
             "role": query.role,
             "since": min(query.since or 0, _BEYOND),
             "until": _BEYOND if query.until is None else min(query.until, _BEYOND),
@@ -397,7 +395,7 @@ class SqlStore:
             "skip": skip,
             "page_bytes": PAGE_BYTES_MAX,
         }
-        (answers,) = await self._executor.run(statements.SEARCH(**values))
+        (answers,) = await self._executor.run(self._sql.SEARCH(**values))
         page = _decode(answers, _HitRows, "")
         page.rows.sort(key=attrgetter("position"))
         count = skip + len(page.rows)
@@ -408,21 +406,21 @@ class SqlStore:
 
     async def import_conversations(self, drafts: list[ImportDraft]) -> list[ThreadkeepError | None]:
         rows = [
-            _message_row(message.draft) | {"conversationId": draft.id, "seq": seq, "createdAt": message.created_at}
+            self._message_row(message.draft) | {"conversationId": draft.id, "seq": seq, "createdAt": message.created_at}
             for draft in drafts
             for seq, message in enumerate(draft.messages, start=1)
         ]
         words = self._listed([message.draft for draft in drafts for message in draft.messages])
         titles = [(draft.id, draft.title) for draft in drafts if draft.title_source != "default"]
-        conversations = list(_arrays([_conversation_row(draft) for draft in drafts]))
+        conversations = list(_arrays([self._conversation_row(draft) for draft in drafts]))
         values = {**self._values(""), "epoch": self._new_id()}
         _, *results = await self._executor.run(
-            statements.ENSURE_OWNER(**values),
-            *(statements.IMPORT_VERDICT(**values, conversations=part) for part in conversations),
-            *(statements.IMPORT_CONVERSATIONS(**values, conversations=part) for part in conversations),
-            *(statements.IMPORT_MESSAGES(**values, messages=part) for part in _arrays(rows)),
+            self._sql.ENSURE_OWNER(**values),
+            *(self._sql.IMPORT_VERDICT(**values, conversations=part) for part in conversations),
+            *(self._sql.IMPORT_CONVERSATIONS(**values, conversations=part) for part in conversations),
+            *(self._sql.IMPORT_MESSAGES(**values, messages=part) for part in _arrays(rows)),
             *self._words_of(values, words, titles),
-            statements.BUMP_REV(**values),
+            self._sql.BUMP_REV(**values),
         )
         known = {
             verdict.id: verdict
@@ -438,20 +436,20 @@ class SqlStore:
 
     async def erase(self) -> Erased:
         values = {**self._values(""), "epoch": self._new_id()}
-        count = statements.COUNT_ALL(**values)
+        count = self._sql.COUNT_ALL(**values)
         results = await self._executor.clear(count) or await self._executor.run(
             count,
-            statements.BEGIN_EPOCH(**values),
-            statements.MARK_ALL(**values),
+            self._sql.BEGIN_EPOCH(**values),
+            self._sql.MARK_ALL(**values),
         )
         return _decode(results[0], Erased, "")
 
     async def purge(self, until: int) -> int | None:
         values = {**self._values(""), "until": until}
         *_, answers = await self._executor.run(
-            statements.RAISE_FLOOR(**values),
-            statements.MARK_DUE(**values),
-            statements.EARLIEST_DELETION(**values),
+            self._sql.RAISE_FLOOR(**values),
+            self._sql.MARK_DUE(**values),
+            self._sql.EARLIEST_DELETION(**values),
         )
         earliest: int | None = answers[0]["value"]
         return earliest
@@ -463,45 +461,35 @@ class SqlStore:
             "limit": _SWEPT_MESSAGES_MAX,
             "bytes": _SWEPT_BYTES_MAX,
         }
-        overwritable, removable = await self._executor.run(
-            statements.OVERWRITABLE(**values), statements.REMOVABLE(**values)
-        )
-        swept = _decode(overwritable, _Swept, "")
-        if swept.conversations:
-            values |= {"conversations": _text(swept.conversations), "messages": _text(swept.messages)}
-            await self._executor.run(
-                statements.UNINDEX(**values),
-                statements.OVERWRITE_WORDS(**values),
-                statements.OVERWRITE_MESSAGES(**values),
-                statements.OVERWRITE_CONVERSATIONS(**values),
-                statements.COUNT_OVERWRITTEN(**values),
-            )
-            return True
+        *overwritable, removable = await self._executor.run(*(query(**values) for query in self._sql.SWEEPABLE))
+        for answers in overwritable:
+            swept = _decode(answers, _Swept, "")
+            if swept.conversations:
+                values |= {"conversations": _text(swept.conversations), "messages": _text(swept.messages)}
+                await self._executor.run(*(query(**values) for query in self._sql.OVERWRITING))
+                return True
         swept = _decode(removable, _Swept, "")
         values |= {"conversations": _text(swept.conversations), "messages": _text(swept.messages)}
         *_, answers = await self._executor.run(
-            statements.REMOVE_WORDS(**values),
-            statements.REMOVE_MESSAGES(**values),
-            statements.REMOVE_CONVERSATIONS(**values),
-            statements.REMOVE_OWNER(**values),
-            statements.IS_MARKED(**values),
+            self._sql.REMOVE_WORDS(**values),
+            self._sql.REMOVE_MESSAGES(**values),
+            self._sql.REMOVE_CONVERSATIONS(**values),
+            self._sql.REMOVE_OWNER(**values),
+            self._sql.IS_MARKED(**values),
         )
         if answers[0]["value"]:
             return True
-        if swept.conversations:  # the last ones; by itself, since a database may be too full for it
-            await self._executor.run(
-                statements.FILL_WORDS(**values),
-                statements.MERGE_INDEX(**values),
-                statements.INDEX_FILLING(**values),
-                statements.UNINDEX_FILLING(**values),
-                statements.MERGE_INDEX(**values),
-                statements.FILL_PAGES(**values),
-                statements.REMOVE_FILLINGS(**values),
-            )
+        if swept.conversations and self._sql.FILLING:  # the last ones; by itself: a database may be too full for it
+            await self._executor.run(*(query(**values) for query in self._sql.FILLING))
         return False
 
     def _values(self, conversation_id: str) -> dict[str, Any]:
-        return {"user": self._user_id, "conversation": conversation_id, "now": self._clock()}
+        return {
+            "user": self._user_id,
+            "mark": self._alphabet.mark,
+            "conversation": conversation_id,
+            "now": self._clock(),
+        }
 
     def _inserts(
         self, messages: list[MessageDraft], values: dict[str, Any], title: str | None, *, creates: bool
@@ -511,11 +499,11 @@ class SqlStore:
         if sum(len(text) for _, text in words) > _WORDS_OF_REQUEST_MAX:
             raise TooLarge("messages: There are too many words in these to index at once. Send them apart.")
         given = title or next((message.title for message in messages if message.title), None)
-        rows = [_message_row(message) for message in messages]
+        rows = [self._message_row(message) for message in messages]
         return [
             # As many as it takes to keep each value small enough to cross.
-            *(statements.INSERT_MESSAGES(**values, messages=part, creates=creates) for part in _arrays(rows)),
-            *([statements.COUNT_MESSAGES(**{**values, "title": given})] if messages else []),
+            *(self._sql.INSERT_MESSAGES(**values, messages=part, creates=creates) for part in _arrays(rows)),
+            *([self._sql.COUNT_MESSAGES(**{**values, "title": given})] if messages else []),
             *self._words_of(values, words, [(values["conversation"], given)] if given else []),
         ]
 
@@ -529,7 +517,7 @@ class SqlStore:
         return [
             query(**values, words=part, titles=titles_part)
             for part, titles_part in parts
-            for query in (statements.INDEX_WORDS, statements.LIST_WORDS)
+            for query in self._sql.INDEXING
         ]
 
     def _listed(self, messages: list[MessageDraft]) -> list[tuple[str, str]]:
@@ -538,54 +526,47 @@ class SqlStore:
         return [row for row in listed if row[-1]]
 
     def _words(self, text: str) -> str:
-        return indexed_words(self._alphabet, text)
+        return self._sql.indexed_words(self._alphabet, text)
+
+    def _message_row(self, draft: MessageDraft) -> dict[str, Any]:
+        """What the database takes of a message, beside its index; what is None is left out."""
+        return {
+            "id": draft.id,
+            "digest": draft.digest,
+            "role": draft.role,
+            "tokenCount": draft.token_count,
+            "model": draft.model,
+            "parentId": draft.parent_id,
+            "size": draft.size,
+            **({} if draft.metadata is None else {"metadata": self._sql.nested(draft.metadata)}),
+            "content": self._sql.nested(draft.content),
+        }
+
+    def _conversation_row(self, draft: ImportDraft) -> dict[str, Any]:
+        """What the database takes of a conversation that is imported."""
+        return {
+            "id": draft.id,
+            "digest": draft.digest,
+            "title": draft.title,
+            "titleSource": draft.title_source,
+            "model": draft.model,
+            "createdAt": draft.created_at,
+            "updatedAt": draft.updated_at,
+            "messageCount": len(draft.messages),
+            "isArchived": int(draft.is_archived),
+            "metadata": self._sql.nested(draft.metadata),
+        }
 
 
 async def users_to_purge(executor: Executor, until: int, limit: int) -> list[str]:
     """Some of the users for whom `SqlStore.purge` or `sweep` has something to do."""
-    (rows,) = await executor.run(statements.USERS_TO_PURGE(until=max(until, 0), limit=limit))
+    (rows,) = await executor.run(executor.dialect.USERS_TO_PURGE(until=max(until, 0), limit=limit))
     return [row["value"] for row in rows]
 
 
 def _owner(rows: list[Row]) -> Owner:
     """Where a user's changes are."""
     return msgspec.json.decode(rows[0]["answer"], type=Owner) if rows else _NOBODY
-
-
-def _match(term: Term, alphabet: Alphabet) -> str:
-    """A term in the syntax of FTS5. Tokens have no quotes in them, so nothing else is syntax."""
-    return f'"{alphabet.write(term.tokens)}"{"*" if term.is_prefix else ""}'
-
-
-def _message_row(draft: MessageDraft) -> dict[str, Any]:
-    """What the database takes of a message, beside its index; what is None is left out."""
-    return {
-        "id": draft.id,
-        "digest": draft.digest,
-        "role": draft.role,
-        "tokenCount": draft.token_count,
-        "model": draft.model,
-        "parentId": draft.parent_id,
-        "size": draft.size,
-        **({} if draft.metadata is None else {"metadata": draft.metadata}),
-        "content": draft.content,
-    }
-
-
-def _conversation_row(draft: ImportDraft) -> dict[str, Any]:
-    """What the database takes of a conversation that is imported."""
-    return {
-        "id": draft.id,
-        "digest": draft.digest,
-        "title": draft.title,
-        "titleSource": draft.title_source,
-        "model": draft.model,
-        "createdAt": draft.created_at,
-        "updatedAt": draft.updated_at,
-        "messageCount": len(draft.messages),
-        "isArchived": int(draft.is_archived),
-        "metadata": draft.metadata,
-    }
 
 
 def _arrays(values: Sequence[Any]) -> Iterator[str]:
@@ -620,6 +601,11 @@ def _text(value: Any) -> str:
 
 def _decode(rows: list[Row], into: type[T], conversation_id: str) -> T:
     """The one answer of a statement; no row means that the conversation is not there."""
+    return msgspec.json.decode(_answer(rows, conversation_id), type=into)
+
+
+def _answer(rows: list[Row], conversation_id: str) -> str:
     if not rows:
         raise no_conversation(conversation_id)
-    return msgspec.json.decode(rows[0]["answer"], type=into)
+    answer: str = rows[0]["answer"]
+    return answer

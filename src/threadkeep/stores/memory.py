@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from threadkeep import cursors
 from threadkeep.clock import Clock, is_id, new_id, now
-from threadkeep.content import merged, metadata_too_large, read_metadata
+from threadkeep.content import merged_metadata, metadata_too_large
 from threadkeep.drafts import ConversationDraft, ConversationEdit, ImportDraft, MessageDraft, SearchQuery
 from threadkeep.errors import ThreadkeepError
 from threadkeep.feed import Owner, as_change, end_of, follow
@@ -184,7 +184,7 @@ class MemoryStore:
         if edit.metadata is None:
             new_metadata = Raw(b"{}")
         elif isinstance(edit.metadata, Raw) and wins("metadata"):
-            new_metadata = _merged(conversation.metadata, edit.metadata)
+            new_metadata = merged_metadata(conversation.metadata, edit.metadata)
             if len(bytes(new_metadata)) > METADATA_BYTES_MAX:
                 raise metadata_too_large("metadata")
         changes: dict[str, dict[str, Any]] = {
@@ -468,8 +468,3 @@ def _count_that_fits(sizes: list[int]) -> int:
         if index and total > PAGE_BYTES_MAX:
             return index
     return len(sizes)
-
-
-def _merged(target: Raw, patch: Raw) -> Raw:
-    before, change = (read_metadata(raw, "metadata") or {} for raw in (target, patch))
-    return Raw(msgspec.json.encode(merged(before, change)))

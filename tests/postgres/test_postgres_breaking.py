@@ -1,0 +1,340 @@
+"""What happens when Postgres, or the way to it, breaks: nothing acknowledged is lost, and nothing is kept twice."""
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from support.drafts import conversation, message, messages, new_message
+from support.postgres import SETTINGS, ask, new_folder, new_schema, new_url, server
+from support.postgres_proxy import proxy
+from threadkeep import backends
+from threadkeep.errors import NotFound, Unavailable
+from threadkeep.sql import postgres, postgres_statements
+from threadkeep.sql.executor import Query
+from threadkeep.sql.postgres import sentence_for
+from threadkeep.store import Store
+from toolbox.postgres import LocalPostgres
+
+pytestmark = pytest.mark.anyio
+
+ROOT = Path(__file__).parents[2]
+
+
+async def all_messages(store: Store, conversation_id: str) -> list[Any]:
+    page = await store.list_messages(conversation_id, after=0, limit=200)
+    found = list(page.messages)
+    while page.next_cursor is not None:
+        page = await store.list_messages(conversation_id, cursor=page.next_cursor, limit=200)
+        found += page.messages
+    return found
+
+
+async def test_a_restart_under_load_loses_nothing_that_was_acknowledged_and_doubles_nothing() -> None:
+    with LocalPostgres(new_folder(), settings=SETTINGS) as own:
+        executor = await backends.open_postgres(own.url(connect_timeout=2, pool_timeout=2))
+        store = backends.open_sql(executor, "ada")
+        created, _ = await store.create_conversation(conversation())
+        acknowledged: dict[str, int] = {}
+        failures: list[Unavailable] = []
+        defects: list[BaseException] = []
+        goes_on, is_lost = True, False
+        progress = asyncio.Semaphore(0)
+
+        async def write() -> None:
+            while goes_on:
+                sent = message("under load")
+                while sent.id not in acknowledged and not is_lost:
+                    try:
+                        answer, _ = await store.append_messages(created.id, [sent])
+                        acknowledged[sent.id] = answer.messages[0].seq
+                    except Unavailable as error:  # and try again, with the same id
+                        failures.append(error)
+                        await asyncio.sleep(0.01)
+                    except BaseException as error:  # a defect
+                        defects.append(error)
+                        raise
+                    finally:
+                        progress.release()
+
+        async def hundred_more() -> None:
+            enough = len(acknowledged) + 100
+            while len(acknowledged) < enough:
+                await progress.acquire()
+                assert defects == []
+
+        writers = [asyncio.create_task(write()) for _ in range(16)]
+        try:
+            for at_once in (True, False):
+                await hundred_more()
+                await asyncio.to_thread(own.stop, at_once=at_once)
+                await asyncio.sleep(0.05)
+                await asyncio.to_thread(own.start)
+            await hundred_more()
+        finally:
+            goes_on, is_lost = False, defects != []
+            await asyncio.gather(*writers, return_exceptions=True)
+        assert defects == []
+        kept = await all_messages(store, created.id)
+        assert {row.id: row.seq for row in kept} == acknowledged
+        assert [row.seq for row in kept] == list(range(1, len(kept) + 1))
+        assert failures
+        assert {str(error) for error in failures} == {"Postgres could not be reached, or was too busy. Try again."}
+        await executor.close()
+
+
+WRITING = """
+import asyncio, json, sys
+from support.drafts import message
+from threadkeep import backends
+
+async def main(url, conversation_id, count):
+    executor = await backends.open_postgres(url)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    receipts = []
+
+    async def write():
+        for _ in range(5):
+            store = backends.open_sql(executor, "ada")
+            answer, is_new = await store.append_messages(conversation_id, [message(), message()])
+            assert is_new
+            receipts.extend([row.id, row.seq] for row in answer.messages)
+
+    await asyncio.gather(*(write() for _ in range(int(count))))
+    await executor.close()
+    print(json.dumps(receipts), flush=True)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_64_writers_in_4_processes_leave_no_gap() -> None:
+    url = new_url()
+    executor = await backends.open_postgres(url)
+    store = backends.open_sql(executor, "ada")
+    created, _ = await store.create_conversation(conversation())
+    paths = os.pathsep.join(str(ROOT / folder) for folder in ("src", "tests", "scripts"))
+    environment = {**os.environ, "PYTHONPATH": paths}
+    pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), asyncio.subprocess.PIPE)
+    processes = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-c", WRITING, url, created.id, "16", env=environment, **pipes
+        )
+        for _ in range(4)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"ready\n"
+    receipts: dict[str, int] = {}
+    for said, complaint in await asyncio.gather(*(process.communicate(b"\n") for process in processes)):
+        assert complaint == b""
+        receipts |= dict(json.loads(said))
+    kept = await all_messages(store, created.id)
+    assert {row.id: row.seq for row in kept} == receipts
+    assert [row.seq for row in kept] == list(range(1, 64 * 5 * 2 + 1))
+    assert (await store.get_conversation(created.id)).message_count == 640
+    await executor.close()
+
+
+async def test_a_write_whose_confirmation_is_lost_is_unavailable_and_a_repeat_finds_it_kept() -> None:
+    async with proxy() as between:
+        executor = await backends.open_postgres(between.url(new_schema()))
+        store = backends.open_sql(executor, "ada")
+        created, _ = await store.create_conversation(conversation())
+        sent = [message("kept, though nobody heard")]
+        between.breaks_after = b"COMMIT\0"
+        with pytest.raises(Unavailable, match="could not be reached"):
+            await store.append_messages(created.id, sent)
+        answer, is_new = await store.append_messages(created.id, sent)
+        assert (is_new, answer.messages[0].seq) == (False, 1)
+        await executor.close()
+
+
+async def test_a_write_that_breaks_before_it_is_committed_is_not_kept() -> None:
+    async with proxy() as between:
+        executor = await backends.open_postgres(between.url(new_schema()))
+        store = backends.open_sql(executor, "ada")
+        created, _ = await store.create_conversation(conversation())
+        sent = [message("never kept")]
+        between.breaks_after = b"BEGIN"
+        with pytest.raises(Unavailable, match="could not be reached"):
+            await store.append_messages(created.id, sent)
+        assert await all_messages(store, created.id) == []
+        assert (await store.append_messages(created.id, sent))[1]
+        await executor.close()
+
+
+async def test_a_server_that_stops_answering_is_given_up_and_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres, "BATCH_SECONDS", 0.3)
+    async with proxy() as between:
+        executor = await backends.open_postgres(between.url(new_schema(), connect_timeout=1, pool_timeout=1))
+        store = backends.open_sql(executor, "ada")
+        created, _ = await store.create_conversation(conversation(new_message()))
+        between.flows.clear()
+        for attempt in (store.append_messages(created.id, messages(1)), store.get_conversation(created.id)):
+            with pytest.raises(Unavailable, match="could not be reached"):
+                await attempt
+        between.flows.set()
+        assert (await store.get_conversation(created.id)).message_count == 1
+        await executor.close()
+
+
+async def test_who_waits_too_long_for_a_connection_is_told() -> None:
+    executor = await backends.open_postgres(new_url(connection_limit=1, pool_timeout=1))
+    async with executor.connection():  # type: ignore[attr-defined]
+        with pytest.raises(Unavailable, match="could not be reached, or was too busy"):
+            await backends.open_sql(executor, "ada").list_conversations()
+    await executor.close()
+
+
+async def test_closing_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres, "CLOSE_SECONDS", 0.1)
+    executor = await backends.open_postgres(new_url())
+    with pytest.raises(Unavailable):  # noqa: PT012 it is the end of the connection that tells
+        async with executor.connection() as connection:  # type: ignore[attr-defined]
+            await executor.close()  # type: ignore[attr-defined]
+            assert connection.is_closed()
+            await connection.fetch("SELECT 1")
+
+
+async def test_who_gives_up_leaves_nothing_half_done() -> None:
+    executor = await backends.open_postgres(new_url(connection_limit=2, sslmode="disable"))
+    store = backends.open_sql(executor, "ada")
+    created, _ = await store.create_conversation(conversation())
+    for delay in range(40):
+        task = asyncio.create_task(store.append_messages(created.id, messages(3)))
+        await asyncio.sleep(delay / 10_000)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    kept = await all_messages(store, created.id)
+    assert [row.seq for row in kept] == list(range(1, len(kept) + 1))
+    assert len(kept) % 3 == 0
+    assert (await store.get_conversation(created.id)).message_count == len(kept)
+    await executor.close()
+
+
+async def test_behind_a_pooler_that_parts_transactions_everything_works_and_no_statement_is_prepared() -> None:
+    async with proxy(parts_transactions=True) as between:
+        executor = await backends.open_postgres(between.url(new_schema(), pgbouncer="true", connection_limit=1))
+        store = backends.open_sql(executor, "ada")
+        draft = conversation(new_message("one"))
+        for is_new in (True, False, False):
+            assert (await store.create_conversation(draft))[1] is is_new
+            assert len((await store.list_conversations()).conversations) == 1
+            assert len((await store.list_conversations(cursor=draft.id)).conversations) == 0
+            assert len(await all_messages(store, draft.id)) == 1
+        async with executor.connection() as connection:  # type: ignore[attr-defined]
+            assert await connection.fetchval("SELECT count(*) FROM pg_prepared_statements") == 0
+        await executor.close()
+
+
+async def test_a_pooler_that_was_not_named_is_found_out() -> None:
+    async with proxy(parts_transactions=True) as between:
+        schema = new_schema()
+        await (await backends.open_postgres(between.url(schema, pgbouncer="true"))).close()  # type: ignore[attr-defined]
+        with pytest.raises(Unavailable, match=r"Add pgbouncer=true to DATABASE_URL\."):  # noqa: PT012 whichever is first
+            executor = await backends.open_postgres(between.url(schema, connection_limit=1))
+            for _ in range(9):
+                await backends.open_sql(executor, "ada").list_conversations()
+
+
+async def test_a_database_that_takes_no_writes_is_unavailable_and_can_be_read() -> None:
+    schema = new_schema()
+    role = f"reader_{schema}"
+    await (await backends.open_postgres(server().url(schema=schema))).close()  # type: ignore[attr-defined]
+    await ask(f"CREATE ROLE {role} LOGIN SUPERUSER; ALTER ROLE {role} SET default_transaction_read_only = on")
+    executor = await backends.open_postgres(server().url(schema=schema, user=role))
+    store = backends.open_sql(executor, "ada")
+    assert (await store.list_conversations()).conversations == []
+    with pytest.raises(Unavailable, match="takes no writes now"):
+        await store.create_conversation(conversation())
+    await executor.close()
+
+
+async def test_tables_that_are_gone_are_unavailable_and_come_back_with_the_next_start() -> None:
+    schema = new_schema()
+    executor = await backends.open_postgres(server().url(schema=schema))
+    await ask(f"DROP SCHEMA {schema} CASCADE")
+    with pytest.raises(Unavailable, match="lacks its tables"):
+        await backends.open_sql(executor, "ada").list_conversations()
+    await executor.close()
+    executor = await backends.open_postgres(server().url(schema=schema))
+    assert (await backends.open_sql(executor, "ada").list_conversations()).conversations == []
+    await executor.close()
+
+
+async def test_a_statement_of_ours_that_is_wrong_is_a_defect() -> None:
+    executor = await backends.open_postgres(new_url())
+    with pytest.raises(asyncpg.PostgresSyntaxError):
+        await executor.run(Query("SELECT FROM WHERE", mark="$")())
+    with pytest.raises(asyncpg.DataError):
+        await executor.run(Query("SELECT CAST(:a AS integer)", mark="$")(a="x"))
+    await executor.close()
+
+
+async def test_a_user_who_comes_into_being_meanwhile_is_left_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write that found no owner to lock looks again, at one moment, and so does nothing or all of it."""
+    executor = await backends.open_postgres(new_url())
+    store = backends.open_sql(executor, "ada")
+    draft = conversation(new_message())
+    lock = postgres_statements.LOCK_OWNER
+    looked: list[str] = []
+
+    class Late:
+        """The statement that locks, before which the user is created, the first time."""
+
+        def __call__(self, **values: Any) -> Any:
+            looked.append(values["user"])
+            return Query("SELECT 1 AS answer WHERE CAST(:user AS text) IS NULL", mark="$")(**values)
+
+    monkeypatch.setattr(postgres_statements, "LOCK_OWNER", Late())
+    with pytest.raises(NotFound):
+        await store.append_messages(draft.id, messages(1))
+    assert looked == ["ada"]
+    await store.create_conversation(draft)
+    appended, is_new = await store.append_messages(draft.id, messages(1))
+    assert (is_new, appended.messages[0].seq) == (True, 2)
+    monkeypatch.setattr(postgres_statements, "LOCK_OWNER", lock)
+    assert len(await all_messages(store, draft.id)) == 2
+    await executor.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (asyncpg.DiskFullError("x"), "The disk of Postgres is full."),
+        (asyncpg.OutOfMemoryError("x"), "could not be reached, or was too busy"),
+        (asyncpg.TooManyConnectionsError("x"), "too many connections"),
+        (asyncpg.ReadOnlySQLTransactionError("x"), "takes no writes"),
+        (asyncpg.AdminShutdownError("x"), "could not be reached"),
+        (asyncpg.CrashShutdownError("x"), "could not be reached"),
+        (asyncpg.CannotConnectNowError("x"), "could not be reached"),
+        (asyncpg.QueryCanceledError("x"), "could not be reached"),
+        (asyncpg.SerializationError("x"), "could not be reached"),
+        (asyncpg.DeadlockDetectedError("x"), "could not be reached"),
+        (asyncpg.LockNotAvailableError("x"), "could not be reached"),
+        (asyncpg.IdleInTransactionSessionTimeoutError("x"), "could not be reached"),
+        (asyncpg.PostgresIOError("x"), "could not be reached"),
+        (asyncpg.ConnectionDoesNotExistError("x"), "could not be reached"),
+        (asyncpg.InterfaceError("connection is closed"), "could not be reached"),
+        (asyncpg.InternalClientError("another operation is in progress"), "could not be reached"),
+        (ConnectionResetError("x"), "could not be reached"),
+        (TimeoutError("x"), "could not be reached"),
+        (asyncpg.DuplicatePreparedStatementError("x"), "Add pgbouncer=true"),
+        (asyncpg.UniqueViolationError("x"), None),
+        (asyncpg.CheckViolationError("x"), None),
+        (asyncpg.PostgresSyntaxError("x"), None),
+        (asyncpg.exceptions.DataError("x"), None),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_what_is_out_of_reach_is_told_from_what_is_a_defect(error: Exception, sentence: str | None) -> None:
+    said = sentence_for(error)
+    assert (said is None) == (sentence is None)
+    assert (sentence or "") in (said or "")

@@ -1,0 +1,279 @@
+"""How Postgres is opened: by many at once, with few rights, in whatever state it is; and what is refused."""
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.drafts import conversation, edit, message, new_message
+from support.postgres import SECRETIVE, ask, new_schema, new_url, server
+from threadkeep import backends
+from threadkeep.drafts import SearchQuery
+from threadkeep.errors import Unavailable
+from threadkeep.sql import postgres
+from threadkeep.sql.postgres import PostgresExecutor
+from threadkeep.sql.postgres_schema import MIGRATIONS
+
+pytestmark = pytest.mark.anyio
+
+ROOT = Path(__file__).parents[2]
+PASSWORD = "p@ss/word?#"
+TABLES = {"owners", "conversations", "messages", "words", "threadkeep_migrations"}
+
+
+async def tables_in(schema: str) -> set[str]:
+    return {row["name"] for row in await ask("SELECT tablename AS name FROM pg_tables WHERE schemaname = $1", schema)}
+
+
+async def everything_about(schema: str) -> list[tuple[Any, ...]]:
+    """What there is in a schema, and when each row of its records was written."""
+    found = await ask(
+        """SELECT c.relname, c.relkind, c.relfilenode FROM pg_class AS c
+        WHERE c.relnamespace = to_regnamespace($1) ORDER BY 1""",
+        schema,
+    )
+    records = await ask(f"SELECT m.name, m.xmin::text FROM {schema}.threadkeep_migrations AS m ORDER BY 1")
+    return [tuple(row) for row in (*found, *records)]
+
+
+async def new_role(rights: str = "", *, name: str = "", options: str = "") -> tuple[str, str]:
+    """A role that may do nothing but this, and the schema that it may do it on."""
+    schema = new_schema()
+    role = name or f"role_{schema}"
+    await ask(f"CREATE SCHEMA {schema}; CREATE ROLE {role} LOGIN {options}; REVOKE ALL ON SCHEMA public FROM PUBLIC")
+    if rights:
+        await ask(f"GRANT {rights} ON SCHEMA {schema} TO {role}")
+    return role, schema
+
+
+async def opened(url: str) -> PostgresExecutor:
+    executor = await backends.open_postgres(url)
+    assert isinstance(executor, PostgresExecutor)
+    return executor
+
+
+async def refused(url: str) -> str:
+    """Why a database is not opened. That is safe to show."""
+    with pytest.raises(Unavailable) as raised:
+        await backends.open_postgres(url)
+    assert PASSWORD not in raised.value.message
+    assert "p%40ss" not in raised.value.message
+    return raised.value.message
+
+
+async def use_everything(executor: PostgresExecutor) -> None:
+    """Run what a server runs."""
+    store = backends.open_sql(executor, "ada")
+    created, _ = await store.create_conversation(conversation(new_message("an aardvark"), title="Armadillo"))
+    await store.append_messages(created.id, [message("a badger")])
+    await store.update_conversation(created.id, edit(title="Capybara", metadata={"a": 1}))
+    assert len((await store.search(SearchQuery(text="badger"))).hits) == 1
+    assert len((await store.changes("0")).messages) == 2
+    await store.delete_conversation(created.id)
+    await store.purge(2**52)
+    while await store.sweep():
+        pass
+
+
+STARTING = """
+import asyncio, sys
+from threadkeep import backends
+
+async def main():
+    import threadkeep.sql.postgres
+    print("ready", flush=True)
+    sys.stdin.readline()
+    executor = await backends.open_postgres(sys.argv[1])
+    await executor.close()
+    print("opened", flush=True)
+
+asyncio.run(main())
+"""
+
+
+async def test_ten_processes_that_start_at_once_make_one_schema() -> None:
+    schema = new_schema()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), asyncio.subprocess.PIPE)
+    url = server().url(schema=schema)
+    processes = [
+        await asyncio.create_subprocess_exec(sys.executable, "-c", STARTING, url, env=environment, **pipes)
+        for _ in range(10)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"ready\n"
+    said = await asyncio.gather(*(process.communicate(b"\n") for process in processes))
+    assert said == [(b"opened\n", b"")] * 10
+    assert await tables_in(schema) == TABLES
+    applied = await ask(f"SELECT m.name FROM {schema}.threadkeep_migrations AS m")
+    assert [row["name"] for row in applied] == [migration.name for migration in MIGRATIONS]
+
+
+async def test_opening_again_changes_nothing_and_keeps_what_is_there() -> None:
+    schema = new_schema()
+    draft = conversation(new_message())
+    before = None
+    for is_new in (True, False):
+        executor = await opened(server().url(schema=schema))
+        assert (await backends.open_sql(executor, "ada").create_conversation(draft))[1] is is_new
+        assert executor.bookmark is None
+        await executor.close()
+        assert before in (None, await everything_about(schema))
+        before = await everything_about(schema)
+
+
+async def test_a_role_needs_no_rights_but_on_its_schema() -> None:
+    role, schema = await new_role("USAGE, CREATE", options="NOSUPERUSER NOCREATEDB NOCREATEROLE")
+    executor = await opened(server().url(schema=schema, user=role))
+    await use_everything(executor)
+    await executor.close()
+    assert await tables_in(schema) == TABLES
+    assert await tables_in("public") == set()
+
+
+async def test_a_role_needs_no_right_to_create_where_the_tables_are_there() -> None:
+    role, schema = await new_role("USAGE")
+    await (await opened(server().url(schema=schema))).close()
+    await ask(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}")
+    executor = await opened(server().url(schema=schema, user=role))
+    await use_everything(executor)
+    await executor.close()
+
+
+@pytest.mark.parametrize("name", ["public", "Chats & Co; \"x'"])
+async def test_a_schema_may_have_any_name_and_is_made_where_there_is_none(name: str) -> None:
+    database = f"db_{new_schema()}"
+    await ask(f"CREATE DATABASE {database}")
+    executor = await opened(server().url(database, schema=name))
+    await use_everything(executor)
+    async with executor.connection() as connection:
+        rows = await connection.fetch("SELECT schemaname FROM pg_tables WHERE tablename = 'messages'")
+        assert [row["schemaname"] for row in rows] == [name]
+    await executor.close()
+
+
+@pytest.mark.parametrize("rights", ["", "USAGE"])
+async def test_a_role_that_may_not_create_tables_is_refused(rights: str) -> None:
+    role, schema = await new_role(rights)
+    assert "Grant it USAGE and CREATE on the schema" in await refused(server().url(schema=schema, user=role))
+    assert await tables_in(schema) == set()
+
+
+async def test_a_schema_that_a_role_may_not_make_is_refused() -> None:
+    role, _ = await new_role()
+    assert "Grant it USAGE and CREATE" in await refused(server().url(schema="not_there", user=role))
+
+
+async def test_a_schema_of_a_newer_version_is_refused_and_left_as_it_is() -> None:
+    schema = new_schema()
+    url = server().url(schema=schema)
+    await (await opened(url)).close()
+    await ask(f"INSERT INTO {schema}.threadkeep_migrations (name) VALUES ('9999_later.sql')")
+    before = await everything_about(schema)
+    assert "newer version" in await refused(url)
+    assert await everything_about(schema) == before
+
+
+async def test_a_newer_version_that_comes_first_is_noticed_by_who_waited(monkeypatch: pytest.MonkeyPatch) -> None:
+    schema = new_schema()
+    found = iter([set(), {"9999_later.sql"}])
+
+    async def applied(*_: Any) -> set[str]:
+        return next(found)
+
+    monkeypatch.setattr(postgres, "_applied", applied)
+    assert "newer version" in await refused(server().url(schema=schema))
+    assert await tables_in(schema) == set()
+
+
+async def test_tables_of_something_else_are_left_alone() -> None:
+    schema = new_schema()
+    await ask(f"CREATE SCHEMA {schema}; CREATE TABLE {schema}.messages (subject text)")
+    assert "?schema=threadkeep" in await refused(server().url(schema=schema))
+    assert await tables_in(schema) == {"messages"}
+
+
+async def test_a_wrong_password_is_refused_and_the_right_one_is_not() -> None:
+    role, schema = await new_role("USAGE, CREATE", name=f"{SECRETIVE}_ada", options=f"PASSWORD '{PASSWORD}'")
+    for password in (PASSWORD + "x", "", "p"):
+        sentence = await refused(server().url(schema=schema, user=role, password=password))
+        assert sentence == "Postgres refuses the user or the password of DATABASE_URL."
+    await (await opened(server().url(schema=schema, user=role, password=PASSWORD))).close()
+
+
+async def test_a_user_whom_nobody_knows_is_refused() -> None:
+    assert "refuses the user" in await refused(server().url(user="nobody_knows", password=PASSWORD))
+
+
+async def test_a_database_that_is_not_there_is_refused() -> None:
+    assert "no such database" in await refused(server().url("not_there", password=PASSWORD))
+
+
+async def test_a_database_in_another_encoding_is_refused() -> None:
+    database = f"db_{new_schema()}"
+    await ask(f"CREATE DATABASE {database} ENCODING 'SQL_ASCII' TEMPLATE template0")
+    assert "not in UTF8" in await refused(server().url(database))
+
+
+async def test_a_name_that_postgres_keeps_is_refused() -> None:
+    assert "names that begin with pg_" in await refused(new_url(schema="pg_kept"))
+
+
+async def test_a_role_without_a_connection_left_is_unavailable() -> None:
+    role, schema = await new_role("USAGE, CREATE", options="CONNECTION LIMIT 0")
+    assert "too many connections" in await refused(server().url(schema=schema, user=role))
+
+
+@pytest.fixture
+def deaf() -> Iterator[int]:
+    """A port where somebody listens and never answers."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+async def test_a_server_that_never_answers_is_given_up(deaf: int) -> None:
+    url = f"postgresql://ada:p%40ss@127.0.0.1:{deaf}/kept?connect_timeout=1"
+    assert "could not be reached" in await refused(url)
+
+
+async def test_a_port_where_nobody_listens_is_unavailable(deaf: int) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    assert "could not be reached" in await refused(f"postgresql://ada:p%40ss@127.0.0.1:{port}/kept")
+
+
+async def test_a_host_that_is_not_there_is_unavailable() -> None:
+    assert "could not be reached" in await refused("postgresql://ada:p%40ss@not-there.invalid/kept?connect_timeout=5")
+
+
+async def test_what_is_no_postgres_is_unavailable() -> None:
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    listener = await asyncio.start_server(greet, "127.0.0.1", 0)
+    port = listener.sockets[0].getsockname()[1]
+    for mode in ("disable", "require"):
+        assert "could not be reached" in await refused(f"postgresql://ada@127.0.0.1:{port}/kept?sslmode={mode}")
+    listener.close()
+
+
+@pytest.mark.parametrize("mode", ["require", "verify-ca", "verify-full"])
+async def test_a_server_without_tls_is_unavailable_where_tls_is_asked_for(mode: str) -> None:
+    assert "could not be reached" in await refused(new_url(sslmode=mode))
+
+
+async def test_a_certificate_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "empty.crt").touch()
+    for file in ("not-there.crt", "empty.crt"):
+        sentence = await refused(new_url(sslmode="require", sslrootcert=str(tmp_path / file)))
+        assert "the file of sslrootcert cannot be read" in sentence
