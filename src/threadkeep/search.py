@@ -13,7 +13,8 @@ TEXT_CHARACTERS_MAX = 16_000
 """How much of a message is searched: its first characters."""
 TERMS_MAX = 32
 
-_blocks = msgspec.json.Decoder(list[dict[str, Any]], float_hook=str)  # of numbers there is nothing to find
+# A number has no words. Read as a float, one might be too large.
+_blocks = msgspec.json.Decoder(list[dict[str, Any]], float_hook=lambda text: None)
 
 _SNIPPET_CHARACTERS_BEFORE = 60
 _SNIPPET_CHARACTERS_MAX = 200

@@ -236,3 +236,14 @@ async def test_a_hit_shows_the_message_or_without_one_the_title() -> None:
     of_title = hit(kept, None, parse_query("seattle"))
     assert plain(of_title)["message"] is None
     assert of_title.snippet == [SnippetPart("To ", match=False), SnippetPart("Seattle", match=True)]
+
+
+@pytest.mark.anyio
+async def test_a_snippet_has_no_numbers_however_they_are_written() -> None:
+    store = MemoryStore(MemoryDatabase(), "ada")
+    numbers: dict[str, Any] = {"price": 860.44, "count": 12, "places": [1.5, "to Seattle", 2.25]}
+    blocks = [{"type": "tool_use", "id": "t", "name": "book", "input": {"what": "A flight", **numbers}}]
+    kept, _ = await store.create_conversation(conversation(new_message(content=blocks)))
+    (message,) = (await store.list_messages(kept.id)).messages
+    parts = hit(kept, message, parse_query("flight")).snippet
+    assert "".join(part.text for part in parts) == "A flight\nto Seattle"
