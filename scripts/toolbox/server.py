@@ -11,13 +11,14 @@ from types import TracebackType
 from toolbox import configuration
 from toolbox.checkout import ROOT, Problem, files_below, say
 from toolbox.install import install_server
+from toolbox.postgres import LocalPostgres
 from toolbox.processes import Group, last_lines
 from toolbox.state import State
 from toolbox.worker import checked_port, free_port, modified
 
 START_SECONDS = 30
 STOP_SECONDS = 30
-STORES = ("sqlite",)
+STORES = ("sqlite", "postgres")
 
 
 class LocalServer:
@@ -47,6 +48,7 @@ class LocalServer:
         self._workers = workers
         self._files_when_started: list[tuple[str, int]] = []
         self._group: Group | None = None
+        self._postgres: LocalPostgres | None = None
         self._logged = 0  # bytes of the log
 
     @property
@@ -93,6 +95,9 @@ class LocalServer:
     def stop(self) -> None:
         """Ends it, as SIGTERM does, with everything that it started."""
         self._end()
+        if self._postgres:
+            self._postgres.stop()
+            self._postgres = None
         self.state.release()
 
     def kill(self) -> None:
@@ -131,6 +136,10 @@ class LocalServer:
         command = install_server()
         self._files_when_started = _look_at_files()
         self.state.data.mkdir(exist_ok=True)
+        if self.store == "postgres" and self._postgres is None:
+            say("starting Postgres …")
+            self._postgres = LocalPostgres(self.state.data / "postgres")
+            self._postgres.start()
         self.log_path.write_bytes(b"")
         say("starting the server …")
         self._group = Group(
@@ -163,6 +172,8 @@ class LocalServer:
 
     def _variables_of_store(self) -> dict[str, str]:
         """What tells the server where its back end is."""
+        if self._postgres:
+            return {"DATABASE_URL": self._postgres.url()}
         return {"SQLITE_PATH": str(self.state.data / "threadkeep.sqlite")}
 
     def _wait_until_it_answers(self) -> None:

@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from support.drafts import conversation, edit, messages, new_message
-from threadkeep.backends import new_memory, open_sqlite
+from support.drafts import conversation, edit, messages, new_message, plain
+from support.postgres import new_url
+from threadkeep.backends import new_memory, open_postgres, open_sqlite
 from threadkeep.clock import Clock
 from threadkeep.sql.store import SqlStore
 from threadkeep.store import Store
@@ -16,11 +17,15 @@ pytestmark = pytest.mark.anyio
 Open = Callable[[Clock], Store]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 async def open_store(request: pytest.FixtureRequest) -> AsyncIterator[Open]:
     if request.param == "memory":
         database = new_memory()
         yield lambda clock: MemoryStore(database, "u", clock)
+    elif request.param == "postgres":
+        executor = await open_postgres(new_url())
+        yield lambda clock: SqlStore(executor, "u", clock)
+        await executor.close()  # type: ignore[attr-defined]
     else:
         executor = await open_sqlite(":memory:")
         yield lambda clock: SqlStore(executor, "u", clock)
@@ -53,6 +58,16 @@ async def test_an_edit_is_never_taken_as_later_than_now(open_store: Open) -> Non
     await store.update_conversation(draft.id, edit(title="from a clock that is ahead", edited_at=999_999))
     edited = await open_store(lambda: 1_001).update_conversation(draft.id, edit(title="later"))
     assert edited.title == "later"
+
+
+async def test_an_edit_without_a_time_wins_by_arrival_whatever_the_clock_says(open_store: Open) -> None:
+    draft = conversation(metadata={"a": 1})
+    await open_store(lambda: 1_000).create_conversation(draft)
+    await open_store(lambda: 9_000).update_conversation(draft.id, edit(title="first", metadata={"b": 2}))
+    edited = await open_store(lambda: 5_000).update_conversation(draft.id, edit(title="second", metadata={"c": 3}))
+    assert (edited.title, plain(edited.metadata)) == ("second", {"a": 1, "b": 2, "c": 3})
+    late = await open_store(lambda: 9_999).update_conversation(draft.id, edit(title="late", edited_at=8_000))
+    assert late.title == "second"
 
 
 async def test_deleting_again_keeps_the_time_of_the_first_time(open_store: Open) -> None:

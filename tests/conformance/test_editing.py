@@ -226,3 +226,13 @@ async def test_what_never_was_cannot_be_got_edited_deleted_or_restored(backend: 
     ):
         with pytest.raises(NotFound):
             await attempt
+
+
+async def test_edits_of_different_metadata_at_once_are_all_kept(backend: Backend) -> None:
+    store = await backend.store()
+    created, _ = await store.create_conversation(conversation(metadata={"first": 1.50}))
+    edits = [edit(metadata={f"key {number}": {"of": number}}) for number in range(8)]
+    await asyncio.gather(*(store.update_conversation(created.id, each) for each in edits))
+    kept = await store.get_conversation(created.id)
+    assert plain(kept.metadata) == {"first": 1.50, **{f"key {number}": {"of": number} for number in range(8)}}
+    assert kept.version == 9

@@ -263,6 +263,37 @@ async def test_only_the_first_16_000_characters_of_a_message_are_searched(backen
     assert (await search(store, "lemur")).hits == []
 
 
+async def test_a_phrase_at_the_end_of_a_long_text_of_few_characters_is_found(backend: Backend) -> None:
+    store = await backend.store()
+    await keep(store, "的是" * 7_990 + "東的是京", title="T")
+    for query in ('"東的是京"', '"的是的是東的"', "東的是"):
+        assert len((await search(store, query)).hits) == 1, query
+    for query in ('"東是的京"', '"是東是"', '"的的"'):
+        assert (await search(store, query)).hits == [], query
+
+
+async def test_a_word_of_any_length_is_found_whole_and_by_its_beginning(backend: Backend) -> None:
+    store = await backend.store()
+    word = "ab" * 100 + "é" * 200
+    await keep(store, f"before {word}x after", f"{word}{word}", title="T")
+    for query, count in (
+        (f"{word}x", 1),
+        (f'"{word}x"', 1),
+        (word, 2),
+        (word[:399], 2),
+        (f'"before {word}x after"', 1),
+    ):
+        assert len((await search(store, query)).hits) == count, query[:20]
+    for query in (f'"{word}"', f"{word}y", f'"{word[:99]}"', f'"{word}x before"'):
+        assert (await search(store, query)).hits == [], query[:20]
+
+
+async def test_a_text_of_characters_that_stand_for_sentences_is_found_by_its_beginning(backend: Backend) -> None:
+    store = await backend.store()
+    await keep(store, "first " + "\ufdfa" * 15_000, title="T")
+    assert len((await search(store, "first \ufdfa")).hits) == 1
+
+
 async def test_a_message_with_numbers_beyond_every_float_is_found_like_any_other(backend: Backend) -> None:
     client = backend.client_of(f"user-{new_id()}")
     numbers = b'"n":1e400,"m":' + b"9" * 40

@@ -13,6 +13,7 @@ from typing import IO
 import httpx
 import pytest
 
+from support.postgres import new_folder
 from toolbox.checkout import ROOT
 from toolbox.processes import living_processes
 from toolbox.worker import free_port
@@ -45,7 +46,8 @@ def processes_in(folder: Path) -> list[str]:
     names = []
     for process in living_processes():
         try:
-            if Path(f"/proc/{process.id}/cwd").resolve() == folder:
+            place = Path(f"/proc/{process.id}/cwd").resolve()
+            if folder in (place, *place.parents):
                 names.append(process.name)
         except OSError:
             continue
@@ -76,14 +78,16 @@ def test_it_says_when_it_is_ready_and_ends_cleanly_by_a_signal(tmp_path: Path, n
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_serves_the_plain_server_on_a_file_and_ends_it_by_a_signal(tmp_path: Path, number: signal.Signals) -> None:
-    port = free_port()
-    arguments = (f"--port={port}", f"--state={tmp_path}", "--store=sqlite", "--service-key=tk_secret")
+@pytest.mark.parametrize("store", ["sqlite", "postgres"])
+def test_it_serves_the_plain_server_and_ends_it_by_a_signal(store: str, number: signal.Signals) -> None:
+    state, port = new_folder(), free_port()
+    state.chmod(0o755)  # Postgres does not run as root, and must get to its data
+    arguments = (f"--port={port}", f"--state={state}", f"--store={store}", "--service-key=tk_secret")
     url = f"http://127.0.0.1:{port}/api/conversations"
     service = {"Authorization": "Bearer tk_secret", "X-User-Id": "ada"}
     for fresh, count in ((), 1), ((), 2), (("--fresh",), 1):
         with scripts_dev(*arguments, *fresh) as process:
-            assert read_until(process.stdout, "") == f"ready http://127.0.0.1:{port} store=sqlite\n"
+            assert read_until(process.stdout, "") == f"ready http://127.0.0.1:{port} store={store}\n"
             for headers in (service, {}):  # without credentials it is the user `developer`
                 assert httpx.post(url, json={}, headers=headers).status_code == 201
                 assert len(httpx.get(url, headers=headers).json()["conversations"]) == count
@@ -92,7 +96,7 @@ def test_it_serves_the_plain_server_on_a_file_and_ends_it_by_a_signal(tmp_path: 
         assert (process.returncode, output) == (0, "")
         assert '"route":"/api/conversations","status":201' in progress
         assert "Traceback" not in progress
-        assert processes_in(tmp_path) == []
+        assert processes_in(state) == []
 
 
 def test_it_may_be_ended_while_it_starts(tmp_path: Path) -> None:

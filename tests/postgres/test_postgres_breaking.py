@@ -14,6 +14,7 @@ from support.drafts import conversation, message, messages, new_message
 from support.postgres import SETTINGS, ask, new_folder, new_schema, new_url, server
 from support.postgres_proxy import proxy
 from threadkeep import backends
+from threadkeep.drafts import SearchQuery
 from threadkeep.errors import NotFound, Unavailable
 from threadkeep.sql import postgres, postgres_statements
 from threadkeep.sql.executor import Query
@@ -231,6 +232,29 @@ async def test_behind_a_pooler_that_parts_transactions_everything_works_and_no_s
             assert len(await all_messages(store, draft.id)) == 1
         async with executor.connection() as connection:  # type: ignore[attr-defined]
             assert await connection.fetchval("SELECT count(*) FROM pg_prepared_statements") == 0
+        await executor.close()
+
+
+@pytest.mark.parametrize(("pgbouncer", "more"), [("false", 0), ("true", 2)])
+async def test_a_read_is_one_round_trip_and_a_write_a_few_more_than_it_has_statements(
+    pgbouncer: str, more: int
+) -> None:
+    async with proxy() as between:
+        executor = await backends.open_postgres(between.url(new_schema(), pgbouncer=pgbouncer, connection_limit=1))
+        store = backends.open_sql(executor, "ada")
+        created, _ = await store.create_conversation(conversation())
+
+        async def counted(operation: Any) -> int:
+            before = between.round_trips
+            await operation()
+            return between.round_trips - before
+
+        assert await counted(lambda: store.get_conversation(created.id)) == 1 + more
+        assert await counted(lambda: store.search(SearchQuery(text="word"))) == 1 + more
+        assert await counted(lambda: store.list_conversations(cursor=created.id)) == 4
+        assert await counted(lambda: store.create_conversation(conversation(new_message()))) == 9
+        assert await counted(lambda: store.append_messages(created.id, messages(100))) == 8
+        assert await counted(lambda: store.delete_conversation(created.id)) == 6
         await executor.close()
 
 

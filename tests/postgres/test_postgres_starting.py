@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from support.drafts import conversation, edit, message, new_message
@@ -16,8 +17,10 @@ from threadkeep import backends
 from threadkeep.drafts import SearchQuery
 from threadkeep.errors import Unavailable
 from threadkeep.sql import postgres
+from threadkeep.sql.migrations import Migration
 from threadkeep.sql.postgres import PostgresExecutor
 from threadkeep.sql.postgres_schema import MIGRATIONS
+from threadkeep.sql.postgres_url import parse_url
 
 pytestmark = pytest.mark.anyio
 
@@ -126,6 +129,21 @@ async def test_opening_again_changes_nothing_and_keeps_what_is_there() -> None:
         await executor.close()
         assert before in (None, await everything_about(schema))
         before = await everything_about(schema)
+
+
+async def test_only_what_is_pending_is_applied_and_all_of_it_or_nothing() -> None:
+    schema = new_schema()
+    url = parse_url(server().url(schema=schema))
+    await (await postgres.open_pool(url, MIGRATIONS)).close()
+    later = Migration("9998_later.sql", ("CREATE TABLE later (x bigint)", "INSERT INTO later (x) VALUES (1)"))
+    broken = Migration("9999_broken.sql", ("CREATE TABLE broken (x bigint)", "INSERT INTO broken (y) VALUES (1)"))
+    with pytest.raises(asyncpg.UndefinedColumnError):
+        await postgres.open_pool(url, (*MIGRATIONS, later, broken))
+    assert await tables_in(schema) == TABLES
+    for _ in range(2):
+        await (await postgres.open_pool(url, (*MIGRATIONS, later))).close()
+    assert await tables_in(schema) == {*TABLES, "later"}
+    assert len(await ask(f"SELECT l.x FROM {schema}.later AS l")) == 1
 
 
 async def test_a_role_needs_no_rights_but_on_its_schema() -> None:
@@ -253,6 +271,14 @@ async def test_a_port_where_nobody_listens_is_unavailable(deaf: int) -> None:
 
 async def test_a_host_that_is_not_there_is_unavailable() -> None:
     assert "could not be reached" in await refused("postgresql://ada:p%40ss@not-there.invalid/kept?connect_timeout=5")
+
+
+async def test_parameters_that_are_ignored_are_named_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    await (await opened(new_url(work_mem="secret", channel_binding="secret"))).close()
+    assert [record.getMessage() for record in caplog.records if record.name == "threadkeep"] == [
+        "DATABASE_URL: the parameter 'work_mem' is ignored.",
+        "DATABASE_URL: the parameter 'channel_binding' is ignored.",
+    ]
 
 
 async def test_what_is_no_postgres_is_unavailable() -> None:

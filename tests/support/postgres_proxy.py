@@ -22,6 +22,8 @@ class Proxy:
     """The connection breaks once this has been sent and done, before anybody hears of it. It happens once."""
     parts_transactions: bool = False
     """Whether each transaction gets another connection than the one before, as behind a transaction pooler."""
+    round_trips: int = 0
+    """How often the server has said that it is ready for more."""
     connections: set[asyncio.StreamWriter] = field(default_factory=set)
     _breaks: bool = False
 
@@ -62,6 +64,7 @@ class Proxy:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):  # the server has gone
             while said := await _message(behind[0][0]):
                 await self.flows.wait()
+                self.round_trips += said[:1] == b"Z"
                 if self._breaks:
                     if said[:1] == b"Z":
                         self._breaks, self.breaks_after = False, None

@@ -5,6 +5,7 @@ anything failed is closed, and the server undoes what was begun there.
 """
 
 import asyncio
+import logging
 import re
 import ssl
 from collections.abc import AsyncIterator, Sequence
@@ -24,6 +25,7 @@ BATCH_SECONDS = 30
 """How long a batch may take, a migration as well."""
 CLOSE_SECONDS = 10
 
+_log = logging.getLogger("threadkeep")
 _Connection = Any  # asyncpg's own types know a connection of the pool only by a proxy
 
 _TABLE = re.compile(r"\b(FROM|JOIN|INTO|UPDATE) (owners|conversations|messages|words)\b")
@@ -114,6 +116,8 @@ async def open_pool(url: PostgresUrl, migrations: tuple[Migration, ...]) -> Post
     Raises Unavailable where that cannot be: the database cannot be reached, refuses the user, lacks something, or is of
     a newer version.
     """
+    for warning in url.warnings:
+        _log.warning(warning)
     async with _translating():
         pool = asyncpg.create_pool(
             host=url.host,
@@ -231,8 +235,6 @@ async def _translating() -> AsyncIterator[None]:
 
 def sentence_for(error: Exception) -> str | None:
     """What to tell about an error; None where it is a defect. The error's own words are not for everybody."""
-    if isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError):
-        return None  # of a value that asyncpg was given
     return next((sentence for kinds, sentence in _SENTENCES if isinstance(error, kinds)), None)
 
 

@@ -4,6 +4,9 @@ Each names the user for every table it reads or writes (`alias.user_id = :user`)
 that it does. A write is run with the owner's row locked, so that of two writers one waits for the other: each
 statement then sees what the other has written.
 
+Where given values are looked up, that stands in a LATERAL with OFFSET 0, which to Postgres means: one after the other,
+by the key. Left to itself it may read all of a user's rows instead.
+
 Rows come in as `jsonb`, which is taken apart fast. What is to stay as it was written stands in it as text, and is kept
 as `json`, which Postgres leaves alone.
 """
@@ -123,7 +126,16 @@ _SWEPT_MESSAGES = """
   WHERE c.deleted_at <= 0
 """
 
+_GIVEN_MESSAGES = """jsonb_array_elements(CAST(:ids AS jsonb)) AS given (value)
+    CROSS JOIN LATERAL (
+      SELECT x.id, x.conversation_id, x.seq, x.rev, x.digest, x.created_at
+      FROM messages AS x
+      WHERE x.user_id = :user AND x.id = given.value ->> 0
+      OFFSET 0
+    ) AS m"""
+
 _PARTS = {
+    "given_messages": _GIVEN_MESSAGES,
     "owner": _OWNER,
     "messages_before": _MESSAGES_BEFORE,
     "messages_after": _MESSAGES_AFTER,
@@ -182,8 +194,7 @@ FROM owners AS o
 WHERE o.user_id = :user
   AND NOT EXISTS (
     SELECT 1
-    FROM jsonb_array_elements(CAST(:ids AS jsonb)) AS given (value)
-    JOIN messages AS m ON m.user_id = :user AND m.id = given.value ->> 0
+    FROM {given_messages}
   )
 ON CONFLICT (user_id, id) DO NOTHING
 """)
@@ -197,36 +208,35 @@ INSERT INTO messages (
 )
 SELECT
   :user,
-  given.value ->> 'id',
+  new.value ->> 'id',
   :conversation,
-  row_number() OVER (ORDER BY given.key) + (
+  row_number() OVER (ORDER BY new.key) + (
     SELECT coalesce(max(l.seq), 0) FROM messages AS l WHERE l.user_id = :user AND l.conversation_id = :conversation
   ),
   o.rev + 1,
-  given.value ->> 'digest',
-  given.value ->> 'role',
+  new.value ->> 'digest',
+  new.value ->> 'role',
   :now,
-  CAST(given.value ->> 'tokenCount' AS bigint),
-  given.value ->> 'model',
-  given.value ->> 'parentId',
-  CAST(given.value ->> 'size' AS integer),
-  CAST(given.value ->> 'metadata' AS json),
-  CAST(given.value ->> 'content' AS json)
+  CAST(new.value ->> 'tokenCount' AS bigint),
+  new.value ->> 'model',
+  new.value ->> 'parentId',
+  CAST(new.value ->> 'size' AS integer),
+  CAST(new.value ->> 'metadata' AS json),
+  CAST(new.value ->> 'content' AS json)
 FROM owners AS o
 JOIN conversations AS c ON c.user_id = :user AND c.id = :conversation
-CROSS JOIN jsonb_array_elements(CAST(:messages AS jsonb)) WITH ORDINALITY AS given (value, key)
+CROSS JOIN jsonb_array_elements(CAST(:messages AS jsonb)) WITH ORDINALITY AS new (value, key)
 WHERE o.user_id = :user
   AND c.deleted_at IS NULL
   AND CASE WHEN c.rev > o.rev THEN 1 ELSE 0 END = :creates
   AND c.message_count = coalesce(:expected, c.message_count)
   AND NOT EXISTS (
     SELECT 1
-    FROM jsonb_array_elements(CAST(:ids AS jsonb)) AS wanted (value)
-    JOIN messages AS m ON m.user_id = :user AND m.id = wanted.value ->> 0
-    WHERE m.conversation_id <> :conversation OR m.digest <> wanted.value ->> 1
+    FROM {given_messages}
+    WHERE m.conversation_id <> :conversation OR m.digest <> given.value ->> 1
   )
-  AND NOT EXISTS (SELECT 1 FROM messages AS k WHERE k.user_id = :user AND k.id = given.value ->> 'id')
-ORDER BY given.key
+  AND (SELECT k.seq FROM messages AS k WHERE k.user_id = :user AND k.id = new.value ->> 'id') IS NULL
+ORDER BY new.key
 """)
 
 COUNT_MESSAGES = _query("""
@@ -257,8 +267,7 @@ SELECT json_build_object(
   'conflicts', coalesce(
     (
       SELECT json_agg(m.id)
-      FROM jsonb_array_elements(CAST(:ids AS jsonb)) AS given (value)
-      JOIN messages AS m ON m.user_id = :user AND m.id = given.value ->> 0
+      FROM {given_messages}
       WHERE m.conversation_id <> :conversation OR m.digest <> given.value ->> 1
     ),
     '[]'
@@ -281,8 +290,7 @@ SELECT json_build_object(
         'isNew', CASE WHEN m.rev > o.rev THEN 1 ELSE 0 END,
         'isSame', CASE WHEN m.conversation_id = :conversation AND m.digest = given.value ->> 1 THEN 1 ELSE 0 END
       ))
-      FROM jsonb_array_elements(CAST(:ids AS jsonb)) AS given (value)
-      JOIN messages AS m ON m.user_id = :user AND m.id = given.value ->> 0
+      FROM {given_messages}
     ),
     '[]'
   ),
@@ -534,15 +542,17 @@ WHERE conversations.user_id = :user
   )
 """)
 
-# Who has nothing is nobody we know.
+# Who has nothing is nobody we know. The least is looked up in an index; for any at all, Postgres may read the table.
 REMOVE_OWNER = _query("""
 DELETE FROM owners
 WHERE owners.user_id = :user
-  AND NOT EXISTS (SELECT 1 FROM conversations AS c WHERE c.user_id = :user)
+  AND (SELECT min(c.rev) FROM conversations AS c WHERE c.user_id = :user) IS NULL
 """)
 
 IS_MARKED = _query("""
-SELECT EXISTS (SELECT 1 FROM conversations AS c WHERE c.user_id = :user AND c.deleted_at <= 0) AS value
+SELECT coalesce(min(c.deleted_at) <= 0, FALSE) AS value
+FROM conversations AS c
+WHERE c.user_id = :user
 """)
 
 # `:conversations` is an array of rows. What is there already stays as it is.
@@ -551,7 +561,12 @@ SELECT coalesce(
   json_agg(json_build_object('id', c.id, 'digest', c.digest, 'isDeleted', c.deleted_at IS NOT NULL)), '[]'
 ) AS answer
 FROM jsonb_array_elements(CAST(:conversations AS jsonb)) AS given (value)
-JOIN conversations AS c ON c.user_id = :user AND c.id = given.value ->> 'id'
+CROSS JOIN LATERAL (
+  SELECT x.id, x.digest, x.deleted_at
+  FROM conversations AS x
+  WHERE x.user_id = :user AND x.id = given.value ->> 'id'
+  OFFSET 0
+) AS c
 """)
 
 IMPORT_CONVERSATIONS = _query("""
@@ -603,7 +618,12 @@ SELECT
   CAST(given.value ->> 'content' AS json)
 FROM owners AS o
 CROSS JOIN jsonb_array_elements(CAST(:messages AS jsonb)) WITH ORDINALITY AS given (value, key)
-JOIN conversations AS c ON c.user_id = :user AND c.id = given.value ->> 'conversationId'
+CROSS JOIN LATERAL (
+  SELECT x.id, x.rev
+  FROM conversations AS x
+  WHERE x.user_id = :user AND x.id = given.value ->> 'conversationId'
+  OFFSET 0
+) AS c
 WHERE o.user_id = :user AND c.rev = o.rev + 1
 ORDER BY given.key
 """)

@@ -230,7 +230,8 @@ class SqlStore:
             **self._values(conversation_id),
             "expected": expected_version,
             "edited_at": edited_at,
-            "wins_from": edited_at if expected_version is None else _BEYOND,
+            # By arrival it wins whatever the clocks say that others were edited by.
+            "wins_from": _BEYOND if expected_version is not None or edit.edited_at is None else edited_at,
             "sets_title": edit.title is not UNSET,
             "title": edit.title or DEFAULT_TITLE,
             "title_source": "user" if edit.title else "default",

@@ -177,7 +177,7 @@ class MemoryStore:
 
         def wins(name: str) -> bool:
             return getattr(edit, name) is not UNSET and (
-                expected_version is not None or edited_at >= kept.edited_at.get(name, 0)
+                expected_version is not None or edit.edited_at is None or edited_at >= kept.edited_at.get(name, 0)
             )
 
         new_metadata = conversation.metadata
