@@ -488,6 +488,16 @@ async def test_it_purges_on_a_timer_and_goes_on_after_a_failure(
     assert "The disk is full" in caplog.text
 
 
+async def test_a_database_that_keeps_no_log_of_writes_has_none_to_empty() -> None:
+    class Other:
+        """A database that has been asked nothing."""
+
+        async def close(self) -> None:
+            """It was never open."""
+
+    await database._Sql(Other()).tidy()  # type: ignore[arg-type]
+
+
 async def test_two_that_purge_at_once_are_no_harm(on_file: dict[str, str]) -> None:
     settings = Settings.read(on_file.get)
     choice = Choice("sqlite", "sqlite", True, "")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Protocol
 from threadkeep import backends
 from threadkeep.backends import Choice
 from threadkeep.settings import Settings
-from threadkeep.sql.executor import Query
+from threadkeep.sql.executor import KeepsLog, Query
 from threadkeep.store import Store
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ class _Sql:
 
     def __init__(self, executor: "SharedExecutor") -> None:
         self._executor = executor
-        self.tidy = executor.tidy
         self.close = executor.close
 
     def open_store(self, user_id: str) -> Store:
@@ -55,6 +54,10 @@ class _Sql:
 
     async def users_to_purge(self, until: int, limit: int) -> list[str]:
         return await backends.sql_users_to_purge(self._executor, until, limit)
+
+    async def tidy(self) -> None:
+        if isinstance(self._executor, KeepsLog):
+            await self._executor.empty_log()
 
 
 class _Memory:
