@@ -1,5 +1,6 @@
 """Database: what a server keeps open for all of its users."""
 
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from threadkeep import backends
@@ -73,7 +74,12 @@ class _Memory:
         """It answers as long as the process does."""
 
     async def users_to_purge(self, until: int, limit: int) -> list[str]:
-        return list(self._database.owners)[:limit]
+        found = (
+            user_id
+            for user_id, owner in self._database.owners.items()
+            if any((kept.conversation.deleted_at or until + 1) <= until for kept in owner.conversations.values())
+        )
+        return list(islice(found, limit))
 
     async def tidy(self) -> None:
         """It has no logs."""
