@@ -465,6 +465,23 @@ async def test_what_was_deleted_long_ago_is_purged(store: str, on_file: dict[str
     await opened.close()
 
 
+@pytest.mark.parametrize("store", ["memory", "sqlite"])
+async def test_those_who_have_something_to_purge_are_found_among_many_who_have_not(
+    store: str, on_file: dict[str, str]
+) -> None:
+    opened = await open_database(Choice(store, store, True, ""), Settings.read(on_file.get))
+    for number in range(60):
+        kept = opened.open_store(f"user-{number}")
+        made, _ = await kept.create_conversation(conversation(new_message()))
+        if number >= 50:
+            await kept.delete_conversation(made.id)
+    assert await opened.users_to_purge(1, 45) == []
+    found = await opened.users_to_purge(2**52, 45)
+    assert sorted(found) == [f"user-{number}" for number in range(50, 60)]
+    assert len(await opened.users_to_purge(2**52, 4)) == 4
+    await opened.close()
+
+
 async def test_it_purges_on_a_timer_and_goes_on_after_a_failure(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -486,6 +503,16 @@ async def test_it_purges_on_a_timer_and_goes_on_after_a_failure(
     assert set(purged) == {7}
     assert caplog.text.count("a purge has failed") == 1
     assert "The disk is full" in caplog.text
+
+
+async def test_a_database_that_keeps_no_log_of_writes_has_none_to_empty() -> None:
+    class Other:
+        """A database that has been asked nothing."""
+
+        async def close(self) -> None:
+            """It was never open."""
+
+    await database._Sql(Other()).tidy()  # type: ignore[arg-type]
 
 
 async def test_two_that_purge_at_once_are_no_harm(on_file: dict[str, str]) -> None:

@@ -136,9 +136,9 @@ async def test_a_log_of_writes_that_cannot_be_emptied_is_left_and_that_file_is_w
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM a").fetchall()
         await file.run(insert("one"))
-        await file.tidy()
+        await file.empty_log()
         assert path.with_name("kept.sqlite-wal").stat().st_size > 0
-    await file.tidy()
+    await file.empty_log()
     assert path.with_name("kept.sqlite-wal").stat().st_size == 0
     assert await file.run(insert("two"), COUNT) == [[], [{"n": 2}]]
 
@@ -147,7 +147,7 @@ async def test_a_log_of_writes_that_another_keeps_is_unavailable(file: SqliteFil
     file._writer._connection.execute("BEGIN")
     file._writer._connection.execute("SELECT count(*) FROM a").fetchall()
     with pytest.raises(Unavailable, match="locked"):
-        await file.tidy()
+        await file.empty_log()
     file._writer._connection.execute("COMMIT")
 
 

@@ -1,11 +1,12 @@
 """Database: what a server keeps open for all of its users."""
 
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from threadkeep import backends
 from threadkeep.backends import Choice
 from threadkeep.settings import Settings
-from threadkeep.sql.executor import Query
+from threadkeep.sql.executor import KeepsLog, Query
 from threadkeep.store import Store
 
 if TYPE_CHECKING:
@@ -44,7 +45,6 @@ class _Sql:
 
     def __init__(self, executor: "SharedExecutor") -> None:
         self._executor = executor
-        self.tidy = executor.tidy
         self.close = executor.close
 
     def open_store(self, user_id: str) -> Store:
@@ -55,6 +55,10 @@ class _Sql:
 
     async def users_to_purge(self, until: int, limit: int) -> list[str]:
         return await backends.sql_users_to_purge(self._executor, until, limit)
+
+    async def tidy(self) -> None:
+        if isinstance(self._executor, KeepsLog):
+            await self._executor.empty_log()
 
 
 class _Memory:
@@ -70,7 +74,12 @@ class _Memory:
         """It answers as long as the process does."""
 
     async def users_to_purge(self, until: int, limit: int) -> list[str]:
-        return list(self._database.owners)[:limit]
+        found = (
+            user_id
+            for user_id, owner in self._database.owners.items()
+            if any((kept.conversation.deleted_at or until + 1) <= until for kept in owner.conversations.values())
+        )
+        return list(islice(found, limit))
 
     async def tidy(self) -> None:
         """It has no logs."""

@@ -1,7 +1,7 @@
 """Executor: what a database must offer to keep conversations, and the statements it is given."""
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from threadkeep.errors import TooLarge
 from threadkeep.models import VALUE_BYTES_MAX
@@ -73,11 +73,16 @@ class Executor(Protocol):
 class SharedExecutor(Executor, Protocol):
     """An executor that a server opens once, for all users."""
 
-    async def tidy(self) -> None:
-        """Remove what is left in logs of what was erased, where the database keeps such. Raises Unavailable."""
-
     async def close(self) -> None:
         """Finish what is running, and let go of the database."""
+
+
+@runtime_checkable
+class KeepsLog(Protocol):
+    """An executor whose database has a log of writes, in which what was erased still stands."""
+
+    async def empty_log(self) -> None:
+        """Empty the log, unless somebody is at it just now. Raises Unavailable where the database cannot be written."""
 
 
 def _checked(value: Value) -> Value:

@@ -90,7 +90,7 @@ class SqliteExecutor:
         except _UNAVAILABLE as error:
             raise _cannot_be_opened(error) from error
 
-    def empty_log(self) -> None:
+    def empty_log_now(self) -> None:
         """Write what is in the log of writes to the file, and empty the log, unless somebody is at it just now."""
         self._connection.set_busy_timeout(_TIDY_MILLISECONDS)  # others may not write meanwhile
         try:
@@ -164,12 +164,8 @@ class SqliteFile:
     async def clear(self, *statements: Statement) -> None:
         """See `Executor.clear`: everybody is in one file."""
 
-    async def tidy(self) -> None:
-        """Empty the log of writes, where what was erased still stands; nothing, where somebody is at it just now.
-
-        Raises Unavailable where the file cannot be written.
-        """
-        await asyncio.get_running_loop().run_in_executor(self._writing, self._writer.empty_log)
+    async def empty_log(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._writing, self._writer.empty_log_now)
 
     async def close(self) -> None:
         """Finish what is running, and close the connections."""
