@@ -66,9 +66,6 @@ class PostgresExecutor:
     async def clear(self, *statements: Statement) -> None:
         """See `Executor.clear`: everybody is in one database."""
 
-    async def tidy(self) -> None:
-        """See `SharedExecutor.tidy`: what is removed in Postgres goes by its own VACUUM, and its logs are its own."""
-
     async def close(self) -> None:
         """Close the connections, once what is running on them is done, or has taken too long."""
         try:
