@@ -22,9 +22,10 @@ STORES = ("sqlite", "postgres")
 
 
 class LocalServer:
-    """Starts and stops one server. Several may run at once, each on a port and a state folder of its own.
+    """Starts and stops one server, and with it the Postgres that it is to use, where `variables` name none.
 
-    `variables` are its environment, beside what a developer's machine needs, and win over that.
+    Several may run at once, each on a port and a state folder of its own. `variables` are its environment, beside what
+    a developer's machine needs, and win over that.
     """
 
     def __init__(
@@ -136,7 +137,7 @@ class LocalServer:
         command = install_server()
         self._files_when_started = _look_at_files()
         self.state.data.mkdir(exist_ok=True)
-        if self.store == "postgres" and self._postgres is None:
+        if self.store == "postgres" and "DATABASE_URL" not in self._variables and self._postgres is None:
             say("starting Postgres …")
             self._postgres = LocalPostgres(self.state.data / "postgres")
             self._postgres.start()
@@ -172,9 +173,9 @@ class LocalServer:
 
     def _variables_of_store(self) -> dict[str, str]:
         """What tells the server where its back end is."""
-        if self._postgres:
-            return {"DATABASE_URL": self._postgres.url()}
-        return {"SQLITE_PATH": str(self.state.data / "threadkeep.sqlite")}
+        if self.store == "sqlite":
+            return {"SQLITE_PATH": str(self.state.data / "threadkeep.sqlite")}
+        return {"DATABASE_URL": self._postgres.url()} if self._postgres else {}
 
     def _wait_until_it_answers(self) -> None:
         deadline = time.monotonic() + START_SECONDS

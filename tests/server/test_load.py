@@ -15,12 +15,15 @@ import pytest
 
 from support.backends import over_http, server
 from support.in_process import as_user
+from support.postgres import new_folder
 from threadkeep.clock import new_id
+from toolbox.postgres import LocalPostgres
 from toolbox.processes import living_processes
 from toolbox.server import LocalServer
 
 pytestmark = pytest.mark.anyio
 
+STORES = ("sqlite", "postgres")
 CONNECTIONS = 16
 WRITERS = 64
 API = "/api/conversations"
@@ -105,10 +108,11 @@ async def until(is_so: Callable[[], bool], patience_seconds: float = 30) -> None
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.parametrize("store", STORES)
 @pytest.mark.parametrize("workers", [1, 3])
-async def test_it_stops_under_load_without_failing_what_it_accepted(tmp_path: Path, workers: int) -> None:
-    with server(tmp_path, workers=workers) as running:
-        async with over_http("sqlite", running.url) as backend:
+async def test_it_stops_under_load_without_failing_what_it_accepted(tmp_path: Path, workers: int, store: str) -> None:
+    with server(tmp_path, store=store, workers=workers) as running:
+        async with over_http(store, running.url) as backend:
             client = backend.client_of("ada")
             conversation_id = await created(client)
             load = Load()
@@ -121,7 +125,7 @@ async def test_it_stops_under_load_without_failing_what_it_accepted(tmp_path: Pa
         assert load.failed == []
         assert load.refused == CONNECTIONS
         running.restart()
-        async with over_http("sqlite", running.url) as backend:
+        async with over_http(store, running.url) as backend:
             kept = await kept_by(backend.client_of("ada"), conversation_id)
     # Neither lost, nor kept without having been acknowledged.
     assert sorted(each["id"] for each in kept) == sorted(load.acknowledged)
@@ -145,8 +149,9 @@ async def append_persistently(client: httpx.AsyncClient, conversation_id: str, c
     return ids
 
 
-async def test_64_writers_over_4_processes_leave_no_gap(tmp_path: Path) -> None:
-    with server(tmp_path, workers=4) as running:
+@pytest.mark.parametrize("store", STORES)
+async def test_64_writers_over_4_processes_leave_no_gap(tmp_path: Path, store: str) -> None:
+    with server(tmp_path, store=store, workers=4) as running:
         limits = httpx.Limits(max_connections=WRITERS, max_keepalive_connections=WRITERS)
         async with httpx.AsyncClient(base_url=running.url, headers=as_user("ada"), limits=limits, timeout=60) as client:
             conversation_id = await created(client)
@@ -163,8 +168,9 @@ def children_of(running: LocalServer) -> set[int]:
     return {pid for pid in found if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()}
 
 
-async def test_what_was_acknowledged_outlives_processes_that_are_killed(tmp_path: Path) -> None:
-    with server(tmp_path, workers=2) as running:
+@pytest.mark.parametrize("store", STORES)
+async def test_what_was_acknowledged_outlives_processes_that_are_killed(tmp_path: Path, store: str) -> None:
+    with server(tmp_path, store=store, workers=2) as running:
         async with httpx.AsyncClient(base_url=running.url, headers=as_user("ada"), timeout=60) as client:
             conversation_id = await created(client)
             writing = [
@@ -179,6 +185,29 @@ async def test_what_was_acknowledged_outlives_processes_that_are_killed(tmp_path
             kept = await kept_by(client, conversation_id)
         assert "has ended with -9" in running.log_path.read_text()
     assert [each["seq"] for each in kept] == list(range(1, CONNECTIONS * 60 + 1))
+    assert sorted(each["id"] for each in kept) == sorted(written)
+
+
+async def test_a_postgres_that_is_restarted_under_load_loses_nothing_and_is_found_again(tmp_path: Path) -> None:
+    with (
+        LocalPostgres(new_folder()) as postgres,
+        server(tmp_path, store="postgres", workers=2, variables={"DATABASE_URL": postgres.url()}) as running,
+    ):
+        async with httpx.AsyncClient(base_url=running.url, headers=as_user("ada"), timeout=60) as client:
+            conversation_id = await created(client)
+            writing = [
+                asyncio.create_task(append_persistently(client, conversation_id, 100)) for _ in range(CONNECTIONS)
+            ]
+            for at_once in (False, True):  # as it is told to end, and as if it crashed
+                await asyncio.sleep(0.5)
+                assert not any(task.done() for task in writing)
+                await asyncio.to_thread(postgres.stop, at_once=at_once)
+                refused = await client.get(f"{API}/{conversation_id}")
+                assert (refused.status_code, refused.json()["error"]["code"]) == (503, "unavailable")
+                await asyncio.to_thread(postgres.start)
+            written = [each for ids in await asyncio.gather(*writing) for each in ids]
+            kept = await kept_by(client, conversation_id)
+    assert [each["seq"] for each in kept] == list(range(1, CONNECTIONS * 100 + 1))
     assert sorted(each["id"] for each in kept) == sorted(written)
 
 

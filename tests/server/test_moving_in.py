@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from support.backends import server
 from support.in_process import as_user
@@ -47,11 +48,12 @@ def told(document: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def test_a_file_is_imported_found_and_exported_the_same(tmp_path: Path) -> None:
+@pytest.mark.parametrize("store", ["sqlite", "postgres"])
+def test_a_file_is_imported_found_and_exported_the_same(tmp_path: Path, store: str) -> None:
     sent = documents()
     lines = "".join(f"{json.dumps(document, ensure_ascii=False)}\n" for document in sent).encode()
     with (
-        server(tmp_path, workers=2) as running,
+        server(tmp_path, store=store, workers=2) as running,
         httpx.Client(base_url=running.url, headers=as_user("ada"), timeout=60) as client,
     ):
         report = client.post("/api/import", content=lines, headers=NDJSON).json()

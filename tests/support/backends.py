@@ -175,6 +175,8 @@ def worker(store: str, state: Path) -> LocalWorker:
 def server(state: Path, **options: Any) -> LocalServer:
     """A plain server in a process of its own, set as the tests need it."""
     variables = {**VARIABLES, **options.pop("variables", {})}
+    if options.get("store") == "postgres":
+        variables.setdefault("DATABASE_URL", new_url())
     return LocalServer(state, variables=variables, **options)
 
 
