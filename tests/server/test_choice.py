@@ -26,6 +26,7 @@ D1, OTHER_D1, OBJECT = "CONVERSATIONS_D1", "CHM_CLOUD_D1", "AGENT_CONVERSATIONS_
 ON = {**VARIABLES, "ENVIRONMENT": "production"}
 DEVELOPMENT = {"ENVIRONMENT": "development"}
 FILE = {"SQLITE_PATH": "kept.sqlite"}
+POSTGRES = {"DATABASE_URL": "postgres://u:hunter2@127.0.0.1:1/kept"}
 AGENTSTATE = {"AGENTSTATE_API_KEY": "as_live_0123456789"}
 CLICKHOUSE = {"CLICKHOUSE_AGENT_CONVERSATIONS_TABLE": "chats.kept"}
 FIRST = "It is the first of those that are set up."
@@ -77,7 +78,7 @@ def of_both(not_offered: str) -> dict[str, Row]:
             {**asks_for("memory"), "CONVERSATION_STORE_BACKEND": "local", **DEVELOPMENT}, None, "and disagree"
         ),
         "disagreement: whether to keep": Row({"CHM_FEATURE_CONVERSATION_DB": "false"}, None, "and disagree"),
-        "disagreement: of the file": Row(
+        "disagreement: of the database": Row(
             {"DATABASE_URL": "postgres://u:hunter2@a/b", "POSTGRES_URL": "postgres://u:hunter3@a/b"},
             None,
             "have different values",
@@ -98,6 +99,10 @@ def of_both(not_offered: str) -> dict[str, Row]:
 
 ON_A_WORKER = {
     **of_both("sqlite"),
+    "auto: D1 before Postgres": Row(POSTGRES, "d1", FIRST, (D1,)),
+    "auto: a Durable Object before Postgres": Row(POSTGRES, "durable-object", FIRST, (OBJECT,)),
+    "auto: Postgres": Row({**POSTGRES, **DEVELOPMENT}, None, "The back end postgres cannot run here"),
+    "forced: Postgres": Row({**POSTGRES, **asks_for("postgres")}, None, "The back end postgres cannot run here", (D1,)),
     "auto: D1": Row({}, "d1", FIRST, (D1,)),
     "auto: D1 under its other name": Row({}, "d1", FIRST, (OTHER_D1,)),
     "auto: D1 before a Durable Object": Row({}, "d1", FIRST, (D1, OBJECT)),
@@ -116,6 +121,17 @@ ON_A_WORKER = {
 }
 ON_A_SERVER = {
     **of_both("d1"),
+    "auto: Postgres": Row(POSTGRES, "postgres", FIRST),
+    "auto: Postgres before memory": Row({**POSTGRES, **DEVELOPMENT}, "postgres", FIRST),
+    "auto: Postgres before ClickHouse": Row({**POSTGRES, **CLICKHOUSE}, "postgres", FIRST),
+    "auto: AgentState before Postgres": Row({**POSTGRES, **AGENTSTATE}, None, "agentstate is not built yet"),
+    **{
+        f"auto: Postgres by {name}": Row({name: POSTGRES["DATABASE_URL"]}, "postgres", FIRST)
+        for name in ("POSTGRES_URL", "POSTGRES_PRISMA_URL")
+    },
+    "forced: Postgres": Row({**POSTGRES, **FILE, **asks_for("postgres")}, "postgres", ASKED),
+    "forced: Postgres without a URL": Row({**FILE, **asks_for("postgres")}, None, "DATABASE_URL is not set"),
+    "forced: a file, where there is Postgres": Row({**POSTGRES, **FILE, **asks_for("sqlite")}, "sqlite", ASKED),
     "forced: a file": Row({**asks_for("sqlite"), **FILE}, "sqlite", ASKED),
     "forced: a file in production and development": Row({**asks_for("sqlite"), **FILE, **DEVELOPMENT}, "sqlite", ASKED),
     "forced: a file without a path": Row(asks_for("sqlite"), None, "SQLITE_PATH is not set"),
@@ -128,6 +144,7 @@ TAKES_A_FILE = "No other back end is set up, and this server then takes sqlite."
 ON_A_SERVER_THAT_TAKES_A_FILE = {  # as `threadkeep serve` does
     "auto: a file in production": Row(FILE, "sqlite", TAKES_A_FILE),
     "auto: a file, and not memory": Row({**FILE, **DEVELOPMENT}, "sqlite", TAKES_A_FILE),
+    "auto: Postgres first": Row({**FILE, **POSTGRES}, "postgres", FIRST),
     "auto: AgentState first": Row({**FILE, **AGENTSTATE}, None, "agentstate is not built yet"),
     "auto: ClickHouse first": Row({**FILE, **CLICKHOUSE}, None, "clickhouse is not built yet"),
     "forced: memory": Row({**FILE, **DEVELOPMENT, **asks_for("memory")}, "memory", ASKED),
