@@ -19,7 +19,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from support.backends import NATIVE, WORKERS, Backend, over_http
+from support.backends import BACKENDS, NATIVE, Backend, over_http
 from support.drafts import conversation, edit, new_message, plain
 from support.replica import Replica, everything_in
 from threadkeep.backends import new_memory, open_memory
@@ -267,7 +267,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.runner.run(self.backend.check(self.user_id))
 
 
-@pytest.mark.parametrize("name", ["sqlite", *WORKERS])
+@pytest.mark.parametrize("name", [name for name in BACKENDS if name != "memory"])  # which is the model
 def test_a_store_does_what_its_model_does(name: str, request: pytest.FixtureRequest, tmp_path: Any) -> None:
     with asyncio.Runner() as runner:
         if name in NATIVE:
