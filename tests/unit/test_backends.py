@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from support import platform
+from support.postgres import new_url
 from threadkeep import backends
 from threadkeep.backends import Choice, choose, d1_binding
 from threadkeep.drafts import ConversationDraft
@@ -307,6 +308,23 @@ async def test_a_file_without_its_library_is_unavailable(tmp_path: Path, monkeyp
     monkeypatch.delitem(sys.modules, "threadkeep.sql.sqlite")
     with pytest.raises(Unavailable, match=r"sqlite needs apsw: install threadkeep\[sqlite\]"):
         await backends.open_sqlite_file(str(tmp_path / "kept.sqlite"))
+
+
+async def test_a_server_opens_the_postgres_that_was_chosen(draft: ConversationDraft) -> None:
+    settings = Settings.read({**asks_for("postgres"), **ON, "DATABASE_URL": new_url()}.get)
+    choice = choose(settings, (), EVERYWHERE)
+    for is_new in (True, False):
+        opened = await backends.open_executor(choice, settings)
+        assert opened is not None
+        assert (await backends.open_sql(opened, "ada").create_conversation(draft))[1] is is_new
+        await opened.close()
+
+
+async def test_a_postgres_without_its_driver_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "asyncpg", None)
+    monkeypatch.delitem(sys.modules, "threadkeep.sql.postgres", raising=False)
+    with pytest.raises(Unavailable, match=r"postgres needs asyncpg: install threadkeep\[postgres\]"):
+        await backends.open_postgres("postgres://db.example/x")
 
 
 async def test_a_memory_is_kept_from_one_opening_to_the_next(draft: ConversationDraft) -> None:
