@@ -91,7 +91,11 @@ class LocalServer:
     def restart(self) -> None:
         """Starts it again, on the same port and data, with the project's files of now."""
         self._end()
-        self._run()
+        try:
+            self._run()
+        except BaseException:
+            self._end()
+            raise
 
     def stop(self) -> None:
         """Ends it, as SIGTERM does, with everything that it started."""

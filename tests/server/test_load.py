@@ -17,6 +17,7 @@ from support.backends import over_http, server
 from support.in_process import as_user
 from support.postgres import new_folder
 from threadkeep.clock import new_id
+from toolbox.checkout import Problem
 from toolbox.postgres import LocalPostgres
 from toolbox.processes import living_processes
 from toolbox.server import LocalServer
@@ -276,3 +277,15 @@ async def test_who_was_connected_and_not_yet_accepted_is_answered(tmp_path: Path
         for reader, writer in waiting:
             assert (await asyncio.wait_for(reader.read(), 10)).startswith(b"HTTP/1.1 200")
             writer.close()
+
+
+async def test_a_server_that_did_not_start_again_is_started_by_the_next_change(tmp_path: Path) -> None:
+    with server(tmp_path) as running:
+        running._variables["RETENTION_DAYS"] = "never"
+        with pytest.raises(Problem, match="RETENTION_DAYS is 'never'"):
+            running.restart()
+        running.check()  # it has not ended by itself
+        running._variables["RETENTION_DAYS"] = "7"
+        running.restart()
+        async with httpx.AsyncClient(base_url=running.url) as client:
+            assert (await client.get("/api/ready")).status_code == 200

@@ -193,7 +193,7 @@ async def made_for(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
     name: str = request.param
     reason = EXCEPTIONS[name].get(request.node.originalname)
     if reason is not None:
-        pytest.skip(f"{name}: {reason}")  # EXCEPTIONS has the reasons; there are none today
+        pytest.skip(f"{name}: {reason}")  # the product cannot do it, as EXCEPTIONS says; it is empty for all of these
     if name in NATIVE:
         async with NATIVE[name](tmp_path) as made:
             yield made
