@@ -189,8 +189,9 @@ def _incoming(request: Request) -> wire.Request:
 async def _let_run_by(request: Request) -> None:
     """Take in what nobody has read of a request: whoever is still sending does not hear the answer."""
     raw = request.js_object
-    if raw.method != "GET" and raw.body and not raw.bodyUsed:
-        await raw.body.pipeTo(js.WritableStream.new())
+    body = raw.body  # null where none was sent, with whatever method
+    if body and not raw.bodyUsed:
+        await body.pipeTo(js.WritableStream.new())
 
 
 def _outgoing(response: wire.Response, ctx: Any) -> Any:
