@@ -5,22 +5,26 @@ and the same API runs there.
 """
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import js
 import msgspec
 from pyodide.ffi import JsException, to_js
-from workers import DurableObject, Request, WorkerEntrypoint
+from workers import DurableObject, Request, WorkerEntrypoint, import_from_javascript
 
 from threadkeep import backends, retention
 from threadkeep.clock import now
 from threadkeep.errors import ThreadkeepError, Unavailable
 from threadkeep.http import wire
 from threadkeep.http.api import Api, connect
-from threadkeep.settings import D1_BINDINGS
+from threadkeep.settings import D1_BINDINGS, HYPERDRIVE_BINDING
 from threadkeep.store import Store
 
-_OFFERED = ("d1", "durable-object", "memory", "local")
+if TYPE_CHECKING:
+    from threadkeep.sql.executor import Executor
+
+_OFFERED = ("d1", "durable-object", "postgres", "memory", "local")
 
 # What follows from an environment is made once. When variables or secrets change, an isolate may live on, and gets
 # another environment: a key that was revoked must not stay good in it.
@@ -54,24 +58,28 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]
         async def open_store(bookmark: str | None) -> Store:
             if isinstance(api.choice, backends.Choice) and api.choice.store == "memory":
                 return backends.open_memory(_memory[0], admitted)
-            return backends.open_d1(backend, admitted, bookmark)
+            if isinstance(api.choice, backends.Choice) and api.choice.store == "postgres":
+                return backends.open_sql(await _connect_postgres(api), admitted)
+            return backends.open_sql(backends.open_d1(backend, bookmark), admitted)
 
         response = await api.answer(incoming, admitted, open_store)
         await _let_run_by(request)
         return _outgoing(response, self.ctx)
 
     async def scheduled(self, controller: Any, env: Any, ctx: Any) -> None:
-        """Purge what was deleted long ago from D1. A Durable Object does that by its own alarm."""
+        """Purge what was deleted long ago from D1 or Postgres. A Durable Object does that by its own alarm."""
         api, database = _connected(self.env)
-        if not isinstance(api.choice, backends.Choice) or api.choice.store != "d1":
+        if not isinstance(api.choice, backends.Choice) or api.choice.store not in ("d1", "postgres"):
             return
+        is_d1 = api.choice.store == "d1"
+        executor = backends.open_d1(database) if is_d1 else await _connect_postgres(api)
 
         async def open_store(user_id: str) -> Store:
-            return backends.open_d1(database, user_id, None)
+            return backends.open_sql(executor, user_id)
 
         days = api.settings.retention_days
         until = now() - days * retention.DAY_MILLISECONDS
-        user_ids = await backends.users_to_purge(database, until, retention.PARTS_MAX)
+        user_ids = await backends.users_to_purge(executor, until, retention.PARTS_MAX)
         await retention.purge_users(user_ids, open_store, days)
 
 
@@ -144,9 +152,18 @@ def _connected(env: Any) -> tuple[Api, Any]:
     return api, backend
 
 
+async def _connect_postgres(api: Api) -> "Executor":
+    """The Postgres database that was chosen, for one request."""
+    connect = import_from_javascript("cloudflare:sockets").connect
+    return await backends.connect_postgres(connect, api.settings.database_url or "")
+
+
 def _variable(env: Any, name: str) -> str | None:
-    """A variable as text; in wrangler.toml it may also be a boolean or a number."""
+    """A variable as text; in wrangler.toml it may also be a boolean or a number, and Hyperdrive is a URL in parts."""
     value = getattr(env, name, None)
+    if name == HYPERDRIVE_BINDING and value is not None:
+        user, password, database = (quote(getattr(value, part), safe="") for part in ("user", "password", "database"))
+        return f"postgresql://{user}:{password}@{value.host}:{value.port}/{database}?sslmode=disable"
     return str(value).lower() if isinstance(value, bool) else None if value is None else str(value)
 
 

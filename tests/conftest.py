@@ -26,6 +26,12 @@ def durable_object_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield running
 
 
+@pytest.fixture(scope="session")
+def postgres_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalWorker]:
+    with worker("postgres", tmp_path_factory.mktemp("postgres")) as running:
+        yield running
+
+
 @pytest.fixture(params=BACKENDS)
 async def backend(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Backend]:
     """Each back end in turn."""

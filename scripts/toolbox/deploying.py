@@ -20,7 +20,7 @@ from toolbox.codes import Code
 from toolbox.configuration import D1_BINDINGS, LOCAL_DATABASE, migrations_folder, our_database, read_configuration
 from toolbox.install import install, worker_packages
 from toolbox.migrating import Target, check, migrate, remote_target
-from toolbox.runtime import NOT_SHIPPED
+from toolbox.runtime import not_shipped
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -34,6 +34,8 @@ class Deployment:
     account_id: str | None
     notes: list[str]
     """What the person should know about how it came to be."""
+    has_postgres: bool
+    """Whether it has to do with Postgres, so that the Worker needs what speaks to it."""
 
 
 def render(project: Path, env: str | None, environ: Mapping[str, str]) -> Deployment:
@@ -67,7 +69,8 @@ def render(project: Path, env: str | None, environ: Mapping[str, str]) -> Deploy
     if stores:
         section["vars"] = {**section.get("vars", {}), **stores}
     account_id = section.get("account_id") or configuration.get("account_id")
-    return Deployment(configuration, database, account_id, notes)
+    has_postgres = settings.store == "postgres" or settings.database_url is not None or bool(section.get("hyperdrive"))
+    return Deployment(configuration, database, account_id, notes, has_postgres)
 
 
 def _section(configuration: dict[str, Any], env: str | None) -> dict[str, Any]:
@@ -205,13 +208,13 @@ def _lay_out(deployment: Deployment, project: Path) -> Path:
     (folder / "python_modules").symlink_to(worker_packages())
     configuration = dict(deployment.configuration)
     main = Path(configuration.get("main", ""))
-    # wrangler ships whatever Python is beside the main module, and the Worker has no use for the plain server.
+    # wrangler ships whatever Python is beside the main module, and the Worker has no use for some of it.
     if main.is_file() and "base_dir" not in configuration and "build" not in configuration:
-        of_servers = {main.parent / name for name in NOT_SHIPPED}
+        left_out = {main.parent / name for name in not_shipped(has_postgres=deployment.has_postgres)}
         shutil.copytree(
             main.parent,
             folder / "src",
-            ignore=lambda parent, names: {name for name in names if Path(parent) / name in of_servers},
+            ignore=lambda parent, names: {name for name in names if Path(parent) / name in left_out},
         )
         configuration["main"] = str(folder / "src" / main.name)
     (folder / "wrangler.json").write_text(json.dumps(configuration, indent=2))

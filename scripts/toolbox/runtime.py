@@ -24,20 +24,41 @@ COPIED_FROM_PYODIDE = {  # the names are those that wrangler's rules know as Jav
 }
 COPIED_FROM_HERE = {"prelude.mjs": "prelude.mjs", "worker.mjs": "worker.mjs", "host.py": "host.txt"}
 
-NOT_SHIPPED = (
+OF_SERVERS = (
     "threadkeep/server",
     "threadkeep/asgi.py",
     "threadkeep/sql/sqlite.py",
-    "threadkeep/sql/postgres.py",
-    "threadkeep/sql/postgres_schema.py",
-    "threadkeep/sql/postgres_statements.py",
-    "threadkeep/sql/postgres_url.py",
+    "threadkeep/sql/postgres_pool.py",
 )
 """What of `src/` only a plain server runs. No Worker has it: no local one, and none that `scripts/deploy` uploads."""
 
+OF_POSTGRES = (
+    "threadkeep/sql/postgres.py",
+    "threadkeep/sql/postgres_connection.py",
+    "threadkeep/sql/postgres_schema.py",
+    "threadkeep/sql/postgres_scram.py",
+    "threadkeep/sql/postgres_socket.py",
+    "threadkeep/sql/postgres_statements.py",
+    "threadkeep/sql/postgres_url.py",
+    "threadkeep/sql/postgres_wire.py",
+)
+"""What only a Worker has that keeps conversations in Postgres."""
+
+
+def not_shipped(*, has_postgres: bool) -> tuple[str, ...]:
+    """What of `src/` a Worker does not have: files and folders."""
+    return OF_SERVERS if has_postgres else OF_SERVERS + OF_POSTGRES
+
 
 def lay_out(
-    out: Path, node: Node, *, classes: Iterable[str], main: str, sources: Sequence[Path], root: Path = ROOT
+    out: Path,
+    node: Node,
+    *,
+    classes: Iterable[str],
+    main: str,
+    sources: Sequence[Path],
+    has_postgres: bool = False,
+    root: Path = ROOT,
 ) -> Path:
     """Fills the folder `out` with a JavaScript Worker that runs a Python one; returns its main module.
 
@@ -47,7 +68,7 @@ def lay_out(
     remove(out)
     with locked(local_folder(root) / "runtime.lock", "waiting for another build in this checkout …"):
         shutil.copytree(_common_parts(root, node), out)
-    (out / "source.bin").write_bytes(_zipped(sources, without=NOT_SHIPPED))
+    (out / "source.bin").write_bytes(_zipped(sources, without=not_shipped(has_postgres=has_postgres)))
     (out / "project.mjs").write_text(f"export const entry = {json.dumps(main)};\n")
     main_module = out / "main.mjs"
     exports = [f'export const {name} = durableObject("{name}");\n' for name in classes]

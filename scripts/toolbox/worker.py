@@ -168,6 +168,7 @@ class LocalWorker:
             classes=configuration.object_classes(project),
             main=self._main,
             sources=self._sources,
+            has_postgres=self.store == "postgres",
         )
         local = configuration.local_configuration(project, self.project, main_module, self.store, self._variables)
         self.state.configuration.write_text(json.dumps(local, indent=2))

@@ -72,20 +72,11 @@ def d1_binding(bindings: Container[str]) -> str | None:
     return next((name for name in D1_BINDINGS if name in bindings), None)
 
 
-def open_d1(database: Any, user_id: str, bookmark: str | None) -> Store:
-    """A user's store in a D1 database, for one request."""
+def open_d1(database: Any, bookmark: str | None = None) -> "Executor":
+    """A D1 database, for one request. For `open_sql`."""
     from threadkeep.sql.d1 import D1Executor
-    from threadkeep.sql.store import SqlStore
 
-    return SqlStore(D1Executor(database, bookmark), user_id)
-
-
-async def users_to_purge(database: Any, until: int, limit: int) -> list[str]:
-    """Some of the users of a D1 database who deleted something then or before, in Unix milliseconds."""
-    from threadkeep.sql.d1 import D1Executor
-    from threadkeep.sql.store import users_to_purge
-
-    return await users_to_purge(D1Executor(database), until, limit)
+    return D1Executor(database, bookmark)
 
 
 async def open_durable_object(storage: Any) -> "Executor":
@@ -137,7 +128,7 @@ async def open_executor(choice: Choice, settings: Settings) -> "SharedExecutor |
     return None
 
 
-async def sql_users_to_purge(executor: "Executor", until: int, limit: int) -> list[str]:
+async def users_to_purge(executor: "Executor", until: int, limit: int) -> list[str]:
     """Some of the users of an open database who deleted something then or before, in Unix milliseconds."""
     from threadkeep.sql.store import users_to_purge
 
@@ -150,13 +141,31 @@ async def open_postgres(url: str) -> "SharedExecutor":
     `url` is the setting DATABASE_URL. Raises Unavailable where it is wrong, or where the database cannot be used.
     """
     try:
-        from threadkeep.sql.postgres import open_pool
+        from threadkeep.sql.postgres_pool import open_pool
     except ImportError as error:
         raise Unavailable("The back end postgres needs asyncpg: install threadkeep[postgres].") from error
     from threadkeep.sql.postgres_schema import MIGRATIONS
     from threadkeep.sql.postgres_url import parse_url
 
     return await open_pool(parse_url(url), MIGRATIONS)
+
+
+async def connect_postgres(connect: Any, url: str) -> "Executor":
+    """A Postgres database as one request of a Worker sees it, its schema brought to the newest version. For `open_sql`.
+
+    `connect` is that of `cloudflare:sockets`, and `url` the setting DATABASE_URL. Raises Unavailable where that is
+    wrong, or where the database cannot be used.
+    """
+    try:
+        from threadkeep.sql.postgres_socket import open_for_request
+    except ImportError as error:
+        raise Unavailable(
+            "This Worker was deployed without what speaks to Postgres. "
+            "Set AGENT_CONVERSATION_STORE to postgres in wrangler.toml, and run scripts/deploy."
+        ) from error
+    from threadkeep.sql.postgres_schema import MIGRATIONS
+
+    return await open_for_request(connect, url, MIGRATIONS)
 
 
 def open_sql(executor: "Executor", user_id: str) -> Store:

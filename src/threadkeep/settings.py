@@ -16,6 +16,9 @@ from threadkeep.users import check_user_id
 StoreName = Literal["auto", "agentstate", "d1", "durable-object", "postgres", "clickhouse", "memory", "sqlite", "local"]
 Environment = Literal["production", "development", "test"]
 
+HYPERDRIVE_BINDING = "HYPERDRIVE"
+"""The name of a Hyperdrive binding. A Worker reads it as a URL."""
+
 NAMES: dict[str, tuple[str, ...]] = {
     "persistence": (
         "AGENT_CONVERSATION_PERSISTENCE",
@@ -31,7 +34,7 @@ NAMES: dict[str, tuple[str, ...]] = {
         "AGENT_CHM_CLOUD_D1_DATABASE_ID",
     ),
     "durable_object_binding": ("AGENT_CONVERSATIONS_DO_BINDING",),
-    "database_url": ("DATABASE_URL", "POSTGRES_URL", "POSTGRES_PRISMA_URL"),
+    "database_url": ("DATABASE_URL", "POSTGRES_URL", "POSTGRES_PRISMA_URL", HYPERDRIVE_BINDING),
     "clickhouse_database": ("CLICKHOUSE_DATABASE",),
     "clickhouse_table": ("CLICKHOUSE_AGENT_CONVERSATIONS_TABLE",),
     "clickhouse_auto_create": ("CLICKHOUSE_AGENT_CONVERSATIONS_AUTO_CREATE",),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from asking import API, Kept, create, everything, message, send
 
-from support.backends import BACKENDS, WORKERS, Backend, made_for, over_http, server
+from support.backends import BACKENDS, Backend, made_for, over_http, server
 from threadkeep.clock import new_id
 from toolbox.server import LocalServer
 
@@ -53,12 +53,12 @@ def kept_by_workers() -> dict[str, Kept]:
 @pytest.fixture
 async def kept(backend: Backend, kept_by_workers: dict[str, Kept]) -> AsyncIterator[Kept]:
     """What a user keeps. Whatever the test asks for, all of it is the same afterwards."""
-    known = kept_by_workers.get(backend.name)
+    known = kept_by_workers.get(backend.name) if backend.is_worker else None
     kept = await _keep(backend) if known is None else replace(known, client=backend.client_of(known.user_id))
-    if backend.name in WORKERS:
+    if backend.is_worker:
         kept_by_workers[backend.name] = kept
     yield kept
     after = await everything(kept.client)
-    if after != kept.before:
+    if after != kept.before and backend.is_worker:
         kept_by_workers.pop(backend.name, None)
     assert after == kept.before

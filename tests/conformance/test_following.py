@@ -7,7 +7,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from support.backends import NATIVE, WORKERS, Backend, over_http
+from support.backends import BACKENDS, NATIVE, Backend, opening
 from support.drafts import conversation, draft_messages, edit, new_message
 from support.replica import Replica, everything_in
 from threadkeep.clock import new_id
@@ -85,16 +85,13 @@ class Run:
         await self.backend.check(self.user_id)
 
 
-@pytest.mark.parametrize("name", [*NATIVE, *WORKERS])
+@pytest.mark.parametrize("name", BACKENDS)
 def test_devices_that_follow_the_changes_hold_what_the_server_holds(
     name: str, request: pytest.FixtureRequest, tmp_path: Any
 ) -> None:
     with asyncio.Runner() as runner:
-        if name in NATIVE:
-            opening = NATIVE[name](tmp_path)
-        else:
-            opening = over_http(name, request.getfixturevalue(f"{name.replace('-', '_')}_worker").url)
-        backend = runner.run(opening.__aenter__())
+        opened = opening(name, request, tmp_path)
+        backend = runner.run(opened.__aenter__())
 
         @settings(
             max_examples=10 if name in NATIVE else 2,
@@ -112,4 +109,4 @@ def test_devices_that_follow_the_changes_hold_what_the_server_holds(
         try:
             follow()
         finally:
-            runner.run(opening.__aexit__(None, None, None))
+            runner.run(opened.__aexit__(None, None, None))

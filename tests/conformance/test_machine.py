@@ -19,7 +19,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from support.backends import BACKENDS, NATIVE, Backend, over_http
+from support.backends import BACKENDS, NATIVE, Backend, opening
 from support.drafts import conversation, edit, new_message, plain
 from support.replica import Replica, everything_in
 from threadkeep.backends import new_memory, open_memory
@@ -270,11 +270,8 @@ class StoreMachine(RuleBasedStateMachine):
 @pytest.mark.parametrize("name", [name for name in BACKENDS if name != "memory"])  # which is the model
 def test_a_store_does_what_its_model_does(name: str, request: pytest.FixtureRequest, tmp_path: Any) -> None:
     with asyncio.Runner() as runner:
-        if name in NATIVE:
-            opening = NATIVE[name](tmp_path)
-        else:
-            opening = over_http(name, request.getfixturevalue(f"{name.replace('-', '_')}_worker").url)
-        backend = runner.run(opening.__aenter__())
+        opened = opening(name, request, tmp_path)
+        backend = runner.run(opened.__aenter__())
         machine = type("Machine", (StoreMachine,), {"runner": runner, "backend": backend})
         try:
             run_state_machine_as_test(
@@ -287,4 +284,4 @@ def test_a_store_does_what_its_model_does(name: str, request: pytest.FixtureRequ
                 ),
             )
         finally:
-            runner.run(opening.__aexit__(None, None, None))
+            runner.run(opened.__aexit__(None, None, None))

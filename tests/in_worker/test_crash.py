@@ -28,7 +28,7 @@ async def all_messages(store: Store, conversation_id: str) -> list[Message]:
     return rows
 
 
-@pytest.mark.parametrize("name", WORKERS)
+@pytest.mark.parametrize("name", [*WORKERS, "postgres"])
 async def test_what_was_acknowledged_before_a_kill_is_there_once_and_in_order(name: str, tmp_path: Path) -> None:
     running = worker(name, tmp_path)
     draft = conversation()

@@ -5,9 +5,8 @@ from base64 import urlsafe_b64encode
 import httpx
 import pytest
 
-from support.backends import WORKERS
+from support.backends import WORKER_ON_POSTGRES, WORKERS, running_worker
 from support.in_process import as_user
-from toolbox.worker import LocalWorker
 
 DEEP = {
     "lists": b"[" * 50_000 + b"]" * 50_000,
@@ -20,10 +19,9 @@ def encoded(part: bytes) -> str:
     return urlsafe_b64encode(part).rstrip(b"=").decode()
 
 
-@pytest.fixture(params=WORKERS)
+@pytest.fixture(params=[*WORKERS, WORKER_ON_POSTGRES])
 def url(request: pytest.FixtureRequest) -> str:
-    worker: LocalWorker = request.getfixturevalue(f"{request.param.replace('-', '_')}_worker")
-    return f"{worker.url}/api/conversations"
+    return f"{running_worker(request.param, request).url}/api/conversations"
 
 
 @pytest.mark.parametrize("deep", DEEP.values(), ids=DEEP)

@@ -16,9 +16,9 @@ from support.postgres_proxy import proxy
 from threadkeep import backends
 from threadkeep.drafts import SearchQuery
 from threadkeep.errors import NotFound, Unavailable
-from threadkeep.sql import postgres, postgres_statements
+from threadkeep.sql import postgres, postgres_pool, postgres_statements
 from threadkeep.sql.executor import Query
-from threadkeep.sql.postgres import sentence_for
+from threadkeep.sql.postgres_connection import PostgresFailed, sentence_for
 from threadkeep.store import Store
 from toolbox.postgres import LocalPostgres
 
@@ -195,13 +195,12 @@ async def test_who_waits_too_long_for_a_connection_is_told() -> None:
 
 
 async def test_closing_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postgres, "CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr(postgres_pool, "CLOSE_SECONDS", 0.1)
     executor = await backends.open_postgres(new_url())
     with pytest.raises(Unavailable):  # noqa: PT012 it is the end of the connection that tells
         async with executor.connection() as connection:  # type: ignore[attr-defined]
             await executor.close()  # type: ignore[attr-defined]
-            assert connection.is_closed()
-            await connection.fetch("SELECT 1")
+            await connection.run([("SELECT 1", ())])
 
 
 async def test_who_gives_up_leaves_nothing_half_done() -> None:
@@ -231,7 +230,8 @@ async def test_behind_a_pooler_that_parts_transactions_everything_works_and_no_s
             assert len((await store.list_conversations(cursor=draft.id)).conversations) == 0
             assert len(await all_messages(store, draft.id)) == 1
         async with executor.connection() as connection:  # type: ignore[attr-defined]
-            assert await connection.fetchval("SELECT count(*) FROM pg_prepared_statements") == 0
+            count = "SELECT count(*) AS count FROM pg_prepared_statements"
+            assert await connection.run([(count, ())]) == [[{"count": 0}]]
         await executor.close()
 
 
@@ -295,9 +295,9 @@ async def test_tables_that_are_gone_are_unavailable_and_come_back_with_the_next_
 
 async def test_a_statement_of_ours_that_is_wrong_is_a_defect() -> None:
     executor = await backends.open_postgres(new_url())
-    with pytest.raises(asyncpg.PostgresSyntaxError):
+    with pytest.raises(PostgresFailed, match="syntax error"):
         await executor.run(Query("SELECT FROM WHERE", mark="$")())
-    with pytest.raises(asyncpg.DataError):
+    with pytest.raises(PostgresFailed):
         await executor.run(Query("SELECT CAST(:a AS integer)", mark="$")(a="x"))
     await executor.close()
 
@@ -359,6 +359,6 @@ async def test_a_user_who_comes_into_being_meanwhile_is_left_whole(monkeypatch: 
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
 def test_what_is_out_of_reach_is_told_from_what_is_a_defect(error: Exception, sentence: str | None) -> None:
-    said = sentence_for(error)
+    said = sentence_for(postgres_pool.translated(error))
     assert (said is None) == (sentence is None)
     assert (sentence or "") in (said or "")

@@ -118,8 +118,8 @@ async def filled() -> AsyncIterator[PostgresExecutor]:
     executor = await backends.open_postgres(new_url())
     assert isinstance(executor, PostgresExecutor)
     async with executor.connection() as connection:
-        await connection.execute(f"SET search_path = {executor._schema}")
-        await connection.execute(FILLING)
+        await connection._connection.execute(f"SET search_path = {executor._schema}")
+        await connection._connection.execute(FILLING)
     yield executor
     await executor.close()
 
@@ -135,11 +135,11 @@ async def rows_read(executor: PostgresExecutor, text: str, values: dict[str, Any
     """How many rows of tables a statement looks at; what it does is undone."""
     query = Query(text, mark="$")
     async with executor.connection() as connection:
-        await connection.execute(f"BEGIN; SET LOCAL search_path = {executor._schema}")
-        explained = await connection.fetchval(
+        await connection._connection.execute(f"BEGIN; SET LOCAL search_path = {executor._schema}")
+        explained = await connection._connection.fetchval(
             f"EXPLAIN (ANALYZE, FORMAT JSON) {query.numbered}", *query(**values).values
         )
-        await connection.execute("ROLLBACK")
+        await connection._connection.execute("ROLLBACK")
     count = 0.0
     for scan in scans_in(json.loads(explained)[0]["Plan"]):
         removed = sum(scan.get(f"Rows Removed by {what}", 0) for what in ("Filter", "Index Recheck"))
@@ -153,7 +153,7 @@ async def test_a_statement_reads_only_what_its_keys_lead_to(name: str, filled: P
     async with filled.connection() as connection:
         for kind, condition in (("conversations", "id = 'c1'"), ("messages", "conversation_id = 'c1'")):
             text = f"SELECT n FROM {filled._schema}.{kind} WHERE user_id = 'user7' AND {condition} LIMIT 5"
-            places[kind] = [row["n"] for row in await connection.fetch(text)]
+            places[kind] = [row["n"] for row in await connection._connection.fetch(text)]
     read = await rows_read(filled, QUERIES[name].text, values_of(name, places))
     assert read <= rows_that(name)
 

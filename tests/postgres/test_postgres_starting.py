@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 
 from support.drafts import conversation, edit, message, new_message
@@ -16,9 +15,10 @@ from support.postgres import SECRETIVE, ask, new_schema, new_url, server
 from threadkeep import backends
 from threadkeep.drafts import SearchQuery
 from threadkeep.errors import Unavailable
-from threadkeep.sql import postgres
+from threadkeep.sql import postgres, postgres_pool
 from threadkeep.sql.migrations import Migration
 from threadkeep.sql.postgres import PostgresExecutor
+from threadkeep.sql.postgres_connection import PostgresFailed
 from threadkeep.sql.postgres_schema import MIGRATIONS
 from threadkeep.sql.postgres_url import parse_url
 
@@ -134,14 +134,14 @@ async def test_opening_again_changes_nothing_and_keeps_what_is_there() -> None:
 async def test_only_what_is_pending_is_applied_and_all_of_it_or_nothing() -> None:
     schema = new_schema()
     url = parse_url(server().url(schema=schema))
-    await (await postgres.open_pool(url, MIGRATIONS)).close()
+    await (await postgres_pool.open_pool(url, MIGRATIONS)).close()
     later = Migration("9998_later.sql", ("CREATE TABLE later (x bigint)", "INSERT INTO later (x) VALUES (1)"))
     broken = Migration("9999_broken.sql", ("CREATE TABLE broken (x bigint)", "INSERT INTO broken (y) VALUES (1)"))
-    with pytest.raises(asyncpg.UndefinedColumnError):
-        await postgres.open_pool(url, (*MIGRATIONS, later, broken))
+    with pytest.raises(PostgresFailed, match='column "y"'):
+        await postgres_pool.open_pool(url, (*MIGRATIONS, later, broken))
     assert await tables_in(schema) == TABLES
     for _ in range(2):
-        await (await postgres.open_pool(url, (*MIGRATIONS, later))).close()
+        await (await postgres_pool.open_pool(url, (*MIGRATIONS, later))).close()
     assert await tables_in(schema) == {*TABLES, "later"}
     assert len(await ask(f"SELECT l.x FROM {schema}.later AS l")) == 1
 
@@ -171,8 +171,8 @@ async def test_a_schema_may_have_any_name_and_is_made_where_there_is_none(name: 
     executor = await opened(server().url(database, schema=name))
     await use_everything(executor)
     async with executor.connection() as connection:
-        rows = await connection.fetch("SELECT schemaname FROM pg_tables WHERE tablename = 'messages'")
-        assert [row["schemaname"] for row in rows] == [name]
+        text = "SELECT t.schemaname FROM pg_tables AS t WHERE t.tablename = 'messages'"
+        assert await connection.run([(text, ())]) == [[{"schemaname": name}]]
     await executor.close()
 
 

@@ -12,7 +12,7 @@ from fakes.cloudflare_api import CloudflareApi
 from toolbox.checkout import ROOT, Problem
 from toolbox.deploying import deploy, render
 from toolbox.hashes import record_hashes
-from toolbox.runtime import NOT_SHIPPED
+from toolbox.runtime import OF_POSTGRES, OF_SERVERS
 
 ID = "0c1b1f6e-7d7a-4b6e-9d55-0b0f4ad5e001"
 OTHER_ID = "0c1b1f6e-7d7a-4b6e-9d55-0b0f4ad5e002"
@@ -68,6 +68,15 @@ def scripts_deploy(*arguments: str, **environment: str) -> subprocess.CompletedP
     )
 
 
+SOURCES = {path.relative_to(ROOT / "src").as_posix() for path in (ROOT / "src").rglob("*.py")}
+
+
+def shipped(bundle: Path) -> set[str]:
+    """What of ours is in a bundle."""
+    files = {path.relative_to(bundle).as_posix() for path in bundle.rglob("*.py")}
+    return {name for name in files if not name.startswith("python_modules/")}
+
+
 def bindings(output: str) -> set[str]:
     """The bindings that wrangler has printed."""
     return set(re.findall(r"^env\.(\w+)", output, re.MULTILINE))
@@ -91,16 +100,37 @@ def test_with_an_id_with_an_alias_and_without_one() -> None:
         assert re.match(r"Total Upload: [0-9]{3,}\.[0-9]+ KiB / gzip: ", done.stdout)
         assert "nothing was deployed" in done.stderr
     bundle = ROOT / ".local/deploy/bundle"
-    sources = {path.relative_to(ROOT / "src").as_posix() for path in (ROOT / "src").rglob("*.py")}
-    shipped = {path.relative_to(bundle).as_posix() for path in bundle.rglob("*.py")}
-    assert {name for name in shipped if not name.startswith("python_modules/")} == {
-        name for name in sources if not name.startswith(NOT_SHIPPED)
-    }
-    assert any(name.startswith(NOT_SHIPPED) for name in sources)
+    assert shipped(bundle) == {name for name in SOURCES if not name.startswith(OF_SERVERS + OF_POSTGRES)}
+    for part in (*OF_SERVERS, *OF_POSTGRES):
+        assert any(name.startswith(part) for name in SOURCES), part
     assert (bundle / "python_modules/msgspec/__init__.py").is_file()
     assert not list(bundle.rglob("*.pyc"))
     tracked = subprocess.run(["git", "status", "--short", "--", ".local"], cwd=ROOT, capture_output=True, check=True)
     assert tracked.stdout == b""
+
+
+def test_what_speaks_to_postgres_is_shipped_where_it_is_asked_for_and_nowhere_else() -> None:
+    done = scripts_deploy("--dry-run", AGENT_CONVERSATION_STORE="postgres")
+    assert (done.returncode, done.stderr.count("nothing was deployed")) == (0, 1)
+    assert shipped(ROOT / ".local/deploy/bundle") == {name for name in SOURCES if not name.startswith(OF_SERVERS)}
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "has_postgres"),
+    [
+        ("", {}, False),
+        ("", {"AGENT_CONVERSATION_STORE": "d1", "CONVERSATIONS_D1_DATABASE_ID": ID}, False),
+        ("", {"CONVERSATION_STORE_BACKEND": "postgres"}, True),
+        ('[[hyperdrive]]\nbinding = "HYPERDRIVE"\nid = "x"', {}, True),
+        ('[env.staging]\n[[env.staging.hyperdrive]]\nbinding = "HYPERDRIVE"\nid = "x"', {}, False),
+        ("[env.other.vars]\nDATABASE_URL = 'postgres://u@h/d'", {}, False),
+    ],
+)
+def test_a_deployment_knows_whether_it_has_to_do_with_postgres(
+    project: Path, text: str, environ: dict[str, str], has_postgres: bool
+) -> None:
+    append(project, text)
+    assert render(project, None, environ).has_postgres is has_postgres
 
 
 @pytest.mark.parametrize(

@@ -101,8 +101,14 @@ ON_A_WORKER = {
     **of_both("sqlite"),
     "auto: D1 before Postgres": Row(POSTGRES, "d1", FIRST, (D1,)),
     "auto: a Durable Object before Postgres": Row(POSTGRES, "durable-object", FIRST, (OBJECT,)),
-    "auto: Postgres": Row({**POSTGRES, **DEVELOPMENT}, None, "The back end postgres cannot run here"),
-    "forced: Postgres": Row({**POSTGRES, **asks_for("postgres")}, None, "The back end postgres cannot run here", (D1,)),
+    "auto: Postgres": Row(POSTGRES, "postgres", FIRST),
+    "auto: Postgres before memory": Row({**POSTGRES, **DEVELOPMENT}, "postgres", FIRST),
+    "auto: Postgres by Hyperdrive": Row({"HYPERDRIVE": POSTGRES["DATABASE_URL"]}, "postgres", FIRST),
+    "forced: Postgres": Row({**POSTGRES, **asks_for("postgres")}, "postgres", ASKED, (D1, OBJECT)),
+    "forced: Postgres without a URL": Row(asks_for("postgres"), None, "DATABASE_URL is not set", (D1, OBJECT)),
+    "disagreement: of a URL and Hyperdrive": Row(
+        {**POSTGRES, "HYPERDRIVE": "postgres://u:hunter3@a/b"}, None, "have different values", (D1,)
+    ),
     "auto: D1": Row({}, "d1", FIRST, (D1,)),
     "auto: D1 under its other name": Row({}, "d1", FIRST, (OTHER_D1,)),
     "auto: D1 before a Durable Object": Row({}, "d1", FIRST, (D1, OBJECT)),

@@ -40,11 +40,13 @@ class Backend:
     """Opens the store itself, where it can be had in this process."""
     executor: Executor | None = None
     """What the store works on, where it is SQL in this process."""
+    is_worker: bool = False
+    """Whether it runs in workerd."""
 
     @property
     def is_server(self) -> bool:
         """Whether it is a plain server in a process of its own, which refuses some things before the API is asked."""
-        return self.open_natively is None and self.name not in WORKERS
+        return self.open_natively is None and not self.is_worker
 
     async def purge(self, user_id: str, until: int, *, parts: int = 1_000) -> int | None:
         """`Store.purge` of a user, and `Store.sweep` as often as it takes, or at the most so often."""
@@ -159,16 +161,17 @@ async def _in_process(name: str, open_store: Callable[[str], Awaitable[Store]]) 
 
 
 @contextlib.asynccontextmanager
-async def over_http(name: str, url: str) -> AsyncIterator[Backend]:
+async def over_http(name: str, url: str, *, is_worker: bool = False) -> AsyncIterator[Backend]:
     """A Worker that runs in workerd, or a server, over HTTP."""
     async with httpx.AsyncClient(base_url=url, timeout=REQUEST_SECONDS, verify=False) as client:
-        yield Backend(name, client)
+        yield Backend(name, client, is_worker=is_worker)
 
 
 def worker(store: str, state: Path) -> LocalWorker:
     """A Worker of the project itself, set as the tests need it, where time can be made to pass."""
+    variables = {**VARIABLES, "DATABASE_URL": new_url()} if store == "postgres" else VARIABLES
     return LocalWorker(
-        state, store=store, variables=VARIABLES, service_key=SERVICE_KEY, main="timed_entry", extra_sources=[ENTRIES]
+        state, store=store, variables=variables, service_key=SERVICE_KEY, main="timed_entry", extra_sources=[ENTRIES]
     )
 
 
@@ -182,22 +185,44 @@ def server(state: Path, **options: Any) -> LocalServer:
 
 NATIVE = {"memory": memory, "sqlite": sqlite, "sqlite in memory": sqlite_in_memory, "postgres": postgres}
 WORKERS = ("d1", "durable-object")
-BACKENDS = (*NATIVE, *WORKERS)
+"""What Workers have of their own."""
+WORKER_ON_POSTGRES = "postgres in a Worker"
+BACKENDS = (*NATIVE, *WORKERS, WORKER_ON_POSTGRES)
 EXCEPTIONS: dict[str, dict[str, str]] = {name: {} for name in BACKENDS}
 """What a back end cannot do: the name of the test, and the reason."""
 
 
+_FIXTURES = {
+    "d1": "d1_worker",
+    "durable-object": "durable_object_worker",
+    WORKER_ON_POSTGRES: "postgres_worker",
+}
+
+
 @contextlib.asynccontextmanager
 async def made_for(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Backend]:
-    """The back end that a test asks for by name; a Worker is started once for all."""
+    """The back end that a test asks for by name."""
     name: str = request.param
     reason = EXCEPTIONS[name].get(request.node.originalname)
     if reason is not None:
         pytest.skip(f"{name}: {reason}")  # the product cannot do it, as EXCEPTIONS says; it is empty for all of these
-    if name in NATIVE:
-        async with NATIVE[name](tmp_path) as made:
-            yield made
-    else:
-        running: LocalWorker = request.getfixturevalue(f"{name.replace('-', '_')}_worker")
-        async with over_http(name, running.url) as made:
-            yield made
+    async with opening(name, request, tmp_path) as made:
+        yield made
+
+
+def opening(
+    name: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> contextlib.AbstractAsyncContextManager[Backend]:
+    """A back end by its name. A Worker is started once for all."""
+    return NATIVE[name](tmp_path) if name in NATIVE else over_worker(running_worker(name, request))
+
+
+def running_worker(name: str, request: pytest.FixtureRequest) -> LocalWorker:
+    """The Worker of a back end that only Workers have."""
+    running: LocalWorker = request.getfixturevalue(_FIXTURES[name])
+    return running
+
+
+def over_worker(running: LocalWorker) -> contextlib.AbstractAsyncContextManager[Backend]:
+    """A Worker that runs in workerd, over HTTP."""
+    return over_http(running.store, running.url, is_worker=True)

@@ -16,6 +16,7 @@ from threadkeep.drafts import ConversationDraft
 from threadkeep.errors import Unavailable
 from threadkeep.settings import Settings
 from threadkeep.sql.executor import Query
+from threadkeep.sql.postgres_schema import MIGRATIONS
 from threadkeep.sql.sqlite import SqliteExecutor, SqliteFile
 from threadkeep.store import Store
 
@@ -234,7 +235,7 @@ def test_a_store_in_d1_goes_on_from_the_bookmark_of_the_client(bookmark: Any, ex
         def getBookmark(self) -> Any:  # noqa: N802 its name there
             return bookmark
 
-    assert backends.open_d1(Database(), "ada", "before").bookmark == expected
+    assert backends.open_d1(Database(), "before").bookmark == expected
     assert opened == ["before"]
 
 
@@ -280,7 +281,7 @@ async def test_the_users_to_purge_are_asked_of_d1_a_limited_number_at_once() -> 
         async def all(self) -> Any:
             return SimpleNamespace(results=platform.JsArray([{"value": "ada"}, {"value": "bob"}]))
 
-    assert await backends.users_to_purge(Database(), 17, 9) == ["ada", "bob"]
+    assert await backends.users_to_purge(backends.open_d1(Database()), 17, 9) == ["ada", "bob"]
     assert asked == [(17, 9)]  # by the primary, which answers whoever has no session
 
 
@@ -322,9 +323,28 @@ async def test_a_server_opens_the_postgres_that_was_chosen(draft: ConversationDr
 
 async def test_a_postgres_without_its_driver_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "asyncpg", None)
-    monkeypatch.delitem(sys.modules, "threadkeep.sql.postgres", raising=False)
+    monkeypatch.delitem(sys.modules, "threadkeep.sql.postgres_pool", raising=False)
     with pytest.raises(Unavailable, match=r"postgres needs asyncpg: install threadkeep\[postgres\]"):
         await backends.open_postgres("postgres://db.example/x")
+
+
+async def test_a_worker_connects_to_postgres_by_sockets_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    async def open_for_request(*given: Any) -> str:
+        asked.append(given)
+        return "an executor"
+
+    module = SimpleNamespace(open_for_request=open_for_request)
+    monkeypatch.setitem(sys.modules, "threadkeep.sql.postgres_socket", module)
+    assert await backends.connect_postgres("connect", "postgres://db.example/x") == "an executor"
+    assert asked == [("connect", "postgres://db.example/x", MIGRATIONS)]
+
+
+async def test_a_worker_that_was_deployed_without_postgres_says_how_to_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "threadkeep.sql.postgres_socket", None)
+    with pytest.raises(Unavailable, match=r"Set AGENT_CONVERSATION_STORE to postgres .* and run scripts/deploy\."):
+        await backends.connect_postgres(None, "postgres://db.example/x")
 
 
 async def test_a_memory_is_kept_from_one_opening_to_the_next(draft: ConversationDraft) -> None:

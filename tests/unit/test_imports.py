@@ -187,6 +187,11 @@ ALLOWED: dict[str, set[str]] = {
     "sql/store": {*DOMAIN, "feed", "search", "sql", "store"},
     "sql/sqlite": {"errors", "sql"},
     "sql/postgres": {"errors", "sql"},
+    "sql/postgres_connection": {"sql"},
+    "sql/postgres_pool": {"errors", "sql"},
+    "sql/postgres_scram": set(),
+    "sql/postgres_socket": {"clock", "errors", "sql"},
+    "sql/postgres_wire": {"sql"},
     "sql/postgres_schema": {"sql"},
     "sql/postgres_statements": {"search", "sql", "tokens"},
     "sql/postgres_url": {"errors"},
@@ -202,11 +207,11 @@ ALLOWED: dict[str, set[str]] = {
 # Modules of others that only these may import.
 RESERVED = {
     "apsw": {"sql/sqlite"},
-    "asyncpg": {"sql/postgres"},
+    "asyncpg": {"sql/postgres_pool"},
     "sqlite3": set(),
-    "pyodide": {"sql/crossing", "sql/d1", "sql/durable_object"},
+    "pyodide": {"sql/crossing", "sql/d1", "sql/durable_object", "sql/postgres_socket"},
     "workers": set(),
-    "js": {"sql/crossing"},
+    "js": {"sql/crossing", "sql/postgres_socket"},
     "jwt": {"http/auth"},
     "ulid": {"clock", "transfer"},
     "httpx": {"stores/remote"},
@@ -220,7 +225,7 @@ RESERVED = {
     "uuid": set(),
     "time": {"clock", "sql/sqlite", "server/application", "server/serving"},
     "datetime": {"transfer", "server/logs"},
-    "unicodedata": {"tokens"},
+    "unicodedata": {"tokens", "sql/postgres_scram"},
 }
 
 

@@ -84,7 +84,7 @@ def test_the_names_are_those_that_are_documented() -> None:
     assert NAMES["persistence"][:2] == ("AGENT_CONVERSATION_PERSISTENCE", "CHM_FEATURE_CONVERSATION_DB")
     assert NAMES["persistence"][2:] == ("VITE_FEATURE_CONVERSATION_DB", DEPRECATED)
     assert NAMES["store"] == ("AGENT_CONVERSATION_STORE", "CONVERSATION_STORE_BACKEND")
-    assert NAMES["database_url"] == ("DATABASE_URL", "POSTGRES_URL", "POSTGRES_PRISMA_URL")
+    assert NAMES["database_url"] == ("DATABASE_URL", "POSTGRES_URL", "POSTGRES_PRISMA_URL", "HYPERDRIVE")
     assert D1_BINDINGS == ("CONVERSATIONS_D1", "CHM_CLOUD_D1")
 
 

@@ -109,6 +109,9 @@ REFUSED = {
     "neither true nor false": (f"{BASE}?pgbouncer=secret", "has a wrong pgbouncer; it may be true or false"),
     "a wrong sslmode": (f"{BASE}?sslmode=secret", "has a wrong sslmode; it may be one of disable, allow"),
     "a wrong sslaccept": (f"{BASE}?sslaccept=secret", "has a wrong sslaccept; it may be strict"),
+    "a user with NUL": ("postgres://a%00b:secret@db.example/x", "has a NUL in it"),
+    "a password with NUL": ("postgres://a:sec%00ret@db.example/x", "has a NUL in it"),
+    "a database with NUL": (f"{BASE}%00", "has a NUL in it"),
     "a schema with NUL": (f"{BASE}?schema=a%00b", "has a wrong schema; it may be a name of up to 63 bytes"),
     "a schema that would be cut": (f"{BASE}?schema={'é' * 32}", "has a wrong schema"),
 }

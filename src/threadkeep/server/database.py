@@ -54,7 +54,7 @@ class _Sql:
         await self._executor.run(_ASK())
 
     async def users_to_purge(self, until: int, limit: int) -> list[str]:
-        return await backends.sql_users_to_purge(self._executor, until, limit)
+        return await backends.users_to_purge(self._executor, until, limit)
 
     async def tidy(self) -> None:
         if isinstance(self._executor, KeepsLog):

@@ -67,6 +67,8 @@ def parse_url(url: str) -> PostgresUrl:
     database = unquote(parts.path.removeprefix("/"))
     if not database:
         raise _wrong("names no database")
+    if "\0" in unquote(parts.netloc + parts.path):
+        raise _wrong("has a NUL in it, which no name and no password has")
     read = _Parameters(query)
     has_pooler = read.boolean("pgbouncer") or read.number("statement_cache_size") == 0
     ssl_mode = read.ssl_mode()

@@ -22,7 +22,7 @@ from workers import Request, Response  # noqa: E402
 import entry  # noqa: E402
 from threadkeep import backends  # noqa: E402
 from threadkeep.errors import Unavailable  # noqa: E402
-from threadkeep.sql.d1 import D1Executor  # noqa: E402
+from threadkeep.sql import statements as sqlite_statements  # noqa: E402
 from threadkeep.sql.executor import Executor, Query  # noqa: E402
 from threadkeep.store import Store  # noqa: E402
 
@@ -31,7 +31,8 @@ _CHECK = Query("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
 
 async def _do(what: str, order: dict[str, Any], store: Store, executor: Executor) -> Response:
     if what == "check":
-        await executor.run(_CHECK())
+        if executor.dialect is sqlite_statements:  # others keep no index of their own making
+            await executor.run(_CHECK())
         return Response.json(None)
     earliest = await store.purge(order["until"])
     for _ in range(order["parts"]):
@@ -52,9 +53,13 @@ class Default(entry.Default):
             _offset[0] = order["offset"]
             _is_broken[0] = order.get("is_broken", False)
             return Response.json(None)
+        executor: Executor | None = None
         if self.env.AGENT_CONVERSATION_STORE == "d1":
-            database = self.env.CONVERSATIONS_D1
-            return await _do(what, order, backends.open_d1(database, order["user_id"], None), D1Executor(database))
+            executor = backends.open_d1(self.env.CONVERSATIONS_D1)
+        elif self.env.AGENT_CONVERSATION_STORE == "postgres":
+            executor = await entry._connect_postgres(entry._connected(self.env)[0])
+        if executor is not None:
+            return await _do(what, order, backends.open_sql(executor, order["user_id"]), executor)
         user = self.env.AGENT_CONVERSATIONS_DO.getByName(order["user_id"])
         return await user.fetch(request.url, method="PUT", body=json.dumps(order))
 
