@@ -11,7 +11,7 @@ from threadkeep.backends import choose
 from threadkeep.errors import Unavailable
 from threadkeep.settings import Settings
 
-OFFERED = ("d1", "durable-object", "memory", "local")
+OFFERED = ("d1", "durable-object", "postgres", "memory", "local")
 """The back ends that can run on Workers, as src/entry.py has them."""
 
 

@@ -192,6 +192,16 @@ def _variables(configuration: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in variables.items()}
 
 
+def _database_url(configuration: Mapping[str, Any]) -> dict[str, str]:
+    """A URL of Postgres that is not in the variables: a binding, or a secret where Postgres is asked for by name."""
+    if configuration.get("hyperdrive"):
+        return {"HYPERDRIVE": "a binding"}
+    variables = _variables(configuration)
+    asks = "postgres" in (variables.get("AGENT_CONVERSATION_STORE"), variables.get("CONVERSATION_STORE_BACKEND"))
+    is_there = any(variables.get(name) for name in ("DATABASE_URL", "POSTGRES_URL", "POSTGRES_PRISMA_URL"))
+    return {"DATABASE_URL": "a secret"} if asks and not is_there else {}
+
+
 def _settings(names: Mapping[str, Sequence[str]], places: Mapping[str, Mapping[str, str]]) -> list[Setting]:
     shown = {name: setting in SHOWN for setting, aliases in names.items() for name in aliases}
     shown |= dict.fromkeys(FOR_THE_SCRIPTS, False)
@@ -289,7 +299,7 @@ def _look_at_back_ends(root: Path, configurations: Mapping[str, Mapping[str, Any
     """Which back end the Worker would choose, and whether anybody could get in. The first one is that deployed."""
     questions = [
         {
-            "variables": _variables(configuration),
+            "variables": {**_variables(configuration), **_database_url(configuration)},
             "bindings": [
                 *(database["binding"] for database in configuration.get("d1_databases", [])),
                 *(each["name"] for each in configuration.get("durable_objects", {}).get("bindings", [])),
@@ -311,6 +321,11 @@ def _look_at_back_ends(root: Path, configurations: Mapping[str, Mapping[str, Any
         diagnosis.notes += [f"{where}: {warning}" for warning in answer["warnings"]]
         if not answer["persistence"]:
             diagnosis.notes.append(f"{where}: no conversation is kept. Set AGENT_CONVERSATION_PERSISTENCE to true.")
+        if answer["store"] == "postgres" and "DATABASE_URL" in _database_url(configurations[where]):
+            diagnosis.notes.append(
+                f"{where}: the URL of Postgres is a secret, which cannot be seen from here: `npx wrangler secret list` "
+                "has to show DATABASE_URL. `npx wrangler secret put DATABASE_URL` sets it."
+            )
         if not answer["signIn"]:
             diagnosis.notes.append(
                 f"{where}: wrangler.toml sets no way to sign in. Secrets cannot be seen from here: unless "

@@ -16,9 +16,6 @@ from threadkeep.users import check_user_id
 StoreName = Literal["auto", "agentstate", "d1", "durable-object", "postgres", "clickhouse", "memory", "sqlite", "local"]
 Environment = Literal["production", "development", "test"]
 
-HYPERDRIVE_BINDING = "HYPERDRIVE"
-"""The name of a Hyperdrive binding. A Worker reads it as a URL."""
-
 NAMES: dict[str, tuple[str, ...]] = {
     "persistence": (
         "AGENT_CONVERSATION_PERSISTENCE",
@@ -34,7 +31,7 @@ NAMES: dict[str, tuple[str, ...]] = {
         "AGENT_CHM_CLOUD_D1_DATABASE_ID",
     ),
     "durable_object_binding": ("AGENT_CONVERSATIONS_DO_BINDING",),
-    "database_url": ("DATABASE_URL", "POSTGRES_URL", "POSTGRES_PRISMA_URL", HYPERDRIVE_BINDING),
+    "database_url": ("DATABASE_URL", "POSTGRES_URL", "POSTGRES_PRISMA_URL", "HYPERDRIVE"),
     "clickhouse_database": ("CLICKHOUSE_DATABASE",),
     "clickhouse_table": ("CLICKHOUSE_AGENT_CONVERSATIONS_TABLE",),
     "clickhouse_auto_create": ("CLICKHOUSE_AGENT_CONVERSATIONS_AUTO_CREATE",),
@@ -54,6 +51,9 @@ NAMES: dict[str, tuple[str, ...]] = {
 
 D1_BINDINGS = ("CONVERSATIONS_D1", "CHM_CLOUD_D1")
 """The names that a D1 binding may have, the first being the one to use."""
+
+HYPERDRIVE_BINDING = NAMES["database_url"][-1]
+"""The name of a Hyperdrive binding, which a Worker reads as a URL."""
 
 _DEPRECATED = "NEXT_PUBLIC_FEATURE_CONVERSATION_DB"
 _JWT_SECRET_BYTES_MIN = 32  # RFC 7518, section 3.2: no shorter than the hash

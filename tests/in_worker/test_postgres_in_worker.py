@@ -181,6 +181,22 @@ async def test_a_database_that_stops_answering_is_given_up_and_comes_back(anywhe
         assert (await client.get(CONVERSATIONS)).status_code == 200
 
 
+@pytest.mark.parametrize(("breaks_after", "is_kept"), [(b"BEGIN", False), (b"COMMIT\0", True)])
+async def test_a_write_that_nobody_hears_of_is_unavailable_and_can_be_repeated(
+    anywhere: LocalWorker, breaks_after: bytes, is_kept: bool
+) -> None:
+    async with proxy() as between, client_of(anywhere, between.url(new_schema())) as client:
+        store = RemoteStore(client, "ada")
+        created, _ = await store.create_conversation(conversation())
+        sent = [message("perhaps")]
+        between.breaks_after = breaks_after
+        with pytest.raises(Unavailable, match="could not be reached"):
+            await store.append_messages(created.id, sent)
+        assert len(await all_messages(store, created.id)) == is_kept
+        answer, is_new = await store.append_messages(created.id, sent)
+        assert (is_new, answer.messages[0].seq) == (not is_kept, 1)
+
+
 async def test_a_request_is_a_few_round_trips_however_many_statements_it_has(anywhere: LocalWorker) -> None:
     async with proxy() as between, client_of(anywhere, between.url(new_schema())) as client:
         store = RemoteStore(client, "ada")

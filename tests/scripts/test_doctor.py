@@ -274,6 +274,25 @@ def test_a_way_to_sign_in_ends_the_doubt(installed: Path) -> None:
     assert found.notes == found.wrong == []
 
 
+def test_postgres_is_found_as_a_binding_and_its_url_as_a_secret_is_believed(installed: Path) -> None:
+    change(installed, VARS, VARS + 'AGENT_CONVERSATION_STORE = "postgres"\n')
+    found = diagnose(installed, None, {})
+    assert (stores(found)["deployed"], found.wrong) == ("postgres", [])
+    assert any("has to show DATABASE_URL" in note for note in found.notes)
+    add(installed, '[[hyperdrive]]\nbinding = "HYPERDRIVE"\nid = "x"\n')
+    found = diagnose(installed, None, {})
+    assert (stores(found)["deployed"], found.wrong) == ("postgres", [])
+    assert not any("DATABASE_URL" in note for note in found.notes)
+
+
+def test_a_url_of_postgres_in_wrangler_toml_is_wrong_and_nothing_is_assumed_beside_it(installed: Path) -> None:
+    lines = 'AGENT_CONVERSATION_STORE = "postgres"\nPOSTGRES_URL = "postgres://u:p@h/d"\n'
+    change(installed, VARS, VARS + lines)
+    found = diagnose(installed, None, {})
+    assert stores(found)["deployed"] == "postgres"
+    assert [line.split()[0] for line in found.wrong] == ["POSTGRES_URL"]
+
+
 def test_secrets_in_wrangler_toml_are_wrong(installed: Path) -> None:
     lines = "".join(f'{name} = "{value}"\n' for name, value in SECRETS.items())
     change(installed, VARS, VARS + lines)
