@@ -130,13 +130,15 @@ REFUSED: dict[str, tuple[dict[str, str], tuple[str, ...], str]] = {
     "everybody let in, in production": ({"ENVIRONMENT": "production"}, ("--dev-user=ada",), "AUTH_DEV_USER"),
     "a folder that there is not": ({"SQLITE_PATH": "missing/kept.sqlite"}, (), "Check SQLITE_PATH"),
     "a folder for a file": ({"SQLITE_PATH": "/"}, (), "Check SQLITE_PATH"),
+    "a path that is no UTF-8": ({"SQLITE_PATH": "kept\udcff"}, (), "SQLITE_PATH is not in UTF-8."),
     "memory as a file": ({"SQLITE_PATH": ":memory:", "AGENT_CONVERSATION_STORE": "sqlite"}, (), "SQLITE_PATH is :mem"),
     "memory of several processes": (
         {"ENVIRONMENT": "test", "AGENT_CONVERSATION_STORE": "memory"},
         ("--workers=2",),
         "memory is of one process: set --workers to 1",
     ),
-    "a host that is not here": ({}, ("--host=192.0.2.1",), "192.0.2.1 port 0 cannot be had"),
+    "a host that is not here": ({}, ("--host=192.0.2.1",), "192.0.2.1 port 0 cannot be had (Cannot assign"),
+    "a host that nobody knows": ({}, ("--host=a..b",), "a..b port 0 cannot be had (Name or service not known)"),
 }
 
 
@@ -189,6 +191,15 @@ def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path: Path)
     file.write_text("This is a letter, and not a database at all. " * 100)
     before = file.read_bytes()
     assert "file is not a database. Check SQLITE_PATH" in refusal(tmp_path, variables={"SQLITE_PATH": str(file)})
+    assert (file.read_bytes(), [path.name for path in tmp_path.iterdir()]) == (before, [file.name])
+
+
+def test_a_file_of_something_else_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "mail.sqlite"
+    with closing(apsw.Connection(str(file))) as database:
+        database.execute("CREATE TABLE messages (subject TEXT)")
+    before = file.read_bytes()
+    assert "tables of something else under our names" in refusal(tmp_path, variables={"SQLITE_PATH": str(file)})
     assert (file.read_bytes(), [path.name for path in tmp_path.iterdir()]) == (before, [file.name])
 
 

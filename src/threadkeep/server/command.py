@@ -67,8 +67,7 @@ def serve(host: str, port: int, workers: int, dev_user: str | None) -> None:
     try:
         listening = listen(host, port)
     except OSError as error:
-        # Python adds the address to the reason, but not to that of a name which nobody knows.
-        reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+        reason = (error.strerror or str(error)).partition(" (while ")[0]  # Python adds the address to it
         raise Refusal(f"{host} port {port} cannot be had ({reason}): name others with --host and --port.") from error
     _say_who_gets_in(choice, settings)
     print(f"ready {_address(listening)} store={choice.store}{_place(choice)}", flush=True)
