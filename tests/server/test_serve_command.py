@@ -2,15 +2,12 @@
 
 import ctypes
 import json
-import os
 import resource
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import apsw
 import httpx
@@ -18,50 +15,14 @@ import pytest
 
 from support.backends import server
 from support.in_process import SERVICE_KEY, VARIABLES, as_user
+from support.serving import PATIENCE_SECONDS, ready_line, refusal, serving
 from threadkeep.clock import new_id
 from threadkeep.sql.schema import MIGRATIONS
-from toolbox.install import install_server, python
+from toolbox.install import python
 
-PATIENCE_SECONDS = 30
 API = "/api/conversations"
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
 SECRET = "a secret of the tests, of 32 characters or more"
-
-
-@contextmanager
-def serving(
-    folder: Path, *arguments: str, variables: dict[str, str] | None = None, **options: Any
-) -> Iterator[subprocess.Popen[str]]:
-    """`threadkeep serve` in a folder, with nothing in its environment but these variables."""
-    command = [install_server(), "serve", "--port=0", *arguments]
-    environment = {"PATH": os.environ["PATH"], **(variables or {})}
-    with subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
-    ) as process:
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.terminate()
-
-
-def ready_line(process: subprocess.Popen[str]) -> dict[str, str]:
-    """What the command says when it is ready: the address, the back end, and where that is."""
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    assert line.startswith("ready "), (line, process.stderr and process.stderr.read())
-    _, address, *fields = line.split()
-    return {"address": address, **dict(each.split("=", 1) for each in fields)}
-
-
-def refusal(folder: Path, *arguments: str, **options: Any) -> str:
-    """The one line that it refuses to start with."""
-    with serving(folder, *arguments, **options) as process:
-        output, message = process.communicate(timeout=PATIENCE_SECONDS)
-    assert (process.returncode, output) == (1, "")
-    assert len(message.splitlines()) == 1, message
-    assert message.startswith("threadkeep: ")
-    return message
 
 
 def test_with_nothing_set_up_it_keeps_a_file_and_says_where(tmp_path: Path) -> None:
