@@ -128,7 +128,7 @@ def started(
     ) as process:
         try:
             address = f"http://127.0.0.1:{port}"
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 60
             while True:
                 assert process.poll() is None, process.stderr and process.stderr.read()
                 try:
@@ -140,7 +140,7 @@ def started(
             yield address
         finally:
             process.terminate()
-            process.communicate(timeout=40)
+            process.communicate(timeout=60)
         assert process.returncode == ends_with
 
 

@@ -6,6 +6,7 @@ import resource
 import signal
 import socket
 import subprocess
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -272,9 +273,12 @@ def test_the_metrics_of_several_processes_are_told_as_one_and_name_nobody(tmp_pa
         count = 60
         for _ in range(count):  # each on a connection of its own, so that they come to different processes
             assert httpx.get(f"{running.url}{API}/{new_id()}", headers=as_user("somebody")).status_code == 404
+        label = 'method="GET",route="/api/conversations/{id}"'
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while f"threadkeep_request_seconds_count{{{label}}} {count}.0" not in httpx.get(f"{running.url}/metrics").text:
+            assert time.monotonic() < deadline  # a process counts a request after it has answered
         for _ in range(5):
             text = httpx.get(f"{running.url}/metrics").text
-            label = 'method="GET",route="/api/conversations/{id}"'
             assert f'threadkeep_requests_total{{{label},status="404"}} {count}.0' in text
             assert f"threadkeep_request_seconds_count{{{label}}} {count}.0" in text
         assert "somebody" not in text
