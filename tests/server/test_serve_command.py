@@ -175,6 +175,7 @@ def test_a_schema_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Path
     before = file.read_bytes()
     message = refusal(tmp_path, variables={"SQLITE_PATH": str(file)})
     assert "the schema of a newer version (9999_of_tomorrow.sql), and is left alone" in message
+    assert message.endswith(" SQLITE_PATH says where it is.\n")
     assert (file.read_bytes(), [path.name for path in tmp_path.iterdir()]) == (before, [file.name])
 
 

@@ -67,6 +67,7 @@ REFUSED: dict[str, tuple[Callable[[], str], str]] = {
     "no rights": (url_without_rights, "lets the user of DATABASE_URL not do this. Grant it USAGE and CREATE"),
     "no such database": (url_of_no_database, "no such database in Postgres. Create it, or correct DATABASE_URL"),
     "a port where nobody listens": (url_of_nobody, "Postgres could not be reached"),
+    "a name that nobody knows": (lambda: "postgresql://ada@not-there.invalid/kept", "Postgres could not be reached"),
 }
 
 
@@ -77,6 +78,7 @@ def test_it_does_not_start_takes_no_file_instead_and_never_says_the_password(
 ) -> None:
     message = refusal(tmp_path, f"--workers={workers}", variables={"DATABASE_URL": url()})
     assert says in message
+    assert "DATABASE_URL" in message
     assert [secret for secret in NEVER_SAID if secret in message] == []
     assert list(tmp_path.iterdir()) == []
 
