@@ -15,8 +15,8 @@ import pytest
 
 from support.postgres import new_folder
 from toolbox.checkout import ROOT
+from toolbox.ports import free_port
 from toolbox.processes import living_processes
-from toolbox.worker import free_port
 
 PATIENCE_SECONDS = 60
 

@@ -27,7 +27,7 @@ from threadkeep.server.serving import GRACE_SECONDS
 from threadkeep.settings import NAMES
 from toolbox.checkout import ROOT
 from toolbox.install import python
-from toolbox.worker import free_port
+from toolbox.ports import free_port
 
 PATIENCE_SECONDS = 240
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
