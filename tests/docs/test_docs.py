@@ -16,7 +16,9 @@ from support.postgres import new_url
 from threadkeep.http.public import PUBLIC_ROUTES
 from threadkeep.http.routes import ROUTES
 from threadkeep.http.wire import STATUS
+from threadkeep.server import application, serving
 from threadkeep.settings import D1_BINDINGS, NAMES
+from threadkeep.sql import sqlite
 from toolbox.checkout import ROOT
 from toolbox.install import install_server
 from toolbox.server import STORES as SERVER_STORES
@@ -157,6 +159,18 @@ def test_the_page_of_the_server_tells_of_every_flag_and_shows_what_is_said(tmp_p
         [install_server(), "serve"], env={name: value}, capture_output=True, text=True, check=False, timeout=60
     )
     assert refused.stderr.rstrip() == says
+
+
+def test_the_time_limits_of_the_server_are_those_that_its_page_tells() -> None:
+    limits = re.search(r"## Timeouts\n(.*?)\n## ", (ROOT / "docs/server.md").read_text(), re.DOTALL)
+    assert limits is not None
+    assert [int(seconds) for seconds in re.findall(r"\| (\d+) seconds", limits[1])] == [
+        sqlite._BUSY_MILLISECONDS // 1000,
+        sqlite.BATCH_SECONDS,
+        application._READY_SECONDS,
+        serving.new_config("").timeout_keep_alive,
+        serving.GRACE_SECONDS,
+    ]
 
 
 def test_every_decision_is_in_the_list_of_decisions_and_the_links_lead_somewhere() -> None:
