@@ -3,10 +3,19 @@
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
+from hypothesis import HealthCheck, settings
 
 from support.backends import BACKENDS, Backend, made_for, worker
 from toolbox.worker import LocalWorker
+
+# A machine that is busy is slow, and nothing is wrong with that. httpx would give up after five seconds, and Hypothesis
+# refuse an example that takes longer than 0.2.
+for wait in ("connect", "read", "write", "pool"):
+    setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, wait, 60)
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ Postgres does not run as root. There it runs as `nobody`, who then owns the fold
 import os
 import pwd
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from urllib.parse import quote, urlencode
 
 from toolbox.checkout import Problem
 from toolbox.install import install_postgres
+from toolbox.ports import free_port
 
 SUPERUSER = "postgres"
 START_SECONDS = 30
@@ -66,7 +66,7 @@ class LocalPostgres:
         programs = install_postgres()
         if not (self._data / "PG_VERSION").exists():
             self._create(programs)
-        self.port = self.port or _free_port()
+        self.port = self.port or free_port()
         settings = {**self._settings, "port": str(self.port), "listen_addresses": "127.0.0.1"}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         command: list[str | Path] = [
@@ -135,10 +135,3 @@ class LocalPostgres:
             return [line.strip() for line in (self._data / "postmaster.pid").read_text().splitlines()]
         except FileNotFoundError:
             return []
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port

@@ -91,7 +91,8 @@ async def open_durable_object(storage: Any) -> "Executor":
 async def open_sqlite(path: str) -> "Executor":
     """A SQLite file, or `:memory:`, brought to the newest schema. For `open_sql`, as long as the process lives.
 
-    Raises Unavailable where it cannot be opened, is no database, or has the schema of a newer version.
+    Raises Unavailable where it cannot be opened, is no database, or has the schema of a newer version or of something
+    else.
     """
     if path != ":memory:":
         return await open_sqlite_file(path)

@@ -211,6 +211,9 @@ class _Reader:
             found = [(name, spellings.get(value.lower(), value)) for name, value in found]
         if not found:
             return NAMES[setting][0], None
+        for name, value in found:
+            if not _is_utf_8(value):
+                raise Unavailable(f"{name} is not in UTF-8.")
         name, value = found[0]
         for other, other_value in found[1:]:
             if other_value != value:
@@ -219,6 +222,15 @@ class _Reader:
         if _DEPRECATED in (name for name, _ in found):
             self.warnings.append(f"{_DEPRECATED} is deprecated; set {NAMES[setting][0]} instead.")
         return name, value
+
+
+def _is_utf_8(value: str) -> bool:
+    """Whether the bytes that Python has read as this are UTF-8; an environment may hold any."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _wrong(name: str, value: str | None, what: str) -> Unavailable:

@@ -13,7 +13,7 @@ from threadkeep.http.wire import STATUS
 
 API = "/api/conversations"
 JSON = {"Content-Type": "application/json"}
-ANSWER_SECONDS = 20
+ANSWER_SECONDS = 60
 MISSING = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 """The id of nothing that any test makes."""
 

@@ -16,7 +16,9 @@ from support.postgres import new_url
 from threadkeep.http.public import PUBLIC_ROUTES
 from threadkeep.http.routes import ROUTES
 from threadkeep.http.wire import STATUS
+from threadkeep.server import application, serving
 from threadkeep.settings import D1_BINDINGS, NAMES
+from threadkeep.sql import sqlite
 from toolbox.checkout import ROOT
 from toolbox.install import install_server
 from toolbox.server import STORES as SERVER_STORES
@@ -94,9 +96,18 @@ def test_every_error_is_in_the_api_document_with_its_status() -> None:
     assert rows == {**{code: str(status) for code, status in STATUS.items()}, "internal": "500"}
 
 
-def test_every_setting_is_in_the_readme() -> None:
-    names = [*(name for names in NAMES.values() for name in names), *D1_BINDINGS]
-    assert [name for name in names if f"`{name}`" not in README] == []
+def test_every_setting_is_in_the_readme_with_its_other_names() -> None:
+    """In a row, or among those that are still to come: the settings of the back ends that are not built yet."""
+    rows = {row[0]: set(row) for row in (re.findall(r"`([A-Z0-9_]+)`", line) for line in README.splitlines()) if row}
+    assert rows[D1_BINDINGS[0]] >= set(D1_BINDINGS)
+    to_come = re.search(r"for what is still to come:(.*?)\.", README, re.DOTALL)
+    assert to_come is not None
+    for names in NAMES.values():
+        if names[0].startswith(("AGENTSTATE_", "CLICKHOUSE_")):
+            assert set(names) <= set(re.findall("`(.*?)`", to_come[1]))
+        else:
+            assert rows[names[0]] >= set(names)
+            assert not set(names) & set(re.findall("`(.*?)`", to_come[1]))
 
 
 def test_every_back_end_is_in_the_readme() -> None:
@@ -148,6 +159,18 @@ def test_the_page_of_the_server_tells_of_every_flag_and_shows_what_is_said(tmp_p
         [install_server(), "serve"], env={name: value}, capture_output=True, text=True, check=False, timeout=60
     )
     assert refused.stderr.rstrip() == says
+
+
+def test_the_time_limits_of_the_server_are_those_that_its_page_tells() -> None:
+    limits = re.search(r"## Timeouts\n(.*?)\n## ", (ROOT / "docs/server.md").read_text(), re.DOTALL)
+    assert limits is not None
+    assert [int(seconds) for seconds in re.findall(r"\| (\d+) seconds", limits[1])] == [
+        sqlite._BUSY_MILLISECONDS // 1000,
+        sqlite.BATCH_SECONDS,
+        application._READY_SECONDS,
+        serving.new_config("").timeout_keep_alive,
+        serving.GRACE_SECONDS,
+    ]
 
 
 def test_every_decision_is_in_the_list_of_decisions_and_the_links_lead_somewhere() -> None:

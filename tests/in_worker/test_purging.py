@@ -62,8 +62,8 @@ def test_an_alarm_purges_what_was_deleted_long_ago_and_is_set_for_what_comes_nex
 
         kept, old, new = keep(client, "stays"), keep(client, "goes aardvark"), keep(client, "goes later")
         assert alarm() is None
-        # Deleted nearly a month ago, so that the month is over in a moment.
-        client.post("/clock", json={"offset": SOON - RETENTION})
+        # Deleted nearly a month ago, so that the month is over when what follows has been asked.
+        client.post("/clock", json={"offset": 3 * SOON - RETENTION})
         old_time = deletion_of(client, old)
         due = alarm()
         assert due is not None

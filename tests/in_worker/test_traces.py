@@ -137,11 +137,13 @@ async def messages_of(store: Store) -> int:
 
 
 def wait_until_hidden(folder: Path) -> None:
-    """Until an erasure has begun in a D1 database."""
+    """Until an erasure has begun in a D1 database. Fails where it has not, or was over before anybody saw it."""
+    deadline = time.monotonic() + 60
     (file,) = [path for path in folder.rglob("*.sqlite") if b"word_lists" in path.read_bytes()]
     connection = apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READONLY)
     try:
         while not connection.execute("SELECT 1 FROM conversations WHERE deleted_at <= 0").fetchall():
+            assert time.monotonic() < deadline
             time.sleep(0.002)
     finally:
         connection.close()

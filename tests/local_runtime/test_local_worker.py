@@ -26,7 +26,7 @@ def post(worker: LocalWorker, path: str, body: str) -> Any:
 
 
 def eventually(ask: Callable[[], Any], expected: Any) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while (answer := ask()) != expected:
         assert time.monotonic() < deadline, answer
         time.sleep(0.05)

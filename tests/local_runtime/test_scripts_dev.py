@@ -15,8 +15,8 @@ import pytest
 
 from support.postgres import new_folder
 from toolbox.checkout import ROOT
+from toolbox.ports import free_port
 from toolbox.processes import living_processes
-from toolbox.worker import free_port
 
 PATIENCE_SECONDS = 60
 
@@ -55,7 +55,7 @@ def processes_in(folder: Path) -> list[str]:
 
 
 def wait_until_empty(folder: Path) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while names := processes_in(folder):
         assert time.monotonic() < deadline, names
         time.sleep(0.05)

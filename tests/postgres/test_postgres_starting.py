@@ -1,6 +1,7 @@
 """How Postgres is opened: by many at once, with few rights, in whatever state it is; and what is refused."""
 
 import asyncio
+import contextlib
 import os
 import socket
 import sys
@@ -210,6 +211,22 @@ async def test_a_newer_version_that_comes_first_is_noticed_by_who_waited(monkeyp
     assert await tables_in(schema) == set()
 
 
+async def test_who_waits_too_long_for_another_to_migrate_is_told_and_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    schema = new_schema()
+    other = await asyncpg.connect(server().url())
+    await other.fetchval("SELECT pg_advisory_lock($1)", postgres._LOCK_OF_MIGRATIONS)
+    monkeypatch.setattr(postgres, "BATCH_SECONDS", 0.5)
+    async with asyncio.timeout(60):
+        assert "could not be reached, or was too busy" in await refused(server().url(schema=schema))
+    assert await tables_in(schema) == set()
+    await other.close()
+    monkeypatch.undo()
+    await (await opened(server().url(schema=schema))).close()
+    assert await tables_in(schema) == TABLES
+
+
 async def test_tables_of_something_else_are_left_alone() -> None:
     schema = new_schema()
     await ask(f"CREATE SCHEMA {schema}; CREATE TABLE {schema}.messages (subject text)")
@@ -260,6 +277,31 @@ def deaf() -> Iterator[int]:
 async def test_a_server_that_never_answers_is_given_up(deaf: int) -> None:
     url = f"postgresql://ada:p%40ss@127.0.0.1:{deaf}/kept?connect_timeout=1"
     assert "could not be reached" in await refused(url)
+
+
+@pytest.mark.parametrize(
+    ("mode", "answer"),
+    [("require", b"S"), ("verify-full", b"S"), ("disable", b"R\0\0\0\x08\0\0\0\0")],
+    ids=["in the middle of TLS", "in the middle of checked TLS", "once it has let us in"],
+)
+async def test_a_server_that_falls_silent_is_given_up(mode: str, answer: bytes) -> None:
+    is_given_up = asyncio.Event()
+
+    async def fall_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):  # it is not the politest end
+            writer.write(answer)
+            await reader.read()  # until the other end is closed
+            writer.close()
+            await writer.wait_closed()
+        is_given_up.set()
+
+    listener = await asyncio.start_server(fall_silent, "127.0.0.1", 0)
+    port = listener.sockets[0].getsockname()[1]
+    async with asyncio.timeout(60):
+        url = f"postgresql://ada:p%40ss@127.0.0.1:{port}/kept?connect_timeout=1&sslmode={mode}"
+        assert "could not be reached" in await refused(url)
+        await is_given_up.wait()
+    listener.close()
 
 
 async def test_a_port_where_nobody_listens_is_unavailable(deaf: int) -> None:

@@ -199,6 +199,6 @@ def test_it_misbehaves_when_it_is_told_to(cloudflare_api: CloudflareApi) -> None
     assert "<html>" in httpx.get(url, headers=headers).text
     cloudflare_api.misbehave("hang")
     with pytest.raises(httpx.ReadTimeout):
-        httpx.get(url, headers=headers, timeout=0.2)
+        httpx.get(url, headers=headers, timeout=httpx.Timeout(60, read=0.2))
     cloudflare_api.behave()
     assert httpx.get(url, headers=headers).json()["result"][0]["id"] == ACCOUNT

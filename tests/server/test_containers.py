@@ -22,12 +22,13 @@ import pytest
 from ruamel.yaml import YAML
 
 from support.in_process import VARIABLES, as_user
+from support.postgres import new_url
 from threadkeep.server.application import READY_PATH
 from threadkeep.server.serving import GRACE_SECONDS
 from threadkeep.settings import NAMES
 from toolbox.checkout import ROOT
 from toolbox.install import python
-from toolbox.worker import free_port
+from toolbox.ports import free_port
 
 PATIENCE_SECONDS = 240
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -128,7 +129,7 @@ def started(
     ) as process:
         try:
             address = f"http://127.0.0.1:{port}"
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 60
             while True:
                 assert process.poll() is None, process.stderr and process.stderr.read()
                 try:
@@ -140,7 +141,7 @@ def started(
             yield address
         finally:
             process.terminate()
-            process.communicate(timeout=40)
+            process.communicate(timeout=60)
         assert process.returncode == ends_with
 
 
@@ -180,9 +181,16 @@ def test_only_what_the_build_copies_is_sent_to_it() -> None:
 def test_the_command_of_compose_runs_and_every_variable_is_a_setting(image: Path, tmp_path: Path) -> None:
     service = services()["threadkeep"]
     assert set(service["environment"]) <= SETTINGS
-    without_database = {"AGENT_CONVERSATION_STORE": "sqlite", "AGENT_CONVERSATION_PERSISTENCE": "true"}
-    with started(image, service["command"], tmp_path, without_database) as address:
+    variables = {
+        **{name: value for name, value in service["environment"].items() if not value.startswith("${")},
+        **VARIABLES,
+        "DATABASE_URL": new_url(),
+    }
+    with started(image, service["command"], tmp_path, variables) as address:
         assert httpx.get(f"{address}{API}").status_code == 401
+        assert httpx.get(f"{address}/api/ready").json()["store"] == "postgres"
+        assert httpx.post(f"{address}{API}", json={}, headers=as_user("ada")).status_code == 201
+    assert list(tmp_path.iterdir()) == []
     assert int(service["stop_grace_period"].rstrip("s")) > GRACE_SECONDS
     assert all(port.startswith("127.0.0.1:") for port in service["ports"])
     database = services()["postgres"]
@@ -197,8 +205,7 @@ def test_the_command_of_kubernetes_runs_and_its_probes_are_answered(image: Path,
     (container,) = pod["containers"]
     assert {each["name"] for each in container["env"]} <= SETTINGS
     variables = {each["name"]: each["value"] for each in container["env"]}
-    variables["AGENT_CONVERSATION_STORE"] = "sqlite"
-    with started(image, container["args"], tmp_path, variables) as address:
+    with started(image, container["args"], tmp_path, {**variables, "DATABASE_URL": new_url()}) as address:
         for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
             asked = container[probe]["httpGet"]
             assert asked["port"] == container["ports"][0]["name"]
@@ -229,8 +236,7 @@ def test_the_application_for_vercel_serves_where_nobody_says_when_it_starts(imag
     assert configuration["rewrites"] == [{"source": "/(.*)", "destination": f"/{function.removesuffix('.py')}"}]
     shutil.copy(ROOT / function, tmp_path / "index.py")
     command = shlex.split(f"uvicorn index:app --lifespan off --host 127.0.0.1 --port {PORT}")
-    variables = {**VARIABLES, "AGENT_CONVERSATION_STORE": "sqlite", "SQLITE_PATH": str(tmp_path / "kept.sqlite")}
-    with started(image, command, tmp_path, variables, ends_with=-signal.SIGTERM) as address:
+    with started(image, command, tmp_path, {**VARIABLES, "DATABASE_URL": new_url()}, -signal.SIGTERM) as address:
         created = httpx.post(f"{address}{API}", json={}, headers=as_user("ada"))
         assert created.status_code == 201
         assert httpx.get(f"{address}/docs").status_code == 200

@@ -2,15 +2,13 @@
 
 import ctypes
 import json
-import os
 import resource
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+import time
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import apsw
 import httpx
@@ -18,50 +16,14 @@ import pytest
 
 from support.backends import server
 from support.in_process import SERVICE_KEY, VARIABLES, as_user
+from support.serving import PATIENCE_SECONDS, ready_line, refusal, serving
 from threadkeep.clock import new_id
 from threadkeep.sql.schema import MIGRATIONS
-from toolbox.install import install_server, python
+from toolbox.install import python
 
-PATIENCE_SECONDS = 30
 API = "/api/conversations"
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
 SECRET = "a secret of the tests, of 32 characters or more"
-
-
-@contextmanager
-def serving(
-    folder: Path, *arguments: str, variables: dict[str, str] | None = None, **options: Any
-) -> Iterator[subprocess.Popen[str]]:
-    """`threadkeep serve` in a folder, with nothing in its environment but these variables."""
-    command = [install_server(), "serve", "--port=0", *arguments]
-    environment = {"PATH": os.environ["PATH"], **(variables or {})}
-    with subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
-    ) as process:
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.terminate()
-
-
-def ready_line(process: subprocess.Popen[str]) -> dict[str, str]:
-    """What the command says when it is ready: the address, the back end, and where that is."""
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    assert line.startswith("ready "), (line, process.stderr and process.stderr.read())
-    _, address, *fields = line.split()
-    return {"address": address, **dict(each.split("=", 1) for each in fields)}
-
-
-def refusal(folder: Path, *arguments: str, **options: Any) -> str:
-    """The one line that it refuses to start with."""
-    with serving(folder, *arguments, **options) as process:
-        output, message = process.communicate(timeout=PATIENCE_SECONDS)
-    assert (process.returncode, output) == (1, "")
-    assert len(message.splitlines()) == 1, message
-    assert message.startswith("threadkeep: ")
-    return message
 
 
 def test_with_nothing_set_up_it_keeps_a_file_and_says_where(tmp_path: Path) -> None:
@@ -130,13 +92,15 @@ REFUSED: dict[str, tuple[dict[str, str], tuple[str, ...], str]] = {
     "everybody let in, in production": ({"ENVIRONMENT": "production"}, ("--dev-user=ada",), "AUTH_DEV_USER"),
     "a folder that there is not": ({"SQLITE_PATH": "missing/kept.sqlite"}, (), "Check SQLITE_PATH"),
     "a folder for a file": ({"SQLITE_PATH": "/"}, (), "Check SQLITE_PATH"),
+    "a path that is no UTF-8": ({"SQLITE_PATH": "kept\udcff"}, (), "SQLITE_PATH is not in UTF-8."),
     "memory as a file": ({"SQLITE_PATH": ":memory:", "AGENT_CONVERSATION_STORE": "sqlite"}, (), "SQLITE_PATH is :mem"),
     "memory of several processes": (
         {"ENVIRONMENT": "test", "AGENT_CONVERSATION_STORE": "memory"},
         ("--workers=2",),
         "memory is of one process: set --workers to 1",
     ),
-    "a host that is not here": ({}, ("--host=192.0.2.1",), "192.0.2.1 port 0 cannot be had"),
+    "a host that is not here": ({}, ("--host=192.0.2.1",), "192.0.2.1 port 0 cannot be had (Cannot assign"),
+    "a host that nobody knows": ({}, ("--host=a..b",), "a..b port 0 cannot be had (Name or service not known)"),
 }
 
 
@@ -192,6 +156,15 @@ def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path: Path)
     assert (file.read_bytes(), [path.name for path in tmp_path.iterdir()]) == (before, [file.name])
 
 
+def test_a_file_of_something_else_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "mail.sqlite"
+    with closing(apsw.Connection(str(file))) as database:
+        database.execute("CREATE TABLE messages (subject TEXT)")
+    before = file.read_bytes()
+    assert "tables of something else under our names" in refusal(tmp_path, variables={"SQLITE_PATH": str(file)})
+    assert (file.read_bytes(), [path.name for path in tmp_path.iterdir()]) == (before, [file.name])
+
+
 def test_a_schema_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     file = tmp_path / "kept.sqlite"
     with serving(tmp_path, variables={"SQLITE_PATH": str(file), "AUTH_JWT_SECRET": SECRET}) as process:
@@ -202,6 +175,7 @@ def test_a_schema_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Path
     before = file.read_bytes()
     message = refusal(tmp_path, variables={"SQLITE_PATH": str(file)})
     assert "the schema of a newer version (9999_of_tomorrow.sql), and is left alone" in message
+    assert message.endswith(" SQLITE_PATH says where it is.\n")
     assert (file.read_bytes(), [path.name for path in tmp_path.iterdir()]) == (before, [file.name])
 
 
@@ -300,9 +274,12 @@ def test_the_metrics_of_several_processes_are_told_as_one_and_name_nobody(tmp_pa
         count = 60
         for _ in range(count):  # each on a connection of its own, so that they come to different processes
             assert httpx.get(f"{running.url}{API}/{new_id()}", headers=as_user("somebody")).status_code == 404
+        label = 'method="GET",route="/api/conversations/{id}"'
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while f"threadkeep_request_seconds_count{{{label}}} {count}.0" not in httpx.get(f"{running.url}/metrics").text:
+            assert time.monotonic() < deadline  # a process counts a request after it has answered
         for _ in range(5):
             text = httpx.get(f"{running.url}/metrics").text
-            label = 'method="GET",route="/api/conversations/{id}"'
             assert f'threadkeep_requests_total{{{label},status="404"}} {count}.0' in text
             assert f"threadkeep_request_seconds_count{{{label}}} {count}.0" in text
         assert "somebody" not in text

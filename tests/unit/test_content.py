@@ -346,7 +346,6 @@ def test_a_number_with_an_exponent_that_is_absurd_is_kept_as_text(exponent: str)
     st.integers(-300, 300),
     st.integers(0, 50),
 )
-@settings(deadline=None)
 def test_the_form_of_a_number_is_its_value_exactly(number: str, digits: int, exponent: int, zeros: int) -> None:
     form = number_of(number).decode()
     assert Fraction(form) == Fraction(number)
@@ -402,7 +401,6 @@ def test_a_title_is_the_first_words_on_one_line(blocks: list[dict[str, Any]], ti
 
 
 @given(st.text())
-@settings(deadline=None)
 def test_a_title_is_one_short_line_wherever_there_are_words(words: str) -> None:
     title = title_from(text(words))
     if title is None:
@@ -467,7 +465,7 @@ OBJECTS = st.dictionaries(NAMES, VALUES, max_size=4).map(
 @given(OBJECTS, OBJECTS)
 @example('{"a":1e400}', '{"b":-1e400}')
 @example('{"a":{"b":1}}', '{"a":{"b":null,"c":{"d":null}}}')
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_a_merge_is_what_sqlite_makes_of_it_to_the_byte_in_size(target: str, patch: str) -> None:
     made = in_sqlite(target, patch)
     assert digest(read_metadata(raw(made), "metadata")) == digest(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from threadkeep.cursors import (
@@ -167,7 +167,6 @@ def test_a_cursor_of_another_list_is_no_cursor() -> None:
                     decode(encode(cursor))
 
 
-@settings(deadline=None)
 @given(st.text() | st.binary().map(lambda data: urlsafe_b64encode(data).decode()))
 def test_any_text_is_a_cursor_or_invalid(text: str) -> None:
     try:

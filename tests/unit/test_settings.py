@@ -106,6 +106,14 @@ def test_a_blank_value_is_none(setting: str, name: str, blank: str) -> None:
     assert read({name: blank}) == read({})
 
 
+@pytest.mark.parametrize(("setting", "name"), EVERY_NAME)
+def test_a_value_that_is_no_utf_8_is_named_and_not_shown(setting: str, name: str) -> None:
+    with pytest.raises(Unavailable) as raised:
+        read({**base_of(setting), name: "hunter\udcff"})
+    assert raised.value.message == f"{name} is not in UTF-8."
+    assert raised.value.__cause__ is None
+
+
 @pytest.mark.parametrize("setting", [setting for setting, names in NAMES.items() if len(names) > 1])
 def test_names_of_one_setting_may_agree_and_must_not_disagree(setting: str) -> None:
     value, fields = SAMPLES[setting]

@@ -4,7 +4,6 @@ import asyncio
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
@@ -108,6 +107,23 @@ async def test_whoever_gives_up_waiting_leaves_the_file_in_order(file: SqliteFil
     assert await file.run(insert("after"), COUNT) == [[], [{"n": before["n"] + 1}]]
 
 
+async def test_who_waits_behind_others_for_too_long_is_told_and_never_gets_a_turn(
+    file: SqliteFile, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "BATCH_SECONDS", 0.3)
+    with closing(apsw.Connection(str(path))) as other:
+        other.execute("BEGIN IMMEDIATE")
+        for told in await asyncio.gather(*(file.run(insert(str(n))) for n in range(5)), return_exceptions=True):
+            assert isinstance(told, Unavailable)
+            assert told.message == "SQLite has not done this in time, or others are before it. Try again."
+        assert await file.run(COUNT) == [[{"n": 0}]]
+        other.execute("COMMIT")
+    monkeypatch.undo()
+    _, rows = await file.run(insert("after"), Query("SELECT a.x FROM a")())
+    # The one that had its turn could not be called back.
+    assert [row["x"] for row in rows if row["x"] != "0"] == ["after"]
+
+
 async def test_nothing_is_left_beside_the_file_when_it_is_closed(path: Path) -> None:
     threads = threading.active_count()
     opened = await SqliteFile.open(str(path), (CREATE,))
@@ -163,14 +179,48 @@ async def test_a_new_file_has_the_newest_schema_and_an_old_one_gets_it(path: Pat
     await second.close()
 
 
-def test_a_schema_of_a_newer_version_is_refused_and_left_as_it_is(path: Path) -> None:
+@pytest.mark.parametrize("mode", ["wal", "delete"])  # as a server leaves it, and as a copy of it is
+def test_a_schema_of_a_newer_version_is_refused_and_left_as_it_is(mode: str, path: Path) -> None:
     with closing(SqliteExecutor(str(path))) as newer:
         newer.migrate_now((CREATE, Migration("0002_b.sql", ("CREATE TABLE b (x TEXT) STRICT",))))
+        newer._connection.pragma("journal_mode", mode)
     before = path.read_bytes()
     with pytest.raises(Unavailable, match=r"a newer version \(0002_b\.sql\), and is left alone"):
         asyncio.run(SqliteFile.open(str(path), (CREATE,)))
     assert path.read_bytes() == before
     assert [each.name for each in path.parent.iterdir()] == ["kept.sqlite"]
+
+
+def test_a_newer_version_that_comes_between_looking_and_applying_is_refused(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(SqliteExecutor(str(path))) as newer:
+        newer.migrate_now((Migration("0002_b.sql", ()),))
+    monkeypatch.setattr(SqliteExecutor, "look_now", lambda self, migrations: None)
+    with pytest.raises(Unavailable, match="a newer version"):
+        asyncio.run(SqliteFile.open(str(path), (CREATE,)))
+    with closing(apsw.Connection(str(path))) as database:
+        assert database.execute("SELECT name FROM schema_migrations").fetchall() == [("0002_b.sql",)]
+
+
+@pytest.mark.parametrize(
+    "theirs", ["TABLE Messages (subject TEXT)", "VIEW words AS SELECT 1", "TABLE schema_migrations (version TEXT)"]
+)
+def test_a_file_of_something_else_with_our_names_is_refused_and_left_as_it_is(theirs: str, path: Path) -> None:
+    with closing(apsw.Connection(str(path))) as database:
+        database.execute(f"CREATE {theirs}")
+    before = path.read_bytes()
+    with pytest.raises(Unavailable, match="tables of something else under our names, and is left alone"):
+        asyncio.run(open_sqlite_file(str(path)))
+    assert path.read_bytes() == before
+    assert [each.name for each in path.parent.iterdir()] == ["kept.sqlite"]
+
+
+async def test_tables_of_something_else_may_stand_beside_ours(path: Path) -> None:
+    with closing(apsw.Connection(str(path))) as database:
+        database.execute("CREATE TABLE letters (subject TEXT)")
+    for _ in range(2):
+        await (await open_sqlite_file(str(path))).close()
 
 
 async def test_a_migration_that_fails_leaves_nothing_of_itself_nor_of_those_before(path: Path) -> None:
@@ -251,6 +301,7 @@ PROGRAM = """
 import asyncio, sys
 from threadkeep.backends import open_sqlite_file
 async def main():
+    print("ready", flush=True)
     sys.stdin.readline()  # all at once
     executor = await open_sqlite_file(sys.argv[1])
     await executor.close()
@@ -261,11 +312,17 @@ asyncio.run(main())
 def test_ten_processes_that_start_at_once_on_a_new_file_make_one_schema(path: Path) -> None:
     starting = [
         subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, path], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [sys.executable, "-c", PROGRAM, path],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         for _ in range(10)
     ]
-    time.sleep(2)  # until each of them waits for its line
+    for process in starting:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
     for process in starting:
         assert process.stdin is not None
         process.stdin.write("\n")

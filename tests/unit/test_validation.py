@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta, Struct
 
@@ -286,7 +286,6 @@ def test_nesting_is_measured_in_time_in_proportion_to_the_text(part: str) -> Non
     assert time.process_time() - begin < 3  # 0.2 is usual; what backtracks takes minutes
 
 
-@settings(deadline=None)
 @given(st.recursive(st.text('[]{}"\\'), lambda inner: st.lists(inner) | st.dictionaries(st.text('[]{}"\\'), inner)))
 def test_the_depth_is_that_of_the_json(value: Any) -> None:
     def depth(value: Any) -> int:

@@ -30,7 +30,7 @@ from toolbox.bench.tables import growth_table, native_table, proxy_line, ratio_t
 from toolbox.checkout import ROOT, Problem
 from toolbox.codes import Code
 from toolbox.install import Node
-from toolbox.worker import checked_port
+from toolbox.ports import checked_port
 
 WORKER_STORES = ("d1", "durable-object")
 _PARTS = (

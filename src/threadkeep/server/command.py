@@ -29,6 +29,8 @@ DEFAULT_FILE = "threadkeep.sqlite"
 _PORT_MAX = 65_535
 _WORKERS_MAX = 64
 _TARGET = "threadkeep.server.command:application"
+_PLACES = {"sqlite": "sqlite_path", "postgres": "database_url"}
+"""The setting that says where a back end is."""
 
 
 class Refusal(Exception):
@@ -67,8 +69,7 @@ def serve(host: str, port: int, workers: int, dev_user: str | None) -> None:
     try:
         listening = listen(host, port)
     except OSError as error:
-        # Python adds the address to the reason, but not to that of a name which nobody knows.
-        reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+        reason = (error.strerror or str(error)).partition(" (while ")[0]  # Python adds the address to it
         raise Refusal(f"{host} port {port} cannot be had ({reason}): name others with --host and --port.") from error
     _say_who_gets_in(choice, settings)
     print(f"ready {_address(listening)} store={choice.store}{_place(choice)}", flush=True)
@@ -106,10 +107,18 @@ async def _try_out() -> tuple[Choice, Settings]:
     try:
         await tried.open()
     except ThreadkeepError as error:
-        raise Refusal(error.message) from error
+        raise Refusal(_with_setting(error.message, tried.api.choice)) from error
     await tried.close()
     assert isinstance(tried.api.choice, Choice)  # noqa: S101 or else it could not be opened
     return tried.api.choice, tried.api.settings
+
+
+def _with_setting(message: str, choice: Choice | ThreadkeepError) -> str:
+    """The message, with the setting that leads to the back end that was chosen."""
+    if not isinstance(choice, Choice) or choice.store not in _PLACES:
+        return message
+    name = NAMES[_PLACES[choice.store]][0]
+    return message if name in message else f"{message} {name} says where it is."
 
 
 def _say_who_gets_in(choice: Choice, settings: Settings) -> None:

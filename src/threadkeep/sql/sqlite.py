@@ -19,7 +19,7 @@ from threadkeep.errors import Unavailable
 from threadkeep.sql import statements as sqlite_statements
 from threadkeep.sql.dialect import Dialect
 from threadkeep.sql.executor import Row, Statement
-from threadkeep.sql.migrations import Migration, migrate, refuse_newer
+from threadkeep.sql.migrations import Migration, migrate, refuse_others
 
 # Source: workerd's sqlite.c++ and https://developers.cloudflare.com/d1/platform/limits/
 _LIMITS = {
@@ -28,6 +28,9 @@ _LIMITS = {
     apsw.SQLITE_LIMIT_SQL_LENGTH: 100_000,
     apsw.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 50,
 }
+BATCH_SECONDS = 30
+"""How long a batch may take beside the event loop, from when it is asked for: with its wait for those before it."""
+
 _BUSY_MILLISECONDS = 10_000
 _TIDY_MILLISECONDS = 500
 _TRY_AGAIN_SECONDS = 0.01
@@ -76,16 +79,23 @@ class SqliteExecutor:
         results: list[list[Any]] = [execute(query.numbered, values).fetchall() for query, values in statements]
         return results
 
+    def look_now(self, migrations: tuple[Migration, ...]) -> None:
+        """Raises Unavailable where the file is no database, or not one for these migrations. It changes nothing."""
+        try:
+            asyncio.run(refuse_others(_Within(self), migrations))
+        except apsw.Error as error:
+            raise _cannot_be_opened(error) from error
+
     def migrate_now(self, migrations: tuple[Migration, ...]) -> None:
         """Bring the file to the newest schema. However many processes do so at once, one does it and all see it.
 
-        Raises Unavailable where the file cannot be written, or has the schema of a newer version.
+        Raises Unavailable where the file cannot be written, or is not one for these migrations.
         """
         try:
             if self._connection.readonly("main"):
                 raise Unavailable("The SQLite file may only be read. Check SQLITE_PATH, and who owns the file.")
-            asyncio.run(refuse_newer(self, migrations))  # before anything is written
             with self._transaction("BEGIN IMMEDIATE"):
+                asyncio.run(refuse_others(_Within(self), migrations))
                 asyncio.run(migrate(_Within(self), migrations))
         except _UNAVAILABLE as error:
             raise _cannot_be_opened(error) from error
@@ -151,15 +161,18 @@ class SqliteFile:
     async def open(cls, path: str, migrations: tuple[Migration, ...]) -> "SqliteFile":
         """Open or create the file, at the newest schema.
 
-        Raises Unavailable where that is not possible, and where the schema is of a newer version.
+        Raises Unavailable where that is not possible, and where the schema is of a newer version or of something else.
         """
         return await asyncio.to_thread(cls._opened, path, migrations)
 
     async def run(self, *statements: Statement) -> list[list[Row]]:
-        loop = asyncio.get_running_loop()
-        if any(statement.query.writes for statement in statements):
-            return await loop.run_in_executor(self._writing, self._writer.run_now, statements)
-        return await loop.run_in_executor(self._reading, self._read, statements)
+        writes = any(statement.query.writes for statement in statements)
+        threads, work = (self._writing, self._writer.run_now) if writes else (self._reading, self._read)
+        try:
+            async with asyncio.timeout(BATCH_SECONDS):
+                return await asyncio.get_running_loop().run_in_executor(threads, work, statements)
+        except TimeoutError as error:
+            raise Unavailable("SQLite has not done this in time, or others are before it. Try again.") from error
 
     async def clear(self, *statements: Statement) -> None:
         """See `Executor.clear`: everybody is in one file."""
@@ -175,14 +188,16 @@ class SqliteFile:
     def _opened(cls, path: str, migrations: tuple[Migration, ...]) -> "SqliteFile":
         opened: list[SqliteExecutor] = []
         try:
+            opened.append(SqliteExecutor(path, is_reader=True))
+            opened[0].look_now(migrations)  # before one that writes makes it a file of readers and a writer at once
             opened.append(SqliteExecutor(path))
-            opened[0].migrate_now(migrations)
-            opened.extend(SqliteExecutor(path, is_reader=True) for _ in range(_READERS))
+            opened[1].migrate_now(migrations)
+            opened.extend(SqliteExecutor(path, is_reader=True) for _ in range(_READERS - 1))
         except BaseException:
             for connection in opened:
                 connection.close()
             raise
-        return cls(opened[0], opened[1:])
+        return cls(opened[1], [opened[0], *opened[2:]])
 
     def _read(self, statements: Sequence[Statement]) -> list[list[Row]]:
         reader = self._free.get()
