@@ -21,6 +21,8 @@ _NUMBERS = {
 }
 _NAME_BYTES_MAX = 63
 """Of a longer one, Postgres would take the beginning."""
+_LABEL_CHARACTERS_MAX = 63
+"""Of a part of the name of a host, between two dots; Python's resolver fails on others as on a defect."""
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -49,12 +51,14 @@ class PostgresUrl(Struct, frozen=True, kw_only=True):
 
 def parse_url(url: str) -> PostgresUrl:
     """Read a URL. Raises Unavailable where it says something that cannot be."""
+    if "\0" in unquote(url):  # nothing takes one, and some drivers take what comes before it
+        raise _wrong("has a NUL in it")
     try:
         parts = urlsplit(url)
         port = parts.port
         query = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
-    except ValueError as error:
-        raise _wrong("is no URL; a password with special characters must be percent-encoded") from error
+    except ValueError:  # its own words may hold the password
+        raise _wrong("is no URL; a password with special characters must be percent-encoded") from None
     if parts.scheme not in ("postgres", "postgresql"):
         raise _wrong("must begin with postgresql:// or postgres://")
     host = query.pop("host", None) or unquote(parts.hostname or "")
@@ -62,13 +66,14 @@ def parse_url(url: str) -> PostgresUrl:
         raise _wrong("names no host")
     if "," in parts.netloc or "," in host:
         raise _wrong("names several hosts; name one")
+    labels = [] if host.startswith("/") else host.removesuffix(".").split(".")
+    if not all(0 < len(label) <= _LABEL_CHARACTERS_MAX for label in labels):
+        raise _wrong("names a host that cannot be")
     if not parts.username:
         raise _wrong("names no user")
     database = unquote(parts.path.removeprefix("/"))
     if not database:
         raise _wrong("names no database")
-    if "\0" in unquote(parts.netloc + parts.path):
-        raise _wrong("has a NUL in it, which no name and no password has")
     read = _Parameters(query)
     has_pooler = read.boolean("pgbouncer") or read.number("statement_cache_size") == 0
     ssl_mode = read.ssl_mode()
@@ -100,7 +105,7 @@ class _Parameters:
 
     def schema(self) -> str:
         schema = self.text("schema") or "public"
-        if "\0" in schema or len(schema.encode()) > _NAME_BYTES_MAX:
+        if len(schema.encode()) > _NAME_BYTES_MAX:
             raise _wrong(f"has a wrong schema; it may be a name of up to {_NAME_BYTES_MAX} bytes")
         return schema
 
