@@ -5,6 +5,7 @@ and the same API runs there.
 """
 
 from collections.abc import AsyncIterator
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -220,7 +221,14 @@ def _outgoing(response: wire.Response, ctx: Any) -> Any:
     else:
         body = to_js(response.body) if response.body else None
     options = msgspec.json.encode({"status": response.status, "headers": response.headers}).decode()
-    return js.Response.new(body, js.JSON.parse(options))
+    make, parse = _functions()
+    return make(body, parse(options))
+
+
+@cache  # at first use, since nothing of JavaScript may be held before
+def _functions() -> tuple[Any, Any]:
+    """What a response is made by, found once: to look a function up takes longer than to call it."""
+    return js.Response.new, js.JSON.parse
 
 
 async def _pump(pieces: AsyncIterator[bytes], writer: Any) -> None:

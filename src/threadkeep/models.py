@@ -37,14 +37,10 @@ TitleSource = Literal["default", "first_message", "generated", "user"]
 # Patterns that Python and JSON Schema read alike: `$` alone would let a final line break pass in Python.
 LINE_PATTERN = r"^(?![\s\S]*[\u0000-\u001f\u007f-\u009f\u2028\u2029])(?=[\s\S]*\S)"
 
-Id = Annotated[
-    str,
-    Meta(
-        pattern=ID_PATTERN,
-        max_length=26,
-        description="A ULID: 26 characters of Crockford base32, upper case.",
-    ),
-]
+_ID_IN_WORDS = "A ULID: 26 characters of Crockford base32, upper case."
+Id = Annotated[str, Meta(pattern=ID_PATTERN, max_length=26, description=_ID_IN_WORDS)]
+KeptId = Annotated[str, Meta(description=_ID_IN_WORDS, extra_json_schema={"pattern": ID_PATTERN, "maxLength": 26})]
+"""An id that was checked on its way in. To match each again took most of the time in which a page was decoded."""
 Title = Annotated[
     str,
     Meta(pattern=LINE_PATTERN, max_length=TITLE_CHARACTERS_MAX, description="One line of text, not blank."),
@@ -88,7 +84,7 @@ OptionalMetadataField = Annotated[
 class Conversation(Struct, rename="camel", kw_only=True):
     """One conversation, without its messages."""
 
-    id: Id
+    id: KeptId
     user_id: str
     """Whose it is."""
     title: str
@@ -110,8 +106,8 @@ class Conversation(Struct, rename="camel", kw_only=True):
 class Message(Struct, rename="camel", kw_only=True):
     """One message of a conversation."""
 
-    id: Id
-    conversation_id: Id
+    id: KeptId
+    conversation_id: KeptId
     seq: int
     """1, 2, 3 … without gaps within a conversation, given by the database. This is the order; no clock is."""
     role: Role
@@ -247,7 +243,7 @@ class MessagePage(Struct, rename="camel"):
 class Tombstone(Struct, rename="camel"):
     """What is left of a deleted conversation."""
 
-    id: Id
+    id: KeptId
     deleted_at: int
 
 
@@ -291,7 +287,7 @@ class HitPage(Struct, rename="camel"):
 class Receipt(Struct, rename="camel"):
     """What the database gave a message when it was stored."""
 
-    id: Id
+    id: KeptId
     seq: int
     created_at: int
 

@@ -246,3 +246,12 @@ def test_an_error_is_of_the_type_that_is_promised(error: Invalid) -> None:
     assert set(answered) == set(SCHEMAS["Error"]["properties"])
     body = SCHEMAS["ErrorBody"]
     assert set(body["required"]) <= set(answered["error"]) <= set(body["properties"])
+
+
+@pytest.mark.parametrize(
+    "place", ["Conversation.id", "Message.id", "Message.conversationId", "Tombstone.id", "Receipt.id"]
+)
+def test_an_id_in_an_answer_is_described_as_one_in_a_request(place: str) -> None:
+    name, _, field = place.partition(".")
+    given = SCHEMAS["NewMessage"]["properties"]["id"]["anyOf"]
+    assert SCHEMAS[name]["properties"][field] in given

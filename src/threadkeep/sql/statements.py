@@ -764,10 +764,12 @@ WHERE c.user_id = :user AND c.id = :conversation AND coalesce(c.deleted_at, 1) >
 LIST_CONVERSATIONS = _query("""
 SELECT json_object(
   'owner', json({owner}),
-  'rows', json_group_array(json(l.document))
+  'rows', json_group_array({conversation})
 ) AS answer
 FROM (
-  SELECT {conversation} AS document
+  SELECT
+    c.id, c.user_id, c.title, c.title_source, c.model, c.created_at, c.updated_at, c.message_count, c.is_archived,
+    c.metadata, c.version, c.deleted_at
   FROM conversations AS c
   WHERE c.user_id = :user
     AND c.is_archived = :is_archived
@@ -781,7 +783,7 @@ FROM (
     )
   ORDER BY c.updated_at DESC, c.id DESC
   LIMIT :limit + 1
-) AS l
+) AS c
 """)
 
 CONVERSATION_EXISTS = _query("""
