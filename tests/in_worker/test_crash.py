@@ -7,25 +7,14 @@ from pathlib import Path
 import pytest
 
 from support.backends import WORKERS, over_http, worker
-from support.drafts import conversation, message, plain
+from support.drafts import all_messages, conversation, message, plain
 from threadkeep.drafts import MessageDraft
 from threadkeep.errors import ThreadkeepError
-from threadkeep.models import Message
-from threadkeep.store import Store
 
 pytestmark = pytest.mark.anyio
 
 CLIENTS = 16
 APPENDS_BEFORE = 200
-
-
-async def all_messages(store: Store, conversation_id: str) -> list[Message]:
-    page = await store.list_messages(conversation_id, after=0, limit=200)
-    rows = page.messages
-    while page.next_cursor is not None:
-        page = await store.list_messages(conversation_id, cursor=page.next_cursor, limit=200)
-        rows += page.messages
-    return rows
 
 
 @pytest.mark.parametrize("name", [*WORKERS, "postgres"])

@@ -11,13 +11,12 @@ import httpx
 import pytest
 
 from support.backends import ENTRIES, REQUEST_SECONDS
-from support.drafts import conversation, message
+from support.drafts import all_messages, conversation, message
 from support.in_process import VARIABLES, as_user
 from support.postgres import SECRETIVE, SETTINGS, ask, new_folder, new_schema, new_url, server
 from support.postgres_proxy import proxy
 from support.postgres_tls import AUTHORITY, tls_only
 from threadkeep.errors import Unavailable
-from threadkeep.store import Store
 from threadkeep.stores.remote import RemoteStore
 from toolbox.checkout import ROOT, Problem
 from toolbox.postgres import LocalPostgres
@@ -58,15 +57,6 @@ async def running(state: Path, url: str | None = None, **options: Any) -> AsyncI
             yield client
     finally:
         await asyncio.to_thread(worker.stop)
-
-
-async def all_messages(store: Store, conversation_id: str) -> list[Any]:
-    page = await store.list_messages(conversation_id, after=0, limit=200)
-    found = list(page.messages)
-    while page.next_cursor is not None:
-        page = await store.list_messages(conversation_id, cursor=page.next_cursor, limit=200)
-        found += page.messages
-    return found
 
 
 async def test_a_restart_under_load_loses_nothing_that_was_acknowledged_and_doubles_nothing(

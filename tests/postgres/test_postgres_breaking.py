@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from support.drafts import conversation, message, messages, new_message
+from support.drafts import all_messages, conversation, message, messages, new_message
 from support.postgres import SETTINGS, ask, new_folder, new_schema, new_url, server
 from support.postgres_proxy import proxy
 from threadkeep import backends
@@ -19,21 +19,11 @@ from threadkeep.errors import NotFound, Unavailable
 from threadkeep.sql import postgres, postgres_pool, postgres_statements
 from threadkeep.sql.executor import Query
 from threadkeep.sql.postgres_connection import PostgresFailed, sentence_for
-from threadkeep.store import Store
 from toolbox.postgres import LocalPostgres
 
 pytestmark = pytest.mark.anyio
 
 ROOT = Path(__file__).parents[2]
-
-
-async def all_messages(store: Store, conversation_id: str) -> list[Any]:
-    page = await store.list_messages(conversation_id, after=0, limit=200)
-    found = list(page.messages)
-    while page.next_cursor is not None:
-        page = await store.list_messages(conversation_id, cursor=page.next_cursor, limit=200)
-        found += page.messages
-    return found
 
 
 async def test_a_restart_under_load_loses_nothing_that_was_acknowledged_and_doubles_nothing() -> None:

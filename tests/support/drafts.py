@@ -1,4 +1,4 @@
-"""Short ways to make what a store is handed."""
+"""Short ways to make what a store is handed, and to read what it keeps."""
 
 from typing import Any
 
@@ -7,8 +7,9 @@ from msgspec import UNSET, Raw
 
 from threadkeep.clock import new_id
 from threadkeep.drafts import ConversationDraft, ConversationEdit, MessageDraft
-from threadkeep.models import ConversationChanges, NewConversation, NewMessage
+from threadkeep.models import ConversationChanges, Message, NewConversation, NewMessage
 from threadkeep.service import draft_conversation, draft_edit, draft_messages
+from threadkeep.store import Store
 
 
 def new_message(text: str = "Hello", **fields: Any) -> NewMessage:
@@ -46,3 +47,13 @@ def edit(**fields: Any) -> ConversationEdit:
 def plain(value: Any) -> Any:
     """A kept value as plain JSON values, to compare."""
     return msgspec.json.decode(msgspec.json.encode(value))
+
+
+async def all_messages(store: Store, conversation_id: str) -> list[Message]:
+    """Every message of a conversation, in order."""
+    page = await store.list_messages(conversation_id, after=0, limit=200)
+    found = page.messages
+    while page.next_cursor is not None:
+        page = await store.list_messages(conversation_id, cursor=page.next_cursor, limit=200)
+        found += page.messages
+    return found
