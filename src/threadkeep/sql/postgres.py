@@ -8,6 +8,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
 
 from threadkeep.errors import Unavailable
@@ -47,7 +48,6 @@ class PostgresExecutor:
         self._connections = connections
         self._parts_reads = parts_reads
         self._schema = _quoted(schema)
-        self._texts: dict[Query, str] = {}
 
     async def run(self, *statements: Statement) -> list[list[Row]]:
         async with self.connection() as connection:
@@ -77,14 +77,7 @@ class PostgresExecutor:
         return rows
 
     def _prepared(self, statements: Sequence[Statement]) -> list[Prepared]:
-        return [(self._text(query), values) for query, values in statements]
-
-    def _text(self, query: Query) -> str:
-        """The query with its tables named by their schema."""
-        text = self._texts.get(query)
-        if text is None:
-            text = self._texts[query] = _TABLE.sub(rf"\1 {self._schema}.\2", query.numbered)
-        return text
+        return [(_text(query, self._schema), values) for query, values in statements]
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
@@ -151,6 +144,12 @@ def _refuse_newer(schema: str, applied: set[str], names: set[str]) -> None:
             f"The tables in the schema {schema!r} are of a newer version of Threadkeep, and are left as they are. "
             "Install that version, or name another schema in DATABASE_URL."
         )
+
+
+@cache  # in a Worker, an executor lives no longer than a request
+def _text(query: Query, schema: str) -> str:
+    """The query with its tables named by their schema, which is quoted."""
+    return _TABLE.sub(lambda found: f"{found[1]} {schema}.{found[2]}", query.numbered)
 
 
 def _user_of(statements: Sequence[Statement]) -> Any:

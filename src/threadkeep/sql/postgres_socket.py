@@ -10,6 +10,7 @@ at once have brought Pyodide down.
 import asyncio
 import json
 import logging
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,7 +18,6 @@ from typing import Any
 import js
 from pyodide.ffi import JsException, to_js
 
-from threadkeep.clock import new_id
 from threadkeep.errors import Unavailable
 from threadkeep.sql.migrations import Migration
 from threadkeep.sql.postgres import PostgresExecutor, migrate
@@ -29,6 +29,7 @@ _log = logging.getLogger("threadkeep")
 
 _TOO_MANY_CONNECTIONS = "53300"
 _WAIT_SECONDS = 0.05
+_NONCE_BYTES = 18  # as many as libpq takes
 
 # What this isolate knows to be at the newest schema, by the URL. Plain texts may outlive the request that found out.
 _migrated: set[str] = set()
@@ -113,7 +114,7 @@ class _OfRequest:
         connection = WireConnection(stream)
         try:
             async with asyncio.timeout(self._url.connect_seconds):
-                await connection.open(self._url, new_id() + new_id(), _derive_key)
+                await connection.open(self._url, secrets.token_urlsafe(_NONCE_BYTES), _derive_key)
         except BaseException:
             stream.close()
             raise
