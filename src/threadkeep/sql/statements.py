@@ -227,6 +227,7 @@ _PARTS = {
     "padding": NEW_PADDING,
     "next_rev": "(SELECT o.rev + 1 FROM owners AS o WHERE o.user_id = :user)",
     "conversation": _CONVERSATION,
+    "listed_conversation": _CONVERSATION.replace("c.", "l."),
     "message": _MESSAGE,
 }
 
@@ -764,7 +765,7 @@ WHERE c.user_id = :user AND c.id = :conversation AND coalesce(c.deleted_at, 1) >
 LIST_CONVERSATIONS = _query("""
 SELECT json_object(
   'owner', json({owner}),
-  'rows', json_group_array({conversation})
+  'rows', json_group_array({listed_conversation})
 ) AS answer
 FROM (
   SELECT
@@ -783,7 +784,7 @@ FROM (
     )
   ORDER BY c.updated_at DESC, c.id DESC
   LIMIT :limit + 1
-) AS c
+) AS l
 """)
 
 CONVERSATION_EXISTS = _query("""
