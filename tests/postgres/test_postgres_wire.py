@@ -16,6 +16,9 @@ from support.postgres import SETTINGS, new_folder, new_schema, server
 from support.postgres_tls import AUTHORITY, STRANGER, tls_only
 from threadkeep import backends
 from threadkeep.errors import Unavailable
+from threadkeep.sql import postgres
+from threadkeep.sql.executor import Query
+from threadkeep.sql.postgres import PostgresExecutor
 from threadkeep.sql.postgres_connection import PostgresFailed, sentence_for
 from threadkeep.sql.postgres_scram import ITERATIONS_MAX, Scram, ScramFailed
 from threadkeep.sql.postgres_wire import WireConnection
@@ -195,6 +198,16 @@ async def test_what_the_server_says_before_it_ends_a_connection_is_what_is_raise
     with pytest.raises(PostgresFailed) as raised:
         await one(connection, "SELECT 1")
     assert sentence_for(raised.value) == UNREACHABLE
+
+
+async def test_what_takes_too_long_is_given_up_and_its_connection_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres, "BATCH_SECONDS", 0.5)
+    executor = PostgresExecutor(postgres_stream.OneEach(server().url(sslmode="disable")), "public")
+    with pytest.raises(Unavailable, match="could not be reached, or was too busy"):
+        await executor.run(Query("SELECT pg_sleep(60)", mark="$")())
+    (row,) = (await executor.run(Query("SELECT 1 AS one", mark="$")()))[0]
+    assert row == {"one": 1}
+    await executor.close()
 
 
 # Servers that are none.

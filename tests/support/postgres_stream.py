@@ -3,6 +3,8 @@
 import asyncio
 import hashlib
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from threadkeep.clock import new_id
 from threadkeep.sql.postgres_connection import PostgresFailed
@@ -58,3 +60,19 @@ async def connect(text: str, trusted: ssl.SSLContext | None = None) -> WireConne
         stream.close()
         raise
     return connection
+
+
+class OneEach:
+    """Connections that are used once, as far as a test needs them."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    @asynccontextmanager
+    async def acquire(self) -> AsyncIterator[WireConnection]:
+        connection = await connect(self._text)
+        yield connection
+        connection.terminate()
+
+    async def close(self) -> None:
+        """There is none left open."""
