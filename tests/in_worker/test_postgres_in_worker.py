@@ -163,7 +163,7 @@ async def test_a_password_is_proven(anywhere: LocalWorker) -> None:
 
 
 async def test_a_database_that_stops_answering_is_given_up_and_comes_back(anywhere: LocalWorker) -> None:
-    async with proxy() as between, client_of(anywhere, between.url(new_schema(), connect_timeout=1)) as client:
+    async with proxy() as between, client_of(anywhere, between.url(new_schema(), connect_timeout=3)) as client:
         assert (await client.get(CONVERSATIONS)).status_code == 200
         between.flows.clear()
         assert await refusal(client) == UNREACHABLE
@@ -223,7 +223,7 @@ async def test_more_requests_than_the_server_has_connections_wait_for_one(anywhe
     database, role = f"db_{new_schema()}", f"role_{new_schema()}"
     await ask(f"CREATE DATABASE {database}")
     await ask(f"CREATE ROLE {role} LOGIN CONNECTION LIMIT 3; GRANT ALL ON DATABASE {database} TO {role}")
-    async with client_of(anywhere, server().url(database, user=role, schema="kept")) as client:
+    async with client_of(anywhere, server().url(database, user=role, schema="kept", pool_timeout=50)) as client:
         store = RemoteStore(client, "ada")
         created, _ = await store.create_conversation(conversation())
         await asyncio.gather(*(store.append_messages(created.id, [message()]) for _ in range(24)))
