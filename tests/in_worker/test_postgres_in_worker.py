@@ -93,8 +93,9 @@ async def test_a_restart_under_load_loses_nothing_that_was_acknowledged_and_doub
             writers = [asyncio.create_task(write()) for _ in range(8)]
             try:
                 for at_once in (True, False):
-                    done, failed = len(acknowledged), len(failures)
+                    done = len(acknowledged)
                     await until(lambda enough=done + 30: len(acknowledged) >= enough)  # type: ignore[misc]
+                    failed = len(failures)
                     await asyncio.to_thread(own.stop, at_once=at_once)
                     await until(lambda seen=failed: len(failures) > seen)  # type: ignore[misc]
                     await asyncio.to_thread(own.start)
