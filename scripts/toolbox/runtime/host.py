@@ -7,11 +7,12 @@ import random
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from inspect import isawaitable
 from types import ModuleType
 from typing import Any
 
 from pyodide.code import relaxed_call
-from workers import Request
+from workers import python_from_rpc, python_to_rpc
 
 
 @dataclass
@@ -65,37 +66,29 @@ def _refused_at_import(draw: Callable[..., Any]) -> Callable[..., Any]:
     return guarded
 
 
-async def fetch(ctx: Any, env: Any, request: Any) -> Any:
-    """Lets the Worker answer one request."""
-    return await _answer(_worker.entry.Default(ctx, env), request)
-
-
-async def scheduled(ctx: Any, env: Any, controller: Any) -> None:
-    """Runs the Worker's cron handler."""
-    entrypoint = _worker.entry.Default(ctx, env)
-    await entrypoint.scheduled(controller, entrypoint.env, entrypoint.ctx)
-
-
-async def create(name: str, ctx: Any, env: Any) -> Any:
-    """Makes a Durable Object."""
+def create(name: str, ctx: Any, env: Any) -> Any:
+    """Makes an entrypoint, as for every request, or a Durable Object."""
     return getattr(_worker.entry, name)(ctx, env)
 
 
-async def object_fetch(target: Any, request: Any) -> Any:
-    """Lets a Durable Object answer one request."""
-    return await _answer(target, request)
+async def fetch(target: Any, request: Any) -> Any:
+    """Lets an entrypoint or a Durable Object answer one request.
 
-
-async def object_alarm(target: Any, info: Any) -> None:
-    """Runs a Durable Object's alarm."""
-    await relaxed_call(target.alarm, info)
-
-
-async def _answer(target: Any, request: Any) -> Any:
+    By the same steps as the runtime that Cloudflare deploys (`wrapper_func` of its introspection.py, which is part of
+    workerd), since they cost something: what crosses is converted both ways, and the signature is looked at.
+    """
     if not _worker.seeded:  # the interpreter's own seed is a constant
         random.seed()
         _worker.seeded = True
-    response = target.fetch(Request(request))
-    if hasattr(response, "__await__"):
-        response = await response
-    return getattr(response, "js_object", response)
+    response = relaxed_call(target.fetch, python_from_rpc(request))
+    return python_to_rpc(await response if isawaitable(response) else response)
+
+
+async def scheduled(target: Any, controller: Any) -> None:
+    """Runs the Worker's cron handler."""
+    await target.scheduled(controller, target.env, target.ctx)
+
+
+async def alarm(target: Any, info: Any) -> None:
+    """Runs a Durable Object's alarm."""
+    await relaxed_call(target.alarm, info)

@@ -98,11 +98,11 @@ async function call(name, ...parameters) {
 }
 
 export default class extends cloudflareWorkers.WorkerEntrypoint {
-  fetch(request) {
-    return call("fetch", this.ctx, this.env, request);
+  async fetch(request) {
+    return call("fetch", await call("create", "Default", this.ctx, this.env), request);
   }
-  scheduled(controller) {
-    return call("scheduled", this.ctx, this.env, controller);
+  async scheduled(controller) {
+    return call("scheduled", await call("create", "Default", this.ctx, this.env), controller);
   }
 }
 
@@ -116,10 +116,10 @@ export function durableObject(name) {
       });
     }
     fetch(request) {
-      return call("object_fetch", this.#object, request);
+      return call("fetch", this.#object, request);
     }
     alarm(info) {
-      return call("object_alarm", this.#object, info);
+      return call("alarm", this.#object, info);
     }
   };
 }
