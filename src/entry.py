@@ -4,7 +4,7 @@ On D1, the API runs here. With a Durable Object per user, the whole request goes
 and the same API runs there.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -37,8 +37,37 @@ _RETRY_MILLISECONDS = 3_600_000
 _LET_RUN_BY_BYTES_MAX = 4 * wire.BODY_BYTES_MAX
 
 
+class _CalledAsItIs:
+    """A method that the runtime calls with what it has, and asks for no signature.
+
+    It would look at the signature to leave out what the method does not take, and remember it by the method, which is
+    another one for each request: a hundred calls of `inspect`, as much as all we do to answer. All of these are equal,
+    and have no signature, which is remembered once.
+    """
+
+    __slots__ = ("_method",)
+    __signature__ = ()  # is none, and so refused by `inspect`
+
+    def __init__(self, method: Callable[..., Any]) -> None:
+        self._method = method
+
+    def __call__(self, *parameters: Any) -> Any:
+        return self._method(*parameters)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _CalledAsItIs)
+
+    def __hash__(self) -> int:
+        return 0
+
+
 class Default(WorkerEntrypoint):  # type: ignore[misc]
     """Finds out who asks, and answers, or hands the request to the user's object."""
+
+    def __new__(cls, _ctx: Any, _env: Any) -> "Default":  # the SDK would wrap an `__init__` once more
+        self: Default = super().__new__(cls)
+        self.fetch = _CalledAsItIs(self.fetch)  # type: ignore[method-assign]
+        return self
 
     async def fetch(self, request: Request) -> Any:
         """Answer a request. The answer is JavaScript's own `Response`, as it is that of an object."""
@@ -89,6 +118,7 @@ class UserConversations(DurableObject):  # type: ignore[misc]
 
     def __init__(self, ctx: Any, env: Any) -> None:
         super().__init__(ctx, env)
+        self.fetch = _CalledAsItIs(self.fetch)  # type: ignore[method-assign]
         self._executor: Any = None
         self._user_id: str = ctx.id.name
 

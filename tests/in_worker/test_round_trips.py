@@ -1,4 +1,7 @@
-"""Round trips, counted at the bindings inside workerd: one for each request, whatever it does."""
+"""Round trips, counted at the bindings inside workerd: one for each request, whatever it does.
+
+Nor does the runtime look at a signature, once it has seen one: for each request, that would cost as much as the answer.
+"""
 
 import json
 from collections.abc import Iterator

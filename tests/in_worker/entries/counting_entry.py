@@ -1,8 +1,12 @@
-"""The Worker with its bindings counted: `GET /counts` tells how often each was crossed since it was last asked."""
+"""The Worker with its bindings counted: `GET /counts` tells how often each was crossed since it was last asked.
+
+So is how often the runtime looked at the signature of a method.
+"""
 
 from collections import Counter
 from typing import Any
 
+import pyodide.code
 from pyodide.ffi import to_js
 from workers import Request, Response
 
@@ -11,6 +15,16 @@ from threadkeep.sql import d1
 from threadkeep.sql.crossing import bare
 
 counts: Counter[str] = Counter()
+
+_signature = pyodide.code._relaxed_call_sig
+
+
+def _counted_signature(function: Any) -> Any:
+    counts["signatures"] += 1
+    return _signature(function)
+
+
+pyodide.code._relaxed_call_sig = _counted_signature  # what the runtime asks when it does not know a method yet
 
 
 class Counted:
