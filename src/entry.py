@@ -41,8 +41,8 @@ class _CalledAsItIs:
     """A method that the runtime calls with what it has, and asks for no signature.
 
     It would look at the signature to leave out what the method does not take, and remember it by the method, which is
-    another one for each request: a hundred calls of `inspect`, as much as all we do to answer. All of these are equal,
-    and have no signature, which is remembered once.
+    another one for each request: as many calls of Python functions as we take to answer. All of these are equal, and
+    have no signature, which is found out once.
     """
 
     __slots__ = ("_method",)

@@ -1,6 +1,6 @@
 """Round trips, counted at the bindings inside workerd: one for each request, whatever it does.
 
-Nor does the runtime look at a signature, once it has seen one: for each request, that would cost as much as the answer.
+Nor does the runtime look at a signature, once it has seen one: each time, that takes as many calls as to answer.
 """
 
 import json
