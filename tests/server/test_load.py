@@ -1,10 +1,14 @@
 """The plain server under load: it stops without failing what it accepted, and loses nothing when it is killed."""
 
 import asyncio
+import errno
 import json
 import os
 import re
+import select
 import signal
+import socket
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -18,6 +22,7 @@ from support.backends import over_http, server
 from support.in_process import as_user
 from support.postgres import new_folder
 from threadkeep.clock import new_id
+from threadkeep.server.serving import let_nobody_connect, listen
 from toolbox.checkout import Problem
 from toolbox.postgres import LocalPostgres
 from toolbox.processes import living_processes
@@ -132,6 +137,27 @@ async def test_it_stops_under_load_without_failing_what_it_accepted(tmp_path: Pa
     # Neither lost, nor kept without having been acknowledged.
     assert sorted(each["id"] for each in kept) == sorted(load.acknowledged)
     assert [each["seq"] for each in kept] == list(range(1, len(kept) + 1))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has filters for sockets")
+async def test_before_the_end_nobody_new_can_connect_and_those_who_wait_are_accepted() -> None:
+    with listen("127.0.0.1", 0) as listening:
+        address = listening.getsockname()[:2]
+        with socket.create_connection(address) as waiting, socket.socket(listening.family) as late:
+            let_nobody_connect(listening)
+            late.setblocking(False)
+            assert late.connect_ex(address) == errno.EINPROGRESS
+            assert select.select([], [late], [], 0.3)[1] == []
+            accepted, _ = listening.accept()
+            with accepted:
+                waiting.sendall(b"still heard")
+                assert accepted.recv(100) == b"still heard"
+            listening.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                listening.accept()
+            listening.close()
+            select.select([], [late], [], 10)
+            assert late.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED
 
 
 async def append_persistently(

@@ -1,18 +1,22 @@
 """What uvicorn does not do by itself: end without failing anybody, and several processes that stay in step.
 
 A client that keeps its connection may send a request just as the server closes it, and one that connects may still be
-waiting to be accepted. So before a server ends it takes in who waits, tells everybody with the next answer that it is
-the last, and lets go of those who ask nothing more for a while.
+waiting to be accepted. So before a server ends it lets nobody new connect, takes in who waits, tells everybody with the
+next answer that it is the last, and lets go of those who ask nothing more for a while.
 """
 
 import asyncio
+import ctypes
 import multiprocessing
 import os
 import signal
 import socket
+import struct
+import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
@@ -26,8 +30,13 @@ from threadkeep.http.wire import error_response
 
 BACKLOG = 2048
 LINGER_SECONDS = 1.0
+_HANDSHAKE_SECONDS = 0.2  # how long a client may take to finish connecting: a round trip around the world
 GRACE_SECONDS = 25
 """How long requests that were accepted may take to end: less than the 30 seconds after which Kubernetes kills."""
+
+_SO_ATTACH_FILTER = 26  # of <asm-generic/socket.h>, which the module `socket` leaves out
+# In classic BPF, on what begins with a TCP header: load its flags; is SYN set? If so keep 0 bytes of it, or else all.
+_NO_SYN = struct.pack("HBBI" * 4, 0x30, 0, 0, 13, 0x45, 0, 1, 0x02, 0x06, 0, 0, 0, 0x06, 0, 0, 0xFFFFFFFF)
 
 _START_SECONDS_MIN = 1.0  # a process that ends sooner by itself would do so again and again
 _KILL_SECONDS = GRACE_SECONDS + 3
@@ -65,9 +74,12 @@ class GracefulServer(Server):
     """A server that has accepted whoever could connect, and answers them before it ends."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept who waits, listen no more, and finish."""
+        """Let nobody new connect, accept who waits, listen no more, and finish."""
         # All answers take these along, also those that are being made.
         self.server_state.default_headers.append((b"connection", b"close"))
+        for listening in sockets or []:
+            let_nobody_connect(listening)
+        await asyncio.sleep(_HANDSHAKE_SECONDS)
         waiting = [accepted for listening in sockets or [] for accepted in _accept_all(listening)]
         for server in self.servers:
             server.close()
@@ -102,6 +114,18 @@ def listen(host: str, port: int) -> socket.socket:
     """A socket that clients can connect to. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family, backlog=BACKLOG)
+
+
+def let_nobody_connect(listening: socket.socket) -> None:
+    """Have the system overhear who begins to connect.
+
+    Who connects between the last that was accepted and the end of the socket would be reset, with what they have sent.
+    Whoever is not heard tries again after a second, and finds the next server, or nobody. Only Linux can do this.
+    """
+    if sys.platform == "linux":
+        program = ctypes.create_string_buffer(_NO_SYN, len(_NO_SYN))
+        with suppress(OSError):  # of a sandbox that knows no filters: the moment in which one may connect stays short
+            listening.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", 4, ctypes.addressof(program)))
 
 
 def serve_alone(application: str, listening: socket.socket) -> None:
