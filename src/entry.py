@@ -4,6 +4,7 @@ On D1, the API runs here. With a Durable Object per user, the whole request goes
 and the same API runs there.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from threadkeep.http import wire
 from threadkeep.http.api import Api, connect
 from threadkeep.settings import D1_BINDINGS, HYPERDRIVE_BINDING
 from threadkeep.store import Store
+from threadkeep.turns import share_turns
 
 if TYPE_CHECKING:
     from threadkeep.sql.executor import Executor
@@ -160,6 +162,7 @@ def _connected(env: Any) -> tuple[Api, Any]:
     raw = getattr(env, "_env", env)
     identity: int = raw.js_id
     if identity not in _connections:
+        _share_turns_once()
         if len(_connections) >= _ENVIRONMENTS_MAX:
             _connections.clear()
         api = connect(
@@ -181,6 +184,11 @@ def _connected(env: Any) -> tuple[Api, Any]:
         _connections[identity] = raw, api, getattr(raw, name) if name else None
     _, api, backend = _connections[identity]
     return api, backend
+
+
+@cache  # at first use, since an isolate's loop may be another than that of its snapshot
+def _share_turns_once() -> None:
+    share_turns(asyncio.get_running_loop())
 
 
 async def _connect_postgres(api: Api) -> "Executor":

@@ -1,6 +1,7 @@
 """The Worker with its bindings counted: `GET /counts` tells how often each was crossed since it was last asked.
 
-So is how often the runtime looked at the signature of a method.
+So is how often the runtime looked at the signature of a method, and how often Python's event loop asked JavaScript for
+a turn.
 """
 
 from collections import Counter
@@ -8,6 +9,7 @@ from typing import Any
 
 import pyodide.code
 from pyodide.ffi import to_js
+from pyodide.webloop import WebLoop
 from workers import Request, Response
 
 import entry
@@ -25,6 +27,16 @@ def _counted_signature(function: Any) -> Any:
 
 
 pyodide.code._relaxed_call_sig = _counted_signature  # what the runtime asks when it does not know a method yet
+
+_call_later = WebLoop.call_later
+
+
+def _counted_turn(*arguments: Any, **options: Any) -> Any:
+    counts["turns"] += 1
+    return _call_later(*arguments, **options)
+
+
+WebLoop.call_later = _counted_turn  # which is what its `call_soon` calls, too
 
 
 class Counted:
