@@ -4,7 +4,6 @@ On D1, the API runs here. With a Durable Object per user, the whole request goes
 and the same API runs there.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from urllib.parse import quote
 
 import js
 import msgspec
-from pyodide.ffi import JsException, to_js
+from pyodide.ffi import JsException, create_proxy, to_js
 from workers import DurableObject, Request, WorkerEntrypoint, import_from_javascript
 
 from threadkeep import backends, retention
@@ -188,7 +187,8 @@ def _connected(env: Any) -> tuple[Api, Any]:
 
 @cache  # at first use, since an isolate's loop may be another than that of its snapshot
 def _share_turns_once() -> None:
-    share_turns(asyncio.get_running_loop())
+    queue, kept = js.queueMicrotask, cache(create_proxy)
+    share_turns(lambda run: queue(kept(run)))
 
 
 async def _connect_postgres(api: Api) -> "Executor":

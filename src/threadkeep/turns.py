@@ -1,25 +1,29 @@
-"""Turns of JavaScript's event loop, each of which Python is entered for: as few as there are waits.
+"""Turns of JavaScript's event loop in which Python is entered: as few as there are waits, and each as light as can be.
 
-Pyodide's event loop asks JavaScript for a turn for every single callback. Each takes a proxy, a stack, and a state of
-its own in the interpreter, and all of that longer than most callbacks. When a promise is fulfilled that somebody awaits
-two are due, and two more when the task of a request has ended.
+Pyodide's event loop asks JavaScript for a turn for every single callback: two when a promise is fulfilled that somebody
+awaits, and two more when the task of a request has ended. And each is made ready to be suspended in the middle, with a
+new proxy, a stack, and a state of its own in the interpreter, which takes longer than most callbacks.
 """
 
 import asyncio
+import sys
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context
 from typing import Any
 
 
-def share_turns(loop: asyncio.AbstractEventLoop) -> None:
-    """Run what is due in the turn that the first of it was given, in its order. Once for a loop.
+def share_turns(ask_for_turn: Callable[[Callable[[], None]], Any]) -> None:
+    """Have the running event loop run what is due in the turn that the first of it was given, in its order.
+
+    `ask_for_turn` has JavaScript call a function, always the same, as soon as it has ended what it does.
 
     What a callback makes due has its turn with it, too. So nothing may wait by `asyncio.sleep(0)` for something that
     JavaScript does; but neither could it in Cloudflare's runtime, where such turns are microtasks. As they are, nothing
-    else can come between, and all that is due in a turn belongs to one request.
+    else can come between, and all that is due in a turn belongs to one request. Nor can anything wait by `run_sync`.
     """
-    ask_for_turn = loop.call_soon
+    loop = asyncio.get_running_loop()
+    hooks = sys.get_asyncgen_hooks()  # the loop's own
     due: deque[asyncio.Handle] = deque()
     is_asked = False
 
@@ -34,11 +38,14 @@ def share_turns(loop: asyncio.AbstractEventLoop) -> None:
 
     def run() -> None:
         nonlocal is_asked
+        # The state of the interpreter may be another one in each turn, and knows of no loop.
+        asyncio._set_running_loop(loop)  # noqa: SLF001 as every event loop does
+        sys.set_asyncgen_hooks(*hooks)
         try:
             while due:
                 handle = due.popleft()
                 if not handle.cancelled():
-                    handle._run()  # noqa: SLF001 as every event loop does
+                    handle._run()  # noqa: SLF001 likewise
         finally:
             is_asked = bool(due)
             if is_asked:  # a callback has ended the turn by SystemExit or the like

@@ -1,7 +1,8 @@
 """Callbacks that share a turn of an event loop: the same ones, in the same order."""
 
 import asyncio
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
@@ -10,46 +11,58 @@ import pytest
 from threadkeep.turns import share_turns
 
 
-class CountingLoop(asyncio.SelectorEventLoop):
-    """An event loop that counts what is asked of it."""
+class Turns:
+    """What is asked of the event loop that lies below, counted."""
 
-    turns = 0
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.count = 0
+        self._ask = loop.call_soon
 
-    def call_soon(self, *arguments: Any, **options: Any) -> asyncio.Handle:
-        self.turns += 1
-        return super().call_soon(*arguments, **options)
+    def ask(self, run: Callable[[], None]) -> None:
+        self.count += 1
+        self._ask(run)
 
 
 @pytest.fixture
-def loop() -> Iterator[CountingLoop]:
-    loop = CountingLoop()
-    share_turns(loop)
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    loop = asyncio.new_event_loop()
     yield loop
     loop.close()
 
 
-def run_what_is_due(loop: CountingLoop) -> int:
-    """Turn the loop once, and answer how many turns it was asked for so far."""
+@pytest.fixture
+def turns(loop: asyncio.AbstractEventLoop) -> Turns:
+    turns = Turns(loop)
+    loop.call_soon(share_turns, turns.ask)
+    run_what_is_due(loop)
+    return turns
+
+
+def run_what_is_due(loop: asyncio.AbstractEventLoop) -> None:
+    """Turn the loop once."""
     loop.stop()
     loop.run_forever()
-    return loop.turns
 
 
-def test_what_is_due_runs_in_one_turn_in_its_order_with_what_it_makes_due(loop: CountingLoop) -> None:
+def test_what_is_due_runs_in_one_turn_in_its_order_with_what_it_makes_due(
+    loop: asyncio.AbstractEventLoop, turns: Turns
+) -> None:
     seen: list[Any] = []
     loop.call_soon(seen.append, 1)
     loop.call_soon(lambda: (seen.append(2), loop.call_soon(seen.append, 4)))
     loop.call_soon(seen.append, 3)
     assert seen == []
-    turns = run_what_is_due(loop)
+    run_what_is_due(loop)
     assert seen == [1, 2, 3, 4]
-    assert turns == 1
+    assert turns.count == 1
     loop.call_soon(seen.append, 5)
-    assert run_what_is_due(loop) == 2
+    run_what_is_due(loop)
+    assert turns.count == 2
     assert seen == [1, 2, 3, 4, 5]
 
 
-def test_what_was_cancelled_does_not_run(loop: CountingLoop) -> None:
+@pytest.mark.usefixtures("turns")
+def test_what_was_cancelled_does_not_run(loop: asyncio.AbstractEventLoop) -> None:
     seen: list[int] = []
     loop.call_soon(seen.append, 1).cancel()
     loop.call_soon(lambda: late[0].cancel())  # noqa: PLW0108 there is none yet
@@ -59,7 +72,10 @@ def test_what_was_cancelled_does_not_run(loop: CountingLoop) -> None:
     assert seen == [3]
 
 
-def test_a_callback_that_fails_is_told_to_the_loop_and_keeps_nobody_from_their_turn(loop: CountingLoop) -> None:
+@pytest.mark.usefixtures("turns")
+def test_a_callback_that_fails_is_told_to_the_loop_and_keeps_nobody_from_their_turn(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
     seen: list[Any] = []
     loop.set_exception_handler(lambda _, context: seen.append(repr(context["exception"])))
     loop.call_soon(lambda: 1 / 0)
@@ -68,7 +84,8 @@ def test_a_callback_that_fails_is_told_to_the_loop_and_keeps_nobody_from_their_t
     assert seen == ["ZeroDivisionError('division by zero')", "next"]
 
 
-def test_what_a_callback_leaves_that_ends_the_turn_has_another(loop: CountingLoop) -> None:
+@pytest.mark.usefixtures("turns")
+def test_what_a_callback_leaves_that_ends_the_turn_has_another(loop: asyncio.AbstractEventLoop) -> None:
     def leave() -> None:
         raise SystemExit
 
@@ -82,7 +99,8 @@ def test_what_a_callback_leaves_that_ends_the_turn_has_another(loop: CountingLoo
     assert seen == ["next"]
 
 
-def test_each_callback_runs_in_its_own_context(loop: CountingLoop) -> None:
+@pytest.mark.usefixtures("turns")
+def test_each_callback_runs_in_its_own_context(loop: asyncio.AbstractEventLoop) -> None:
     name: ContextVar[str] = ContextVar("name")
     seen: list[str] = []
 
@@ -98,7 +116,9 @@ def test_each_callback_runs_in_its_own_context(loop: CountingLoop) -> None:
     assert seen == ["ada", "bea"]
 
 
-def test_a_task_that_waits_takes_a_turn_to_begin_and_one_for_each_wait(loop: CountingLoop) -> None:
+def test_a_task_that_waits_takes_a_turn_to_begin_and_one_for_each_wait(
+    loop: asyncio.AbstractEventLoop, turns: Turns
+) -> None:
     async def work() -> None:
         for _ in range(3):
             future = loop.create_future()
@@ -107,4 +127,26 @@ def test_a_task_that_waits_takes_a_turn_to_begin_and_one_for_each_wait(loop: Cou
             await future
 
     loop.run_until_complete(work())
-    assert loop.turns == 1 + 3
+    assert turns.count == 1 + 3
+
+
+def test_in_a_turn_the_loop_is_known_and_so_are_its_hooks(loop: asyncio.AbstractEventLoop) -> None:
+    asked: list[Callable[[], None]] = []
+    seen: list[Any] = []
+
+    def look() -> None:
+        seen.append((asyncio.get_running_loop(), sys.get_asyncgen_hooks()))
+
+    loop.call_soon(share_turns, asked.append)
+    loop.call_soon(look)
+    run_what_is_due(loop)
+    loop.call_soon(look)
+    hooks = sys.get_asyncgen_hooks()
+    try:
+        asked[0]()
+    finally:
+        asyncio._set_running_loop(None)
+        sys.set_asyncgen_hooks(*hooks)
+    assert seen == [seen[0], seen[0]]
+    assert seen[0][0] is loop
+    assert seen[0][1].finalizer is not None

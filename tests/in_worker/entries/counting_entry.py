@@ -28,7 +28,16 @@ def _counted_signature(function: Any) -> Any:
 
 pyodide.code._relaxed_call_sig = _counted_signature  # what the runtime asks when it does not know a method yet
 
+_share_turns = entry.share_turns
 _call_later = WebLoop.call_later
+
+
+def _share_counted_turns(ask_for_turn: Any) -> None:
+    def ask(run: Any) -> None:
+        counts["turns"] += 1
+        ask_for_turn(run)
+
+    _share_turns(ask)
 
 
 def _counted_turn(*arguments: Any, **options: Any) -> Any:
@@ -36,6 +45,7 @@ def _counted_turn(*arguments: Any, **options: Any) -> Any:
     return _call_later(*arguments, **options)
 
 
+entry.share_turns = _share_counted_turns
 WebLoop.call_later = _counted_turn  # which is what its `call_soon` calls, too
 
 
