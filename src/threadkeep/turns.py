@@ -12,6 +12,8 @@ from collections.abc import Callable
 from contextvars import Context
 from typing import Any
 
+_DUE_MAX = 2  # as many as one wait makes due, or the end of one request
+
 
 def share_turns(ask_for_turn: Callable[[Callable[[], None]], Any]) -> None:
     """Have the running event loop run what is due in the turn that the first of it was given, in its order.
@@ -31,9 +33,10 @@ def share_turns(ask_for_turn: Callable[[Callable[[], None]], Any]) -> None:
         nonlocal is_asked
         handle = asyncio.Handle(callback, arguments, loop, context)
         due.append(handle)
-        if not is_asked:
-            is_asked = True
+        # Where so much waits, the turn may have been lost: the platform ends by force what computes for too long.
+        if not is_asked or len(due) > _DUE_MAX:
             ask_for_turn(run)
+            is_asked = True
         return handle
 
     def run() -> None:
@@ -47,8 +50,9 @@ def share_turns(ask_for_turn: Callable[[Callable[[], None]], Any]) -> None:
                 if not handle.cancelled():
                     handle._run()  # noqa: SLF001 likewise
         finally:
-            is_asked = bool(due)
-            if is_asked:  # a callback has ended the turn by SystemExit or the like
+            is_asked = False
+            if due:  # a callback has ended the turn by SystemExit or the like
                 ask_for_turn(run)
+                is_asked = True
 
     loop.call_soon = call_soon  # type: ignore[method-assign, assignment]

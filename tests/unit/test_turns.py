@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -44,26 +45,37 @@ def run_what_is_due(loop: asyncio.AbstractEventLoop) -> None:
     loop.run_forever()
 
 
+@contextmanager
+def outside_of_loops() -> Iterator[None]:
+    """Where a turn is called by somebody who knows no loops, as JavaScript."""
+    hooks = sys.get_asyncgen_hooks()
+    try:
+        yield
+    finally:
+        asyncio._set_running_loop(None)
+        sys.set_asyncgen_hooks(*hooks)
+
+
 def test_what_is_due_runs_in_one_turn_in_its_order_with_what_it_makes_due(
     loop: asyncio.AbstractEventLoop, turns: Turns
 ) -> None:
     seen: list[Any] = []
-    loop.call_soon(seen.append, 1)
-    loop.call_soon(lambda: (seen.append(2), loop.call_soon(seen.append, 4)))
-    loop.call_soon(seen.append, 3)
+    loop.call_soon(lambda: (seen.append(1), loop.call_soon(seen.append, 3)))
+    loop.call_soon(seen.append, 2)
     assert seen == []
     run_what_is_due(loop)
-    assert seen == [1, 2, 3, 4]
+    assert seen == [1, 2, 3]
     assert turns.count == 1
-    loop.call_soon(seen.append, 5)
+    loop.call_soon(seen.append, 4)
     run_what_is_due(loop)
     assert turns.count == 2
-    assert seen == [1, 2, 3, 4, 5]
+    assert seen == [1, 2, 3, 4]
 
 
 @pytest.mark.usefixtures("turns")
 def test_what_was_cancelled_does_not_run(loop: asyncio.AbstractEventLoop) -> None:
-    seen: list[int] = []
+    seen: list[Any] = []
+    loop.set_exception_handler(lambda _, context: seen.append(repr(context["exception"])))
     loop.call_soon(seen.append, 1).cancel()
     loop.call_soon(lambda: late[0].cancel())  # noqa: PLW0108 there is none yet
     late = [loop.call_soon(seen.append, 2)]
@@ -97,6 +109,20 @@ def test_what_a_callback_leaves_that_ends_the_turn_has_another(loop: asyncio.Abs
     assert seen == []
     run_what_is_due(loop)
     assert seen == ["next"]
+
+
+def test_a_turn_that_never_comes_is_asked_for_again(loop: asyncio.AbstractEventLoop) -> None:
+    asked: list[Callable[[], None]] = []
+    seen: list[int] = []
+    loop.call_soon(share_turns, asked.append)
+    run_what_is_due(loop)
+    for number in range(3):
+        loop.call_soon(seen.append, number)
+    lost, again = asked
+    with outside_of_loops():
+        again()
+        lost()  # which comes after all
+    assert seen == [0, 1, 2]
 
 
 @pytest.mark.usefixtures("turns")
@@ -141,12 +167,8 @@ def test_in_a_turn_the_loop_is_known_and_so_are_its_hooks(loop: asyncio.Abstract
     loop.call_soon(look)
     run_what_is_due(loop)
     loop.call_soon(look)
-    hooks = sys.get_asyncgen_hooks()
-    try:
+    with outside_of_loops():
         asked[0]()
-    finally:
-        asyncio._set_running_loop(None)
-        sys.set_asyncgen_hooks(*hooks)
     assert seen == [seen[0], seen[0]]
     assert seen[0][0] is loop
     assert seen[0][1].finalizer is not None
