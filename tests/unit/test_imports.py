@@ -159,6 +159,7 @@ ALLOWED: dict[str, set[str]] = {
     "service": {"clock", "content", "drafts", "errors", "models", "search", "store", "validation"},
     "transfer": {"clock", "content", "drafts", "errors", "models", "service", "store", "validation"},
     "retention": {"clock", "models", "store"},
+    "turns": set(),
     "backends": {"errors", "settings", "store", "sql", "stores"},
     "asgi": {"server"},
     "server/__init__": set(),
