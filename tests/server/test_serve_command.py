@@ -59,6 +59,37 @@ def test_with_no_way_to_sign_in_it_says_so_and_lets_nobody_in(tmp_path: Path) ->
     assert "nobody can sign in: set AUTH_JWT_SECRET or AUTH_SERVICE_KEYS" in log
 
 
+ENDED_EARLY = """
+import os, signal, sys
+from threadkeep.server import command, serving
+
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+get = serving.Config.get_loop_factory
+
+def get_and_end(config):
+    os.kill(os.getpid(), signal.SIGTERM)
+    return get(config)
+
+serving.Config.get_loop_factory = get_and_end
+command.complete_environment(os.environ, None)
+serving.serve_alone("threadkeep.server.command:application", serving.listen("127.0.0.1", 0))
+"""
+
+
+def test_a_signal_just_before_it_serves_ends_it_as_cleanly_as_one_later(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [python(), "-c", ENDED_EARLY],
+        check=False,
+        cwd=tmp_path,
+        env={"AUTH_JWT_SECRET": SECRET},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+    assert all(json.loads(line) for line in done.stderr.splitlines())
+
+
 def test_it_says_nothing_of_the_kind_where_somebody_can(tmp_path: Path) -> None:
     with serving(tmp_path, variables={"AUTH_JWT_SECRET": SECRET}) as process:
         ready_line(process)

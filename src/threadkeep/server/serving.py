@@ -15,8 +15,8 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
@@ -34,6 +34,7 @@ _HANDSHAKE_SECONDS = 0.2  # how long a client may take to finish connecting: a r
 GRACE_SECONDS = 25
 """How long requests that were accepted may take to end: less than the 30 seconds after which Kubernetes kills."""
 
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 _SO_ATTACH_FILTER = 26  # of <asm-generic/socket.h>, which the module `socket` leaves out
 # In classic BPF, on what begins with a TCP header: load its flags; is SYN set? If so keep 0 bytes of it, or else all.
 _NO_SYN = struct.pack("HBBI" * 4, 0x30, 0, 0, 13, 0x45, 0, 1, 0x02, 0x06, 0, 0, 0, 0x06, 0, 0, 0xFFFFFFFF)
@@ -90,6 +91,13 @@ class GracefulServer(Server):
             await loop.connect_accepted_socket(self._new_connection, accepted)
         await super().shutdown(sockets)
 
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take a signal that ends the server, also one that came before there was a server to end."""
+        with super().capture_signals():
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+            yield
+
     def _new_connection(self) -> ClientConnection:
         return ClientConnection(self.config, self.server_state, self.lifespan.state)
 
@@ -129,7 +137,8 @@ def let_nobody_connect(listening: socket.socket) -> None:
 
 
 def serve_alone(application: str, listening: socket.socket) -> None:
-    """Serve in this process, until SIGTERM or Ctrl-C."""
+    """Serve in this process, until SIGTERM or Ctrl-C. Clients may have connected already, and are answered."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     GracefulServer(new_config(application)).run([listening])
 
 
@@ -149,7 +158,7 @@ class Supervisor:
 
     def run(self) -> bool:
         """Serve until SIGTERM or Ctrl-C; answer whether that was the reason to end."""
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _ENDING:
             signal.signal(number, lambda *_: os.write(self._waker, b"!"))
         for _ in range(self._count):
             self._start()
