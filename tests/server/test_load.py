@@ -139,7 +139,7 @@ async def test_it_stops_under_load_without_failing_what_it_accepted(tmp_path: Pa
     assert [each["seq"] for each in kept] == list(range(1, len(kept) + 1))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has filters for sockets")
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone filters sockets; others do without")
 async def test_before_the_end_nobody_new_can_connect_and_those_who_wait_are_accepted() -> None:
     with listen("127.0.0.1", 0) as listening:
         address = listening.getsockname()[:2]
