@@ -20,33 +20,30 @@ _WITH_SIGNS = (
     "\u0900-\u0963\u0966-\u0dff\u0e01-\u0e3a\u0e40-\u0eff\u0f18-\u0fbc\u1000-\u1049\u1050-\u109f\u1780-\u17d3"
     "\u17dd-\u17e9"
 )
-_WORD = re.compile(rf"[{_ALONE}]|(?:[^\W_{_ALONE}]|[{_WITH_SIGNS}])+")
-_ALIKE = re.compile(r"[\x00-\x7f]+|[^\x00-\x7f]")  # what can be folded at once, each place staying where it is
+_LETTER = rf"(?:[^\W_{_ALONE}]|[{_WITH_SIGNS}])"
+_WORD = re.compile(rf"[a-z0-9]+{_LETTER}*|[{_ALONE}]|{_LETTER}+")  # most are of ASCII, which is quickly told
+_ASCII_WORD = re.compile(r"[a-z0-9]+")
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _VOICING = "\u3099\u309a"  # the marks of が and ぱ, which are other letters than か and は
 
 
 def tokens(text: str) -> list[str]:
     """The words of a text in order, each as it is indexed."""
-    return _WORD.findall(_folded(text))
+    folded = _folded(text)
+    if folded.isascii():
+        return _ASCII_WORD.findall(folded)
+    return _WORD.findall(unicodedata.normalize("NFC", folded))
 
 
 class Located:
     """A text in which words are found at the places where they stand in it."""
 
     def __init__(self, text: str) -> None:
-        if text.isascii():
-            self._folded = text.lower()
-            self._places: Sequence[int] = range(len(text))
-            return
-        pieces: list[str] = []
-        places: list[int] = []
-        for match in _ALIKE.finditer(text):
-            piece = match.group()
-            folded = piece.lower() if piece.isascii() else _folded_character(piece)
-            pieces.append(folded)
-            places.extend(range(*match.span()) if piece.isascii() else [match.start()] * len(folded))
-        self._folded = "".join(pieces)
-        self._places = places
+        self._folded = _folded(text)
+        self._places: Sequence[int] = range(len(text))
+        if any(len(_folded_character(character)) != 1 for character in _others(text)):
+            pieces = [_folded_character(character) for character in text]
+            self._places = [place for place, piece in enumerate(pieces) for _ in piece]
 
     def find(self, words: Sequence[str], *, is_prefix: bool = False) -> Iterator[tuple[int, int]]:
         """Where these tokens stand next to each other, in this order: from which character, and up to which.
@@ -71,15 +68,24 @@ class Located:
             place = folded.find(words[0], word.end() if word else place + 1)
 
 
+def _folded(text: str) -> str:
+    """Text without the differences that a search should not see. What stands apart in it may still be composed.
+
+    Each character is folded for itself, and folded once more stays as it is.
+    """
+    folded = text.lower()
+    for character in _others(folded):
+        folded = folded.replace(character, _folded_character(character))
+    return folded
+
+
+def _others(text: str) -> set[str]:
+    """The characters that are not of ASCII. There are few in a text of most languages."""
+    return set() if text.isascii() else set(_NOT_ASCII.findall(text))
+
+
 @lru_cache(maxsize=4_096)
 def _folded_character(character: str) -> str:
-    return _folded(character)
-
-
-def _folded(text: str) -> str:
-    """Text without the differences that a search should not see."""
-    if text.isascii():
-        return text.lower()
-    parts = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    parts = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", character).casefold())
     bare = "".join(part for part in parts if part in _VOICING or not unicodedata.combining(part))
     return unicodedata.normalize("NFC", bare)

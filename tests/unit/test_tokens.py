@@ -1,6 +1,7 @@
 """Words: what is one, what makes two the same, and where they stand."""
 # ruff: noqa: RUF001 - letters that look alike are what this is about
 
+import sys
 import unicodedata
 from itertools import pairwise
 
@@ -115,6 +116,15 @@ def test_a_word_is_located_where_it_stands_in_the_original(text: str, pieces: li
     words = tokens(text)
     assert len(set(words)) == len(words)
     assert [text[start:end] for word in words for start, end in located.find([word])] == pieces
+
+
+def test_every_letter_of_unicode_is_found_by_its_own_words() -> None:
+    letters = [chr(code) for code in range(sys.maxunicode + 1) if chr(code).isalnum()]
+    assert len(letters) > 100_000
+    for letter in letters:
+        for word in tokens(letter):
+            assert tokens(word) == [word]
+            assert (0, 1) in Located(letter).find([word])
 
 
 # Half-width voicing marks join the letter before them, which only `tokens` sees.
