@@ -1,6 +1,7 @@
 """Cursors: opaque texts that say where the next page begins."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode
+from binascii import b2a_base64
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -60,7 +61,7 @@ C = TypeVar("C", bound=Cursor)
 
 def encode(cursor: Cursor) -> str:
     """A cursor as text that fits into a URL as it is."""
-    return urlsafe_b64encode(msgspec.json.encode(cursor)).rstrip(b"=").decode()
+    return b2a_base64(msgspec.json.encode(cursor), newline=False).translate(_for_urls, b"=").decode()
 
 
 def decode_conversation(text: str) -> AfterConversation:
@@ -98,6 +99,7 @@ def _decode(text: str, decoder: msgspec.json.Decoder[C], path: str = "cursor") -
     return cursor
 
 
+_for_urls = bytes.maketrans(b"+/", b"-_")
 _conversations = msgspec.json.Decoder(AfterConversation)
 _messages: msgspec.json.Decoder[MessageCursor] = msgspec.json.Decoder(MessageCursor)
 _hits = msgspec.json.Decoder(AfterHits)

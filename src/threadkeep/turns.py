@@ -9,10 +9,27 @@ import asyncio
 import sys
 from collections import deque
 from collections.abc import Callable
-from contextvars import Context
+from contextvars import Context, copy_context
 from typing import Any
 
+from msgspec import Struct
+
 _DUE_MAX = 2  # as many as one wait makes due, or the end of one request
+
+
+class _Due(Struct):
+    """A callback that is due, made without a call of any function of Python's, as `asyncio.Handle` takes five."""
+
+    callback: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    context: Context
+    is_cancelled: bool = False
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+
+    def cancelled(self) -> bool:
+        return self.is_cancelled
 
 
 def share_turns(ask_for_turn: Callable[[Callable[[], None]], Any]) -> None:
@@ -26,12 +43,12 @@ def share_turns(ask_for_turn: Callable[[Callable[[], None]], Any]) -> None:
     """
     loop = asyncio.get_running_loop()
     hooks = sys.get_asyncgen_hooks()  # the loop's own
-    due: deque[asyncio.Handle] = deque()
+    due: deque[_Due] = deque()
     is_asked = False
 
-    def call_soon(callback: Callable[..., Any], *arguments: Any, context: Context | None = None) -> asyncio.Handle:
+    def call_soon(callback: Callable[..., Any], *arguments: Any, context: Context | None = None) -> _Due:
         nonlocal is_asked
-        handle = asyncio.Handle(callback, arguments, loop, context)
+        handle = _Due(callback, arguments, copy_context() if context is None else context)
         due.append(handle)
         # Where so much waits, the turn may have been lost: the platform ends by force what computes for too long.
         if not is_asked or len(due) > _DUE_MAX:
@@ -47,8 +64,15 @@ def share_turns(ask_for_turn: Callable[[Callable[[], None]], Any]) -> None:
         try:
             while due:
                 handle = due.popleft()
-                if not handle.cancelled():
-                    handle._run()  # noqa: SLF001 likewise
+                if handle.is_cancelled:
+                    continue
+                try:
+                    handle.context.run(handle.callback, *handle.arguments)
+                except (SystemExit, KeyboardInterrupt):
+                    raise
+                except BaseException as error:
+                    message = f"a callback failed: {handle.callback!r}"
+                    loop.call_exception_handler({"message": message, "exception": error})
         finally:
             is_asked = False
             if due:  # a callback has ended the turn by SystemExit or the like

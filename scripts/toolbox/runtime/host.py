@@ -11,8 +11,8 @@ from inspect import isawaitable
 from types import ModuleType
 from typing import Any
 
+import workers
 from pyodide.code import relaxed_call
-from workers import python_from_rpc, python_to_rpc
 
 
 @dataclass
@@ -80,8 +80,8 @@ async def fetch(target: Any, request: Any) -> Any:
     if not _worker.seeded:  # the interpreter's own seed is a constant
         random.seed()
         _worker.seeded = True
-    response = relaxed_call(target.fetch, python_from_rpc(request))
-    return python_to_rpc(await response if isawaitable(response) else response)
+    response = relaxed_call(target.fetch, workers.python_from_rpc(request))
+    return workers.python_to_rpc(await response if isawaitable(response) else response)
 
 
 async def scheduled(target: Any, controller: Any) -> None:

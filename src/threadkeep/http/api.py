@@ -9,7 +9,7 @@ import re
 from collections.abc import Awaitable, Callable, Container
 
 from threadkeep.backends import Choice, choose
-from threadkeep.clock import is_id, new_id
+from threadkeep.clock import is_id
 from threadkeep.errors import Invalid, ThreadkeepError, Unsupported
 from threadkeep.http.auth import Authenticator
 from threadkeep.http.public import PUBLIC_ROUTES, Server
@@ -22,6 +22,7 @@ from threadkeep.http.wire import (
     bookmark_in,
     error_response,
     json_response,
+    new_request_id,
     query_fields,
 )
 from threadkeep.settings import D1_BINDINGS, Settings
@@ -177,7 +178,7 @@ def path_pattern(path: str) -> str | None:
 def _request_id(request: Request) -> str:
     """The caller's own name for the request, or a new one."""
     given = request.header("x-request-id")
-    return given if given is not None and _matches_request_id(given) else new_id()
+    return given if given is not None and _matches_request_id(given) else new_request_id()
 
 
 def _failure(error: Exception, request_id: str) -> Response:

@@ -1,5 +1,6 @@
 """Request and Response: what is left of HTTP when the platform is taken away."""
 
+import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -95,6 +96,8 @@ def body_too_large() -> TooLarge:
 
 def query_fields(query: str) -> dict[str, str]:
     """The fields of a query string. Raises Invalid where it is malformed, or a field is there twice."""
+    if not query:
+        return {}
     try:
         pairs = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=_QUERY_FIELDS_MAX)
     except ValueError as error:
@@ -103,6 +106,11 @@ def query_fields(query: str) -> dict[str, str]:
     if len(fields) < len(pairs):
         raise Invalid("A field of the query string is there twice; each may be there once.")
     return fields
+
+
+def new_request_id() -> str:
+    """A name for a request that came with none: 32 hexadecimal digits, as a trace has."""
+    return os.urandom(16).hex()
 
 
 def version_in(if_match: str | None) -> int | None:

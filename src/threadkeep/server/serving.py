@@ -24,9 +24,8 @@ from typing import Any
 from uvicorn import Config, Server
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from threadkeep.clock import new_id
 from threadkeep.errors import Invalid
-from threadkeep.http.wire import error_response
+from threadkeep.http.wire import error_response, new_request_id
 
 BACKLOG = 2048
 LINGER_SECONDS = 1.0
@@ -57,7 +56,7 @@ class ClientConnection(HttpToolsProtocol):
         headers = {
             **response.headers,
             "content-length": str(len(response.body)),  # type: ignore[arg-type]
-            "x-request-id": new_id(),
+            "x-request-id": new_request_id(),
             "x-content-type-options": "nosniff",
             "cache-control": "no-store",
             "connection": "close",

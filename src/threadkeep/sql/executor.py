@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 Value = str | int | None
 Row = dict[str, Any]
 
+_CHARACTERS_THAT_FIT = VALUE_BYTES_MAX // 4  # whatever they are
 _PARAMETER = re.compile(r":([a-z_][a-z0-9_]*)")
 
 
@@ -35,7 +36,11 @@ class Query:
 
     def __call__(self, **values: Value) -> "Statement":
         """The query with a value for each of its parameters. Others may be given, and are left out."""
-        return Statement(self, tuple([_checked(values[name]) for name in self.names]))
+        bound = [values[name] for name in self.names]
+        for place, value in enumerate(bound):
+            if not (type(value) is int or (type(value) is str and len(value) <= _CHARACTERS_THAT_FIT)):
+                bound[place] = _checked(value)
+        return Statement(self, tuple(bound))
 
 
 class Statement(NamedTuple):
@@ -92,7 +97,7 @@ def _checked(value: Value) -> Value:
     if type(value) is bool:
         return int(value)
     if type(value) is str:
-        if len(value) * 4 > VALUE_BYTES_MAX and len(value.encode()) > VALUE_BYTES_MAX:
+        if len(value) > _CHARACTERS_THAT_FIT and len(value.encode()) > VALUE_BYTES_MAX:
             raise TooLarge(f"A value for the database may have {VALUE_BYTES_MAX} bytes. Send less at once.")
         return value
     raise TypeError(f"{type(value).__name__} cannot be bound; text, integers and None can")

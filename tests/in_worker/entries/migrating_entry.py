@@ -28,9 +28,9 @@ class Default(entry.Default):
 class UserConversations(entry.UserConversations):
     """An object that also tells what it has applied."""
 
-    async def fetch(self, request: Request) -> Response:
+    async def fetch(self, request: Any) -> Any:
         response = await super().fetch(request)
-        if "x-tell" not in request.headers:
+        if "x-tell" not in Request(request).headers:
             return response
         names = self.ctx.storage.sql.exec("SELECT name FROM schema_migrations ORDER BY name").toArray()
         stars = self.ctx.storage.sql.exec("SELECT id, stars FROM conversations WHERE user_id <> ''").toArray()

@@ -1,9 +1,9 @@
 """The Worker on whichever Postgres a request names, in `X-Database-Url`: to try many without as many Workers."""
 
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from workers import Request, Response, import_from_javascript
+from workers import Request, import_from_javascript
 
 import entry
 from threadkeep import backends
@@ -25,8 +25,8 @@ entry._connect_postgres = _connect_postgres
 class Default(entry.Default):
     """The entrypoint, which remembers for as long as a request lasts."""
 
-    async def fetch(self, request: Request) -> Response:
-        _url.set(request.headers.get("x-database-url", ""))
+    async def fetch(self, request: Any) -> Any:
+        _url.set(Request(request).headers.get("x-database-url", ""))
         return await super().fetch(request)
 
 

@@ -44,7 +44,8 @@ async def _do(what: str, order: dict[str, Any], store: Store, executor: Executor
 class Default(entry.Default):
     """The entrypoint, with these routes before its own."""
 
-    async def fetch(self, request: Request) -> Response:
+    async def fetch(self, request: Any) -> Any:
+        request = Request(request)
         what = request.url.split("/", 3)[3]
         if what not in ("clock", "purge", "check", "alarm"):
             return await super().fetch(request)
@@ -67,7 +68,8 @@ class Default(entry.Default):
 class UserConversations(entry.UserConversations):
     """An object that does as it is told there."""
 
-    async def fetch(self, request: Request) -> Response:
+    async def fetch(self, request: Any) -> Any:
+        request = Request(request)
         if request.method != "PUT":
             return await super().fetch(request)
         what = request.url.split("/", 3)[3]
