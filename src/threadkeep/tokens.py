@@ -29,7 +29,7 @@ _VOICING = "\u3099\u309a"  # the marks of が and ぱ, which are other letters t
 
 def tokens(text: str) -> list[str]:
     """The words of a text in order, each as it is indexed."""
-    folded = _folded(text)
+    folded, _ = _folded(text)
     if folded.isascii():
         return _ASCII_WORD.findall(folded)
     return _WORD.findall(unicodedata.normalize("NFC", folded))
@@ -39,9 +39,9 @@ class Located:
     """A text in which words are found at the places where they stand in it."""
 
     def __init__(self, text: str) -> None:
-        self._folded = _folded(text)
+        self._folded, is_one_to_one = _folded(text)
         self._places: Sequence[int] = range(len(text))
-        if any(len(_folded_character(character)) != 1 for character in _others(text)):
+        if not is_one_to_one:
             pieces = [_folded_character(character) for character in text]
             self._places = [place for place, piece in enumerate(pieces) for _ in piece]
 
@@ -68,20 +68,21 @@ class Located:
             place = folded.find(words[0], word.end() if word else place + 1)
 
 
-def _folded(text: str) -> str:
-    """Text without the differences that a search should not see. What stands apart in it may still be composed.
+def _folded(text: str) -> tuple[str, bool]:
+    """Text without the differences that a search should not see, and whether each character became one.
 
-    Each character is folded for itself, and folded once more stays as it is.
+    What stands apart in it may still be composed. Each character is folded for itself, and those that are not of ASCII
+    by all their places at once: there are few different ones in most texts. One that was folded folds to itself.
     """
     folded = text.lower()
-    for character in _others(folded):
-        folded = folded.replace(character, _folded_character(character))
-    return folded
-
-
-def _others(text: str) -> set[str]:
-    """The characters that are not of ASCII. There are few in a text of most languages."""
-    return set() if text.isascii() else set(_NOT_ASCII.findall(text))
+    if folded.isascii():
+        return folded, len(folded) == len(text)
+    is_one_to_one = len(folded) == len(text)
+    for character in set(_NOT_ASCII.findall(folded)):
+        replacement = _folded_character(character)
+        folded = folded.replace(character, replacement)
+        is_one_to_one = is_one_to_one and len(replacement) == 1
+    return folded, is_one_to_one
 
 
 @lru_cache(maxsize=4_096)

@@ -6,7 +6,7 @@ from pyodide.ffi import JsException, to_js
 
 from threadkeep.errors import Unavailable
 from threadkeep.sql import statements as sqlite_statements
-from threadkeep.sql.crossing import bare, bound, rows_of
+from threadkeep.sql.crossing import answers_of, bare, bound, rows_of
 from threadkeep.sql.dialect import Dialect
 from threadkeep.sql.executor import Row, Statement
 
@@ -41,6 +41,8 @@ class D1Executor:
             prepare = database.prepare
             prepared = [prepare(query.numbered).bind(*bound(values)) for query, values in statements]
             # One alone needs no transaction, and D1 is faster without.
+            if len(prepared) == 1 and statements[0].query.answers:
+                return [answers_of(await prepared[0].raw())]
             results = await database.batch(to_js(prepared)) if len(prepared) > 1 else [await prepared[0].all()]
             return [rows_of(query, results[number].results) for number, (query, _) in enumerate(statements)]
         except JsException as error:

@@ -6,7 +6,7 @@ from pyodide.ffi import JsException
 
 from threadkeep.errors import Unavailable
 from threadkeep.sql import statements as sqlite_statements
-from threadkeep.sql.crossing import bare, bound, rows_of
+from threadkeep.sql.crossing import answers_of, bare, bound, rows_of
 from threadkeep.sql.dialect import Dialect
 from threadkeep.sql.executor import Row, Statement
 from threadkeep.sql.migrations import migrate
@@ -39,8 +39,11 @@ class DurableObjectExecutor:
 
     def _run(self, statement: Statement) -> list[Row]:
         query, values = statement
-        rows = self._exec(query.numbered, *bound(values)).toArray()  # to its end: a cursor that is not keeps a lock
-        return rows_of(query, rows)
+        cursor = self._exec(query.numbered, *bound(values))
+        if query.writes:
+            return []  # it gives no rows, and so it has ended
+        # To its end: a cursor that is not keeps a lock.
+        return answers_of(cursor.raw().toArray()) if query.answers else rows_of(query, cursor.toArray())
 
     async def clear(self, *statements: Statement) -> list[list[Row]]:
         rows = await self.run(*statements)
