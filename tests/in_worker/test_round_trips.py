@@ -25,7 +25,7 @@ STREAMS = {
     ("DELETE", "/api/me"),
 }
 EXPECTED = {
-    "d1": [{"d1.batch": 1}, {"d1.all": 1}],
+    "d1": [{"d1.batch": 1}, {"d1.raw": 1}],
     "durable-object": [
         {"object.fetch": 1, "storage.transactionSync": 1},
         {"object.fetch": 1, "storage.exec": 1},

@@ -75,7 +75,8 @@ async def fetch(target: Any, request: Any) -> Any:
     """Lets an entrypoint or a Durable Object answer one request.
 
     By the same steps as the runtime that Cloudflare deploys (`wrapper_func` of its introspection.py, which is part of
-    workerd), since they cost something: what crosses is converted both ways, and the signature is looked at.
+    workerd), since they cost something: what crosses is converted both ways, by what the SDK has for that once the
+    Worker was imported, and the signature is looked at.
     """
     if not _worker.seeded:  # the interpreter's own seed is a constant
         random.seed()
