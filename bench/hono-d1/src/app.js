@@ -9,7 +9,6 @@ import { changesOf, conversationOf, hitOf, messageOf } from "./present.js";
 import * as schemas from "./schemas.js";
 import { parseQuery } from "./search.js";
 import { exportDocument, importDocuments, lines } from "./transfer.js";
-import { ulid } from "./ulid.js";
 
 const BODY_BYTES_MAX = 8 * 1024 * 1024;
 const BOOKMARK = /^[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{32}$/;
@@ -21,7 +20,7 @@ export function createApp(openStore) {
   app.use(async (c, next) => {
     const given = c.req.header("x-request-id");
     await next();
-    c.header("x-request-id", given && /^[A-Za-z0-9._-]{1,128}$/.test(given) ? given : ulid());
+    c.header("x-request-id", given && /^[A-Za-z0-9._-]{1,128}$/.test(given) ? given : crypto.randomUUID());
     c.header("x-content-type-options", "nosniff");
     c.header("cache-control", "no-store");
   });
