@@ -92,12 +92,7 @@ def _matches(text: str, terms: list[Term]) -> list[tuple[int, int]]:
     located = Located(text)
     matches: list[tuple[int, int]] = []
     for term in terms:
-        near = len(text)
-        for match in located.find(term.tokens, is_prefix=term.is_prefix):
-            if match[0] > near:
-                break
-            near = min(near, match[0] + _SNIPPET_CHARACTERS_MAX)
-            matches.append(match)
+        matches += located.find(term.tokens, is_prefix=term.is_prefix, within=_SNIPPET_CHARACTERS_MAX)
     matches.sort()
     return matches
 

@@ -5,8 +5,9 @@ which do not part words by spaces, each character is a word, so that a phrase of
 """
 
 import re
+import sys
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 # Han, Kana, Bopomofo, Hangul and their extensions. Source: the Unicode Character Database, Blocks.txt.
@@ -45,27 +46,42 @@ class Located:
             pieces = [_folded_character(character) for character in text]
             self._places = [place for place, piece in enumerate(pieces) for _ in piece]
 
-    def find(self, words: Sequence[str], *, is_prefix: bool = False) -> Iterator[tuple[int, int]]:
+    def find(
+        self, words: Sequence[str], *, is_prefix: bool = False, within: int = sys.maxsize
+    ) -> list[tuple[int, int]]:
         """Where these tokens stand next to each other, in this order: from which character, and up to which.
 
-        With `is_prefix`, the last may be only the beginning of a word, and all of the word is found.
+        With `is_prefix`, the last may be only the beginning of a word, and all of the word is found. What begins more
+        than so many characters after the first is left out.
         """
         folded = self._folded
-        *whole, last = words
-        place = folded.find(words[0])
+        first, *others = words
+        found: list[tuple[int, int]] = []
+        place = folded.find(first)
         while place >= 0:
             word = _WORD.match(folded, place)
-            before = _WORD.match(folded, place - 1, place + 1) if place else None
-            if before is None or before.end() == place:  # else it stands within a word
-                found = word
-                for token in whole:
-                    if found is None or found.group() != token:
-                        found = None
+            stop = word.end() if word else place + 1
+            if word and (place == 0 or folded[place - 1] == " " or _begins(folded, place)):
+                previous = first
+                for token in others:
+                    if word is None or word.group() != previous:
+                        word = None
                         break
-                    found = _WORD.search(folded, found.end())
-                if found is not None and (found.group() == last or (is_prefix and found.group().startswith(last))):
-                    yield self._places[place], self._places[found.end() - 1] + 1
-            place = folded.find(words[0], word.end() if word else place + 1)
+                    previous = token
+                    word = _WORD.search(folded, word.end())
+                if word and (word.group() == previous or (is_prefix and word.group().startswith(previous))):
+                    begin = self._places[place]
+                    if found and begin - found[0][0] > within:
+                        break
+                    found.append((begin, self._places[word.end() - 1] + 1))
+            place = folded.find(first, stop)
+        return found
+
+
+def _begins(folded: str, place: int) -> bool:
+    """Whether no word goes on at this place."""
+    before = _WORD.match(folded, place - 1, place + 1)
+    return before is None or before.end() == place
 
 
 def _folded(text: str) -> tuple[str, bool]:
