@@ -25,6 +25,7 @@ _LETTER = rf"(?:[^\W_{_ALONE}]|[{_WITH_SIGNS}])"
 _WORD = re.compile(rf"[a-z0-9]+{_LETTER}*|[{_ALONE}]|{_LETTER}+")  # most are of ASCII, which is quickly told
 _ASCII_WORD = re.compile(r"[a-z0-9]+")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+_FEW = 64  # of different characters: more are folded faster with all the text at once
 _VOICING = "\u3099\u309a"  # the marks of が and ぱ, which are other letters than か and は
 
 
@@ -44,6 +45,7 @@ class Located:
         self._places: Sequence[int] = range(len(text))
         if not is_one_to_one:
             pieces = [_folded_character(character) for character in text]
+            self._folded = "".join(pieces)
             self._places = [place for place, piece in enumerate(pieces) for _ in piece]
 
     def find(
@@ -85,16 +87,19 @@ def _begins(folded: str, place: int) -> bool:
 
 
 def _folded(text: str) -> tuple[str, bool]:
-    """Text without the differences that a search should not see, and whether each character became one.
+    """Text without the differences that a search should not see, and whether each character surely became one.
 
-    What stands apart in it may still be composed. Each character is folded for itself, and those that are not of ASCII
-    by all their places at once: there are few different ones in most texts. One that was folded folds to itself.
+    Most texts have few different characters that are not of ASCII, so each of these is folded once, and put in all its
+    places. None of them becomes another of them.
     """
     folded = text.lower()
-    if folded.isascii():
-        return folded, len(folded) == len(text)
     is_one_to_one = len(folded) == len(text)
-    for character in set(_NOT_ASCII.findall(folded)):
+    if folded.isascii():
+        return folded, is_one_to_one
+    others = set(_NOT_ASCII.findall(folded))
+    if len(others) > _FEW:
+        return _fold(folded), False
+    for character in others:
         replacement = _folded_character(character)
         folded = folded.replace(character, replacement)
         is_one_to_one = is_one_to_one and len(replacement) == 1
@@ -103,6 +108,10 @@ def _folded(text: str) -> tuple[str, bool]:
 
 @lru_cache(maxsize=4_096)
 def _folded_character(character: str) -> str:
-    parts = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", character).casefold())
+    return _fold(character)
+
+
+def _fold(text: str) -> str:
+    parts = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     bare = "".join(part for part in parts if part in _VOICING or not unicodedata.combining(part))
     return unicodedata.normalize("NFC", bare)

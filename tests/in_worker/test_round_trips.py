@@ -1,6 +1,7 @@
 """Round trips, counted at the bindings inside workerd: one for each request, whatever it does.
 
-Nor does the runtime look at a signature, once it has seen one: each time, that takes as many calls as to answer.
+Nor does the runtime look at a signature, once it has seen one, or convert what is JavaScript's: each time, that takes
+as long as to answer.
 """
 
 import json

@@ -118,6 +118,16 @@ def test_a_word_is_located_where_it_stands_in_the_original(text: str, pieces: li
     assert [text[start:end] for word in words for start, end in located.find([word])] == pieces
 
 
+def test_a_text_of_many_different_letters_has_the_words_of_each() -> None:
+    letters = [chr(code) for code in range(0xC0, 0x250) if chr(code).isalpha()]
+    assert len(letters) > 300
+    text = " ".join(letters)
+    assert tokens(text) == [word for letter in letters for word in tokens(letter)]
+    located = Located(text)
+    for place, letter in enumerate(letters):
+        assert (2 * place, 2 * place + 1) in located.find(tokens(letter))
+
+
 def test_only_what_begins_near_the_first_is_located() -> None:
     located = Located("one two one three one")
     assert located.find(["one"], within=8) == [(0, 3), (8, 11)]

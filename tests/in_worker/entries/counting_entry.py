@@ -1,22 +1,37 @@
 """The Worker with its bindings counted: `GET /counts` tells how often each was crossed since it was last asked.
 
-So is how often the runtime looked at the signature of a method, and how often Python's event loop asked JavaScript for
-a turn.
+So is how often the runtime looked at the signature of a method, how often the SDK converted something of JavaScript's,
+and how often Python's event loop asked JavaScript for a turn.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pyodide.code
-from pyodide.ffi import to_js
+import workers
+from pyodide.ffi import JsProxy, to_js
 from pyodide.webloop import WebLoop
 from workers import Response
 
-import entry
-from threadkeep.sql import d1
-from threadkeep.sql.crossing import bare
-
 counts: Counter[str] = Counter()
+
+
+def _counted_conversion(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def counted(value: Any) -> Any:
+        if isinstance(value, JsProxy):
+            counts["conversions"] += 1
+        return convert(value)
+
+    return counted
+
+
+workers.python_from_rpc = _counted_conversion(workers.python_from_rpc)  # before the Worker takes them
+workers.python_to_rpc = _counted_conversion(workers.python_to_rpc)
+
+import entry  # noqa: E402
+from threadkeep.sql import d1  # noqa: E402
+from threadkeep.sql.crossing import bare  # noqa: E402
 
 _signature = pyodide.code._relaxed_call_sig
 
