@@ -44,8 +44,8 @@ _MESSAGE = """json_object(
   'metadata', json(m.metadata)
 )"""
 
-# A page is put together as text, which takes SQLite half as long: what is JSON is not read once more. Ids and roles have
-# no letters that JSON escapes. The content comes last, since all that stands before it is copied once for each `||`.
+# A page is put together as text, which takes SQLite half as long: what is JSON is not read once more. Ids and roles
+# have no letters that JSON escapes. The content comes last: what stands before it is copied once for each `||`.
 _ROWS_OF_MESSAGES = """'{"rows":[' || coalesce(
       group_concat(
         '{"id":"' || m.id
