@@ -76,12 +76,14 @@ def test_what_is_due_runs_in_one_turn_in_its_order_with_what_it_makes_due(
 def test_what_was_cancelled_does_not_run(loop: asyncio.AbstractEventLoop) -> None:
     seen: list[Any] = []
     loop.set_exception_handler(lambda _, context: seen.append(repr(context["exception"])))
-    loop.call_soon(seen.append, 1).cancel()
+    early = loop.call_soon(seen.append, 1)
+    early.cancel()
     loop.call_soon(lambda: late[0].cancel())  # noqa: PLW0108 there is none yet
     late = [loop.call_soon(seen.append, 2)]
-    loop.call_soon(seen.append, 3)
+    runs = loop.call_soon(seen.append, 3)
     run_what_is_due(loop)
     assert seen == [3]
+    assert [handle.cancelled() for handle in (early, late[0], runs)] == [True, True, False]
 
 
 @pytest.mark.usefixtures("turns")
