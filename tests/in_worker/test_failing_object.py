@@ -1,4 +1,4 @@
-"""A user's object that fails: the Worker before it answers for it, and says why in its log alone."""
+"""A user's object that fails: the Worker before it answers in its place, and does not say why."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -45,7 +45,8 @@ _MESSAGE = """json_object(
 )"""
 
 # A page is put together as text, which takes SQLite half as long: what is JSON is not read once more. Ids and roles
-# have no letters that JSON escapes. The content comes last: what stands before it is copied once for each `||`.
+# have no letters that JSON escapes. The content comes last: what stands before it is copied once for each `||`. What
+# stands bare is in a column that is NOT NULL: a NULL would leave the message out, and say nothing.
 _ROWS_OF_MESSAGES = """'{"rows":[' || coalesce(
       group_concat(
         '{"id":"' || m.id
