@@ -67,8 +67,8 @@ class _CalledAsItIs:
     def __init__(self, method: Callable[..., Any]) -> None:
         self._method = method
 
-    def __call__(self, *parameters: Any) -> Any:
-        return self._method(*parameters)
+    def __call__(self, request: Any, *_: Any) -> Any:  # without a signature, it is handed `env` and `ctx` too
+        return self._method(request)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _CalledAsItIs)
@@ -93,14 +93,14 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]
         admitted = await api.admit(incoming)
         if isinstance(admitted, wire.Response):
             await _let_run_by(raw)
-            return _outgoing(admitted, self.ctx)
+            return _outgoing(admitted)
         if isinstance(api.choice, backends.Choice) and api.choice.store == "durable-object":
             try:
                 return await backend.getByName(admitted).fetch(raw)
             except JsException as error:
                 unavailable = Unavailable("The user's object could not be reached, or failed. Try again.")
                 unavailable.__cause__ = error
-                return _outgoing(api.refuse(incoming, unavailable), self.ctx)
+                return _outgoing(api.refuse(incoming, unavailable))
 
         async def open_store(bookmark: str | None) -> Store:
             if isinstance(api.choice, backends.Choice) and api.choice.store == "memory":
@@ -111,7 +111,7 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]
 
         response = await api.answer(incoming, admitted, open_store)
         await _let_run_by(raw)
-        return _outgoing(response, self.ctx)
+        return _outgoing(response)
 
     async def scheduled(self, controller: Any, env: Any, ctx: Any) -> None:
         """Purge what was deleted long ago from D1 or Postgres. A Durable Object does that by its own alarm."""
@@ -148,7 +148,7 @@ class UserConversations(DurableObject):  # type: ignore[misc]
             await self._purge_at(now() + api.settings.retention_days * retention.DAY_MILLISECONDS)
         response = await api.answer(incoming, self._user_id, self._open_store)
         await _let_run_by(raw)
-        return _outgoing(response, self.ctx)
+        return _outgoing(response)
 
     async def alarm(self, info: Any) -> None:
         """Purge what was deleted long ago, and come back for what was deleted since."""
@@ -272,11 +272,11 @@ async def _let_run_by(raw: Any) -> None:
         await body.pipeTo(js.WritableStream.new())
 
 
-def _outgoing(response: wire.Response, ctx: Any) -> Any:
+def _outgoing(response: wire.Response) -> Any:
     """A response as JavaScript has it: the SDK's own takes as long to make as it takes to find out what to answer."""
     if not isinstance(response.body, bytes):
         stream = js.TransformStream.new()
-        ctx.waitUntil(_pump(response.body, stream.writable.getWriter()))
+        workers.wait_until(_pump(response.body, stream.writable.getWriter()))
         body = stream.readable
     else:
         body = to_js(response.body) if response.body else None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from toolbox import pyodide_bundle
 from toolbox.checkout import Problem
 from toolbox.codes import Code
 
@@ -22,12 +23,6 @@ LOCAL_DATABASE = {
     "database_id": "00000000-0000-4000-8000-000000000001",
     "migrations_dir": MIGRATIONS,
 }
-
-# How wrangler loads the files that runtime.py lays out.
-RULES = [
-    {"type": kind, "globs": [f"**/*{suffix}"], "fallthrough": False}
-    for kind, suffix in (("ESModule", ".mjs"), ("CompiledWasm", ".wasm"), ("Data", ".bin"), ("Text", ".txt"))
-]
 
 
 def read_configuration(project: Path) -> dict[str, Any]:
@@ -100,22 +95,28 @@ def object_classes(configuration: Mapping[str, Any]) -> list[str]:
     return sorted({binding["class_name"] for binding in bindings})
 
 
+def bound_stores(part: Mapping[str, Any]) -> set[str]:
+    """The back ends that a Worker with this configuration can keep conversations in."""
+    variables = part.get("vars", {})
+    found = {"memory"} if variables.get("ENVIRONMENT", "production") != "production" else set()
+    if our_database(part):
+        found.add("d1")
+    if part.get("durable_objects", {}).get("bindings"):
+        found.add("durable-object")
+    return found
+
+
 def local_configuration(
     configuration: Mapping[str, Any], project: Path, main_module: Path, store: str, variables: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The configuration that wrangler runs the JavaScript Worker at `main_module` with."""
+    """The configuration that wrangler runs the Worker at `main_module` with on this machine."""
     databases = configuration.get("d1_databases", [])
     if store == "d1" and our_database(configuration) is None:
         databases = [*databases, LOCAL_DATABASE]
-    flags = [flag for flag in configuration.get("compatibility_flags", []) if not flag.startswith("python_")]
     local = {
         **configuration,
         "main": str(main_module),
-        "base_dir": str(main_module.parent),
-        "no_bundle": True,
-        "find_additional_modules": True,
-        "rules": RULES,
-        "compatibility_flags": [*flags, "nodejs_compat"],
+        "compatibility_flags": [*configuration.get("compatibility_flags", []), pyodide_bundle.FLAG],
         "vars": {
             **configuration.get("vars", {}),
             "ENVIRONMENT": "development",

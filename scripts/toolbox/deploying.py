@@ -5,7 +5,6 @@ It needs threadkeep itself, whose settings it reads, and so a script that went o
 
 import json
 import re
-import shutil
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -17,10 +16,17 @@ from threadkeep.settings import NAMES, Settings
 from toolbox import cloudflare, wrangler
 from toolbox.checkout import Problem, local_folder, locked, remove, say
 from toolbox.codes import Code
-from toolbox.configuration import D1_BINDINGS, LOCAL_DATABASE, migrations_folder, our_database, read_configuration
-from toolbox.install import install, worker_packages
+from toolbox.configuration import (
+    D1_BINDINGS,
+    LOCAL_DATABASE,
+    bound_stores,
+    migrations_folder,
+    our_database,
+    read_configuration,
+)
+from toolbox.install import install
 from toolbox.migrating import Target, check, migrate, remote_target
-from toolbox.runtime import not_shipped
+from toolbox.runtime import lay_out
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -34,8 +40,8 @@ class Deployment:
     account_id: str | None
     notes: list[str]
     """What the person should know about how it came to be."""
-    has_postgres: bool
-    """Whether it has to do with Postgres, so that the Worker needs what speaks to it."""
+    stores: set[str]
+    """The back ends that the Worker can use, and so is shipped with."""
 
 
 def render(project: Path, env: str | None, environ: Mapping[str, str]) -> Deployment:
@@ -65,12 +71,14 @@ def render(project: Path, env: str | None, environ: Mapping[str, str]) -> Deploy
         )
     others = [each for each in section.get("d1_databases", []) if each["binding"] not in D1_BINDINGS]
     section["d1_databases"] = [*others, *([database] if database else [])]
-    stores = {name: value for name, value in added.items() if name in NAMES["store"]}
-    if stores:
-        section["vars"] = {**section.get("vars", {}), **stores}
+    chosen = {name: value for name, value in added.items() if name in NAMES["store"]}
+    if chosen:
+        section["vars"] = {**section.get("vars", {}), **chosen}
     account_id = section.get("account_id") or configuration.get("account_id")
-    has_postgres = settings.store == "postgres" or settings.database_url is not None or bool(section.get("hyperdrive"))
-    return Deployment(configuration, database, account_id, notes, has_postgres)
+    stores = bound_stores(section)
+    if settings.store == "postgres" or settings.database_url is not None or section.get("hyperdrive"):
+        stores.add("postgres")
+    return Deployment(configuration, database, account_id, notes, stores)
 
 
 def _section(configuration: dict[str, Any], env: str | None) -> dict[str, Any]:
@@ -198,25 +206,14 @@ def _require_token(environ: Mapping[str, str]) -> None:
 
 
 def _lay_out(deployment: Deployment, project: Path) -> Path:
-    """Fills `.local/deploy`, which git ignores, with what wrangler reads.
-
-    wrangler looks for python_modules/ beside its configuration, and nowhere else.
-    """
+    """Fills `.local/deploy`, which git ignores, with what wrangler reads."""
     folder = local_folder(project) / "deploy"
     remove(folder)
     folder.mkdir(parents=True)
-    (folder / "python_modules").symlink_to(worker_packages())
     configuration = dict(deployment.configuration)
     main = Path(configuration.get("main", ""))
-    # wrangler ships whatever Python is beside the main module, and the Worker has no use for some of it.
     if main.is_file() and "base_dir" not in configuration and "build" not in configuration:
-        left_out = {main.parent / name for name in not_shipped(has_postgres=deployment.has_postgres)}
-        shutil.copytree(
-            main.parent,
-            folder / "src",
-            ignore=lambda parent, names: {name for name in names if Path(parent) / name in left_out},
-        )
-        configuration["main"] = str(folder / "src" / main.name)
+        configuration["main"] = str(lay_out(folder, [main.parent], deployment.stores) / main.name)
     (folder / "wrangler.json").write_text(json.dumps(configuration, indent=2))
     return folder
 

@@ -1,28 +1,22 @@
-"""Lays out what workerd runs locally: Pyodide, the Worker's packages, and the project's own Python.
+"""Runs a Python Worker on the Python Workers runtime itself: the one in workerd, with the Pyodide that npm carries.
 
-The parts that are the same for every Worker are built once, and again only when something that they are made
-from has changed. `scripts/toolbox/runtime/` holds what is not Python of ours, or not run by this Python.
+A folder is laid out as wrangler wants it, a deploy's snapshot is made of it, and workerd is started from that snapshot.
+What is the same for every Worker is made once, and again only when something that it is made from has changed.
 """
 
-import io
-import json
+import shlex
 import shutil
-import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from toolbox.checkout import ROOT, files_below, fingerprint, local_folder, locked, remove, say
-from toolbox.install import Node, node_packages, worker_packages
-from toolbox.processes import run
+from toolbox import pyodide_bundle
+from toolbox.checkout import ROOT, Problem, files_below, fingerprint, local_folder, locked, remove, say
+from toolbox.install import node_packages, worker_packages
 
-PARTS = Path(__file__).parent / "runtime"
-COPIED_FROM_PYODIDE = {  # the names are those that wrangler's rules know as JavaScript, WebAssembly and text
-    "pyodide.mjs": "pyodide.mjs",
-    "pyodide.asm.mjs": "pyodide.asm.mjs",
-    "pyodide.asm.wasm": "pyodide.asm.wasm",
-    "pyodide-lock.json": "pyodide-lock.txt",
-}
-COPIED_FROM_HERE = {"prelude.mjs": "prelude.mjs", "worker.mjs": "worker.mjs", "host.py": "host.txt"}
+SNAPSHOT = "snapshot.bin"
+"""What workerd calls the snapshot in its folder."""
+_SNAPSHOTS_MAX = 16  # of 31 MB each
 
 OF_SERVERS = (
     "threadkeep/server",
@@ -32,81 +26,98 @@ OF_SERVERS = (
 )
 """What of `src/` only a plain server runs. No Worker has it: no local one, and none that `scripts/deploy` uploads."""
 
-OF_POSTGRES = (
-    "threadkeep/sql/postgres.py",
-    "threadkeep/sql/postgres_connection.py",
-    "threadkeep/sql/postgres_schema.py",
-    "threadkeep/sql/postgres_scram.py",
-    "threadkeep/sql/postgres_socket.py",
-    "threadkeep/sql/postgres_statements.py",
-    "threadkeep/sql/postgres_url.py",
-    "threadkeep/sql/postgres_wire.py",
-)
-"""What only a Worker has that keeps conversations in Postgres."""
+OF_STORES = {
+    "d1": ("threadkeep/sql/d1.py",),
+    "durable-object": ("threadkeep/sql/durable_object.py",),
+    "memory": ("threadkeep/stores/memory.py",),
+    "postgres": (
+        "threadkeep/sql/postgres.py",
+        "threadkeep/sql/postgres_connection.py",
+        "threadkeep/sql/postgres_schema.py",
+        "threadkeep/sql/postgres_scram.py",
+        "threadkeep/sql/postgres_socket.py",
+        "threadkeep/sql/postgres_statements.py",
+        "threadkeep/sql/postgres_url.py",
+        "threadkeep/sql/postgres_wire.py",
+    ),
+}
+"""What only a Worker has that can keep conversations there."""
 
 
-def not_shipped(*, has_postgres: bool) -> tuple[str, ...]:
-    """What of `src/` a Worker does not have: files and folders."""
-    return OF_SERVERS if has_postgres else OF_SERVERS + OF_POSTGRES
+def lay_out(folder: Path, sources: Sequence[Path], stores: Collection[str]) -> Path:
+    """Fills `folder` with what wrangler uploads: `src/`, out of the folders `sources`, and `python_modules/`.
 
-
-def lay_out(
-    out: Path,
-    node: Node,
-    *,
-    classes: Iterable[str],
-    main: str,
-    sources: Sequence[Path],
-    has_postgres: bool = False,
-    root: Path = ROOT,
-) -> Path:
-    """Fills the folder `out` with a JavaScript Worker that runs a Python one; returns its main module.
-
-    `sources` are the folders that Python imports from, `main` is the module in them to start with, and `classes`
-    are the Durable Objects that it defines.
+    wrangler takes whatever Python it finds there, and a Worker has no use for some of it: `stores` are the back ends
+    that it can use. Returns `src/`. wrangler looks for python_modules/ beside its configuration, and nowhere else.
     """
+    left_out = OF_SERVERS + tuple(part for store, parts in OF_STORES.items() if store not in stores for part in parts)
+    out = folder / "src"
     remove(out)
-    with locked(local_folder(root) / "runtime.lock", "waiting for another build in this checkout …"):
-        shutil.copytree(_common_parts(root, node), out)
-    (out / "source.bin").write_bytes(_zipped(sources, without=not_shipped(has_postgres=has_postgres)))
-    (out / "project.mjs").write_text(f"export const entry = {json.dumps(main)};\n")
-    main_module = out / "main.mjs"
-    exports = [f'export const {name} = durableObject("{name}");\n' for name in classes]
-    main_module.write_text(
-        'import { durableObject } from "./worker.mjs";\nexport { default } from "./worker.mjs";\n' + "".join(exports)
-    )
-    return main_module
+    for name, path in files_below(sources):
+        if not name.startswith(left_out):
+            (out / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, out / name)
+    packages = folder / "python_modules"
+    packages.unlink(missing_ok=True)
+    packages.symlink_to(worker_packages())
+    return out
 
 
-def _common_parts(root: Path, node: Node) -> Path:
-    packages, pyodide = worker_packages(root), node_packages(root) / "pyodide"
-    made_from = [path for _, path in files_below([PARTS])]
-    key = fingerprint(*made_from, packages / ".installed", pyodide / "package.json")[:16]
+def prepare(root: Path = ROOT) -> Path:
+    """Makes the Pyodide bundle where it is missing, and returns the folder in which workerd looks for it."""
+    pyodide = node_packages(root) / "pyodide"
+    key = fingerprint(Path(pyodide_bundle.__file__), pyodide / "package.json")[:16]
     folder = local_folder(root) / "runtime"
-    built = folder / key
-    if not built.exists():
-        say("preparing Pyodide for workerd …")
-        remove(folder)
-        unfinished = folder / "unfinished"
-        unfinished.mkdir(parents=True)
-        archive = folder / "packages.zip"
-        archive.write_bytes(_zipped([packages]))
-        command = [node.program, PARTS / "build.mjs", pyodide, archive, unfinished]
-        log = local_folder(root) / "logs" / "runtime.log"
-        run(command, cwd=root, log=log, failed="could not prepare Pyodide")
-        for name, copy in COPIED_FROM_PYODIDE.items():
-            shutil.copyfile(pyodide / name, unfinished / copy)
-        for name, copy in COPIED_FROM_HERE.items():
-            shutil.copyfile(PARTS / name, unfinished / copy)
-        unfinished.rename(built)
+    built = folder / f"bundle-{key}"
+    with locked(local_folder(root) / "runtime.lock", "waiting for another build in this checkout …"):
+        if not built.exists():
+            say("making the Pyodide bundle …")
+            remove(folder)  # snapshots are of a bundle
+            unfinished = folder / "unfinished"
+            unfinished.mkdir(parents=True)
+            (unfinished / pyodide_bundle.NAME).write_bytes(pyodide_bundle.make(pyodide))
+            unfinished.rename(built)
     return built
 
 
-def _zipped(folders: Sequence[Path], without: tuple[str, ...] = ()) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, path in files_below(folders):
-            if name.startswith(without):
-                continue
-            archive.writestr(zipfile.ZipInfo(name), path.read_bytes())
-    return buffer.getvalue()
+def snapshot(bundle: Path, laid_out: Path, configuration: Mapping[str, Any], save: Callable[[Path], None]) -> Path:
+    """Returns the folder with the snapshot of what is laid out, which `save` puts into an empty folder where it is new.
+
+    It is what a deploy makes when it has imported the Worker. Cloudflare starts every Worker from one.
+    """
+    files = [part for pair in files_below([laid_out]) for part in pair]
+    told = [
+        Path(configuration["main"]).name,
+        configuration["compatibility_date"],
+        *configuration["compatibility_flags"],
+    ]
+    key = fingerprint(*told, workerd().parents[1] / "package.json", worker_packages() / ".installed", *files)[:16]
+    folder = bundle.parent / f"snapshot-{bundle.name}-{key}"
+    with locked(local_folder(ROOT) / "runtime.lock", "waiting for another build in this checkout …"):
+        if not folder.exists():
+            unfinished = bundle.parent / "unfinished"
+            remove(unfinished)
+            unfinished.mkdir()
+            save(unfinished)
+            unfinished.rename(folder)
+        folder.touch()
+        newest_last = sorted(bundle.parent.glob("snapshot-*"), key=lambda path: path.stat().st_mtime)
+        for old in newest_last[:-_SNAPSHOTS_MAX]:
+            remove(old)
+    return folder
+
+
+def write_program(path: Path, bundle: Path, *options: str) -> None:
+    """Writes the program that wrangler runs: workerd, with options that wrangler does not know of."""
+    options = (f"--pyodide-bundle-disk-cache-dir={bundle}", *options)
+    command = " ".join(shlex.quote(str(word)) for word in (workerd(), "serve", *options))
+    path.write_text(f'#!/bin/sh\nshift # "serve"\nexec {command} "$@"\n')
+    path.chmod(0o755)
+
+
+def workerd(root: Path = ROOT) -> Path:
+    """The workerd that npm has installed for this machine."""
+    found = list((node_packages(root) / "@cloudflare").glob("workerd-*/bin/workerd"))
+    if len(found) != 1:
+        raise Problem(f"there is no workerd for this machine: remove {node_packages(root)}, and run this again")
+    return found[0]

@@ -119,6 +119,10 @@ class LocalService(ABC):
         if self._group and self._group.exit_code() is not None:
             raise Problem(f"{self.program} has ended by itself; {self.log_path} may say why")
 
+    def has_crashed(self) -> bool:
+        """Whether what serves has ended by itself, while the program that watches over it goes on."""
+        return False
+
     def has_changed_files(self) -> bool:
         """Whether the project's files are no longer those that it was started with."""
         return self._look_at_files() != self._files_when_started

@@ -16,7 +16,8 @@ class State:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
         self.data = self.folder / "data"  # the databases
-        self.worker = self.folder / "worker"  # what workerd runs; wrangler watches it
+        self.source = self.folder / "src"  # what workerd runs; wrangler watches it
+        self.workerd = self.folder / "workerd"  # the program that wrangler starts
         self.log = self.folder / "worker.log"
         self.configuration = self.folder / "wrangler.json"
         self._lock: IO[str] | None = None

@@ -1,15 +1,20 @@
 """A Worker on this machine: the project's Python on real workerd, with real D1 and Durable Object storage."""
 
+import http.client
 import json
-import re
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from toolbox import configuration, runtime, wrangler
-from toolbox.checkout import ROOT, Problem, files_below, fingerprint, say
+from toolbox.checkout import ROOT, Problem, files_below, fingerprint, remove, say
 from toolbox.install import Node, install
-from toolbox.processes import Group, run
+from toolbox.ports import free_port
+from toolbox.processes import Group, last_lines, run
 from toolbox.service import LocalService
+
+_GUARD = Path(__file__).parent / "guard.mjs"
 
 
 class LocalWorker(LocalService):
@@ -47,15 +52,22 @@ class LocalWorker(LocalService):
         """The process ids of workerd: one for the Worker, one for wrangler's proxy in front of it."""
         return {pid for pid, name in self._group.members().items() if name == "workerd"} if self._group else set()
 
+    def has_crashed(self) -> bool:
+        """Whether workerd has ended by itself, as it does when Python has crashed. wrangler starts another."""
+        return not self._workerd_when_ready <= self.workerd_ids()
+
     def check(self) -> None:
         """Raises a Problem when it has ended by itself."""
         super().check()
-        if not self._workerd_when_ready <= self.workerd_ids():  # wrangler starts another, which answers nothing
+        if self.has_crashed():
             raise Problem(f"workerd has ended by itself; {self.log_path} may say why")
 
     def _prepare(self) -> None:
         self._node = install()
-        database = self._configure(self._node)
+        local = self._configure(self._node)
+        self.state.configuration.write_text(json.dumps(local, indent=2))
+        self._prepare_workerd(local)
+        database = configuration.our_database(local)
         if self.store == "d1" and database:
             self._migrate(self._node, database)
         say("starting workerd …")
@@ -68,21 +80,46 @@ class LocalWorker(LocalService):
         super()._end()
         self._workerd_when_ready = set()
 
-    def _configure(self, node: Node) -> Mapping[str, str] | None:
-        """Writes what wrangler reads; returns the D1 database that keeps conversations, if there is one."""
+    def _configure(self, node: Node) -> dict[str, Any]:
+        """Lays out what wrangler reads, and returns its configuration."""
         project = configuration.read_configuration(self.project)
-        main_module = runtime.lay_out(
-            self.state.worker,
-            node,
-            classes=configuration.object_classes(project),
-            main=self._main,
-            sources=self._sources,
-            has_postgres=self.store == "postgres",
-        )
-        local = configuration.local_configuration(project, self.project, main_module, self.store, self._variables)
-        self.state.configuration.write_text(json.dumps(local, indent=2))
-        database: Mapping[str, str] | None = configuration.our_database(local)
-        return database
+        main = self.state.source / f"{self._main}.py"
+        local = configuration.local_configuration(project, self.project, main, self.store, self._variables)
+        runtime.lay_out(self.state.folder, self._sources, {*configuration.bound_stores(local), self.store})
+        return local
+
+    def _prepare_workerd(self, local: Mapping[str, Any]) -> None:
+        """Has workerd start as Cloudflare starts a Worker: from a snapshot of what it is when it has been imported."""
+        bundle = runtime.prepare()
+
+        def save(folder: Path) -> None:
+            options = (f"--python-snapshot-dir={folder}", "--python-save-snapshot")
+            runtime.write_program(self.state.workerd, bundle, *options)
+            self._import(folder / runtime.SNAPSHOT)
+
+        folder = runtime.snapshot(bundle, self.state.source, local, save)
+        options = (f"--python-snapshot-dir={folder}", f"--python-load-snapshot={runtime.SNAPSHOT}")
+        runtime.write_program(self.state.workerd, bundle, *options)
+
+    def _import(self, snapshot: Path) -> None:
+        """Runs workerd until it has imported the Worker and saved the snapshot."""
+        say("importing the Worker …")
+        port, data, log = free_port(), self.state.folder / "importing", self.state.folder / "importing.log"
+        log.write_bytes(b"")
+        group = self._wrangler_dev(port, data, log)
+        deadline = time.monotonic() + self.start_seconds_max
+        try:
+            while not _answers(port):  # which it does once the snapshot is written
+                if group.exit_code() is not None:
+                    raise Problem(f"it cannot be imported: {_why_not_imported(log)}")
+                if time.monotonic() > deadline:
+                    raise Problem(f"it is not imported after {self.start_seconds_max} seconds:\n{last_lines(log, 20)}")
+                time.sleep(0.02)
+            if not snapshot.exists():
+                raise Problem(f"workerd has saved no snapshot of the Worker:\n{last_lines(log, 20)}")
+        finally:
+            group.stop()
+            remove(data)
 
     def _files(self) -> list[tuple[str, Path]]:
         folders = [*self._sources, self.project / "migrations"]
@@ -101,7 +138,11 @@ class LocalWorker(LocalService):
             return
         say("applying the migrations …")
         run(
-            [*wrangler.command(node), "d1", "migrations", "apply", database["binding"], "--local", *self._options()],
+            [
+                *wrangler.command(node),
+                *("d1", "migrations", "apply", database["binding"], "--local"),
+                *("--config", self.state.configuration, "--persist-to", self.state.data),
+            ],
             cwd=self.state.folder,
             env=wrangler.environment(node, self.state.folder),
             log=self.state.folder / "migrations.log",
@@ -110,24 +151,46 @@ class LocalWorker(LocalService):
         stamp.write_text(key)
 
     def _launch(self) -> Group:
+        return self._wrangler_dev(self.port, self.state.data, self.log_path)
+
+    def _wrangler_dev(self, port: int, data: Path, log: Path) -> Group:
         assert self._node is not None  # noqa: S101 it is prepared before
-        guard = (runtime.PARTS / "guard.mjs").as_uri()
         return Group(
             [
-                *wrangler.command(self._node, "--import", guard),
+                *wrangler.command(self._node, "--import", _GUARD.as_uri()),
                 "dev",
-                *("--ip", "127.0.0.1", "--port", str(self.port), "--inspector-port", "0"),
-                *self._options(),
+                *("--ip", "127.0.0.1", "--port", str(port), "--inspector-port", "0"),
+                *("--config", self.state.configuration, "--persist-to", data),
             ],
             cwd=self.state.folder,
-            env=wrangler.environment(self._node, self.state.folder),
-            log=self.log_path,
+            env={
+                **wrangler.environment(self._node, self.state.folder),
+                "MINIFLARE_WORKERD_PATH": str(self.state.workerd),
+            },
+            log=log,
         )
 
-    def _options(self) -> list[str | Path]:
-        return ["--config", self.state.configuration, "--persist-to", self.state.data]
 
-    def _why_it_ended(self) -> str:
-        log = re.sub(r"\x1b\[[0-9;]*m", "", self.log_path.read_text(errors="replace"))
-        refusal = re.search(r"Uncaught Error: (cannot import .*?)\n\s+at ", log, re.DOTALL)
-        return refusal[1].rstrip() if refusal else super()._why_it_ended()
+def _answers(port: int) -> bool:
+    """Whether a Worker answers, whatever it says. Waits for a while: wrangler listens before it does."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", "/")
+        connection.getresponse()
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+    return True
+
+
+def _why_not_imported(log: Path) -> str:
+    """What workerd says of a Worker that cannot be imported: Python's traceback, from the Worker's own files on."""
+    for line in log.read_text(errors="replace").splitlines():
+        if line.lstrip().startswith("{"):
+            _, _, traceback = json.loads(line, strict=False)["message"].partition("Uncaught Error: ")
+            heading, at, rest = traceback.partition('  File "/session/metadata/')
+            if at:
+                heading = "Traceback (most recent call last):\n"
+            return f"{heading}{at}{rest}".partition("\n\n  at ")[0].rstrip()
+    return f"\n{last_lines(log, 20)}"

@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 
 from toolbox.checkout import Problem
-from toolbox.configuration import dev_vars, local_configuration, object_classes, our_database, service_key_variables
+from toolbox.configuration import (
+    bound_stores,
+    dev_vars,
+    local_configuration,
+    object_classes,
+    our_database,
+    service_key_variables,
+)
 
 DEPLOYED: dict[str, Any] = {
     "name": "small",
@@ -20,14 +27,15 @@ DEPLOYED: dict[str, Any] = {
 
 
 def local(deployed: dict[str, Any], store: str = "d1", **variables: str) -> dict[str, Any]:
-    return local_configuration(deployed, Path("/project"), Path("/state/worker/main.mjs"), store, variables)
+    return local_configuration(deployed, Path("/project"), Path("/state/src/entry.py"), store, variables)
 
 
 def test_what_wrangler_toml_says_stays() -> None:
     configuration = local(DEPLOYED)
     for name in ("name", "compatibility_date", "durable_objects", "triggers"):
         assert configuration[name] == DEPLOYED[name]
-    assert configuration["compatibility_flags"] == ["another", "nodejs_compat"]
+    assert configuration["compatibility_flags"] == ["python_workers", "another", "python_workers_development"]
+    assert configuration["main"] == "/state/src/entry.py"
     assert object_classes(DEPLOYED) == ["Notes"]
 
 
@@ -53,6 +61,21 @@ def test_there_is_a_database_only_where_one_is_wanted() -> None:
         "OTHER",
         "CONVERSATIONS_D1",
     ]
+
+
+@pytest.mark.parametrize(
+    ("part", "stores"),
+    [
+        ({}, set()),
+        ({"vars": {"ENVIRONMENT": "production"}}, set()),
+        ({"vars": {"ENVIRONMENT": "test"}}, {"memory"}),
+        ({"d1_databases": [{"binding": "OTHER"}]}, set()),
+        ({"d1_databases": [{"binding": "CHM_CLOUD_D1"}]}, {"d1"}),
+        ({"durable_objects": {"bindings": [{"name": "NOTES", "class_name": "Notes"}]}}, {"durable-object"}),
+    ],
+)
+def test_a_worker_can_use_the_back_ends_that_are_bound(part: dict[str, Any], stores: set[str]) -> None:
+    assert bound_stores(part) == stores
 
 
 def test_dev_vars_are_read_as_wrangler_reads_them(tmp_path: Path) -> None:

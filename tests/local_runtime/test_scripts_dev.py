@@ -1,12 +1,13 @@
 """`scripts/dev` as people and programs use it: one line when it is ready, clear refusals, nothing left behind."""
 
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -43,21 +44,32 @@ def read_until(stream: IO[str] | None, text: str) -> str:
 
 def processes_in(folder: Path) -> list[str]:
     """What works in the state folder: everything that serves a Worker does."""
-    names = []
-    for process in living_processes():
-        try:
-            place = Path(f"/proc/{process.id}/cwd").resolve()
-            if folder in (place, *place.parents):
-                names.append(process.name)
-        except OSError:
-            continue
-    return sorted(names)
+    return sorted(process.name for process in living_processes() if folder in places_of(process.id))
+
+
+def places_of(process_id: int) -> list[Path]:
+    """The folders that a process works in: its own, and those above it."""
+    try:
+        place = Path(f"/proc/{process_id}/cwd").resolve()
+    except OSError:
+        return []
+    return [place, *place.parents]
 
 
 def wait_until_empty(folder: Path) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while names := processes_in(folder):
         assert time.monotonic() < deadline, names
+        time.sleep(0.05)
+
+
+def wait_until_healthy(port: int) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        with suppress(httpx.HTTPError):
+            httpx.get(f"http://127.0.0.1:{port}/api/health").raise_for_status()
+            return
+        assert time.monotonic() < deadline
         time.sleep(0.05)
 
 
@@ -114,6 +126,21 @@ def test_what_it_started_goes_even_when_it_is_killed(tmp_path: Path) -> None:
         process.kill()
         process.wait()
         wait_until_empty(tmp_path)
+
+
+def test_a_worker_that_crashes_is_started_again(tmp_path: Path) -> None:
+    port = free_port()
+    with scripts_dev(f"--port={port}", f"--state={tmp_path}") as process:
+        read_until(process.stdout, "ready")
+        for each in living_processes():
+            if each.name == "workerd" and tmp_path in places_of(each.id):
+                os.kill(each.id, signal.SIGKILL)
+        read_until(process.stderr, "the Worker has crashed: starting again")
+        read_until(process.stderr, "starting workerd")
+        wait_until_healthy(port)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 0
 
 
 def refusal(*arguments: str) -> str:

@@ -1,11 +1,11 @@
 """The Workers that are measured: each is run by `LocalWorker`, behind the same proxy and with its data on the disk."""
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from toolbox import configuration
+from toolbox import configuration, runtime
 from toolbox.bench.asking import SERVICE_KEY
 from toolbox.bench.seeds import Shape, place
 from toolbox.checkout import ROOT, Problem
@@ -23,18 +23,18 @@ class JavaScriptWorker(LocalWorker):
         super().__init__(state, store=store, port=port, service_key=SERVICE_KEY)
         self._main_module = main_module
 
-    def _configure(self, node: Node) -> Mapping[str, str] | None:
+    def _configure(self, node: Node) -> dict[str, Any]:
         install_bench(node)
         project = configuration.read_configuration(self.project)
         project = {name: value for name, value in project.items() if name not in ("triggers", "assets")}
         if self.store == "d1":
             project = {name: value for name, value in project.items() if name not in ("durable_objects", "migrations")}
         local = configuration.local_configuration(project, self.project, self._main_module, self.store, self._variables)
-        for name in ("base_dir", "no_bundle", "find_additional_modules", "rules"):
-            del local[name]
-        self.state.configuration.write_text(json.dumps(local, indent=2))
-        databases: list[Mapping[str, str]] = local["d1_databases"]
-        return databases[0] if databases else None
+        return {**local, "compatibility_flags": ["nodejs_compat"]}
+
+    def _prepare_workerd(self, local: Mapping[str, Any]) -> None:
+        self.state.workerd.unlink(missing_ok=True)
+        self.state.workerd.symlink_to(runtime.workerd())
 
 
 def hono(state: Path, store: str, port: int | None = None) -> LocalWorker:

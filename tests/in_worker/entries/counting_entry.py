@@ -30,8 +30,12 @@ workers.python_from_rpc = _counted_conversion(workers.python_from_rpc)  # before
 workers.python_to_rpc = _counted_conversion(workers.python_to_rpc)
 
 import entry  # noqa: E402
-from threadkeep.sql import d1  # noqa: E402
 from threadkeep.sql.crossing import bare  # noqa: E402
+
+try:
+    from threadkeep.sql import d1
+except ImportError:  # no D1 is bound
+    d1 = None
 
 _signature = pyodide.code._relaxed_call_sig
 
@@ -107,7 +111,8 @@ def _array(statements: list[CountedStatement]) -> Any:
     return to_js([statement.counted for statement in statements])
 
 
-d1.to_js = _array
+if d1 is not None:
+    d1.to_js = _array
 
 
 class CountedObject(Counted):
