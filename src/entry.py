@@ -4,25 +4,25 @@ On D1, the API runs here. With a Durable Object per user, the whole request goes
 and the same API runs there.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import js
 import msgspec
-import workers
-from pyodide.ffi import JsException, create_proxy, to_js
-from workers import DurableObject, Request, WorkerEntrypoint, import_from_javascript
+from pyodide.ffi import JsException, to_js
+from workers import DurableObject, Request, WorkerEntrypoint, import_from_javascript, wait_until
 
 from threadkeep import backends, retention
 from threadkeep.clock import now
 from threadkeep.errors import ThreadkeepError, Unavailable
-from threadkeep.http import wire
+from threadkeep.http import docs, openapi, wire  # noqa: F401 the first two for the snapshot alone
 from threadkeep.http.api import Api, connect
 from threadkeep.settings import D1_BINDINGS, HYPERDRIVE_BINDING
 from threadkeep.store import Store
-from threadkeep.turns import share_turns
+from threadkeep.worker import sdk_patches
+from threadkeep.worker.sdk_patches import CalledAsItIs
 
 if TYPE_CHECKING:
     from threadkeep.sql.executor import Executor
@@ -39,56 +39,24 @@ _RETRY_MILLISECONDS = 3_600_000
 _LET_RUN_BY_BYTES_MAX = 4 * wire.BODY_BYTES_MAX
 
 
-def _only_pythons_own(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """A conversion that leaves alone what is JavaScript's: we take its own requests, and answer its own responses.
-
-    To convert a request, the SDK looks eleven times at its constructor, to compare names, and each look makes a proxy.
-    That was two thirds of all proxies that a request took.
-    """
-    return lambda value: value if hasattr(value, "js_id") else convert(value)  # as `isinstance` would say, but slowly
-
-
-# The runtime has these of the SDK from the module, once it has imported us. Source: `initPython` of workerd.
-workers.python_from_rpc = _only_pythons_own(workers.python_from_rpc)
-workers.python_to_rpc = _only_pythons_own(workers.python_to_rpc)
-
-
-class _CalledAsItIs:
-    """A method that the runtime calls with what it has, and asks for no signature.
-
-    It would look at the signature to leave out what the method does not take, and remember it by the method, which is
-    another one for each request: as many calls of Python functions as we take to answer. All of these are equal, and
-    have no signature, which is found out once.
-    """
-
-    __slots__ = ("_method",)
-    __signature__ = ()  # is none, and so refused by `inspect`
-
-    def __init__(self, method: Callable[..., Any]) -> None:
-        self._method = method
-
-    def __call__(self, request: Any, *_: Any) -> Any:  # without a signature, it is handed `env` and `ctx` too
-        return self._method(request)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _CalledAsItIs)
-
-    def __hash__(self) -> int:
-        return 0
+# What requests need is imported here, so that it is in the snapshot that Cloudflare starts a Worker from.
+backends.preload(_OFFERED)
+sdk_patches.leave_what_is_javascripts()
 
 
 class Default(WorkerEntrypoint):  # type: ignore[misc]
     """Finds out who asks, and answers, or hands the request to the user's object."""
 
-    def __new__(cls, _ctx: Any, _env: Any) -> "Default":  # the SDK would wrap an `__init__` once more
+    def __new__(cls, _ctx: Any, env: Any) -> "Default":  # before the SDK wraps what it is handed, as for `__init__`
         self: Default = super().__new__(cls)
-        self.fetch = _CalledAsItIs(self.fetch)  # type: ignore[method-assign]
+        self._env = env
+        self.fetch = CalledAsItIs(self.fetch)  # type: ignore[method-assign]
         return self
 
     async def fetch(self, request: Any) -> Any:
         """Answer a request. It is JavaScript's own `Request`, and the answer its own `Response`."""
         raw = _raw(request)
-        api, backend = _connected(self.env)
+        api, backend = _connected(self._env)
         incoming = _incoming(raw)
         admitted = await api.admit(incoming)
         if isinstance(admitted, wire.Response):
@@ -115,7 +83,7 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]
 
     async def scheduled(self, controller: Any, env: Any, ctx: Any) -> None:
         """Purge what was deleted long ago from D1 or Postgres. A Durable Object does that by its own alarm."""
-        api, database = _connected(self.env)
+        api, database = _connected(self._env)
         if not isinstance(api.choice, backends.Choice) or api.choice.store not in ("d1", "postgres"):
             return
         is_d1 = api.choice.store == "d1"
@@ -133,17 +101,20 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]
 class UserConversations(DurableObject):  # type: ignore[misc]
     """The conversations of one user, in a SQLite database of their own."""
 
-    def __init__(self, ctx: Any, env: Any) -> None:
-        super().__init__(ctx, env)
-        self.fetch = _CalledAsItIs(self.fetch)  # type: ignore[method-assign]
+    def __new__(cls, ctx: Any, env: Any) -> "UserConversations":
+        self: UserConversations = super().__new__(cls)
+        self._env = env
+        self._storage = ctx.storage
         self._executor: Any = None
         self._user_id: str = ctx.id.name
+        self.fetch = CalledAsItIs(self.fetch)  # type: ignore[method-assign]
+        return self
 
     async def fetch(self, request: Any) -> Any:
         """Answer a request of the user whose object this is."""
         raw = _raw(request)
         incoming = _incoming(raw)
-        api, _ = _connected(self.env)
+        api, _ = _connected(self._env)
         if incoming.method == "DELETE":  # before it is done, so that no deletion is without an alarm
             await self._purge_at(now() + api.settings.retention_days * retention.DAY_MILLISECONDS)
         response = await api.answer(incoming, self._user_id, self._open_store)
@@ -153,33 +124,32 @@ class UserConversations(DurableObject):  # type: ignore[misc]
     async def alarm(self, info: Any) -> None:
         """Purge what was deleted long ago, and come back for what was deleted since."""
         try:
-            api, _ = _connected(self.env)
+            api, _ = _connected(self._env)
             time = await retention.purge(await self._open_store(None), api.settings.retention_days)
         except Exception:
-            await self.ctx.storage.setAlarm(now() + _RETRY_MILLISECONDS)  # the platform gives up after some tries
+            await self._storage.setAlarm(now() + _RETRY_MILLISECONDS)  # the platform gives up after some tries
             raise
         if time is not None:
-            await self.ctx.storage.setAlarm(time)
+            await self._storage.setAlarm(time)
 
     async def _purge_at(self, time: int) -> None:
         """Set the alarm, unless it is set for an earlier time."""
-        alarm = await self.ctx.storage.getAlarm()
-        if alarm is None or alarm > time:
-            await self.ctx.storage.setAlarm(time)
+        alarm = await self._storage.getAlarm()
+        if not isinstance(alarm, int | float) or alarm > time:  # null, where none is set
+            await self._storage.setAlarm(time)
 
     async def _open_store(self, bookmark: str | None) -> Store:
         # The user is the object's own name: no header can say otherwise.
         if self._executor is None:
-            self._executor = await backends.open_durable_object(self.ctx.storage)
+            self._executor = await backends.open_durable_object(self._storage)
         return backends.open_sql(self._executor, self._user_id)
 
 
 def _connected(env: Any) -> tuple[Api, Any]:
-    """The API under an environment, and the binding of the back end that it chose, as JavaScript has it."""
-    raw = getattr(env, "_env", env)
-    identity: int = raw.js_id
+    """The API under an environment, and the binding of the back end that it chose, all of it as JavaScript has it."""
+    identity: int = env.js_id
     if identity not in _connections:
-        _share_turns_once()
+        sdk_patches.share_turns_once()
         if len(_connections) >= _ENVIRONMENTS_MAX:
             _connections.clear()
         api = connect(
@@ -198,15 +168,9 @@ def _connected(env: Any) -> tuple[Api, Any]:
             name = next(name for name in D1_BINDINGS if getattr(env, name, None) is not None)
         elif api.choice.store == "durable-object":
             name = api.settings.durable_object_binding
-        _connections[identity] = raw, api, getattr(raw, name) if name else None
+        _connections[identity] = env, api, getattr(env, name) if name else None
     _, api, backend = _connections[identity]
     return api, backend
-
-
-@cache  # at first use, since an isolate's loop may be another than that of its snapshot
-def _share_turns_once() -> None:
-    queue, kept = js.queueMicrotask, cache(create_proxy)
-    share_turns(lambda run: queue(kept(run)))
 
 
 async def _connect_postgres(api: Api) -> "Executor":
@@ -276,7 +240,7 @@ def _outgoing(response: wire.Response) -> Any:
     """A response as JavaScript has it: the SDK's own takes as long to make as it takes to find out what to answer."""
     if not isinstance(response.body, bytes):
         stream = js.TransformStream.new()
-        workers.wait_until(_pump(response.body, stream.writable.getWriter()))
+        wait_until(_pump(response.body, stream.writable.getWriter()))
         body = stream.readable
     else:
         body = to_js(response.body) if response.body else None

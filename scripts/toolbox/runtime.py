@@ -23,8 +23,9 @@ OF_SERVERS = (
     "threadkeep/asgi.py",
     "threadkeep/sql/sqlite.py",
     "threadkeep/sql/postgres_pool.py",
+    "threadkeep/stores/remote.py",
 )
-"""What of `src/` only a plain server runs. No Worker has it: no local one, and none that `scripts/deploy` uploads."""
+"""What of `src/` only a server or a client runs. No Worker has it, neither a local one nor one that is deployed."""
 
 OF_STORES = {
     "d1": ("threadkeep/sql/d1.py",),

@@ -1,6 +1,8 @@
 """Which back end keeps the conversations, and how it is opened. Drivers are imported here and nowhere else."""
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
+from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -16,6 +18,20 @@ if TYPE_CHECKING:
 _BUILT = ("d1", "durable-object", "postgres", "memory", "sqlite", "local")
 _AUTO = ("agentstate", "d1", "durable-object", "postgres", "clickhouse", "memory")
 """The order in which `auto` takes the first that is set up."""
+
+
+_MODULES = {
+    "d1": ("threadkeep.sql.d1", "threadkeep.sql.store"),
+    "durable-object": ("threadkeep.sql.durable_object", "threadkeep.sql.store"),
+    "memory": ("threadkeep.stores.memory",),
+    "postgres": (
+        "threadkeep.sql.postgres_socket",
+        "threadkeep.sql.postgres_schema",
+        "threadkeep.sql.postgres_url",
+        "threadkeep.sql.store",
+    ),
+}
+"""What each back end of a Worker is opened with."""
 
 
 class Choice(Struct, frozen=True):
@@ -70,6 +86,18 @@ def choose(settings: Settings, bindings: Container[str], offered: Container[str]
 def d1_binding(bindings: Container[str]) -> str | None:
     """The name of the D1 binding that is there, or None."""
     return next((name for name in D1_BINDINGS if name in bindings), None)
+
+
+def preload(stores: Iterable[str]) -> None:
+    """Import what the first request to each of these back ends would import. One that was not shipped is left out.
+
+    Cloudflare starts a Worker from a snapshot of what it had imported when it was deployed, so that whatever a request
+    imports comes late, and from source.
+    """
+    for store in stores:
+        for module in _MODULES.get(store, ()):
+            if find_spec(module) is not None:
+                import_module(module)
 
 
 def open_d1(database: Any, bookmark: str | None = None) -> "Executor":

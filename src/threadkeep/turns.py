@@ -38,10 +38,12 @@ def share_turns(ask_for_turn: Callable[[Callable[[], None]], Any]) -> None:
     `ask_for_turn` has JavaScript call a function, always the same, as soon as it has ended what it does.
 
     What a callback makes due has its turn with it, too. So nothing may wait by `asyncio.sleep(0)` for something that
-    JavaScript does; but neither could it in Cloudflare's runtime, where such turns are microtasks. As they are, nothing
-    else can come between, and all that is due in a turn belongs to one request. Nor can anything wait by `run_sync`.
+    JavaScript does. The turns are microtasks, so that nothing else can come between, and all that is due in a turn
+    belongs to one request. Nor can anything wait by `run_sync`. Raises AttributeError where the loop is another than is
+    known here, and leaves it as it is.
     """
     loop = asyncio.get_running_loop()
+    set_running_loop = asyncio._set_running_loop  # noqa: SLF001 as every event loop does
     hooks = sys.get_asyncgen_hooks()  # the loop's own
     due: deque[_Due] = deque()
     is_asked = False
@@ -59,7 +61,7 @@ def share_turns(ask_for_turn: Callable[[Callable[[], None]], Any]) -> None:
     def run() -> None:
         nonlocal is_asked
         # The state of the interpreter may be another one in each turn, and knows of no loop.
-        asyncio._set_running_loop(loop)  # noqa: SLF001 as every event loop does
+        set_running_loop(loop)
         sys.set_asyncgen_hooks(*hooks)
         try:
             while due:

@@ -12,7 +12,7 @@ from fakes.cloudflare_api import CloudflareApi
 from toolbox.checkout import ROOT, Problem
 from toolbox.deploying import deploy, render
 from toolbox.hashes import record_hashes
-from toolbox.runtime import OF_POSTGRES, OF_SERVERS
+from toolbox.runtime import OF_SERVERS, OF_STORES
 
 ID = "0c1b1f6e-7d7a-4b6e-9d55-0b0f4ad5e001"
 OTHER_ID = "0c1b1f6e-7d7a-4b6e-9d55-0b0f4ad5e002"
@@ -100,8 +100,8 @@ def test_with_an_id_with_an_alias_and_without_one() -> None:
         assert re.match(r"Total Upload: [0-9]{3,}\.[0-9]+ KiB / gzip: ", done.stdout)
         assert "nothing was deployed" in done.stderr
     bundle = ROOT / ".local/deploy/bundle"
-    assert shipped(bundle) == {name for name in SOURCES if not name.startswith(OF_SERVERS + OF_POSTGRES)}
-    for part in (*OF_SERVERS, *OF_POSTGRES):
+    assert shipped(bundle) == sources_of("durable-object", "d1")
+    for part in (*OF_SERVERS, *(part for parts in OF_STORES.values() for part in parts)):
         assert any(name.startswith(part) for name in SOURCES), part
     assert (bundle / "python_modules/msgspec/__init__.py").is_file()
     assert not list(bundle.rglob("*.pyc"))
@@ -109,28 +109,35 @@ def test_with_an_id_with_an_alias_and_without_one() -> None:
     assert tracked.stdout == b""
 
 
+def sources_of(*stores: str) -> set[str]:
+    """What of `src/` a Worker has that keeps conversations in these."""
+    others = tuple(part for store, parts in OF_STORES.items() if store not in stores for part in parts)
+    return {name for name in SOURCES if not name.startswith(OF_SERVERS + others)}
+
+
 def test_what_speaks_to_postgres_is_shipped_where_it_is_asked_for_and_nowhere_else() -> None:
     done = scripts_deploy("--dry-run", AGENT_CONVERSATION_STORE="postgres")
     assert (done.returncode, done.stderr.count("nothing was deployed")) == (0, 1)
-    assert shipped(ROOT / ".local/deploy/bundle") == {name for name in SOURCES if not name.startswith(OF_SERVERS)}
+    assert shipped(ROOT / ".local/deploy/bundle") == sources_of("durable-object", "postgres")
 
 
 @pytest.mark.parametrize(
-    ("text", "environ", "has_postgres"),
+    ("text", "environ", "stores"),
     [
-        ("", {}, False),
-        ("", {"AGENT_CONVERSATION_STORE": "d1", "CONVERSATIONS_D1_DATABASE_ID": ID}, False),
-        ("", {"CONVERSATION_STORE_BACKEND": "postgres"}, True),
-        ('[[hyperdrive]]\nbinding = "HYPERDRIVE"\nid = "x"', {}, True),
-        ('[env.staging]\n[[env.staging.hyperdrive]]\nbinding = "HYPERDRIVE"\nid = "x"', {}, False),
-        ("[env.other.vars]\nDATABASE_URL = 'postgres://u@h/d'", {}, False),
+        ("", {}, set()),
+        ("", {"AGENT_CONVERSATION_STORE": "d1", "CONVERSATIONS_D1_DATABASE_ID": ID}, {"d1"}),
+        ("", {"CONVERSATION_STORE_BACKEND": "postgres"}, {"postgres"}),
+        ('[[hyperdrive]]\nbinding = "HYPERDRIVE"\nid = "x"', {}, {"postgres"}),
+        ('[env.staging]\n[[env.staging.hyperdrive]]\nbinding = "HYPERDRIVE"\nid = "x"', {}, set()),
+        ("[env.other.vars]\nDATABASE_URL = 'postgres://u@h/d'", {}, set()),
+        ('[[durable_objects.bindings]]\nname = "N"\nclass_name = "UserConversations"', {}, {"durable-object"}),
     ],
 )
-def test_a_deployment_knows_whether_it_has_to_do_with_postgres(
-    project: Path, text: str, environ: dict[str, str], has_postgres: bool
+def test_a_deployment_knows_which_back_ends_it_can_use(
+    project: Path, text: str, environ: dict[str, str], stores: set[str]
 ) -> None:
     append(project, text)
-    assert render(project, None, environ).has_postgres is has_postgres
+    assert render(project, None, environ).stores == stores
 
 
 @pytest.mark.parametrize(

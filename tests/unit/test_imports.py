@@ -1,7 +1,7 @@
-"""What importing the core loads, and which module may know which.
+"""What importing the core loads, what a Worker's snapshot holds beyond it, and which module may know which.
 
-The Worker pays for every module at its start, and whatever pulls in the platform or a driver would end the one code
-base for all of them.
+A server pays for every module at its start, and a Worker once, when it is deployed. What pulls in the platform or a
+driver would end the one code base for all of them.
 """
 
 import ast
@@ -18,7 +18,7 @@ import threadkeep
 PACKAGE = Path(threadkeep.__file__).parent
 SITE_PACKAGES = Path(msgspec.__file__).parents[1]
 
-# What the entrypoint imports at its top, and all of ours that this may load.
+# What every process imports, and all of ours that this may load.
 CORE = ["threadkeep.http.api", "threadkeep.backends", "threadkeep.retention"]
 OURS = {
     "threadkeep",
@@ -44,6 +44,34 @@ OURS = {
     "threadkeep.transfer",
     "threadkeep.users",
     "threadkeep.validation",
+}
+# What the Worker imports beyond that, so that it is in its snapshot, and no request has to.
+IN_SNAPSHOT = {
+    "threadkeep.cursors",
+    "threadkeep.feed",
+    "threadkeep.http.docs",
+    "threadkeep.http.openapi",
+    "threadkeep.sql",
+    "threadkeep.sql.alphabet",
+    "threadkeep.sql.crossing",
+    "threadkeep.sql.d1",
+    "threadkeep.sql.dialect",
+    "threadkeep.sql.durable_object",
+    "threadkeep.sql.executor",
+    "threadkeep.sql.migrations",
+    "threadkeep.sql.schema",
+    "threadkeep.sql.statements",
+    "threadkeep.sql.store",
+    "threadkeep.stores",
+    "threadkeep.stores.memory",
+    "threadkeep.tokens",
+    "threadkeep.turns",
+    "threadkeep.worker",
+    "threadkeep.worker.sdk_patches",
+}
+IN_SNAPSHOT_WITH_POSTGRES = {
+    f"threadkeep.sql.postgres{name}"
+    for name in ("", "_connection", "_schema", "_scram", "_socket", "_statements", "_url", "_wire")
 }
 # What ours adds to what its dependencies cost: the log, and what tells letters from signs.
 DEPENDENCIES = ["jwt", "msgspec", "msgspec.structs", "ulid"]
@@ -74,15 +102,26 @@ HEAVY = {
     "xml",
     "zipfile",
 }
+# asyncio with what it brings, which the platform has imported already; and what msgspec makes decoders with.
+HEAVY_IN_SNAPSHOT = {"asyncio", "concurrent.futures", "dataclasses", "subprocess"}
 HEAVY_OF_DEPENDENCIES = {"http.client", "ssl", "tempfile", "urllib.request", "zipfile"}
 PLATFORM = {"_pyodide", "js", "pyodide", "pyodide_js", "workers"}
 MODULES_MAX = 220  # about 205 on Python 3.11
 
 
-def loaded_by(modules: list[str], package: Path = PACKAGE) -> set[str]:
+# Stands in for the platform while the entry is imported outside of workerd: whatever is asked for is a class.
+STAND_INS = """
+import types
+for name in ("js", "pyodide", "pyodide.ffi", "workers"):
+    module = sys.modules[name] = types.ModuleType(name)
+    module.__getattr__ = lambda name: type(name, (Exception,), {})
+"""
+
+
+def loaded_by(modules: list[str], package: Path = PACKAGE, before: str = "") -> set[str]:
     """The modules that a fresh interpreter has once it has imported these."""
     code = f"import sys; sys.path[:0] = {[str(package.parent), str(SITE_PACKAGES)]!r}"
-    lines = [code, *(f"import {module}" for module in modules), "print(*sys.modules)"]
+    lines = [code, before, *(f"import {module}" for module in modules), "print(*sys.modules)"]
     done = subprocess.run(
         [sys.executable, "-S", "-B", "-c", "\n".join(lines)], capture_output=True, text=True, check=True, timeout=60
     )
@@ -110,6 +149,16 @@ def over_budget(package: Path = PACKAGE) -> list[str]:
 
 def test_the_core_loads_nothing_heavy_no_driver_and_nothing_of_the_platform() -> None:
     assert over_budget() == []
+
+
+def test_a_workers_snapshot_holds_what_requests_need_and_no_more() -> None:
+    loaded = loaded_by(["entry"], before=STAND_INS)
+    assert {name for name in loaded if name.partition(".")[0] == "threadkeep"} == (
+        OURS | IN_SNAPSHOT | IN_SNAPSHOT_WITH_POSTGRES
+    )
+    tops = {name.partition(".")[0] for name in loaded - loaded_by([], before=STAND_INS)}
+    assert {name for name in tops if name not in sys.stdlib_module_names} <= THIRD_PARTY | {"threadkeep", "entry"}
+    assert (HEAVY & loaded) - HEAVY_OF_DEPENDENCIES <= HEAVY_IN_SNAPSHOT
 
 
 def test_the_budget_lists_no_module_that_is_not_there() -> None:
@@ -160,6 +209,8 @@ ALLOWED: dict[str, set[str]] = {
     "transfer": {"clock", "content", "drafts", "errors", "models", "service", "store", "validation"},
     "retention": {"clock", "models", "store"},
     "turns": set(),
+    "worker/__init__": set(),
+    "worker/sdk_patches": {"turns"},
     "backends": {"errors", "settings", "store", "sql", "stores"},
     "asgi": {"server"},
     "server/__init__": set(),
@@ -210,9 +261,9 @@ RESERVED = {
     "apsw": {"sql/sqlite"},
     "asyncpg": {"sql/postgres_pool"},
     "sqlite3": set(),
-    "pyodide": {"sql/crossing", "sql/d1", "sql/durable_object", "sql/postgres_socket"},
-    "workers": set(),
-    "js": {"sql/crossing", "sql/postgres_socket"},
+    "pyodide": {"sql/crossing", "sql/d1", "sql/durable_object", "sql/postgres_socket", "worker/sdk_patches"},
+    "workers": {"worker/sdk_patches"},
+    "js": {"sql/crossing", "sql/postgres_socket", "worker/sdk_patches"},
     "jwt": {"http/auth"},
     "ulid": {"clock", "transfer"},
     "httpx": {"stores/remote"},

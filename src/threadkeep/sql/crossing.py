@@ -13,11 +13,6 @@ from pyodide.ffi import jsnull
 from threadkeep.sql.executor import Query, Row, Value
 
 
-def bare(binding: Any) -> Any:
-    """A binding as JavaScript has it, whether the SDK has wrapped it or not."""
-    return getattr(binding, "_binding", binding)
-
-
 def bound(values: tuple[Value, ...]) -> list[Any]:
     """Values to bind. Only None needs a word: by itself it becomes `undefined`, which nothing binds."""
     return [jsnull if value is None else value for value in values]

@@ -6,7 +6,7 @@ from pyodide.ffi import JsException, to_js
 
 from threadkeep.errors import Unavailable
 from threadkeep.sql import statements as sqlite_statements
-from threadkeep.sql.crossing import answers_of, bare, bound, rows_of
+from threadkeep.sql.crossing import answers_of, bound, rows_of
 from threadkeep.sql.dialect import Dialect
 from threadkeep.sql.executor import Row, Statement
 
@@ -21,8 +21,8 @@ class D1Executor:
     dialect: Dialect = sqlite_statements
 
     def __init__(self, database: Any, bookmark: str | None = None) -> None:
-        """`database` is the binding; `bookmark` is where the caller's last session ended."""
-        self._database = bare(database)
+        """`database` is the binding, as JavaScript has it; `bookmark` is where the caller's last session ended."""
+        self._database = database
         self._session = self._database.withSession(bookmark) if bookmark else None
 
     @property

@@ -6,7 +6,7 @@ from pyodide.ffi import JsException
 
 from threadkeep.errors import Unavailable
 from threadkeep.sql import statements as sqlite_statements
-from threadkeep.sql.crossing import answers_of, bare, bound, rows_of
+from threadkeep.sql.crossing import answers_of, bound, rows_of
 from threadkeep.sql.dialect import Dialect
 from threadkeep.sql.executor import Row, Statement
 from threadkeep.sql.migrations import migrate
@@ -20,8 +20,8 @@ class DurableObjectExecutor:
     bookmark: str | None = None
 
     def __init__(self, storage: Any) -> None:
-        """`storage` is `ctx.storage`."""
-        self._storage = bare(storage)
+        """`storage` is `ctx.storage`, as JavaScript has it."""
+        self._storage = storage
         self._exec = self._storage.sql.exec
 
     async def run(self, *statements: Statement) -> list[list[Row]]:

@@ -30,7 +30,7 @@ workers.python_from_rpc = _counted_conversion(workers.python_from_rpc)  # before
 workers.python_to_rpc = _counted_conversion(workers.python_to_rpc)
 
 import entry  # noqa: E402
-from threadkeep.sql.crossing import bare  # noqa: E402
+from threadkeep.worker import sdk_patches  # noqa: E402
 
 try:
     from threadkeep.sql import d1
@@ -47,7 +47,7 @@ def _counted_signature(function: Any) -> Any:
 
 pyodide.code._relaxed_call_sig = _counted_signature  # what the runtime asks when it does not know a method yet
 
-_share_turns = entry.share_turns
+_share_turns = sdk_patches.share_turns
 _call_later = WebLoop.call_later
 
 
@@ -64,7 +64,7 @@ def _counted_turn(*arguments: Any, **options: Any) -> Any:
     return _call_later(*arguments, **options)
 
 
-entry.share_turns = _share_counted_turns
+sdk_patches.share_turns = _share_counted_turns
 WebLoop.call_later = _counted_turn  # which is what its `call_soon` calls, too
 
 
@@ -77,8 +77,6 @@ class Counted:
         self.counted = counted
 
     def __getattr__(self, name: str) -> Any:
-        if name == "_binding":  # it is bare already
-            raise AttributeError(name)
         counts[f"{self.kind}.{name}"] += 1
         return getattr(self.counted, name)
 
@@ -146,26 +144,15 @@ class CountedStorage(Counted):
     def exec(self, text: str, *values: Any) -> Any:
         if not self.in_transaction:
             counts["storage.exec"] += 1
-        return bare(self.counted).sql.exec(text, *values)
+        return self.counted.sql.exec(text, *values)
 
     def transactionSync(self, work: Any) -> Any:  # noqa: N802
         counts["storage.transactionSync"] += 1
         self.in_transaction = True
         try:
-            return bare(self.counted).transactionSync(work)
+            return self.counted.transactionSync(work)
         finally:
             self.in_transaction = False
-
-
-class CountedContext:
-    """An object's context with its storage counted."""
-
-    def __init__(self, ctx: Any) -> None:
-        self.ctx = ctx
-        self.storage = CountedStorage(ctx.storage)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.ctx, name)
 
 
 _connected = entry._connected
@@ -193,6 +180,7 @@ class Default(entry.Default):
 class UserConversations(entry.UserConversations):
     """An object over counted storage."""
 
-    def __init__(self, ctx: Any, env: Any) -> None:
-        super().__init__(ctx, env)
-        self.ctx = CountedContext(self.ctx)
+    def __new__(cls, ctx: Any, env: Any) -> "UserConversations":
+        self: UserConversations = super().__new__(cls, ctx, env)
+        self._storage = CountedStorage(self._storage)
+        return self

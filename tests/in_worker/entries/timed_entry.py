@@ -56,9 +56,9 @@ class Default(entry.Default):
             return Response.json(None)
         executor: Executor | None = None
         if self.env.AGENT_CONVERSATION_STORE == "d1":
-            executor = backends.open_d1(self.env.CONVERSATIONS_D1)
+            executor = backends.open_d1(self._env.CONVERSATIONS_D1)
         elif self.env.AGENT_CONVERSATION_STORE == "postgres":
-            executor = await entry._connect_postgres(entry._connected(self.env)[0])
+            executor = await entry._connect_postgres(entry._connected(self._env)[0])
         if executor is not None:
             return await _do(what, order, backends.open_sql(executor, order["user_id"]), executor)
         user = self.env.AGENT_CONVERSATIONS_DO.getByName(order["user_id"])
