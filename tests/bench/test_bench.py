@@ -252,6 +252,7 @@ def test_the_document_has_every_figure() -> None:
             {**one, "operation": "health", "through": spread, "around": spread, "share": spread} for one in of.values()
         ],
         "startup": [{**one, **spread} for one in of.values()],
+        "first": [{**one, "operation": "append-one", **spread} for one in of.values()],
         "imports": [{"module": "entry", "own": 1.0, "whole": 675.4}],
         "memory": [{**one, "after": list(range(11))} for one in of.values()],
         "exports": [{**one, "bytes": 2**25, "added": 19.4} for one in of.values()],
@@ -262,6 +263,7 @@ def test_the_document_has_every_figure() -> None:
         "| 1,000 to 100,000 | 1.10 ",
         "0.50 (0.40 to 0.60)",
         "takes 675 ms",
+        "| append-one    | d1    | threadkeep ",
         "| 32 ",
         "| 19 ",
     ):

@@ -6,7 +6,7 @@ from typing import Any
 
 from toolbox.bench.contestants import FLOOR
 from toolbox.bench.operations import OPERATIONS
-from toolbox.bench.tables import growth_table, interval, milliseconds, ratio_table, table
+from toolbox.bench.tables import first_table, growth_table, interval, milliseconds, ratio_table, table
 
 Row = dict[str, Any]
 _NAMES = {"threadkeep": "Threadkeep", "hono": "JavaScript", "floor": "the floor"}
@@ -153,8 +153,11 @@ def _startup(figures: Row) -> list[str]:
     whole = next((row["whole"] for row in figures["imports"] if row["module"] == "entry"), 0.0)
     return [
         "## Starting\n",
-        "From the start of wrangler to the first answer. A deploy keeps a snapshot of the imports; this has none.\n",
+        "From the start of wrangler to the first answer. Threadkeep starts from a deploy's snapshot of its imports.\n",
         table(("", "store", "seconds", "interval"), starts),
+        "",
+        "The first request of a process that has answered nothing before but that it is up, in milliseconds:\n",
+        first_table(figures),
         "",
         f"Importing the Worker's Python takes {whole:.0f} ms in Pyodide, outside of workerd. What takes most of it:\n",
         table(("module", "alone, ms", "with what it imports, ms"), modules),

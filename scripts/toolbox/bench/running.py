@@ -25,8 +25,8 @@ from toolbox.bench.operations import OPERATIONS, Operation
 from toolbox.bench.progress import Progress
 from toolbox.bench.proxy import proxy
 from toolbox.bench.seeds import Shape
-from toolbox.bench.startup import imports, start_ups
-from toolbox.bench.tables import growth_table, native_table, proxy_line, ratio_table
+from toolbox.bench.startup import first_requests, imports, start_ups
+from toolbox.bench.tables import first_table, growth_table, native_table, proxy_line, ratio_table
 from toolbox.checkout import ROOT, Problem
 from toolbox.codes import Code
 from toolbox.install import Node
@@ -35,7 +35,7 @@ from toolbox.ports import checked_port
 WORKER_STORES = ("d1", "durable-object")
 _PARTS = (
     *("ratios", "latencies", "growth", "sizes", "native", "native_ratios"),
-    *("proxy", "startup", "imports", "memory", "exports"),
+    *("proxy", "startup", "first", "imports", "memory", "exports"),
 )
 _PORTS = 2
 _MAIN = Shape(10_000)
@@ -107,6 +107,7 @@ def run(node: Node, wishes: Wishes, folder: Path) -> int:
         ("ratios", ratio_table),
         ("growth", growth_table),
         ("native", native_table),
+        ("first", first_table),
         ("proxy", proxy_line),
     ):
         if figures[part]:
@@ -132,11 +133,15 @@ def _measure(lab: Lab, node: Node, wishes: Wishes, figures: dict[str, Any]) -> N
         figures["proxy"] = proxy(lab, shape)
     if wishes.is_full or wishes.store == "sqlite":
         figures["native"], figures["native_ratios"] = native(lab, wishes.only or "")
+    if wishes.quick and not wishes.only:
+        for store in wishes.stores():
+            figures["first"] += first_requests(lab, store, ["append-one"])
     for store in wishes.stores() if wishes.is_full else ():
         sizes, grown = growth(lab, store, [operation for operation in operations if operation.is_main])
         figures["sizes"] += sizes
         figures["growth"] += grown
         figures["startup"] += start_ups(lab, store)
+        figures["first"] += first_requests(lab, store)
         figures["memory"] += memory(lab, store, shape)
         figures["exports"] += memory_of_export(lab, store)
     if wishes.is_full:

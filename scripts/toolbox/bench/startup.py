@@ -1,14 +1,18 @@
-"""Starting: how long until the first answer, and what the imports of the Worker's Python take of that."""
+"""Starting: how long until the first answer, what the first request takes then, and what the imports take of it."""
 
 import json
 import statistics
 import subprocess
+import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
+from toolbox.bench.asking import ask
 from toolbox.bench.contestants import JAVASCRIPT, THREADKEEP, Contestant
 from toolbox.bench.figures import figure
 from toolbox.bench.measuring import Lab
+from toolbox.bench.operations import OPERATIONS, Operation, find_target
 from toolbox.bench.seeds import Shape
 from toolbox.checkout import ROOT, Problem
 from toolbox.install import Node, node_packages, worker_packages
@@ -31,6 +35,44 @@ def start_ups(lab: Lab, store: str) -> list[Row]:
                 seconds.append(contestant.worker.start_seconds)
                 lab.progress.step(f"start of {contestant}")
     return [{"contestant": one.name, "store": store, **figure(values).rounded()} for one, values in taken.items()]
+
+
+def first_requests(
+    lab: Lab, store: str, names: Sequence[str] = ("append-one", "list", "search-one", "export")
+) -> list[Row]:
+    """Milliseconds of the first request of a process that has told of its health, by the kind of request, in turns.
+
+    For each there is a fresh process, since the first of one kind makes ready what the next needs too.
+    """
+    chosen = [operation for operation in OPERATIONS if operation.name in names]
+    rows: list[Row] = []
+    with ExitStack() as stack:
+        contestants = [
+            stack.enter_context(Contestant(name, store, _SHAPE, lab.folder)) for name in (JAVASCRIPT, THREADKEEP)
+        ]
+        lab.progress.expect(lab.effort.rounds * len(contestants) * len(chosen))
+        for operation in chosen:
+            taken: dict[Contestant, list[float]] = {contestant: [] for contestant in contestants}
+            for number in range(lab.effort.rounds):
+                for contestant, milliseconds in taken.items():
+                    milliseconds.append(_first_request(contestant, operation, number))
+                    lab.progress.step(f"first {operation.name} of {contestant}")
+            rows += [
+                {"contestant": one.name, "store": store, "operation": operation.name, **figure(values).rounded()}
+                for one, values in taken.items()
+            ]
+    return rows
+
+
+def _first_request(contestant: Contestant, operation: Operation, number: int) -> float:
+    target = find_target(contestant.worker.url, contestant.shape)
+    (request,) = operation.requests(target, f"first {number}", 1)
+    contestant.worker.restart()
+    began = time.perf_counter()
+    answer = ask(contestant.worker.url, request)
+    if answer.status >= 300:
+        raise Problem(f"{contestant} answers {answer.status} to its first {operation.name}")
+    return (time.perf_counter() - began) * 1000
 
 
 def imports(lab: Lab, node: Node) -> list[Row]:

@@ -49,6 +49,15 @@ def native_table(figures: Row) -> str:
     return table(("operation", "in a SQLite file", "ms", "interval"), rows)
 
 
+def first_table(figures: Row) -> str:
+    """The first request of a fresh process."""
+    rows = [
+        [row["operation"], row["store"], row["contestant"], milliseconds(row["median"]), interval(row)]
+        for row in figures["first"]
+    ]
+    return table(("first request", "store", "contestant", "ms", "interval"), rows)
+
+
 def proxy_line(figures: Row) -> str:
     """What wrangler's proxy takes."""
     parts = [
