@@ -120,7 +120,7 @@ def test_every_back_end_has_a_page_that_tells_what_one_has_to_know() -> None:
     assert {path.stem for path in (ROOT / "docs/backends").glob("*.md")} >= products
     for page in (ROOT / "docs/backends").glob("*.md"):
         text = page.read_text().lower()
-        for what in (r"\*\*when\*\*", r"(\*\*|## )settings", "rights", "limits", "backup"):
+        for what in (r"\*\*when\*\*", r"(\*\*|## )settings", "rights", "limits", "backup", r"\*\*purging\*\*"):
             assert re.search(what, text), (page.name, what)
         assert f"(docs/backends/{page.name})" in README
 
