@@ -63,11 +63,7 @@ def choose(settings: Settings, bindings: Container[str], offered: Container[str]
         names = _AUTO if default is None else (*_AUTO[:-1], default)
         store = next((name for name in names if missing[name] is None), None)
         if store is None:
-            how = "Bind a D1 database or a Durable Object" if "d1" in offered else "Set DATABASE_URL"
-            raise Unavailable(
-                "No back end is set up, and in production nothing is kept in memory. "
-                f"{how}, or set AGENT_CONVERSATION_STORE."
-            )
+            raise Unavailable(_nothing_is_set_up(settings, missing, offered))
         reason = "It is the first of those that are set up."
         if store == default:
             reason = f"No other back end is set up, and this server then takes {store}."
@@ -222,6 +218,15 @@ def _choose(offered: Container[str]) -> str:
     return f"Set AGENT_CONVERSATION_STORE to one of {', '.join(name for name in _BUILT if name in offered)}."
 
 
+def _nothing_is_set_up(settings: Settings, missing: dict[str, str | None], offered: Container[str]) -> str:
+    why = "No back end is set up" + (", and in production nothing is kept in memory." if missing["memory"] else ".")
+    if settings.sqlite_path is None or "sqlite" not in offered:
+        how = "Bind a D1 database or a Durable Object" if "d1" in offered else "Set DATABASE_URL"
+        return f"{why} {how}, or set AGENT_CONVERSATION_STORE."
+    wrong = missing["sqlite"] or "SQLITE_PATH alone does not ask for a file; set AGENT_CONVERSATION_STORE to sqlite"
+    return f"{why} {wrong}."
+
+
 def _missing(settings: Settings, bindings: Container[str]) -> dict[str, str | None]:
     """What each back end lacks; None where it is set up."""
     return {
@@ -235,16 +240,17 @@ def _missing(settings: Settings, bindings: Container[str]) -> dict[str, str | No
         "postgres": None if settings.database_url else "DATABASE_URL is not set",
         "clickhouse": None if settings.has_clickhouse_table else "CLICKHOUSE_AGENT_CONVERSATIONS_TABLE is not set",
         "memory": "ENVIRONMENT is production" if settings.environment == "production" else None,
-        "sqlite": _missing_file(settings.sqlite_path),
+        "sqlite": _missing_file(settings),
         "local": None,
     }
 
 
-def _missing_file(path: str | None) -> str | None:
-    if path is None:
+def _missing_file(settings: Settings) -> str | None:
+    if settings.sqlite_path is None:
         return "SQLITE_PATH is not set"
-    return (
-        "SQLITE_PATH is :memory:, which is no file; set AGENT_CONVERSATION_STORE to memory"
-        if path == ":memory:"
-        else None
-    )
+    if settings.sqlite_path != ":memory:":
+        return None
+    how = "AGENT_CONVERSATION_STORE to memory"
+    if settings.environment == "production":
+        how = "it to the path of one, and AGENT_CONVERSATION_STORE to sqlite"
+    return f"SQLITE_PATH is :memory:, which is no file; set {how}"

@@ -55,7 +55,6 @@ def of_both(not_offered: str) -> dict[str, Row]:
         "auto: memory in development": Row(DEVELOPMENT, "memory", FIRST),
         "auto: memory in tests": Row({"ENVIRONMENT": "test"}, "memory", FIRST),
         "auto: nothing in production": Row({}, None, NOT_IN_MEMORY),
-        "auto: a file is not taken by itself": Row(FILE, None, NOT_IN_MEMORY),
         "auto: AgentState first": Row({**AGENTSTATE, **DEVELOPMENT}, None, "agentstate is not built yet"),
         "auto: ClickHouse before memory": Row({**CLICKHOUSE, **DEVELOPMENT}, None, "clickhouse is not built yet"),
         "auto: ClickHouse only where its table is set": Row(
@@ -101,6 +100,7 @@ ON_A_WORKER = {
     **of_both("sqlite"),
     "auto: D1 before Postgres": Row(POSTGRES, "d1", FIRST, (D1,)),
     "auto: a Durable Object before Postgres": Row(POSTGRES, "durable-object", FIRST, (OBJECT,)),
+    "auto: a file means nothing to it": Row(FILE, None, f"{NOT_IN_MEMORY} Bind a D1 database"),
     "auto: Postgres": Row(POSTGRES, "postgres", FIRST),
     "auto: Postgres before memory": Row({**POSTGRES, **DEVELOPMENT}, "postgres", FIRST),
     "auto: Postgres by Hyperdrive": Row({"HYPERDRIVE": POSTGRES["DATABASE_URL"]}, "postgres", FIRST),
@@ -125,8 +125,18 @@ ON_A_WORKER = {
         asks_for("durable-object"), None, "there is no Durable Object binding AGENT_CONVERSATIONS_DO", (D1,)
     ),
 }
+IN_MEMORY = {"SQLITE_PATH": ":memory:"}
+NO_FILE = (
+    "SQLITE_PATH is :memory:, which is no file; set it to the path of one, and AGENT_CONVERSATION_STORE to sqlite."
+)
 ON_A_SERVER = {
     **of_both("d1"),
+    "auto: a file is not taken by itself": Row(
+        FILE,
+        None,
+        f"{NOT_IN_MEMORY} SQLITE_PATH alone does not ask for a file; set AGENT_CONVERSATION_STORE to sqlite.",
+    ),
+    "auto: a file in memory": Row(IN_MEMORY, None, f"{NOT_IN_MEMORY} {NO_FILE}"),
     "auto: Postgres": Row(POSTGRES, "postgres", FIRST),
     "auto: Postgres before memory": Row({**POSTGRES, **DEVELOPMENT}, "postgres", FIRST),
     "auto: Postgres before ClickHouse": Row({**POSTGRES, **CLICKHOUSE}, "postgres", FIRST),
@@ -141,8 +151,9 @@ ON_A_SERVER = {
     "forced: a file": Row({**asks_for("sqlite"), **FILE}, "sqlite", ASKED),
     "forced: a file in production and development": Row({**asks_for("sqlite"), **FILE, **DEVELOPMENT}, "sqlite", ASKED),
     "forced: a file without a path": Row(asks_for("sqlite"), None, "SQLITE_PATH is not set"),
-    "forced: a file in memory": Row(
-        {**asks_for("sqlite"), "SQLITE_PATH": ":memory:"}, None, "SQLITE_PATH is :memory:, which is no file"
+    "forced: a file in memory": Row({**asks_for("sqlite"), **IN_MEMORY}, None, NO_FILE),
+    "forced: a file in memory, where memory may be": Row(
+        {**asks_for("sqlite"), **IN_MEMORY, **DEVELOPMENT}, None, "no file; set AGENT_CONVERSATION_STORE to memory."
     ),
     "forced: a Durable Object": Row(asks_for("durable-object"), None, "there is no Durable Object binding"),
 }
@@ -150,6 +161,12 @@ TAKES_A_FILE = "No other back end is set up, and this server then takes sqlite."
 ON_A_SERVER_THAT_TAKES_A_FILE = {  # as `threadkeep serve` does
     "auto: a file in production": Row(FILE, "sqlite", TAKES_A_FILE),
     "auto: a file, and not memory": Row({**FILE, **DEVELOPMENT}, "sqlite", TAKES_A_FILE),
+    "auto: a file in memory": Row(IN_MEMORY, None, f"{NOT_IN_MEMORY} {NO_FILE}"),
+    "auto: a file in memory, where memory may be": Row(
+        {**IN_MEMORY, **DEVELOPMENT},
+        None,
+        "No back end is set up. SQLITE_PATH is :memory:, which is no file; set AGENT_CONVERSATION_STORE to memory.",
+    ),
     "auto: Postgres first": Row({**FILE, **POSTGRES}, "postgres", FIRST),
     "auto: AgentState first": Row({**FILE, **AGENTSTATE}, None, "agentstate is not built yet"),
     "auto: ClickHouse first": Row({**FILE, **CLICKHOUSE}, None, "clickhouse is not built yet"),
