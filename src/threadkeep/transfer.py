@@ -34,7 +34,7 @@ from threadkeep.models import (
 )
 from threadkeep.service import draft_message
 from threadkeep.store import Store
-from threadkeep.validation import decode
+from threadkeep.validation import BYTE_ORDER_MARK, decode
 
 BATCH_CONVERSATIONS_MAX = 50
 BATCH_BYTES_MAX = 4_000_000
@@ -373,7 +373,7 @@ async def lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes | Threadkee
                 rest += part
             if is_too_long or len(rest) > DOCUMENT_BYTES_MAX:
                 yield _line_too_long()
-            elif rest.strip():
+            elif rest.removeprefix(BYTE_ORDER_MARK).strip():
                 yield bytes(rest)
             rest.clear()
             is_too_long = False
@@ -384,7 +384,7 @@ async def lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes | Threadkee
             rest.clear()
     if is_too_long:
         yield _line_too_long()
-    elif rest.strip():
+    elif rest.removeprefix(BYTE_ORDER_MARK).strip():
         yield bytes(rest)
 
 

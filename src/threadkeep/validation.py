@@ -14,6 +14,9 @@ from threadkeep.models import LINE_PATTERN, NESTING_MAX
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""What may stand before a text in UTF-8, and means nothing."""
+
 _REGEX_IN_MESSAGE = re.compile(r"Expected `str` matching regex (?P<quoted>.*)", re.DOTALL)
 _UNKNOWN = "Object contains unknown field"
 _OF_OBJECTS = re.compile(r"\.(conversation|(conversation\.)?messages\[\d+\])`")  # where the objects are that refuse any
@@ -40,6 +43,8 @@ def decode(text: bytes, into: type[T], *, nesting_max: int = NESTING_MAX) -> T:
 
 def parse(text: bytes, into: type[T]) -> T:
     """Read JSON that went through `decode` before into another type. Raises Invalid where it is not of that type."""
+    if text.startswith(BYTE_ORDER_MARK):  # a reader may ignore it, by RFC 8259, section 8.1: some editors write it
+        text = b"   " + text[len(BYTE_ORDER_MARK) :]  # so that an error still tells the right byte
     try:
         return msgspec.json.decode(text, type=into)
     except msgspec.ValidationError as error:

@@ -122,7 +122,7 @@ NO_JSON = {
     "a raw NUL in a string": b'{"metadata":{"a":"\0"}}',
     "an escape that JSON lacks": rb'{"title":"\x41"}',
     "nan": b"nan",
-    "a byte order mark": b'\xef\xbb\xbf{"title":"T"}',
+    "two byte order marks": b'\xef\xbb\xbf\xef\xbb\xbf{"title":"T"}',
     "UTF-16": '{"title":"T"}'.encode("utf-16"),
     "a form": b"title=T&model=m",
     "gzip": b"\x1f\x8b\x08\0\0\0\0\0",
@@ -134,6 +134,22 @@ async def test_what_is_not_json_is_refused(kept: Kept, subtests: pytest.Subtests
         for name, text in NO_JSON.items():
             with subtests.test(f"{name} to {route}"):
                 await kept.refuses(*route, text)
+
+
+async def test_a_byte_order_mark_before_a_body_means_nothing(backend: Backend) -> None:
+    client, mark = someone(backend), b"\xef\xbb\xbf"
+    created = await send(client, "POST", API, mark + json.dumps({"title": "\ufeffT", "messages": [HELLO]}).encode())
+    assert (created.status_code, created.json()["title"]) == (201, "\ufeffT")
+    path = f"{API}/{created.json()['id']}"
+    for body in (HELLO, {"messages": [HELLO]}):
+        assert (await send(client, "POST", f"{path}/messages", mark + json.dumps(body).encode())).status_code == 201
+    edited = await send(client, "PATCH", path, mark + b'{"title":"U"}')
+    assert (edited.json()["title"], edited.json()["messageCount"]) == ("U", 3)
+    document = mark + json.dumps(import_document()).encode()
+    assert len((await send(client, "POST", IMPORT, document)).json()["imported"]) == 1
+    lines = b"\r\n".join([document, document, mark, b"{", document])  # files of several programs, one after the other
+    report = (await send(client, "POST", IMPORT, lines, **NDJSON)).json()
+    assert (len(report["imported"]), [skipped["index"] for skipped in report["skipped"]]) == (3, [2])
 
 
 async def test_json_that_is_no_object_is_refused(kept: Kept, subtests: pytest.Subtests) -> None:

@@ -149,7 +149,9 @@ NOT_JSON = {
     "no number": "NaN",
     "no number either": "Infinity",
     "a zero before": "01",
-    "a byte order mark": "\ufeff{}",
+    "a byte order mark alone": "\ufeff",
+    "two byte order marks": "\ufeff\ufeff{}",
+    "a byte order mark after white space": " \ufeff{}",
     "no brackets to close": "[1]]",
     "brackets the wrong way round": "][",
     "brackets that cross": "[{]}",
@@ -165,6 +167,11 @@ def test_what_is_not_json_is_refused(text: str) -> None:
     error = refusal(text)
     assert error.message.startswith("body: This is not JSON: ")
     assert error.path == ""
+
+
+def test_a_byte_order_mark_before_json_means_nothing_and_moves_no_place() -> None:
+    assert decode('\ufeff{"a":"\ufeff"}'.encode(), dict[str, str]) == {"a": "\ufeff"}
+    assert "(byte 8)" in refusal('\ufeff{"a":x}').message
 
 
 @pytest.mark.parametrize("text", ['"\\ud800"', '"\\uDBFFx"', '"\\udc00"', '"\\udc00\\ud800"', '["\\ud83d", "\\ude00"]'])
