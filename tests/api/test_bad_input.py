@@ -1,5 +1,6 @@
 """Bad input: each gets a clear error that names the place, and loses nothing."""
 
+import gzip
 import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple
@@ -1257,6 +1258,27 @@ async def test_a_body_of_another_type_is_refused(kept: Kept, subtests: pytest.Su
                 path = route.path.replace("{id}", kept.id)
                 response = await ask(kept.client, route.method, path, content=b"{}", headers=headers)
                 check_refusal(response, "unsupported_media_type", says=("application/json",))
+
+
+async def test_a_body_that_is_compressed_is_refused_whatever_it_is_sent_to(
+    kept: Kept, subtests: pytest.Subtests
+) -> None:
+    for method, path in (*ROUTES_WITH_BODY, ("POST", IMPORT)):
+        for content_type in (JSON, NDJSON) if path == IMPORT else (JSON,):
+            for coding in ("gzip", "GZIP", "br", "deflate", "zstd", "identity, gzip", "gzip, identity", "x"):
+                with subtests.test(f"{coding} to {path} as {content_type}"):
+                    headers = {**content_type, "Content-Encoding": coding}
+                    body = gzip.compress(b"{}") if "gzip" in coding else b"{}"
+                    place = path.replace("{id}", kept.id)
+                    response = await ask(kept.client, method, place, content=body, headers=headers)
+                    check_refusal(response, "unsupported_media_type", says=("Send it without Content-Encoding.",))
+                    assert response.headers["accept-encoding"] == "identity"
+
+
+async def test_a_body_that_says_it_is_not_compressed_is_read(backend: Backend) -> None:
+    client = someone(backend)
+    for coding in ("identity", "Identity", "", "identity, identity"):
+        assert (await send(client, "POST", API, {"title": "T"}, **{"Content-Encoding": coding})).status_code == 201
 
 
 async def test_json_in_utf_8_is_read_however_its_type_is_written(backend: Backend, subtests: pytest.Subtests) -> None:

@@ -60,12 +60,14 @@ def test_an_error_without_details_has_none() -> None:
     [
         ("unauthenticated", "www-authenticate", "Bearer"),
         ("method_not_allowed", "allow", "GET, HEAD"),
+        ("unsupported_media_type", "accept-encoding", "identity"),
         ("unavailable", "retry-after", "1"),
     ],
 )
 def test_an_error_brings_the_headers_of_its_status_and_no_other(code: str, header: str, value: str) -> None:
+    details = {"allow": ["GET", "HEAD"], "acceptEncoding": ["identity"]}
     for kind in KINDS:
-        headers = error_response(kind("No.", details={"allow": ["GET", "HEAD"]})).headers
+        headers = error_response(kind("No.", details=details)).headers
         assert headers.get(header) == (value if kind.code == code else None)
 
 

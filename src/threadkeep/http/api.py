@@ -103,6 +103,7 @@ class Api:
         body = None
         if route.body is not None:
             _check_media_type(request, route)
+            _check_content_coding(request)
             if NDJSON not in route.media_types:
                 body = read_body(route, await request.body())
         store = await open_store(bookmark)
@@ -201,3 +202,10 @@ def _check_media_type(request: Request, route: Route) -> None:
     parameters = (request.header("content-type") or "").partition(";")[2].strip().lower()
     if media_type(request) not in route.media_types or parameters not in ("", "charset=utf-8", 'charset="utf-8"'):
         raise UnsupportedMediaType(f"Send UTF-8, with `Content-Type: {' or '.join(route.media_types)}`.")
+
+
+def _check_content_coding(request: Request) -> None:
+    codings = (request.header("content-encoding") or "").lower().split(",")
+    if any(coding.strip() not in ("", "identity") for coding in codings):
+        message = "A body is read as it comes, and this one is compressed or encoded. Send it without Content-Encoding."
+        raise UnsupportedMediaType(message, {"acceptEncoding": ["identity"]})

@@ -23,7 +23,7 @@ class MethodNotAllowed(ThreadkeepError):
 
 
 class UnsupportedMediaType(ThreadkeepError):
-    """The body is not what this route reads."""
+    """The body is not what this route reads. `details["acceptEncoding"]` names the codings, where it is for its own."""
 
     code = "unsupported_media_type"
 
@@ -84,6 +84,8 @@ def error_response(error: ThreadkeepError) -> Response:
         headers["www-authenticate"] = "Bearer"
     if error.code == "method_not_allowed":
         headers["allow"] = ", ".join((error.details or {})["allow"])
+    if error.code == "unsupported_media_type" and "acceptEncoding" in (error.details or {}):
+        headers["accept-encoding"] = ", ".join((error.details or {})["acceptEncoding"])  # by RFC 9110, 15.5.16
     if error.code == "unavailable":
         headers["retry-after"] = "1"
     return json_response(STATUS[error.code], {"error": body}, headers)
