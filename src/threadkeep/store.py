@@ -180,11 +180,18 @@ def no_conversation(conversation_id: str) -> NotFound:
     return NotFound(f"There is no conversation {conversation_id}.")
 
 
-def conversation_conflict(conversation_id: str) -> Conflict:
-    """The id of a conversation to create is taken."""
-    return Conflict(
-        f"The id {conversation_id} belongs to another conversation, or to a deleted one. Create yours under a new id."
-    )
+def conversation_conflict(conversation_id: str, taken_by: Conversation | None) -> Conflict:
+    """The id of a conversation to create is taken, by one of the same user: None where that is being erased or purged.
+
+    Ids are per user, so this tells nothing of anybody else's.
+    """
+    if taken_by is None:
+        what = "is being removed for good, and its id is free after that. Try again later"
+    elif taken_by.deleted_at is not None:
+        what = "is deleted. Restore it"
+    else:
+        what = "exists already, and was created with other content. Append to it what is new"
+    return Conflict(f"The conversation {conversation_id} {what}, or create another one under a new id.")
 
 
 def import_conflict() -> Conflict:

@@ -96,6 +96,22 @@ async def test_other_messages_under_a_known_id_are_a_conflict_and_none_is_stored
     assert (await store.get_conversation(draft.id)).message_count == 1
 
 
+async def test_a_conflict_says_what_becomes_of_what_was_sent(backend: Backend) -> None:
+    store, first = await backend.store(), new_message("A")
+    draft = conversation(first)
+    await store.create_conversation(draft)
+    with pytest.raises(Conflict, match=rf"^The conversation {draft.id} exists already.* Append to it what is new, or"):
+        await store.create_conversation(conversation(first, new_message("B"), id=draft.id))
+    await store.delete_conversation(draft.id)
+    for again in (draft, conversation(id=draft.id)):
+        with pytest.raises(Conflict, match=rf"^The conversation {draft.id} is deleted\. Restore it, or"):
+            await store.create_conversation(again)
+    await store.restore_conversation(draft.id)
+    assert (await store.get_conversation(draft.id)).message_count == 1
+    _, is_new = await (await backend.store()).create_conversation(conversation(new_message("B"), id=draft.id))
+    assert is_new  # of somebody else, who is told nothing of it
+
+
 async def test_creating_with_the_id_of_a_message_elsewhere_is_a_conflict_and_creates_nothing(backend: Backend) -> None:
     store = await backend.store()
     taken = new_message("A")

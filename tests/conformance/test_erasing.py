@@ -266,7 +266,7 @@ async def test_ids_are_taken_until_what_had_them_is_swept(backend: Backend) -> N
     store = await backend.store("taken")
     draft = await keep(store, "one")
     await backend.purge("taken", await deleted_at(store, draft.id), parts=0)
-    with pytest.raises(Conflict):
+    with pytest.raises(Conflict, match=r"is being removed for good.* Try again later, or"):
         await store.create_conversation(draft)
     elsewhere = await keep(store)
     with pytest.raises(Conflict):

@@ -179,7 +179,7 @@ class SqlStore:
             or conversation.deleted_at is not None
             or created.digest != draft.digest
         ):
-            raise conversation_conflict(draft.id)
+            raise conversation_conflict(draft.id, conversation)
         return conversation, bool(created.is_new)
 
     async def get_conversation(self, conversation_id: str) -> Conversation:

@@ -106,7 +106,7 @@ class MemoryStore:
         kept = self._owner.conversations.get(draft.id)
         if kept is not None:
             if kept.conversation.deleted_at is not None or kept.digest != draft.digest:
-                raise conversation_conflict(draft.id)
+                raise conversation_conflict(draft.id, kept.conversation)
             return replace(kept.conversation), False
         taken = [message.id for message in draft.messages if message.id in self._owner.messages]
         if taken:
