@@ -9,6 +9,9 @@ from ulid import ULIDGenerator
 Clock = Callable[[], int]
 NewId = Callable[[], str]
 
+CLOCKS_APART_MILLISECONDS = 60_000
+"""How far the clocks of servers are apart at the most. What was stamped still later was stamped by a wrong one."""
+
 ID_PATTERN = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$"
 """A ULID as we write it: 26 characters of Crockford base32, upper case. Source: the ULID specification."""
 

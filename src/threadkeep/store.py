@@ -57,7 +57,8 @@ class Store(Protocol):
 
         With `expected_version` the edit applies to that version or not at all.
         Without, the last edit of each field wins: by `edited_at` where it is given, which counts as now if it is
-        later, and else by arrival; a title that was never edited gives way to any edit.
+        later, and else by arrival; a title that was never edited gives way to any edit. So does a field whose last edit
+        lies more than a minute after now, since the clock was wrong by which it got that time.
         A cleared title is the default one again, with `titleSource` `default`; cleared metadata is `{}`, and a cleared
         `isArchived` is false. `version` goes up by one if any field was applied.
 

@@ -1,13 +1,16 @@
-"""Clocks that stand still or go back, on the stores that can be handed one."""
+"""Clocks that stand still or go back, on the stores that can be handed one, and a Worker's that goes back."""
 
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 
+from support.backends import Backend, over_worker
 from support.drafts import conversation, edit, messages, new_message, plain
 from support.postgres import new_url
 from threadkeep.backends import new_memory, open_postgres, open_sqlite
-from threadkeep.clock import Clock
+from threadkeep.clock import Clock, now
+from threadkeep.models import Conversation
 from threadkeep.sql.store import SqlStore
 from threadkeep.store import Store
 from threadkeep.stores.memory import MemoryStore
@@ -15,6 +18,7 @@ from threadkeep.stores.memory import MemoryStore
 pytestmark = pytest.mark.anyio
 
 Open = Callable[[Clock], Store]
+TIME = 1_800_000_000_000
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgres"])
@@ -77,3 +81,72 @@ async def test_deleting_again_keeps_the_time_of_the_first_time(open_store: Open)
         await open_store(lambda time=time: time).delete_conversation(draft.id)  # type: ignore[misc]
     restored = await open_store(lambda: 4_000).restore_conversation(draft.id)
     assert (restored.created_at, restored.updated_at, restored.version, restored.deleted_at) == (1_000, 1_000, 3, None)
+
+
+WRONG = 3 * 3_600_000
+"""How far a clock was ahead, in milliseconds."""
+FIRST = {"title": "first", "model": "a", "is_archived": True, "metadata": {"a": 1}}
+SECOND = {"title": "second", "model": "b", "is_archived": False, "metadata": {"a": 2}}
+THIRD = {"title": "third", "model": "c", "is_archived": True, "metadata": {"a": 3}}
+
+
+def fields_of(row: Conversation) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in ("title", "model", "is_archived")} | {"metadata": plain(row.metadata)}
+
+
+@pytest.mark.parametrize("made_before", [{}, {"edited_at": TIME + WRONG - 1}], ids=["by arrival", "with its time"])
+async def test_what_was_edited_by_a_clock_that_was_ahead_keeps_no_later_edit_out(
+    open_store: Open, made_before: dict[str, int]
+) -> None:
+    draft = conversation()
+    await open_store(lambda: TIME).create_conversation(draft)
+    await open_store(lambda: TIME + WRONG).update_conversation(draft.id, edit(**FIRST, **made_before))
+    store = open_store(lambda: TIME + 2_000)
+    # A moment passes between an edit and its arrival.
+    edited = await store.update_conversation(draft.id, edit(**SECOND, edited_at=TIME + 1_900))
+    assert fields_of(edited) == SECOND
+    late = await store.update_conversation(draft.id, edit(**THIRD, edited_at=TIME + 1_800))
+    assert fields_of(late) == SECOND
+    again = await store.update_conversation(draft.id, edit(**THIRD, edited_at=TIME + 1_900))
+    assert fields_of(again) == THIRD
+
+
+async def test_an_edit_by_arrival_takes_the_time_of_a_wrong_clock_away(open_store: Open) -> None:
+    draft = conversation()
+    await open_store(lambda: TIME).create_conversation(draft)
+    await open_store(lambda: TIME + WRONG).update_conversation(draft.id, edit(**FIRST))
+    await open_store(lambda: TIME + 1_000).update_conversation(draft.id, edit(**SECOND))
+    late = await open_store(lambda: TIME + WRONG + 1).update_conversation(draft.id, edit(**THIRD, edited_at=TIME + 999))
+    assert fields_of(late) == SECOND
+    edited = await open_store(lambda: TIME + 3_000).update_conversation(draft.id, edit(**THIRD, edited_at=TIME + 2_000))
+    assert fields_of(edited) == THIRD
+
+
+@pytest.mark.parametrize(("apart", "title"), [(60_000, "first"), (60_001, "second")])
+async def test_clocks_of_servers_may_be_a_minute_apart(open_store: Open, apart: int, title: str) -> None:
+    draft = conversation()
+    await open_store(lambda: TIME).create_conversation(draft)
+    await open_store(lambda: TIME + apart).update_conversation(draft.id, edit(title="first"))
+    edited = await open_store(lambda: TIME).update_conversation(draft.id, edit(title="second", edited_at=TIME - 1))
+    assert edited.title == title
+
+
+@pytest.mark.parametrize("name", ["d1_worker", "durable_object_worker", "postgres_worker"])
+async def test_a_worker_whose_clock_was_ahead_keeps_no_later_edit_out(
+    request: pytest.FixtureRequest, name: str
+) -> None:
+    async with over_worker(request.getfixturevalue(name)) as backend:
+        store = await backend.store()
+        draft = conversation()
+        await store.create_conversation(draft)
+        await set_clock(backend, WRONG)
+        try:
+            await store.update_conversation(draft.id, edit(**FIRST))
+        finally:
+            await set_clock(backend, 0)
+        edited = await store.update_conversation(draft.id, edit(**SECOND, edited_at=now() - 100))
+        assert fields_of(edited) == SECOND
+
+
+async def set_clock(backend: Backend, offset: int) -> None:
+    (await backend.client.post("/clock", json={"offset": offset})).raise_for_status()

@@ -146,6 +146,8 @@ _PARTS = {
     "swept_messages": _SWEPT_MESSAGES,
     "swept_conversations": _SWEPT_CONVERSATIONS,
     "swept_titles": _SWEPT_CONVERSATIONS.replace("c.n\n", "-c.n\n", 1),
+    "gives_way": "NOT BETWEEN :loses_from AND :loses_until",
+    "moves": "NOT BETWEEN :edited_at AND :loses_until",
     "next_rev": "(SELECT o.rev + 1 FROM owners AS o WHERE o.user_id = :user)",
     "conversation": _CONVERSATION,
     "message": _MESSAGE,
@@ -348,47 +350,54 @@ EDIT_VERDICT = _query("""
 SELECT json_build_object(
   'version', c.version,
   'metadataBytes', CASE
-    WHEN :sets_metadata = 1 AND c.metadata_edited_at <= :wins_from THEN octet_length(CAST(:metadata AS text))
+    WHEN :sets_metadata = 1 AND c.metadata_edited_at {gives_way} THEN octet_length(CAST(:metadata AS text))
     ELSE 0
   END,
   'isOutdated',
     :sets_metadata = 1
-    AND c.metadata_edited_at <= :wins_from
+    AND c.metadata_edited_at {gives_way}
     AND CAST(c.metadata AS text) <> coalesce(CAST(:metadata_before AS text), CAST(c.metadata AS text))
 ) AS answer
 FROM conversations AS c
 WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL
 """)
 
-# `:wins_from` is the time of the edit, or later than any where the edit was made on the version that it names.
+# A field does not give way where it was edited later, from `:loses_from` to `:loses_until`; that is never where an edit
+# wins by arrival, or by the version that it names. What is later still was stamped by a clock that was wrong.
 # The assignments see the row as it was.
 EDIT_CONVERSATION = _query("""
 UPDATE conversations
 SET
   rev = {next_rev},
   version = version + 1,
-  title = CASE WHEN :sets_title = 1 AND title_edited_at <= :wins_from THEN :title ELSE title END,
+  title = CASE WHEN :sets_title = 1 AND title_edited_at {gives_way} THEN :title ELSE title END,
   title_source = CASE
-    WHEN :sets_title = 1 AND title_edited_at <= :wins_from THEN :title_source
+    WHEN :sets_title = 1 AND title_edited_at {gives_way} THEN :title_source
     ELSE title_source
   END,
-  model = CASE WHEN :sets_model = 1 AND model_edited_at <= :wins_from THEN :model ELSE model END,
+  model = CASE WHEN :sets_model = 1 AND model_edited_at {gives_way} THEN :model ELSE model END,
   is_archived = CASE
-    WHEN :sets_is_archived = 1 AND is_archived_edited_at <= :wins_from THEN :is_archived = 1
+    WHEN :sets_is_archived = 1 AND is_archived_edited_at {gives_way} THEN :is_archived = 1
     ELSE is_archived
   END,
   metadata = CASE
-    WHEN :sets_metadata = 1 AND metadata_edited_at <= :wins_from THEN CAST(CAST(:metadata AS text) AS json)
+    WHEN :sets_metadata = 1 AND metadata_edited_at {gives_way} THEN CAST(CAST(:metadata AS text) AS json)
     ELSE metadata
   END,
-  title_edited_at = CASE WHEN :sets_title = 1 THEN greatest(title_edited_at, :edited_at) ELSE title_edited_at END,
-  model_edited_at = CASE WHEN :sets_model = 1 THEN greatest(model_edited_at, :edited_at) ELSE model_edited_at END,
+  title_edited_at = CASE
+    WHEN :sets_title = 1 AND title_edited_at {moves} THEN :edited_at
+    ELSE title_edited_at
+  END,
+  model_edited_at = CASE
+    WHEN :sets_model = 1 AND model_edited_at {moves} THEN :edited_at
+    ELSE model_edited_at
+  END,
   is_archived_edited_at = CASE
-    WHEN :sets_is_archived = 1 THEN greatest(is_archived_edited_at, :edited_at)
+    WHEN :sets_is_archived = 1 AND is_archived_edited_at {moves} THEN :edited_at
     ELSE is_archived_edited_at
   END,
   metadata_edited_at = CASE
-    WHEN :sets_metadata = 1 THEN greatest(metadata_edited_at, :edited_at)
+    WHEN :sets_metadata = 1 AND metadata_edited_at {moves} THEN :edited_at
     ELSE metadata_edited_at
   END
 WHERE conversations.user_id = :user
@@ -396,16 +405,16 @@ WHERE conversations.user_id = :user
   AND conversations.deleted_at IS NULL
   AND conversations.version = coalesce(:expected, conversations.version)
   AND CASE
-    WHEN :sets_metadata = 1 AND metadata_edited_at <= :wins_from THEN
+    WHEN :sets_metadata = 1 AND metadata_edited_at {gives_way} THEN
       octet_length(CAST(:metadata AS text)) <= :metadata_bytes_max
       AND CAST(metadata AS text) = coalesce(CAST(:metadata_before AS text), CAST(metadata AS text))
     ELSE TRUE
   END
   AND (
-    (:sets_title = 1 AND title_edited_at <= :wins_from)
-    OR (:sets_model = 1 AND model_edited_at <= :wins_from)
-    OR (:sets_is_archived = 1 AND is_archived_edited_at <= :wins_from)
-    OR (:sets_metadata = 1 AND metadata_edited_at <= :wins_from)
+    (:sets_title = 1 AND title_edited_at {gives_way})
+    OR (:sets_model = 1 AND model_edited_at {gives_way})
+    OR (:sets_is_archived = 1 AND is_archived_edited_at {gives_way})
+    OR (:sets_metadata = 1 AND metadata_edited_at {gives_way})
   )
 """)
 

@@ -242,6 +242,8 @@ _PARTS = {
     "overwritten_conversations": _OVERWRITTEN_CONVERSATIONS,
     "overwritten_titles": _OVERWRITTEN_CONVERSATIONS.replace("c.n\n", "-c.n\n", 1),
     "padding": NEW_PADDING,
+    "gives_way": "NOT BETWEEN :loses_from AND :loses_until",
+    "moves": "NOT BETWEEN :edited_at AND :loses_until",
     "next_rev": "(SELECT o.rev + 1 FROM owners AS o WHERE o.user_id = :user)",
     "conversation": _CONVERSATION,
     "listed_conversation": _CONVERSATION.replace("c.", "l."),
@@ -430,7 +432,7 @@ EDIT_VERDICT = _query("""
 SELECT json_object(
   'version', c.version,
   'metadataBytes', iif(
-    :sets_metadata AND c.metadata_edited_at <= :wins_from,
+    :sets_metadata AND c.metadata_edited_at {gives_way},
     length(CAST(json_patch(c.metadata, :metadata) AS BLOB)),
     0
   )
@@ -439,30 +441,31 @@ FROM conversations AS c
 WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL
 """)
 
-# `:wins_from` is the time of the edit, or later than any where the edit was made on the version that it names.
+# A field does not give way where it was edited later, from `:loses_from` to `:loses_until`; that is never where an edit
+# wins by arrival, or by the version that it names. What is later still was stamped by a clock that was wrong.
 # The assignments see the row as it was.
 EDIT_CONVERSATION = _query(f"""
 UPDATE conversations
 SET
-  is_archived = iif(:sets_is_archived AND is_archived_edited_at <= :wins_from, :is_archived, is_archived),
+  is_archived = iif(:sets_is_archived AND is_archived_edited_at {{gives_way}}, :is_archived, is_archived),
   rev = {{next_rev}},
   {
     _kept_in_size(
         integers={
-            "title_edited_at": "iif(:sets_title, max(title_edited_at, :edited_at), title_edited_at)",
-            "model_edited_at": "iif(:sets_model, max(model_edited_at, :edited_at), model_edited_at)",
+            "title_edited_at": "iif(:sets_title AND title_edited_at {moves}, :edited_at, title_edited_at)",
+            "model_edited_at": "iif(:sets_model AND model_edited_at {moves}, :edited_at, model_edited_at)",
             "is_archived_edited_at": '''iif(
-    :sets_is_archived, max(is_archived_edited_at, :edited_at), is_archived_edited_at
+    :sets_is_archived AND is_archived_edited_at {moves}, :edited_at, is_archived_edited_at
   )''',
-            "metadata_edited_at": "iif(:sets_metadata, max(metadata_edited_at, :edited_at), metadata_edited_at)",
+            "metadata_edited_at": "iif(:sets_metadata AND metadata_edited_at {moves}, :edited_at, metadata_edited_at)",
             "version": "version + 1",
         },
         texts={
-            "title": "iif(:sets_title AND title_edited_at <= :wins_from, :title, title)",
-            "title_source": "iif(:sets_title AND title_edited_at <= :wins_from, :title_source, title_source)",
-            "model": "iif(:sets_model AND model_edited_at <= :wins_from, :model, model)",
+            "title": "iif(:sets_title AND title_edited_at {gives_way}, :title, title)",
+            "title_source": "iif(:sets_title AND title_edited_at {gives_way}, :title_source, title_source)",
+            "model": "iif(:sets_model AND model_edited_at {gives_way}, :model, model)",
             "metadata": '''iif(
-    :sets_metadata AND metadata_edited_at <= :wins_from,
+    :sets_metadata AND metadata_edited_at {gives_way},
     iif(:clears_metadata, '{}', json_patch(metadata, :metadata)),
     metadata
   )''',
@@ -474,15 +477,15 @@ WHERE conversations.user_id = :user
   AND conversations.deleted_at IS NULL
   AND conversations.version = coalesce(:expected, conversations.version)
   AND iif(
-    :sets_metadata AND metadata_edited_at <= :wins_from,
+    :sets_metadata AND metadata_edited_at {{gives_way}},
     length(CAST(json_patch(metadata, :metadata) AS BLOB)) <= :metadata_bytes_max,
     TRUE
   )
   AND (
-    (:sets_title AND title_edited_at <= :wins_from)
-    OR (:sets_model AND model_edited_at <= :wins_from)
-    OR (:sets_is_archived AND is_archived_edited_at <= :wins_from)
-    OR (:sets_metadata AND metadata_edited_at <= :wins_from)
+    (:sets_title AND title_edited_at {{gives_way}})
+    OR (:sets_model AND model_edited_at {{gives_way}})
+    OR (:sets_is_archived AND is_archived_edited_at {{gives_way}})
+    OR (:sets_metadata AND metadata_edited_at {{gives_way}})
   )
 """)
 

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from threadkeep import cursors
-from threadkeep.clock import Clock, NewId, is_id, new_id, now
+from threadkeep.clock import CLOCKS_APART_MILLISECONDS, Clock, NewId, is_id, new_id, now
 from threadkeep.content import merged_metadata, metadata_too_large
 from threadkeep.drafts import ConversationDraft, ConversationEdit, ImportDraft, MessageDraft, SearchQuery
 from threadkeep.errors import ThreadkeepError, TooLarge
@@ -231,7 +231,8 @@ class SqlStore:
             "expected": expected_version,
             "edited_at": edited_at,
             # By arrival it wins whatever the clocks say that others were edited by.
-            "wins_from": _BEYOND if expected_version is not None or edit.edited_at is None else edited_at,
+            "loses_from": _BEYOND if expected_version is not None or edit.edited_at is None else edited_at + 1,
+            "loses_until": time + CLOCKS_APART_MILLISECONDS,
             "sets_title": edit.title is not UNSET,
             "title": edit.title or DEFAULT_TITLE,
             "title_source": "user" if edit.title else "default",

@@ -11,7 +11,7 @@ from msgspec import UNSET, Raw
 from msgspec.structs import replace
 
 from threadkeep import cursors
-from threadkeep.clock import Clock, is_id, new_id, now
+from threadkeep.clock import CLOCKS_APART_MILLISECONDS, Clock, is_id, new_id, now
 from threadkeep.content import merged_metadata, metadata_too_large
 from threadkeep.drafts import ConversationDraft, ConversationEdit, ImportDraft, MessageDraft, SearchQuery
 from threadkeep.errors import ThreadkeepError
@@ -175,9 +175,13 @@ class MemoryStore:
         time = self._clock()
         edited_at = time if edit.edited_at is None else min(edit.edited_at, time)
 
+        def last_edited_at(name: str) -> int:
+            last = kept.edited_at.get(name, 0)
+            return 0 if last > time + CLOCKS_APART_MILLISECONDS else last
+
         def wins(name: str) -> bool:
             return getattr(edit, name) is not UNSET and (
-                expected_version is not None or edit.edited_at is None or edited_at >= kept.edited_at.get(name, 0)
+                expected_version is not None or edit.edited_at is None or edited_at >= last_edited_at(name)
             )
 
         new_metadata = conversation.metadata
@@ -202,7 +206,7 @@ class MemoryStore:
                 conversation = replace(conversation, **changes[name])
             for name in changes:
                 if getattr(edit, name) is not UNSET:
-                    kept.edited_at[name] = max(kept.edited_at.get(name, 0), edited_at)
+                    kept.edited_at[name] = max(last_edited_at(name), edited_at)
             kept.conversation = replace(conversation, version=conversation.version + 1)
             kept.rev = self._owner.next_rev()
         return replace(kept.conversation)
