@@ -317,6 +317,7 @@ async def test_the_openapi_document_has_every_route_and_what_it_answers(backend:
     document = (await ask(backend.client, "GET", "/openapi.json")).json()
     assert document["openapi"].startswith("3.1")
     assert document["info"]["version"] == __version__
+    assert document["servers"] == [{"url": "/"}]
     operations = {
         (method.upper(), path): operation
         for path, methods in document["paths"].items()
@@ -394,7 +395,7 @@ async def test_the_page_shows_every_route_and_loads_nothing(backend: Backend) ->
     for route in (*PUBLIC_ROUTES, *ROUTES):
         assert f"{route.method} {route.path}" in page.text
     assert page.loads == []
-    assert [target for target in page.targets if not target.startswith("#")] == ["/openapi.json"]
+    assert [target for target in page.targets if not target.startswith("#")] == ["openapi.json"]
     assert {target[1:] for target in page.targets if target.startswith("#")} <= {*page.ids}
     assert len(page.ids) == len({*page.ids})
 

@@ -3,11 +3,13 @@
 import asyncio
 import json
 import logging
+import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import pytest
@@ -117,6 +119,23 @@ async def test_mounted_where_nobody_says_when_it_starts_it_opens_once_with_the_f
         for nowhere in ("/keep/all", "/keep/all/", "/keep/all/api%2Fhealth", "/keep/all/keep/all/api/health"):
             assert (await client.get(nowhere, follow_redirects=True)).status_code == 404
     await made.close()
+
+
+@pytest.mark.parametrize("mounted_at", ["", "/keep", "/keep/all%20of/it"])
+async def test_the_documents_lead_to_where_it_is_mounted(app: Application, mounted_at: str) -> None:
+    outer = Starlette(routes=[Mount(unquote(mounted_at), app)]) if mounted_at else app
+    async with client_of(outer) as client:
+        page = await client.get(f"{mounted_at}/docs")
+        (link,) = re.findall(r'href="([^"#]+)"', page.text)
+        found = await client.get(page.url.join(link))
+        assert (found.status_code, found.json()["openapi"]) == (200, "3.1.0")
+        (server,) = found.json()["servers"]
+        base = str(found.url.join(server["url"])).rstrip("/")  # as generators add a path to it
+        for path in ("/api/health", "/openapi.json"):
+            assert path in found.json()["paths"]
+            assert (await client.get(f"{base}{path}")).status_code == 200
+        created = await client.post(f"{base}{API}", json={})
+        assert (await client.get(created.headers["location"])).json() == created.json()
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,8 @@ def name_of(route: Route) -> str:
 
 
 def test_the_document_is_an_openapi_document() -> None:
-    assert set(API) == {"openapi", "info", "paths", "components"}
+    assert set(API) == {"openapi", "info", "servers", "paths", "components"}
+    assert API["servers"] == [{"url": "/"}]
     assert API["openapi"] == "3.1.0"
     assert API["info"]["version"] == __version__
     assert {"title", "version"} <= set(API["info"])

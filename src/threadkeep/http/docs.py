@@ -136,7 +136,7 @@ _PAGE = """<!doctype html>
 </head>
 <body>
 <h1>Threadkeep API</h1>
-<p>Version {version}. For programs: <a href="/openapi.json">openapi.json</a>.</p>
+<p>Version {version}. For programs: <a href="openapi.json">openapi.json</a>.</p>
 <h2>Calls</h2>
 {calls}<h2>Types</h2>
 {types}</body>

@@ -30,8 +30,8 @@ class Error(Struct):
     error: ErrorBody
 
 
-def document(routes: list[Route]) -> dict[str, Any]:
-    """The OpenAPI 3.1 document of these routes."""
+def document(routes: list[Route], mounted_at: str = "") -> dict[str, Any]:
+    """The OpenAPI 3.1 document of these routes, where they are below a path of something else or not."""
     bodies = [arm for route in routes for arm in _arms(route.body)]
     answers = [answer for route in routes for answer in route.answers.values() if _is_type(answer)]
     types = list(
@@ -53,6 +53,8 @@ def document(routes: list[Route]) -> dict[str, Any]:
             "description": "Keeps AI conversations.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
+        # Relative to where the document is. Not `.`, to which `/api` would be added as `//api`.
+        "servers": [{"url": mounted_at or "/"}],
         "paths": paths,
         "components": {
             "schemas": {name: schema for name, schema in components.items() if name not in queries},

@@ -67,7 +67,7 @@ async def openapi(server: Server, request: Request) -> Response:
     """This API as an OpenAPI 3.1 document."""
     from threadkeep.http.openapi import document
 
-    return json_response(200, document(server.routes))
+    return json_response(200, document(server.routes, request.mounted_at))
 
 
 async def docs(server: Server, request: Request) -> Response:

@@ -64,7 +64,7 @@ class Router(Generic[R]):
             found = match(path)
             if found:
                 return methods, {name: _decoded(segment) for name, segment in found.groupdict().items()}
-        raise NotFound("There is nothing at this address. See /docs for what there is.")
+        raise NotFound("There is nothing at this address. The page /docs of this API shows what there is.")
 
 
 def _pattern(path: str) -> re.Pattern[str]:

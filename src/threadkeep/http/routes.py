@@ -197,7 +197,7 @@ async def create_conversation(call: Call) -> Response:
     conversation, is_new = await service.create_conversation(call.store, call.body)
     headers = {"etag": etag(conversation.version)}
     if is_new:
-        headers["location"] = f"/api/conversations/{conversation.id}"
+        headers["location"] = f"{call.request.mounted_at}/api/conversations/{conversation.id}"
     return json_response(201 if is_new else 200, conversation, headers)
 
 

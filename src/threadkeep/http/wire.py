@@ -59,6 +59,8 @@ class Request(Struct):
     """Read the body, once. Raises TooLarge over `BODY_BYTES_MAX`, and reads no further than that."""
     stream: Callable[[], AsyncIterator[bytes]]
     """Read the body piece by piece instead, however long it is."""
+    mounted_at: str = ""
+    """What stands before `path` in the URL, where the API is mounted below a path of something else."""
 
 
 class Response(Struct):

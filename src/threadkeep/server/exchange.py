@@ -28,16 +28,14 @@ class Exchange:
         self._headers: dict[bytes, bytes] = {}
         for name, value in scope["headers"]:
             self._headers[name] = value if name not in self._headers else self._headers[name] + b", " + value
-        self._mounted_at, path = _split(scope)
+        mounted_at, path = _split(scope)
         # What is no ASCII in a query is taken for UTF-8 by whoever reads it, as in a browser's address.
         query = quote(scope["query_string"], safe="".join(map(chr, range(128))))
-        self.request = wire.Request(scope["method"], path, query, self._header, self._body, self._stream)
+        self.request = wire.Request(scope["method"], path, query, self._header, self._body, self._stream, mounted_at)
 
     async def respond(self, response: wire.Response) -> None:
         """Send the response. A body that is made meanwhile is made no further when nobody is left to take it."""
         body, headers = response.body, dict(response.headers)
-        if self._mounted_at and headers.get("location", "").startswith("/"):
-            headers["location"] = self._mounted_at + headers["location"]
         if isinstance(body, bytes) and response.status != 204 and self.request.method != "HEAD":
             headers["content-length"] = str(len(body))
         raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
