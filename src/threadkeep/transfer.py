@@ -16,7 +16,7 @@ from ulid import ULID
 from threadkeep.clock import new_id, now
 from threadkeep.content import canonical, digest, read_metadata
 from threadkeep.drafts import ImportDraft, ImportedMessage
-from threadkeep.errors import Invalid, NotFound, ThreadkeepError, TooLarge
+from threadkeep.errors import CursorExpired, Invalid, NotFound, ThreadkeepError, TooLarge
 from threadkeep.models import (
     DEFAULT_TITLE,
     MESSAGES_LIMIT_MAX,
@@ -25,7 +25,6 @@ from threadkeep.models import (
     Conversation,
     Count,
     Message,
-    MessagePage,
     Model,
     NewMessage,
     OptionalMetadataField,
@@ -40,6 +39,8 @@ BATCH_CONVERSATIONS_MAX = 50
 BATCH_BYTES_MAX = 4_000_000
 DOCUMENT_BYTES_MAX = 8 * 1024 * 1024
 DOCUMENT_MESSAGES_MAX = 20_000
+HELD_BYTES_MAX = 1_000_000
+"""How much of a document is held before any of it is sent: a conversation that goes until then is left out, whole."""
 DOCUMENTS_MAX = 20_000
 
 T = TypeVar("T", int, None)
@@ -120,17 +121,19 @@ class ImportReport(Struct):
 
 
 async def export_conversation(store: Store, conversation_id: str) -> AsyncIterator[bytes]:
-    """The document of a conversation, in pieces of some pages each. Raises NotFound before the first piece."""
-    conversation = await store.get_conversation(conversation_id)
-    page = await store.list_messages(conversation_id, after=0, limit=MESSAGES_LIMIT_MAX)
-    return _document(store, conversation, page)
+    """The document of a conversation, in pieces. Raises NotFound before the first of them.
+
+    One that goes while it is read raises NotFound: what came before is not whole, and must not look as if it were.
+    """
+    return await _begun(store, await store.get_conversation(conversation_id))
 
 
 async def export_everything(store: Store) -> AsyncIterator[bytes]:
     """Every conversation that is not deleted, archived ones too, a document a line. None is left out that was there.
 
     One that moves in the list while it is read is found again among the changes since the beginning.
-    Raises Unavailable before the first piece, where the store cannot be reached.
+    One that is deleted before it is begun is left out; NotFound, between two pieces, tells of one that goes while it is
+    read, and of everything being erased. Raises Unavailable before the first piece, where the store cannot be reached.
     """
     return _everything(store, (await store.changes()).next)
 
@@ -143,7 +146,10 @@ async def _everything(store: Store, cursor: str) -> AsyncIterator[bytes]:
             async for piece in _line(store, conversation):
                 yield piece
     while True:
-        changes = await store.changes(cursor)
+        try:
+            changes = await store.changes(cursor)
+        except CursorExpired as error:
+            raise NotFound("Everything was erased while it was exported.") from error
         for changed in changes.conversations:
             if isinstance(changed, Conversation) and changed.id not in exported:
                 exported.add(changed.id)
@@ -168,15 +174,30 @@ async def _listed(store: Store) -> AsyncIterator[Conversation]:
 
 async def _line(store: Store, conversation: Conversation) -> AsyncIterator[bytes]:
     try:
-        page = await store.list_messages(conversation.id, after=0, limit=MESSAGES_LIMIT_MAX)
+        pieces = await _begun(store, conversation, b"\n")
     except NotFound:  # deleted since it was listed
         return
-    async for piece in _document(store, conversation, page):
+    async for piece in pieces:
         yield piece
-    yield b"\n"
 
 
-async def _document(store: Store, conversation: Conversation, page: MessagePage) -> AsyncIterator[bytes]:
+async def _begun(store: Store, conversation: Conversation, end: bytes = b"") -> AsyncIterator[bytes]:
+    """A document whose first piece is there. Raises NotFound before that, and where it goes later."""
+    pieces = _document(store, conversation, end)
+    return _followed(await anext(pieces), pieces)
+
+
+async def _followed(first: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    try:
+        async for piece in pieces:
+            yield piece
+    except NotFound as error:
+        raise NotFound("A conversation was deleted while it was exported.") from error
+
+
+async def _document(store: Store, conversation: Conversation, end: bytes) -> AsyncIterator[bytes]:
+    """The document of a conversation: in one piece, unless it is too large to be held."""
     head = _without_none(
         id=conversation.id,
         title=None if conversation.title_source == "default" else conversation.title,
@@ -186,20 +207,18 @@ async def _document(store: Store, conversation: Conversation, page: MessagePage)
         metadata=None if bytes(conversation.metadata) == b"{}" else conversation.metadata,
     )
     document = {"version": 1, "exportedAt": _iso(now()), "conversation": {"title": None, **head, "messages": []}}
-    yield json.encode(document).removesuffix(b"]}}")
-    comma = b""
+    held = json.encode(document).removesuffix(b"]}}")
+    page = await store.list_messages(conversation.id, after=0, limit=MESSAGES_LIMIT_MAX)
     while True:
-        piece = b",".join(json.encode(_document_message(message)) for message in page.messages)
-        if piece:
-            yield comma + piece
-            comma = b","
+        held += b",".join(json.encode(_document_message(message)) for message in page.messages)
         if page.next_cursor is None:
             break
-        try:
-            page = await store.list_messages(conversation.id, cursor=page.next_cursor, limit=MESSAGES_LIMIT_MAX)
-        except NotFound:  # deleted while it is exported: what came before stands, and so does what follows
-            break
-    yield b"]}}"
+        held += b","  # there is always a message on the next page
+        if len(held) > HELD_BYTES_MAX:
+            yield held
+            held = b""
+        page = await store.list_messages(conversation.id, cursor=page.next_cursor, limit=MESSAGES_LIMIT_MAX)
+    yield held + b"]}}" + end
 
 
 def _document_message(message: Message) -> dict[str, Any]:

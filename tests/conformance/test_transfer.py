@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -9,8 +10,10 @@ import pytest
 
 from support.backends import Backend
 from support.drafts import conversation, messages, new_message
+from threadkeep import transfer
 from threadkeep.clock import is_id, new_id
-from threadkeep.transfer import export_everything
+from threadkeep.errors import NotFound
+from threadkeep.transfer import export_conversation, export_everything
 
 pytestmark = pytest.mark.anyio
 
@@ -291,6 +294,62 @@ async def test_what_moves_while_everything_is_exported_is_exported_once(backend:
     body += b"".join([piece async for piece in pieces])
     exported_ids = [json.loads(line)["conversation"]["id"] for line in body.splitlines()]
     assert sorted(exported_ids) == sorted([*ids, late.id])
+
+
+async def test_what_is_deleted_before_it_is_begun_is_left_out_of_an_export(backend: Backend) -> None:
+    store = await backend.store()
+    drafts = [conversation(*(new_message(f"{number}") for number in range(250))) for _ in range(3)]
+    for draft in drafts:
+        await store.create_conversation(draft)
+    pieces = await export_everything(store)
+    body = await anext(pieces)
+    for draft in drafts:
+        await store.delete_conversation(draft.id)
+    body += b"".join([piece async for piece in pieces])
+    (line,) = body.splitlines()
+    assert len(json.loads(line)["conversation"]["messages"]) == 250
+    with pytest.raises(NotFound):
+        await export_conversation(store, drafts[0].id)
+
+
+async def test_an_export_of_everything_that_is_erased_meanwhile_does_not_end_as_if_it_were_whole(
+    backend: Backend,
+) -> None:
+    store = await backend.store()
+    for _ in range(3):
+        await store.create_conversation(conversation(new_message("Hi")))
+    pieces = await export_everything(store)
+    body = bytearray(await anext(pieces))
+    await store.erase()
+    await store.create_conversation(conversation(new_message("after it")))
+    with pytest.raises(NotFound, match=r"^Everything was erased while it was exported\.$"):
+        await read_on(pieces, body)
+    texts = [json.loads(line)["conversation"]["messages"][0]["content"][0]["text"] for line in body.splitlines()]
+    assert texts in (["Hi"], ["Hi", "after it"])  # whole lines, of both times at the most
+    assert body.endswith(b"\n")
+
+
+async def read_on(pieces: AsyncIterator[bytes], body: bytearray) -> None:
+    async for piece in pieces:
+        body += piece
+
+
+async def test_a_document_that_goes_while_it_is_exported_does_not_end_as_if_it_were_whole(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "HELD_BYTES_MAX", 0)
+    store = await backend.store()
+    for ends in (store.delete_conversation, lambda _: store.erase()):
+        draft = conversation(*(new_message(f"{number}") for number in range(450)))
+        await store.create_conversation(draft)
+        pieces = [await export_conversation(store, draft.id), await export_everything(store)]
+        begun = [await anext(one) + await anext(one) for one in pieces]
+        await ends(draft.id)
+        for one, body in zip(pieces, begun, strict=True):
+            with pytest.raises(NotFound, match=r"^A conversation was deleted while it was exported\.$"):
+                await anext(one)
+            with pytest.raises(json.JSONDecodeError):
+                json.loads(body)
 
 
 async def test_ids_of_existing_conversations_are_only_names_in_a_document(backend: Backend) -> None:

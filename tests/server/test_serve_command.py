@@ -300,6 +300,35 @@ def test_the_log_tells_of_requests_and_nothing_that_they_carry(tmp_path: Path) -
     assert 0 < named["milliseconds"] < 60_000
 
 
+@pytest.mark.parametrize("store", ["sqlite", "postgres", "memory"])
+def test_an_export_that_is_overtaken_by_an_erasure_is_cut_off_and_logged_in_a_line(tmp_path: Path, store: str) -> None:
+    content = [{"type": "text", "text": "x" * 1_000_000}]
+    received = []
+    with server(tmp_path, store=store) as running:
+        with httpx.Client(base_url=running.url, headers=as_user("ada")) as client, httpx.Client() as other:
+            for _ in range(30):  # more than what waits between the server and whoever reads slowly
+                client.post(API, json={"messages": [{"role": "user", "content": content}]})
+            with client.stream("GET", "/api/export", headers={"X-Request-Id": "mine-2"}) as export:
+                pieces = export.iter_raw()
+                received.append(next(pieces))
+                erased = other.delete(f"{running.url}/api/me?confirm=ada", headers=as_user("ada"), timeout=60)
+                assert erased.json()["conversations"] == 30
+                with pytest.raises(httpx.RemoteProtocolError, match="without sending complete message body"):
+                    received.extend(pieces)
+        running.stop()
+        text = running.log_path.read_text()
+    body = b"".join(received)
+    assert body.endswith(b"}\n")
+    assert 1 <= len([json.loads(line) for line in body.splitlines()]) < 30
+    lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    assert [(line["level"], line["message"]) for line in lines if line["level"] not in ("info", "debug")] == [
+        ("warning", "request mine-2 was cut short: Everything was erased while it was exported.")
+    ]
+    assert "Traceback" not in text
+    (named,) = [line for line in lines if line.get("requestId") == "mine-2"]
+    assert (named["route"], named["status"]) == ("/api/export", 404)
+
+
 def test_the_metrics_of_several_processes_are_told_as_one_and_name_nobody(tmp_path: Path) -> None:
     with server(tmp_path, workers=3, variables={"METRICS": "true"}) as running:
         count = 60

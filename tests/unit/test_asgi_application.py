@@ -26,7 +26,7 @@ from threadkeep.http.wire import BODY_BYTES_MAX
 from threadkeep.server import application, database
 from threadkeep.server.application import Application, purge
 from threadkeep.server.database import open_database
-from threadkeep.server.logs import JsonFormatter, write_logs
+from threadkeep.server.logs import CutShort, JsonFormatter, write_logs
 from threadkeep.settings import Settings
 
 pytestmark = pytest.mark.anyio
@@ -351,6 +351,33 @@ async def test_an_answer_that_fails_while_it_is_sent_is_cut_off_and_told(
         await listening.answering
     assert not [message for message in listening.sent if message.get("more_body") is False]
     assert caplog.records[-1].__dict__["fields"]["status"] == 500
+
+
+async def test_an_export_that_is_overtaken_by_an_erasure_is_cut_off_after_whole_lines_and_told_in_one_line(
+    app: Application, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with client_of(app) as client:
+        for _ in range(5):
+            await client.post(API, json={"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}]}]})
+        caplog.clear()
+        erased = []
+
+        class Erasing(Conversation):
+            async def send(self, message: Any) -> None:
+                await super().send(message)
+                if message.get("body") and not erased:
+                    erased.append(await client.delete("/api/me?confirm=ada"))
+
+        listening = Erasing(app, "GET", "/api/export")
+        with pytest.raises(CutShort, match="Everything was erased while it was exported"):
+            await listening.answering
+    assert [json.loads(message["body"])["version"] for message in listening.sent[1:]] == [1]
+    assert listening.sent[-1]["more_body"] is True  # so that nobody takes it for the whole
+    cut = [record for record in caplog.records if record.levelno > logging.INFO]
+    assert [record.levelname for record in cut] == ["WARNING"]
+    assert re.fullmatch(r"request \w{32} was cut short: Everything was erased while it was exported\.", cut[0].message)
+    assert caplog.records[-1].__dict__["fields"]["status"] == 404
 
 
 async def test_a_header_that_is_there_twice_is_one_and_what_is_no_utf_8_names_nobody(app: Application) -> None:

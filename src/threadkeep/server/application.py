@@ -11,9 +11,10 @@ from threadkeep.backends import Choice
 from threadkeep.clock import now
 from threadkeep.errors import ThreadkeepError, Unavailable
 from threadkeep.http.api import Api, connect, path_pattern
-from threadkeep.http.wire import Request, Response, error_response, json_response
+from threadkeep.http.wire import STATUS, Request, Response, error_response, json_response
 from threadkeep.server.database import Database, open_database
 from threadkeep.server.exchange import Disconnected, Exchange, Receive, Scope, Send
+from threadkeep.server.logs import CutShort
 from threadkeep.server.metrics import Metrics, new_metrics
 from threadkeep.store import Store
 
@@ -112,6 +113,10 @@ class Application:
             status = response.status
         except Disconnected:
             status = _GONE_STATUS
+        except ThreadkeepError as error:  # of the store, while the answer is made
+            status = STATUS[error.code]
+            _log.warning("request %s was cut short: %s", request_id, error.message)
+            raise CutShort(error.message) from error
         except Exception:
             status = 500
             raise  # the server logs it, and cuts off what it has begun to send
