@@ -261,7 +261,11 @@ async def _pump(pieces: AsyncIterator[bytes], writer: Any) -> None:
         async for piece in pieces:
             await writer.write(to_js(piece))
         await writer.close()
-    except Exception as error:  # of the store, or because whoever asked has gone
-        print(f"an answer was cut short: {error!r}")
+    except ThreadkeepError as error:  # of the store, while the answer was made
+        print(f"an answer was cut short: {error.message}")
+        await writer.abort("cut short")
+    except JsException:  # whoever asked has gone
+        await pieces.aclose()
+    except Exception:  # which the platform logs
         await writer.abort("cut short")
         raise

@@ -1,0 +1,55 @@
+"""An answer that is made while it is sent, and cannot be finished: it is cut off, and logged as what it is."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from support.backends import REQUEST_SECONDS, WORKERS
+from support.in_process import SERVICE_KEY, VARIABLES, as_user
+from toolbox.worker import LocalWorker
+
+API = "/api/conversations"
+
+
+@pytest.mark.parametrize("store", WORKERS)
+def test_an_export_that_is_overtaken_by_an_erasure_is_cut_off_and_logged_in_a_line(store: str, tmp_path: Path) -> None:
+    content = [{"type": "text", "text": "x" * 1_000_000}]
+    received = []
+    with (
+        LocalWorker(tmp_path, store=store, variables=VARIABLES, service_key=SERVICE_KEY) as running,
+        httpx.Client(base_url=running.url, headers=as_user("ada"), timeout=REQUEST_SECONDS) as client,
+        httpx.Client(base_url=running.url, headers=as_user("ada"), timeout=REQUEST_SECONDS) as other,
+    ):
+        for _ in range(30):  # more than what waits between the Worker and whoever reads slowly
+            client.post(API, json={"messages": [{"role": "user", "content": content}]}).raise_for_status()
+        with client.stream("GET", "/api/export") as export:
+            pieces = export.iter_raw()
+            received.append(next(pieces))
+            assert other.delete("/api/me", params={"confirm": "ada"}).json()["conversations"] == 30
+            with pytest.raises(httpx.RemoteProtocolError, match="without sending complete message body"):
+                received.extend(pieces)
+        assert other.get(API).json()["conversations"] == []
+        log = running.log_path.read_text()
+    assert 1 <= b"".join(received).count(b"\n") < 30
+    assert "an answer was cut short: Everything was erased while it was exported." in log
+    assert "Traceback" not in log
+    assert "PythonError" not in log
+
+
+@pytest.mark.parametrize("store", WORKERS)
+def test_whoever_goes_in_the_middle_of_an_export_leaves_no_error_behind(store: str, tmp_path: Path) -> None:
+    content = [{"type": "text", "text": "x" * 1_000_000}]
+    with (
+        LocalWorker(tmp_path, store=store, variables=VARIABLES, service_key=SERVICE_KEY) as running,
+        httpx.Client(base_url=running.url, headers=as_user("ada"), timeout=REQUEST_SECONDS) as client,
+    ):
+        for _ in range(30):
+            client.post(API, json={"messages": [{"role": "user", "content": content}]}).raise_for_status()
+        with client.stream("GET", "/api/export") as export:
+            next(export.iter_raw())
+        for _ in range(5):
+            assert len(client.get(API).json()["conversations"]) == 20
+        log = running.log_path.read_text()
+    assert "Traceback" not in log
+    assert "PythonError" not in log
