@@ -72,6 +72,8 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]
 
         async def open_store(bookmark: str | None) -> Store:
             if isinstance(api.choice, backends.Choice) and api.choice.store == "memory":
+                if not _memory:
+                    _memory.append(backends.new_memory())
                 return backends.open_memory(_memory[0], admitted)
             if isinstance(api.choice, backends.Choice) and api.choice.store == "postgres":
                 return backends.open_sql(await _connect_postgres(api), admitted)
@@ -162,8 +164,6 @@ def _connected(env: Any) -> tuple[Api, Any]:
         name = None
         if isinstance(api.choice, ThreadkeepError):
             print(api.choice)
-        elif api.choice.store == "memory" and not _memory:
-            _memory.append(backends.new_memory())
         elif api.choice.store == "d1":
             name = next(name for name in D1_BINDINGS if getattr(env, name, None) is not None)
         elif api.choice.store == "durable-object":

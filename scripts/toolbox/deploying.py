@@ -76,7 +76,9 @@ def render(project: Path, env: str | None, environ: Mapping[str, str]) -> Deploy
         section["vars"] = {**section.get("vars", {}), **chosen}
     account_id = section.get("account_id") or configuration.get("account_id")
     stores = bound_stores(section)
-    if settings.store == "postgres" or settings.database_url is not None or section.get("hyperdrive"):
+    if settings.store != "auto":
+        stores.add(settings.store)
+    if settings.database_url is not None or section.get("hyperdrive"):
         stores.add("postgres")
     return Deployment(configuration, database, account_id, notes, stores)
 

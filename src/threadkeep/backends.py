@@ -1,6 +1,7 @@
 """Which back end keeps the conversations, and how it is opened. Drivers are imported here and nowhere else."""
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -98,14 +99,16 @@ def preload(stores: Iterable[str]) -> None:
 
 def open_d1(database: Any, bookmark: str | None = None) -> "Executor":
     """A D1 database, for one request. For `open_sql`."""
-    from threadkeep.sql.d1 import D1Executor
+    with _deployed("d1"):
+        from threadkeep.sql.d1 import D1Executor
 
     return D1Executor(database, bookmark)
 
 
 async def open_durable_object(storage: Any) -> "Executor":
     """The database of a Durable Object, brought to the newest schema. For `open_sql`, as long as the object lives."""
-    from threadkeep.sql.durable_object import DurableObjectExecutor
+    with _deployed("durable-object"):
+        from threadkeep.sql.durable_object import DurableObjectExecutor
 
     executor = DurableObjectExecutor(storage)
     await executor.open()
@@ -181,13 +184,8 @@ async def connect_postgres(connect: Any, url: str) -> "Executor":
     `connect` is that of `cloudflare:sockets`, and `url` the setting DATABASE_URL. Raises Unavailable where that is
     wrong, or where the database cannot be used.
     """
-    try:
+    with _deployed("postgres"):
         from threadkeep.sql.postgres_socket import open_for_request
-    except ImportError as error:
-        raise Unavailable(
-            "This Worker was deployed without what speaks to Postgres. "
-            "Set AGENT_CONVERSATION_STORE to postgres in wrangler.toml, and run scripts/deploy."
-        ) from error
     from threadkeep.sql.postgres_schema import MIGRATIONS
 
     return await open_for_request(connect, url, MIGRATIONS)
@@ -202,7 +200,8 @@ def open_sql(executor: "Executor", user_id: str) -> Store:
 
 def new_memory() -> "MemoryDatabase":
     """An empty database in memory. For `open_memory`, as long as the process lives."""
-    from threadkeep.stores.memory import MemoryDatabase
+    with _deployed("memory"):
+        from threadkeep.stores.memory import MemoryDatabase
 
     return MemoryDatabase()
 
@@ -212,6 +211,18 @@ def open_memory(database: "MemoryDatabase", user_id: str) -> Store:
     from threadkeep.stores.memory import MemoryStore
 
     return MemoryStore(database, user_id)
+
+
+@contextmanager
+def _deployed(store: str) -> Iterator[None]:
+    """Say what to do where a Worker was deployed without what a back end is opened with."""
+    try:
+        yield
+    except ImportError as error:
+        raise Unavailable(
+            f"This Worker was deployed without the back end {store}. "
+            f"Bind it in wrangler.toml, or set AGENT_CONVERSATION_STORE to {store} there, and run scripts/deploy."
+        ) from error
 
 
 def _choose(offered: Container[str]) -> str:

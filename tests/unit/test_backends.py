@@ -341,16 +341,39 @@ async def test_a_worker_connects_to_postgres_by_sockets_of_its_own(monkeypatch: 
     assert asked == [("connect", "postgres://db.example/x", MIGRATIONS)]
 
 
-async def test_a_worker_that_was_deployed_without_postgres_says_how_to_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "threadkeep.sql.postgres_socket", None)
-    with pytest.raises(Unavailable, match=r"Set AGENT_CONVERSATION_STORE to postgres .* and run scripts/deploy\."):
-        await backends.connect_postgres(None, "postgres://db.example/x")
+async def open_in_worker(store: str) -> Any:
+    """Opens a back end as a Worker does."""
+    match store:
+        case "d1":
+            return backends.open_d1(None)
+        case "durable-object":
+            return await backends.open_durable_object(None)
+        case "postgres":
+            return await backends.connect_postgres(None, "postgres://db.example/x")
+    return backends.new_memory()
+
+
+@pytest.mark.parametrize(
+    ("store", "module"),
+    [
+        ("d1", "threadkeep.sql.d1"),
+        ("durable-object", "threadkeep.sql.durable_object"),
+        ("postgres", "threadkeep.sql.postgres_socket"),
+        ("memory", "threadkeep.stores.memory"),
+    ],
+)
+async def test_a_worker_that_was_deployed_without_a_back_end_says_how_to_have_it(
+    store: str, module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(Unavailable, match=rf"without the back end {store}\. .* and run scripts/deploy\."):
+        await open_in_worker(store)
 
 
 def test_what_a_back_end_is_opened_with_is_imported_ahead_where_it_was_shipped(monkeypatch: pytest.MonkeyPatch) -> None:
     modules = {"memory": ("threadkeep.stores.memory", "threadkeep.stores.not_shipped"), "d1": ("threadkeep.nowhere",)}
     monkeypatch.setattr(backends, "_MODULES", modules)
-    monkeypatch.delitem(sys.modules, "threadkeep.stores.memory")
+    monkeypatch.delitem(sys.modules, "threadkeep.stores.memory", raising=False)
     backends.preload(["memory", "d1", "local"])
     assert "threadkeep.stores.memory" in sys.modules
 
