@@ -190,7 +190,7 @@ SUPERFLUOUS = {
         ),
         _IN_LIST,
     ),
-    **dict.fromkeys(("SEARCH-w-1", "SEARCH-m-2", "SEARCH-c-4"), _EITHER),
+    **dict.fromkeys(("SEARCH-w-1", "SEARCH-x-2", "SEARCH-x-4"), _EITHER),
 }
 """The guards that are missed by nobody, each with its reason. They stay: what the reason rests on may change."""
 BROKEN = {

@@ -4,8 +4,9 @@ Each names the user for every table it reads or writes (`alias.user_id = :user`)
 that it does. A write is run with the owner's row locked, so that of two writers one waits for the other: each
 statement then sees what the other has written.
 
-Where given values are looked up, that stands in a LATERAL with OFFSET 0, which to Postgres means: one after the other,
-by the key. Left to itself it may read all of a user's rows instead.
+Where values are looked up, be they given or found, that stands in a LATERAL with OFFSET 0, which to Postgres means: one
+after the other, by the key. Left to itself it may read all of a user's rows instead, and where it takes what is found
+for a single row, all of them for each: so it did once a connection had run a search five times.
 
 Rows come in as `jsonb`, which is taken apart fast. What is to stay as it was written stands in it as text, and is kept
 as `json`, which Postgres leaves alone.
@@ -737,17 +738,37 @@ WITH
   hits AS (
     SELECT f.score, m.created_at AS time, m.n, m.bytes, c.id AS conversation_id
     FROM scored AS f
-    JOIN messages AS m ON m.user_id = :user AND m.n = f.n
-    JOIN conversations AS c ON c.user_id = :user AND c.id = m.conversation_id
-    WHERE c.deleted_at IS NULL
+    CROSS JOIN LATERAL (
+      SELECT x.n, x.conversation_id, x.role, x.created_at, x.bytes
+      FROM messages AS x
+      WHERE x.user_id = :user AND x.n = f.n
+      OFFSET 0
+    ) AS m
+    CROSS JOIN LATERAL (
+      SELECT x.id, x.deleted_at
+      FROM conversations AS x
+      WHERE x.user_id = :user AND x.id = m.conversation_id
+      OFFSET 0
+    ) AS c
+    WHERE f.n > 0
+      AND c.deleted_at IS NULL
       AND m.role = coalesce(CAST(:role AS text), m.role)
       AND m.created_at >= :since
       AND m.created_at < :until
     UNION ALL
     SELECT f.score, c.created_at AS time, -c.n, 0 AS bytes, c.id AS conversation_id
     FROM scored AS f
-    JOIN conversations AS c ON c.user_id = :user AND c.n = -f.n
-    WHERE c.deleted_at IS NULL AND CAST(:role AS text) IS NULL AND c.created_at >= :since AND c.created_at < :until
+    CROSS JOIN LATERAL (
+      SELECT x.n, x.id, x.created_at, x.deleted_at
+      FROM conversations AS x
+      WHERE x.user_id = :user AND x.n = -f.n
+      OFFSET 0
+    ) AS c
+    WHERE f.n < 0
+      AND c.deleted_at IS NULL
+      AND CAST(:role AS text) IS NULL
+      AND c.created_at >= :since
+      AND c.created_at < :until
   ),
   listed AS (
     SELECT h.score, h.time, h.n, h.bytes, h.conversation_id
@@ -803,7 +824,12 @@ WITH
   changed_messages AS (
     SELECT m.rev, 1 AS kind, m.n, m.bytes
     FROM messages AS m
-    JOIN conversations AS c ON c.user_id = :user AND c.id = m.conversation_id
+    CROSS JOIN LATERAL (
+      SELECT x.deleted_at
+      FROM conversations AS x
+      WHERE x.user_id = :user AND x.id = m.conversation_id
+      OFFSET 0
+    ) AS c
     WHERE m.user_id = :user
       AND m.rev >= :rev
       AND (m.rev, 1, m.n) > (:rev, :kind, :n)
