@@ -12,6 +12,10 @@ from threadkeep.sql.postgres_schema import MIGRATIONS
 QUERIES = {name: value for name, value in vars(postgres_statements).items() if isinstance(value, Query)}
 SCHEMA = [statement for migration in MIGRATIONS for statement in migration.statements]
 TABLES = {name for statement in SCHEMA for name in re.findall(r"^CREATE TABLE (\w+)", statement)}
+# What may be said of a table that is there: its user stays what it was.
+KEPT = re.compile(
+    r'ALTER TABLE \w+\s+ALTER COLUMN user_id TYPE text COLLATE "C", ALTER COLUMN user_id SET STATISTICS 0'
+)
 GUARD = re.compile(r"\b\w+\.user_id = :user\b")
 GUARDS = {
     f"{name}-{number}": (name, guard.span())
@@ -27,6 +31,8 @@ def read(text: str) -> list[str]:
 def test_every_table_has_a_user_and_nothing_else_is_made() -> None:
     assert {"owners", "conversations", "messages", "words"} == TABLES
     for statement in SCHEMA:
+        if KEPT.fullmatch(statement):
+            continue
         kind = re.match(r"CREATE (TABLE|INDEX) ", statement)
         assert kind is not None, statement
         assert kind[1] == "INDEX" or re.search(r'^  user_id text COLLATE "C" NOT NULL', statement, re.MULTILINE)

@@ -1,8 +1,12 @@
-"""What every statement reads on Postgres: no more rows than its keys lead to, however much there is of anybody."""
+"""What every statement reads on Postgres: no more rows than its keys lead to, however much there is of anybody.
+
+It must be so whether or not a user was there when the statistics were made, and as often as a connection runs a
+statement: after five times, Postgres may plan it for no values in particular.
+"""
 
 import json
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -15,35 +19,38 @@ from threadkeep.sql.postgres import PostgresExecutor
 pytestmark = pytest.mark.anyio
 
 QUERIES = {name: value for name, value in vars(postgres_statements).items() if isinstance(value, Query)}
-USERS = 40
-CONVERSATIONS, MESSAGES = 200, 40
+USERS = 16
+CONVERSATIONS, MESSAGES = 500, 40  # 20,000 messages of each user
 PAGE = 90
+# Of whom the statistics know, and who came when they had been made.
+KNOWN, NEWCOMER = "user7", f"user{USERS}"
 # Every user has the same words, and the same ids.
 FILLING = f"""
-INSERT INTO owners (user_id, epoch, rev) SELECT 'user' || u, 'e', {CONVERSATIONS} FROM generate_series(1, {USERS}) AS u;
+INSERT INTO owners (user_id, epoch, rev) SELECT 'user' || u, 'e', {CONVERSATIONS} FROM generate_series(:users) AS u;
 INSERT INTO conversations (
   user_id, id, rev, digest, title, title_source, created_at, updated_at, message_count, is_archived, version, metadata,
   deleted_at
 )
 SELECT 'user' || u, 'c' || c, c, 'd', 'title', 'user', c, c, {MESSAGES}, FALSE, 1, '{{}}', CASE WHEN c = 1 THEN 1 END
-FROM generate_series(1, {USERS}) AS u CROSS JOIN generate_series(1, {CONVERSATIONS}) AS c;
-INSERT INTO messages (user_id, id, conversation_id, seq, rev, digest, role, created_at, bytes, content)
-SELECT 'user' || u, 'm' || c || '-' || m, 'c' || c, m, c, 'd', 'user', m, 100, '[]'
-FROM generate_series(1, {USERS}) AS u
-CROSS JOIN generate_series(1, {CONVERSATIONS}) AS c
-CROSS JOIN generate_series(1, {MESSAGES}) AS m;
+FROM generate_series(:users) AS u CROSS JOIN generate_series(1, {CONVERSATIONS}) AS c;
+WITH filled AS (
+  INSERT INTO messages (user_id, id, conversation_id, seq, rev, digest, role, created_at, bytes, content)
+  SELECT 'user' || u, 'm' || c || '-' || m, 'c' || c, m, c, 'd', 'user', m, 100, '[]'
+  FROM generate_series(:users) AS u
+  CROSS JOIN generate_series(1, {CONVERSATIONS}) AS c
+  CROSS JOIN generate_series(1, {MESSAGES}) AS m
+  RETURNING n, user_id, seq
+)
 INSERT INTO words (n, user_id, text, lexemes)
 SELECT
-  m.n,
-  m.user_id,
-  ' common  w' || m.seq || ' ',
-  array_to_tsvector(ARRAY[m.user_id || 'common', m.user_id || 'w' || m.seq])
-FROM messages AS m;
-ANALYZE owners; ANALYZE conversations; ANALYZE messages; ANALYZE words
+  f.n,
+  f.user_id,
+  ' common  w' || f.seq || ' ',
+  array_to_tsvector(ARRAY[f.user_id || 'common', f.user_id || 'w' || f.seq])
+FROM filled AS f
 """
+TABLES = ("owners", "conversations", "messages", "words")
 VALUES: dict[str, Any] = {
-    "user": "user7",
-    "mark": "user7",
     "conversation": "c5",
     "message": "m5-20",
     "before_id": "c20",
@@ -79,8 +86,6 @@ VALUES: dict[str, Any] = {
     "skip": 0,
     "role": None,
     "since": 0,
-    "match": "'user7w9':*",
-    "sought": '[" w9"]',
 }
 MESSAGE = {"id": "new", "digest": "d", "role": "user", "size": 1, "content": "[]", "seq": 1, "createdAt": 1}
 # Of what a user has, or anybody.
@@ -100,9 +105,17 @@ def rows_that(name: str) -> int:
     return 3 * MESSAGES if name in ONE_CONVERSATION else PAGE
 
 
-def values_of(name: str, places: dict[str, list[int]]) -> dict[str, Any]:
-    """What a statement is given here."""
-    values = {**VALUES, "until": 2**53 if name == "SEARCH" else 2, "conversation": "c1" if "DELETED" in name else "c5"}
+def values_of(name: str, user: str, places: dict[str, list[int]], word: str = "w9") -> dict[str, Any]:
+    """What a statement is given here, for a user; a search, one for this word."""
+    values = {
+        **VALUES,
+        "user": user,
+        "mark": user,
+        "match": f"'{user}{word}':*",
+        "sought": f'[" {word}"]',
+        "until": 2**53 if name == "SEARCH" else 2,
+        "conversation": "c1" if "DELETED" in name else "c5",
+    }
     row = {**MESSAGE, "conversationId": "c5", "title": "t", "titleSource": "user", "updatedAt": 1, "messageCount": 1}
     new = json.dumps([{**row, "isArchived": 0, "metadata": "{}"}])
     is_sweeping = name.startswith("REMOVE")
@@ -115,14 +128,30 @@ def values_of(name: str, places: dict[str, list[int]]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 async def filled() -> AsyncIterator[PostgresExecutor]:
-    """A database with as much of everybody."""
+    """A database with as much of everybody, whose statistics were made before the last of them came."""
     executor = await backends.open_postgres(new_url())
     assert isinstance(executor, PostgresExecutor)
     async with executor.connection() as connection:
-        await connection._connection.execute(f"SET search_path = {executor._schema}")
-        await connection._connection.execute(FILLING)
+        run = connection._connection.execute
+        await run(f"SET search_path = {executor._schema}")
+        for table in TABLES:
+            await run(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
+        await run(FILLING.replace(":users", f"1, {USERS - 1}"))
+        for table in TABLES:
+            await run(f"ANALYZE {table}")
+        await run(FILLING.replace(":users", f"{USERS}, {USERS}"))
     yield executor
     await executor.close()
+
+
+async def places_of(user: str, executor: PostgresExecutor) -> dict[str, list[int]]:
+    """Some rows that a sweep may remove, by their `n`."""
+    places = {}
+    async with executor.connection() as connection:
+        for kind, condition in (("conversations", "id = 'c1'"), ("messages", "conversation_id = 'c1'")):
+            text = f"SELECT n FROM {executor._schema}.{kind} WHERE user_id = $1 AND {condition} LIMIT 5"
+            places[kind] = [row["n"] for row in await connection._connection.fetch(text, user)]
+    return places
 
 
 def scans_in(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -148,21 +177,17 @@ async def rows_read(executor: PostgresExecutor, text: str, values: dict[str, Any
     return int(count)
 
 
+@pytest.mark.parametrize("user", [KNOWN, NEWCOMER])
 @pytest.mark.parametrize("name", QUERIES)
-async def test_a_statement_reads_only_what_its_keys_lead_to(name: str, filled: PostgresExecutor) -> None:
-    places = {}
-    async with filled.connection() as connection:
-        for kind, condition in (("conversations", "id = 'c1'"), ("messages", "conversation_id = 'c1'")):
-            text = f"SELECT n FROM {filled._schema}.{kind} WHERE user_id = 'user7' AND {condition} LIMIT 5"
-            places[kind] = [row["n"] for row in await connection._connection.fetch(text)]
-    read = await rows_read(filled, QUERIES[name].text, values_of(name, places))
-    assert read <= rows_that(name)
+async def test_a_statement_reads_only_what_its_keys_lead_to(name: str, user: str, filled: PostgresExecutor) -> None:
+    values = values_of(name, user, await places_of(user, filled))
+    assert await rows_read(filled, QUERIES[name].text, values) <= rows_that(name)
 
 
 async def test_a_lookup_that_may_read_all_of_a_user_is_noticed(filled: PostgresExecutor) -> None:
     text = QUERIES["APPENDED"].text
     assert text.count("OFFSET 0") == 1
-    values = values_of("APPENDED", {})
+    values = values_of("APPENDED", KNOWN, {})
     assert await rows_read(filled, text, values) <= rows_that("APPENDED")
     assert (
         await rows_read(filled, text.replace("x.id = given.value ->> 0", "x.id || '' = given.value ->> 0"), values)
@@ -171,9 +196,66 @@ async def test_a_lookup_that_may_read_all_of_a_user_is_noticed(filled: PostgresE
 
 
 async def test_a_search_reads_nobody_elses_words(filled: PostgresExecutor) -> None:
-    values = {**VALUES, "until": 2**53, "match": "'user7common' & 'user7w9'", "sought": '[" common ", " w9 "]'}
+    values = values_of("SEARCH", KNOWN, {})
+    values |= {"match": f"'{KNOWN}common' & '{KNOWN}w9'", "sought": '[" common ", " w9 "]'}
     assert await rows_read(filled, QUERIES["SEARCH"].text, values) <= rows_that("SEARCH")
     everybodys = QUERIES["SEARCH"].text.replace(
         "w.user_id = :user AND w.lexemes @@", "w.user_id = :user AND NOT w.lexemes @@"
     )
     assert await rows_read(filled, everybodys, values) > USERS * CONVERSATIONS * MESSAGES / 2
+
+
+class Work(NamedTuple):
+    """What it took to run a statement."""
+
+    rows: int
+    """Those that its steps handed on, and those that they looked at in vain."""
+    blocks: int
+
+
+def steps_in(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from steps_in(part)
+
+
+# As often as a connection may, then by the plan that is for any values, and by one that is for these.
+MODES = (*["auto"] * 10, "force_generic_plan", "force_custom_plan")
+
+
+async def work_of(connection: Any, query: Query, values: dict[str, Any]) -> list[Work]:
+    """What it takes to run a statement on one connection in each of the modes. What it does is undone each time."""
+    prepared = await connection.prepare(query.numbered)
+    given = ", ".join("NULL" if value is None else quoted(value) for value in query(**values).values)
+    text = f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) EXECUTE {prepared.get_name()} ({given})"
+    done = []
+    for mode in MODES:
+        await connection.execute(f"SAVEPOINT before; SET LOCAL plan_cache_mode = {mode}")
+        plan = json.loads(await connection.fetchval(text))[0]["Plan"]
+        await connection.execute("ROLLBACK TO before")
+        rows = sum(
+            (step["Actual Rows"] + sum(step[key] for key in step if key.startswith("Rows Removed")))
+            * step["Actual Loops"]
+            for step in steps_in(plan)
+        )
+        done.append(Work(int(rows), plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]))
+    return done
+
+
+def quoted(value: str | int) -> str:
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+@pytest.mark.parametrize("user", [KNOWN, NEWCOMER])
+@pytest.mark.parametrize(("name", "word"), [*((name, "w9") for name in QUERIES), ("SEARCH", "common")])
+async def test_a_statement_takes_no_more_the_sixth_time_than_the_first(
+    name: str, word: str, user: str, filled: PostgresExecutor
+) -> None:
+    values = values_of(name, user, await places_of(user, filled), word)
+    async with filled.connection() as connection:
+        await connection._connection.execute(f"BEGIN; SET LOCAL search_path = {filled._schema}")
+        first, *others, last = await work_of(connection._connection, QUERIES[name], values)
+        await connection._connection.execute("ROLLBACK")
+    # What is undone leaves dead rows behind, over which the last has to step as much as those between.
+    assert max(work.rows for work in others) <= 2 * max(first.rows, last.rows) + PAGE
+    assert max(work.blocks for work in others) <= 2 * max(first.blocks, last.blocks) + PAGE

@@ -148,6 +148,28 @@ async def test_only_what_is_pending_is_applied_and_all_of_it_or_nothing() -> Non
     assert len(await ask(f"SELECT l.x FROM {schema}.later AS l")) == 1
 
 
+async def test_what_statistics_knew_of_users_is_forgotten_and_no_large_index_is_made_anew() -> None:
+    schema = new_schema()
+    url = parse_url(server().url(schema=schema))
+    executor = await postgres_pool.open_pool(url, MIGRATIONS[:1])
+    await use_everything(executor)
+    await backends.open_sql(executor, "bob").create_conversation(conversation(new_message("a badger")))
+    await executor.close()
+    known = "SELECT s.tablename AS of FROM pg_stats AS s WHERE s.schemaname = $1 AND s.attname = 'user_id' ORDER BY 1"
+    indexes = "SELECT i.indexname, pg_relation_filenode(to_regclass($1 || '.' || i.indexname)) FROM pg_indexes AS i"
+    indexes += " WHERE i.schemaname = $1 AND i.tablename IN ('messages', 'words') ORDER BY 1"
+    tables = sorted(TABLES - {"threadkeep_migrations"})
+    analyze = "; ".join(f"ANALYZE {schema}.{table}" for table in tables)
+    await ask(analyze)
+    assert [row["of"] for row in await ask(known, schema)] == tables
+    before = await ask(indexes, schema)
+    await (await postgres_pool.open_pool(url, MIGRATIONS)).close()
+    assert await ask(indexes, schema) == before
+    for _ in range(2):
+        assert [row["of"] for row in await ask(known, schema)] == ["owners"]  # where a user is one row
+        await ask(analyze)
+
+
 async def test_a_role_needs_no_rights_but_on_its_schema() -> None:
     role, schema = await new_role("USAGE, CREATE", options="NOSUPERUSER NOCREATEDB NOCREATEROLE")
     executor = await opened(server().url(schema=schema, user=role))

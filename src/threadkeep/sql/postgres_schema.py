@@ -73,4 +73,15 @@ WHERE deleted_at IS NOT NULL""",
             """CREATE INDEX words_by_lexeme ON words USING gin (lexemes) WITH (fastupdate = off)""",
         ),
     ),
+    Migration(
+        "0002_statistics.sql",
+        (
+            """ALTER TABLE conversations
+  ALTER COLUMN user_id TYPE text COLLATE "C", ALTER COLUMN user_id SET STATISTICS 0""",
+            """ALTER TABLE messages
+  ALTER COLUMN user_id TYPE text COLLATE "C", ALTER COLUMN user_id SET STATISTICS 0""",
+            """ALTER TABLE words
+  ALTER COLUMN user_id TYPE text COLLATE "C", ALTER COLUMN user_id SET STATISTICS 0""",
+        ),
+    ),
 )
