@@ -18,7 +18,7 @@ from threadkeep.http.routes import ROUTES
 from threadkeep.http.wire import STATUS
 from threadkeep.server import application, serving
 from threadkeep.settings import D1_BINDINGS, NAMES
-from threadkeep.sql import sqlite
+from threadkeep.sql import postgres, postgres_pool, sqlite
 from toolbox.checkout import ROOT
 from toolbox.install import install_server
 from toolbox.server import STORES as SERVER_STORES
@@ -170,6 +170,16 @@ def test_the_time_limits_of_the_server_are_those_that_its_page_tells() -> None:
         application._READY_SECONDS,
         serving.new_config("").timeout_keep_alive,
         serving.GRACE_SECONDS,
+    ]
+
+
+def test_the_time_limits_of_postgres_are_those_that_its_page_tells() -> None:
+    limits = re.search(r"## Limits.*?\n(.*?)\n## ", (ROOT / "docs/backends/postgres.md").read_text(), re.DOTALL)
+    assert limits is not None
+    assert [int(seconds) for seconds in re.findall(r"\| (\d+) seconds", limits[1])] == [
+        postgres.SEARCH_SECONDS,
+        postgres.BATCH_SECONDS,
+        postgres_pool.CLOSE_SECONDS,
     ]
 
 

@@ -179,6 +179,19 @@ async def test_a_server_that_stops_answering_is_given_up_and_comes_back(monkeypa
         await executor.close()
 
 
+async def test_a_search_that_nobody_answers_is_given_up_before_anything_else_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with proxy() as between:
+        executor = await backends.open_postgres(between.url(new_schema()))
+        monkeypatch.setattr(postgres, "SEARCH_SECONDS", 0.3)
+        between.flows.clear()
+        with pytest.raises(Unavailable, match="The search took too long"):
+            await backends.open_sql(executor, "ada").search(SearchQuery(text="word"))
+        between.flows.set()
+        await executor.close()
+
+
 async def test_who_waits_too_long_for_a_connection_is_told() -> None:
     executor = await backends.open_postgres(new_url(connection_limit=1))
     async with executor.connection():  # type: ignore[attr-defined]
@@ -230,7 +243,7 @@ async def test_behind_a_pooler_that_parts_transactions_everything_works_and_no_s
 
 
 @pytest.mark.parametrize(("pgbouncer", "more"), [("false", 0), ("true", 2)])
-async def test_a_read_is_one_round_trip_and_a_write_a_few_more_than_it_has_statements(
+async def test_a_read_is_one_round_trip_a_search_three_and_a_write_a_few_more_than_it_has_statements(
     pgbouncer: str, more: int
 ) -> None:
     async with proxy() as between:
@@ -244,7 +257,7 @@ async def test_a_read_is_one_round_trip_and_a_write_a_few_more_than_it_has_state
             return between.round_trips - before
 
         assert await counted(lambda: store.get_conversation(created.id)) == 1 + more
-        assert await counted(lambda: store.search(SearchQuery(text="word"))) == 1 + more
+        assert await counted(lambda: store.search(SearchQuery(text="word"))) == 3
         assert await counted(lambda: store.list_conversations(cursor=created.id)) == 4
         assert await counted(lambda: store.create_conversation(conversation(new_message()))) == 9
         assert await counted(lambda: store.append_messages(created.id, messages(100))) == 8

@@ -1,11 +1,20 @@
-"""Searching on Postgres where its own limits are: what no lexeme can hold is found all the same."""
+"""Searching on Postgres where its own limits are: what no lexeme can hold is found all the same, and in good time."""
 
+import asyncio
+
+import asyncpg
 import pytest
 
 from support.drafts import conversation, new_message
-from support.postgres import new_url
+from support.postgres import ask, new_schema, new_url, server
+from support.postgres_stream import OneEach
 from threadkeep import backends
 from threadkeep.drafts import SearchQuery
+from threadkeep.errors import Unavailable
+from threadkeep.models import ConversationPage
+from threadkeep.sql import postgres
+from threadkeep.sql.postgres import PostgresExecutor
+from threadkeep.sql.postgres_url import parse_url
 
 pytestmark = pytest.mark.anyio
 
@@ -26,3 +35,37 @@ async def test_a_word_of_any_length_is_found_whole_and_by_its_beginning() -> Non
     for query in (f'"{word}"', f"{word}y", f'"{word[:499]}"', f"{word[:500]}y", f'"{word}x before"'):
         assert await count(query) == 0, query[:20]
     await executor.close()
+
+
+@pytest.mark.parametrize("is_of_a_worker", [False, True], ids=["of a server", "of a Worker"])
+async def test_a_search_that_takes_too_long_is_ended_and_who_waited_for_its_connection_gets_it(
+    is_of_a_worker: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schema = new_schema()
+    url = server().url(schema=schema, connection_limit=1, sslmode="disable")
+    executor = await backends.open_postgres(url)
+    if is_of_a_worker:
+        await executor.close()
+        executor = PostgresExecutor(OneEach(url), schema)
+    store = backends.open_sql(executor, "ada")
+    await store.create_conversation(conversation(new_message("a badger", role="assistant")))
+    monkeypatch.setattr(postgres, "SEARCH_SECONDS", 0.5)
+    badger = SearchQuery(text="badger")
+    other = await asyncpg.connect(server().url())
+    await other.execute(f"BEGIN; LOCK TABLE {schema}.words IN ACCESS EXCLUSIVE MODE")
+    found, page = await asyncio.gather(store.search(badger), store.list_conversations(), return_exceptions=True)
+    assert isinstance(found, Unavailable)
+    assert str(found) == "The search took too long. Search for rarer words, or try again."
+    assert isinstance(page, ConversationPage)
+    assert len(page.conversations) == 1
+    waiting = "SELECT l.pid FROM pg_locks AS l WHERE NOT l.granted AND l.relation = to_regclass($1)"
+    async with asyncio.timeout(60):
+        while await ask(waiting, f"{schema}.words"):  # noqa: ASYNC110 the server ends it too, and tells nobody
+            await asyncio.sleep(0.01)
+    await other.close()
+    assert len((await store.search(badger)).hits) == 1
+    await executor.close()
+
+
+def test_a_search_may_take_less_time_than_others_wait_for_its_connection() -> None:
+    assert parse_url(new_url()).pool_seconds > postgres.SEARCH_SECONDS

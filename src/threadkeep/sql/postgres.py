@@ -16,19 +16,34 @@ from threadkeep.sql import postgres_statements as statements_of_postgres
 from threadkeep.sql.dialect import Dialect
 from threadkeep.sql.executor import Query, Row, Statement
 from threadkeep.sql.migrations import Migration
-from threadkeep.sql.postgres_connection import Connection, Connections, PostgresFailed, Prepared, sentence_for
+from threadkeep.sql.postgres_connection import (
+    CANCELED,
+    Connection,
+    Connections,
+    PostgresFailed,
+    Prepared,
+    sentence_for,
+)
 
 BATCH_SECONDS = 30
 """How long a batch may take, a migration as well."""
+SEARCH_SECONDS = 5
+"""How long a search may take: less than others wait for a connection, so that they still get that of the search."""
 
 _TABLE = re.compile(r"\b(FROM|JOIN|INTO|UPDATE) (owners|conversations|messages|words)\b")
-# Of no session, and so good behind any pooler.
-_LIMITS = tuple(
-    f"SET LOCAL {name} = '{BATCH_SECONDS}s'" for name in ("statement_timeout", "idle_in_transaction_session_timeout")
-)
-_WRITING = ("BEGIN ISOLATION LEVEL READ COMMITTED", *_LIMITS)
-_WRITING_ON_ONE_SNAPSHOT = ("BEGIN ISOLATION LEVEL REPEATABLE READ", *_LIMITS)
-_READING = ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", *_LIMITS)
+
+
+def _begin(mode: str, seconds: float) -> tuple[str, ...]:
+    """What begins a transaction whose limits are of no session, and so good behind any pooler."""
+    limits = ("statement_timeout", "idle_in_transaction_session_timeout")
+    return (f"BEGIN ISOLATION LEVEL {mode}", *(f"SET LOCAL {name} = '{seconds}s'" for name in limits))
+
+
+_READ_ONLY = "REPEATABLE READ READ ONLY"
+_WRITING = _begin("READ COMMITTED", BATCH_SECONDS)
+_WRITING_ON_ONE_SNAPSHOT = _begin("REPEATABLE READ", BATCH_SECONDS)
+_READING = _begin(_READ_ONLY, BATCH_SECONDS)
+_SEARCH_TOOK_TOO_LONG = "The search took too long. Search for rarer words, or try again."
 
 _MIGRATIONS = "threadkeep_migrations"
 _LOCK_OF_MIGRATIONS = 0x7468726561640001  # any number that others are not likely to have chosen
@@ -50,6 +65,8 @@ class PostgresExecutor:
         self._schema = _quoted(schema)
 
     async def run(self, *statements: Statement) -> list[list[Row]]:
+        if statements[0].query is statements_of_postgres.SEARCH:
+            return await self._search(statements)
         async with self.connection() as connection:
             if any(statement.query.writes for statement in statements):
                 return await self._write(connection, statements)
@@ -62,6 +79,12 @@ class PostgresExecutor:
     async def close(self) -> None:
         """Close the connections, once what is running on them is done, or has taken too long."""
         await self._connections.close()
+
+    async def _search(self, statements: Sequence[Statement]) -> list[list[Row]]:
+        """Run a search, in a transaction: the server has to know its limit, or it would go on without us."""
+        begin = _begin(_READ_ONLY, SEARCH_SECONDS)
+        async with self.connection(searches=True) as connection:
+            return await connection.run(self._prepared(statements), begin=begin, commits=True)
 
     async def _write(self, connection: Connection, statements: Sequence[Statement]) -> list[list[Row]]:
         prepared = self._prepared(statements)
@@ -80,12 +103,18 @@ class PostgresExecutor:
         return [(_text(query, self._schema), values) for query, values in statements]
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
-        """A connection. Raises Unavailable for whatever is not a defect of ours."""
-        async with _translating(), self._connections.acquire() as connection:
+    async def connection(self, *, searches: bool = False) -> AsyncIterator[Connection]:
+        """A connection, for as long as a batch may take, or a search.
+
+        Raises Unavailable for whatever is not a defect of ours.
+        """
+        async with _translating(searches=searches), self._connections.acquire() as connection:
             try:
-                async with asyncio.timeout(BATCH_SECONDS):
+                async with asyncio.timeout(SEARCH_SECONDS if searches else BATCH_SECONDS):
                     yield connection
+            except TimeoutError as error:
+                connection.terminate()
+                raise PostgresFailed("it took too long", CANCELED) from error
             except BaseException:
                 connection.terminate()
                 raise
@@ -162,14 +191,13 @@ def _quoted(name: str) -> str:
 
 
 @asynccontextmanager
-async def _translating() -> AsyncIterator[None]:
+async def _translating(*, searches: bool) -> AsyncIterator[None]:
     """Turn what a driver, the network and the server tell into Unavailable. What is left is a defect of ours."""
     try:
         yield
-    except TimeoutError as error:
-        raise Unavailable(sentence_for(PostgresFailed("timeout")) or "") from error
     except PostgresFailed as failure:
-        sentence = sentence_for(failure)
+        took_too_long = failure.sqlstate == CANCELED
+        sentence = _SEARCH_TOOK_TOO_LONG if searches and took_too_long else sentence_for(failure)
         if sentence is None:
             raise
         raise Unavailable(sentence) from failure

@@ -8,6 +8,8 @@ from threadkeep.sql.executor import Row, Value
 
 Prepared = tuple[str, Sequence[Value]]
 """A text of SQL with numbered parameters, and their values."""
+CANCELED = "57014"
+"""The SQLSTATE of what was ended because it took too long, by the server or by us."""
 
 
 class PostgresFailed(Exception):

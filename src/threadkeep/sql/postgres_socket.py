@@ -115,6 +115,9 @@ class _OfRequest:
         try:
             async with asyncio.timeout(self._url.connect_seconds):
                 await connection.open(self._url, secrets.token_urlsafe(_NONCE_BYTES), _derive_key)
+        except TimeoutError as error:
+            stream.close()
+            raise PostgresFailed("it took too long to connect") from error
         except BaseException:
             stream.close()
             raise
