@@ -167,13 +167,13 @@ async def test_a_server_that_stops_answering_is_given_up_and_comes_back(monkeypa
         store = backends.open_sql(executor, "ada")
         created, _ = await store.create_conversation(conversation(new_message()))
         monkeypatch.setattr(postgres, "BATCH_SECONDS", 0.3)
-        executor._pool_seconds = 1  # type: ignore[attr-defined]
+        executor._connections._seconds = 1  # type: ignore[attr-defined]
         between.flows.clear()
         for attempt in (store.append_messages(created.id, messages(1)), store.get_conversation(created.id)):
             with pytest.raises(Unavailable, match="could not be reached"):
                 await attempt
         monkeypatch.undo()
-        executor._pool_seconds = 10  # type: ignore[attr-defined]
+        executor._connections._seconds = 10  # type: ignore[attr-defined]
         between.flows.set()
         assert (await store.get_conversation(created.id)).message_count == 1
         await executor.close()
@@ -195,7 +195,7 @@ async def test_a_search_that_nobody_answers_is_given_up_before_anything_else_is(
 async def test_who_waits_too_long_for_a_connection_is_told() -> None:
     executor = await backends.open_postgres(new_url(connection_limit=1))
     async with executor.connection():  # type: ignore[attr-defined]
-        executor._pool_seconds = 0.1  # type: ignore[attr-defined]
+        executor._connections._seconds = 0.1  # type: ignore[attr-defined]
         with pytest.raises(Unavailable, match="could not be reached, or was too busy"):
             await backends.open_sql(executor, "ada").list_conversations()
     await executor.close()
