@@ -26,7 +26,7 @@ class Group:
     def __init__(
         self, command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str] | None = None, log: Path
     ) -> None:
-        _adopt_orphans()
+        adopt_orphans()
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 command,
@@ -90,7 +90,7 @@ class Group:
             self._process.stdin.close()
 
 
-def _adopt_orphans() -> None:
+def adopt_orphans() -> None:
     """Makes this process the one that orphans below it are given to, where the system can do that (Linux).
 
     Otherwise they go to the first process of the machine, and in many containers that one never reaps them.

@@ -2,16 +2,17 @@
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from asking import API, Kept, create, everything, message, send
 
-from support.backends import BACKENDS, Backend, made_for, over_http, server
+from support.backends import BACKENDS, Backend, over_http, server, shared_by_all_tests
 from threadkeep.clock import new_id
 from toolbox.server import LocalServer
 
 SERVER = "server"
+DOORS = ("sqlite", "durable-object", SERVER)
+"""The front doors: in this process, a Worker, and the plain server."""
 
 
 async def _keep(backend: Backend) -> Kept:
@@ -32,33 +33,43 @@ def running_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSe
         yield running
 
 
-@pytest.fixture(params=[*BACKENDS, SERVER])
-async def backend(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Backend]:
+@pytest.fixture(scope="session")
+async def server_backend(anyio_backend: str, running_server: LocalServer) -> AsyncIterator[Backend]:
+    async with over_http(running_server.store, running_server.url) as opened:
+        yield opened
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Send what gets no further than the front door to three of them, and what reaches a store to every store."""
+    if "backend" in metafunc.fixturenames:
+        marked = {mark.name for mark in metafunc.definition.iter_markers()}
+        at_the_door = "front_door" in marked and "reaches_a_store" not in marked
+        metafunc.parametrize("backend", DOORS if at_the_door else [*BACKENDS, SERVER], indirect=True)
+
+
+@pytest.fixture
+def backend(request: pytest.FixtureRequest) -> Backend:
     """Each back end in turn, and the plain server as it runs anywhere."""
-    if request.param == SERVER:
-        running: LocalServer = request.getfixturevalue("running_server")
-        async with over_http(running.store, running.url) as made:
-            yield made
-    else:
-        async with made_for(request, tmp_path) as made:
-            yield made
+    return shared_by_all_tests(request)
 
 
 @pytest.fixture(scope="session")
-def kept_by_workers() -> dict[str, Kept]:
-    """Made once for each Worker, since it never changes."""
+def kept_by_backends() -> dict[str, Kept]:
+    """Made once for each back end, since it never changes."""
     return {}
 
 
 @pytest.fixture
-async def kept(backend: Backend, kept_by_workers: dict[str, Kept]) -> AsyncIterator[Kept]:
+async def kept(
+    request: pytest.FixtureRequest, backend: Backend, kept_by_backends: dict[str, Kept]
+) -> AsyncIterator[Kept]:
     """What a user keeps. Whatever the test asks for, all of it is the same afterwards."""
-    known = kept_by_workers.get(backend.name) if backend.is_worker else None
+    name = request.node.callspec.params["backend"]
+    known = kept_by_backends.get(name)
     kept = await _keep(backend) if known is None else replace(known, client=backend.client_of(known.user_id))
-    if backend.is_worker:
-        kept_by_workers[backend.name] = kept
+    kept_by_backends[name] = kept
     yield kept
     after = await everything(kept.client)
-    if after != kept.before and backend.is_worker:
-        kept_by_workers.pop(backend.name, None)
+    if after != kept.before:
+        del kept_by_backends[name]
     assert after == kept.before

@@ -28,7 +28,7 @@ from threadkeep.http.public import PUBLIC_ROUTES
 from threadkeep.http.routes import ROUTES
 from threadkeep.models import APPEND_MESSAGES_MAX, MESSAGE_BYTES_MAX, METADATA_BYTES_MAX, NESTING_MAX
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.front_door]
 
 CONVERSATION = f"{API}/{{id}}"
 MESSAGES = f"{API}/{{id}}/messages"
@@ -371,6 +371,7 @@ async def test_what_is_nested_too_deep_is_refused_by_every_route(kept: Kept) -> 
         await kept.refuses(*route, b'{"metadata":{"a":%b}}' % arrays(100_000), says=("nested",))
 
 
+@pytest.mark.reaches_a_store
 @pytest.mark.parametrize("place", ["content", "metadata"])
 @pytest.mark.parametrize("nested", [arrays, objects])
 @pytest.mark.parametrize("depth", [95, NESTING_MAX])
@@ -389,6 +390,7 @@ async def test_json_that_is_nested_as_deep_as_may_be_is_kept(
     assert value in (await ask(client, "GET", f"{url}/messages" if place == "content" else url)).content
 
 
+@pytest.mark.reaches_a_store
 async def test_brackets_in_strings_are_no_nesting(backend: Backend) -> None:
     text = '"[{' * 1_000 + "\\"
     client = someone(backend)
@@ -479,6 +481,7 @@ async def test_metadata_over_16_kibibytes_is_refused_and_named(kept: Kept, subte
                 await kept.refuses(*route, body, code="too_large", at=at, says=("16384",))
 
 
+@pytest.mark.reaches_a_store
 async def test_metadata_of_16_kibibytes_is_kept(backend: Backend) -> None:
     metadata = {"a": "x" * (METADATA_BYTES_MAX - len('{"a":""}'))}
     client = someone(backend)
@@ -495,6 +498,7 @@ async def test_more_than_a_thousand_messages_at_once_are_refused(kept: Kept, sub
             await kept.refuses(*route, body, code="too_large", at="messages", says=("1000",))
 
 
+@pytest.mark.reaches_a_store
 async def test_a_title_and_a_model_of_the_largest_length_are_kept(backend: Backend) -> None:
     client = someone(backend)
     for title, model in (("x" * 300, "x" * 200), ("😀" * 300, "ü" * 200)):
@@ -551,6 +555,7 @@ async def test_a_half_of_a_character_is_refused_everywhere(kept: Kept, subtests:
                 await kept.refuses(*route, (body % half).encode(), at=ANY)
 
 
+@pytest.mark.reaches_a_store
 async def test_every_character_is_kept_in_content_and_metadata(backend: Backend) -> None:
     text = "".join(map(chr, range(0xD800))) + "\ue000\ufffd\ufffe\uffff\U00010000\U0001f600\U0010ffff"
     client = someone(backend)
@@ -621,6 +626,7 @@ async def test_the_same_id_twice_in_one_request_is_refused_and_named(kept: Kept)
             await kept.refuses(*route, {"messages": sent}, at="messages[2].id", says=(twice["id"], "messages[0]"))
 
 
+@pytest.mark.reaches_a_store
 async def test_other_content_under_a_known_id_is_a_conflict(kept: Kept, subtests: pytest.Subtests) -> None:
     first, second = kept.message_ids
     as_kept = kept.before[kept.id][1][1]
@@ -642,6 +648,7 @@ async def test_other_content_under_a_known_id_is_a_conflict(kept: Kept, subtests
             assert response.json()["error"]["details"] == {"ids": [second]}
 
 
+@pytest.mark.reaches_a_store
 async def test_the_id_of_a_message_of_another_conversation_is_a_conflict(kept: Kept) -> None:
     taken = message("elsewhere", id=kept.elsewhere_id)
     for method, path, body in (
@@ -655,6 +662,7 @@ async def test_the_id_of_a_message_of_another_conversation_is_a_conflict(kept: K
         assert response.json()["error"]["details"] == {"ids": [kept.elsewhere_id]}
 
 
+@pytest.mark.reaches_a_store
 async def test_another_conversation_under_a_known_id_is_a_conflict(kept: Kept) -> None:
     for fields in ({}, {"title": "Ada"}, {"title": "Other", "model": "m"}, {"messages": [message()]}):
         await kept.refuses(*CREATE, {"id": kept.id, **fields}, code="conflict", says=(kept.id,))
@@ -710,6 +718,7 @@ async def test_an_unknown_field_of_a_query_is_named_whatever_the_method(kept: Ke
         await kept.refuses(route.method, f"{route.path}?titel=1", route.body and {}, says=("`titel`",))
 
 
+@pytest.mark.reaches_a_store
 async def test_a_cursor_that_leads_nowhere_is_refused(kept: Kept, subtests: pytest.Subtests) -> None:
     for path in (API, MESSAGES):
         for cursor in (
@@ -727,6 +736,7 @@ async def test_a_cursor_that_leads_nowhere_is_refused(kept: Kept, subtests: pyte
                 await kept.refuses("GET", f"{path}?cursor={cursor}", says=("query",))
 
 
+@pytest.mark.reaches_a_store
 async def test_a_cursor_of_another_list_is_refused(kept: Kept) -> None:
     of_messages = (await ask(kept.client, "GET", f"{API}/{kept.id}/messages?limit=1")).json()["nextCursor"]
     for path, cursor in ((API, of_messages), (API, kept.message_ids[0]), (MESSAGES, kept.id)):
@@ -737,6 +747,7 @@ async def test_a_cursor_of_another_list_is_refused(kept: Kept) -> None:
 # Searching
 
 
+@pytest.mark.reaches_a_store
 async def test_syntax_of_the_full_text_search_is_words_or_nothing(kept: Kept, subtests: pytest.Subtests) -> None:
     """What is a syntax error of FTS5, or would mean something to it, finds what its words alone find."""
     for query in (
@@ -772,6 +783,7 @@ async def found(kept: Kept, query: str) -> list[Any]:
     return [(hit["conversation"]["id"], hit["message"] and hit["message"]["id"]) for hit in response.json()["hits"]]
 
 
+@pytest.mark.reaches_a_store
 async def test_a_query_without_a_word_is_refused(kept: Kept, subtests: pytest.Subtests) -> None:
     for query in (
         *(
@@ -907,6 +919,7 @@ async def cursors_of(kept: Kept) -> dict[str, str]:
     return cursors
 
 
+@pytest.mark.reaches_a_store
 @pytest.mark.parametrize("path", [f"{SEARCH}?q=ada&cursor=", f"{CHANGES}?since="], ids=["search", "changes"])
 async def test_what_is_no_cursor_of_a_search_or_the_changes_is_refused(
     kept: Kept, subtests: pytest.Subtests, path: str
@@ -929,6 +942,7 @@ async def test_what_is_no_cursor_of_a_search_or_the_changes_is_refused(
         await kept.refuses("GET", path + id_, at=at)
 
 
+@pytest.mark.reaches_a_store
 async def test_a_cursor_of_the_changes_that_cannot_be_followed_has_expired(backend: Backend, kept: Kept) -> None:
     other = someone(backend)
     await create(other)
@@ -1121,6 +1135,7 @@ async def test_an_import_and_an_export_take_no_query(kept: Kept) -> None:
         await kept.refuses(method, f"{path}?limit=1", {} if method == "POST" else None, says=("`limit`",))
 
 
+@pytest.mark.reaches_a_store
 async def test_only_the_wrong_lines_of_a_stream_are_skipped(backend: Backend) -> None:
     client = someone(backend)
     body = b"\n".join([GOOD, b"{", b"", b"\xff", GOOD + b"\r", b"[]", GOOD[:-9], b'{"version":2}', GOOD])
@@ -1312,6 +1327,7 @@ async def test_an_empty_if_match_is_refused_where_it_arrives(backend: Backend) -
     assert edited.status_code == (200 if backend.is_worker else 400)
 
 
+@pytest.mark.reaches_a_store
 async def test_an_if_match_that_names_the_version_or_any_goes_through(backend: Backend) -> None:
     client = someone(backend)
     for if_match in ("*", '"1"', 'W/"1"'):

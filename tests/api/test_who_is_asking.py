@@ -18,7 +18,7 @@ from threadkeep.http.public import PUBLIC_ROUTES
 from threadkeep.http.routes import ROUTES
 from threadkeep.http.wire import BODY_BYTES_MAX
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.front_door]
 
 SECRET = VARIABLES["AUTH_JWT_SECRET"]
 ALLOWED = "https://app.example"
@@ -241,6 +241,7 @@ USER_IDS = [
 ]
 
 
+@pytest.mark.reaches_a_store
 async def test_a_user_is_the_same_by_token_and_by_service_key_and_nobody_else(
     backend: Backend, subtests: pytest.Subtests
 ) -> None:
@@ -258,6 +259,7 @@ async def test_a_user_is_the_same_by_token_and_by_service_key_and_nobody_else(
             assert [row for row in listed if row in made.values()] == [made[user_id]]
 
 
+@pytest.mark.reaches_a_store
 async def test_whatever_their_id_is_a_user_erases_by_it_what_is_theirs_and_nothing_else(
     backend: Backend, subtests: pytest.Subtests
 ) -> None:
@@ -362,12 +364,14 @@ async def test_without_credentials_every_public_route_answers(backend: Backend) 
         assert (await ask(backend.client, route.method, route.path)).status_code == 200
 
 
+@pytest.mark.reaches_a_store
 async def test_health_names_the_back_end(backend: Backend) -> None:
     health = (await ask(backend.client, "GET", "/api/health")).json()
     assert (health["status"], health["store"]) == ("ok", backend.name)
     assert {*health} == {"status", "store", "version"}
 
 
+@pytest.mark.reaches_a_store
 async def test_the_status_says_where_conversations_of_whoever_asks_are_kept(backend: Backend) -> None:
     nobody = (await ask(backend.client, "GET", f"{API}/status")).json()
     assert (nobody["enabled"], nobody["store"], nobody["persistent"]) == (False, "local", False)

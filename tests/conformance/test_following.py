@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from support.backends import BACKENDS, NATIVE, Backend, opening
 from support.drafts import conversation, draft_messages, edit, new_message
+from support.examples import examples
 from support.replica import Replica, everything_in
 from threadkeep.clock import new_id
 from threadkeep.errors import Conflict, NotFound
@@ -94,7 +95,7 @@ def test_devices_that_follow_the_changes_hold_what_the_server_holds(
         backend = runner.run(opened.__aenter__())
 
         @settings(
-            max_examples=10 if name in NATIVE else 2,
+            max_examples=examples(10 if name in NATIVE else 2),
             phases=[Phase.explicit, Phase.generate],  # to make 500 operations fewer would take hours
             deadline=None,
             database=None,

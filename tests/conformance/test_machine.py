@@ -21,6 +21,7 @@ from hypothesis.stateful import (
 
 from support.backends import BACKENDS, NATIVE, Backend, opening
 from support.drafts import conversation, edit, new_message, plain
+from support.examples import examples
 from support.replica import Replica, everything_in
 from threadkeep.backends import new_memory, open_memory
 from threadkeep.clock import new_id
@@ -29,7 +30,6 @@ from threadkeep.errors import Invalid, ThreadkeepError
 from threadkeep.service import draft_messages
 from threadkeep.store import Store
 
-EXAMPLES = 20
 STEPS = 30
 TIMES = {"createdAt", "updatedAt", "deletedAt"}
 
@@ -277,7 +277,7 @@ def test_a_store_does_what_its_model_does(name: str, request: pytest.FixtureRequ
             run_state_machine_as_test(
                 machine,
                 settings=settings(
-                    max_examples=EXAMPLES * (5 if name in NATIVE else 1),
+                    max_examples=examples(100 if name in NATIVE else 20),
                     stateful_step_count=STEPS,
                     deadline=None,
                     suppress_health_check=list(HealthCheck),

@@ -192,22 +192,21 @@ EXCEPTIONS: dict[str, dict[str, str]] = {name: {} for name in BACKENDS}
 """What a back end cannot do: the name of the test, and the reason."""
 
 
-_FIXTURES = {
+WORKER_FIXTURES = {
     "d1": "d1_worker",
     "durable-object": "durable_object_worker",
     WORKER_ON_POSTGRES: "postgres_worker",
 }
 
 
-@contextlib.asynccontextmanager
-async def made_for(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Backend]:
-    """The back end that a test asks for by name."""
+def shared_by_all_tests(request: pytest.FixtureRequest) -> Backend:
+    """The back end that a test asks for by name. It is opened once; what a test keeps in it is a new user's."""
     name: str = request.param
-    reason = EXCEPTIONS[name].get(request.node.originalname)
+    reason = EXCEPTIONS.get(name, {}).get(request.node.originalname)
     if reason is not None:
         pytest.skip(f"{name}: {reason}")  # the product cannot do it, as EXCEPTIONS says; it is empty for all of these
-    async with opening(name, request, tmp_path) as made:
-        yield made
+    opened: Backend = request.getfixturevalue(f"{name.replace('-', '_').replace(' ', '_')}_backend")
+    return opened
 
 
 def opening(
@@ -219,7 +218,7 @@ def opening(
 
 def running_worker(name: str, request: pytest.FixtureRequest) -> LocalWorker:
     """The Worker of a back end that only Workers have."""
-    running: LocalWorker = request.getfixturevalue(_FIXTURES[name])
+    running: LocalWorker = request.getfixturevalue(WORKER_FIXTURES[name])
     return running
 
 

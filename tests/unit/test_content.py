@@ -13,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET, Raw
 
+from support.examples import examples
 from threadkeep import content
 from threadkeep.content import canonical, digest, merged, read_content, read_metadata, title_from
 from threadkeep.errors import Invalid, TooLarge
@@ -465,7 +466,7 @@ OBJECTS = st.dictionaries(NAMES, VALUES, max_size=4).map(
 @given(OBJECTS, OBJECTS)
 @example('{"a":1e400}', '{"b":-1e400}')
 @example('{"a":{"b":1}}', '{"a":{"b":null,"c":{"d":null}}}')
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_a_merge_is_what_sqlite_makes_of_it_to_the_byte_in_size(target: str, patch: str) -> None:
     made = in_sqlite(target, patch)
     assert digest(read_metadata(raw(made), "metadata")) == digest(

@@ -97,7 +97,9 @@ class Text(str):
 
 
 @pytest.mark.parametrize(
-    "value", [1.0, b"x", bytearray(b"x"), [], [1], {}, {"a": 1}, (1,), object(), Text("x"), float("nan")], ids=repr
+    "value",
+    [1.0, b"x", bytearray(b"x"), [], [1], {}, {"a": 1}, (1,), object(), Text("x"), float("nan")],
+    ids=lambda value: f"{type(value).__name__} {str(value)[:8]}",
 )
 def test_what_drivers_disagree_about_is_not_bound(value: Any) -> None:
     with pytest.raises(TypeError, match=f"{type(value).__name__} cannot be bound"):
