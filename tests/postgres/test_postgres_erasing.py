@@ -1,0 +1,34 @@
+"""Erasing on Postgres, which overwrites nothing: whatever a row holds, the row has to go."""
+
+import pytest
+
+from support.drafts import conversation, new_message
+from support.postgres import ask, new_schema, server
+from threadkeep import backends, retention
+from threadkeep.models import Erased
+
+pytestmark = pytest.mark.anyio
+
+NOBODYS = {"threadkeep_migrations": "It says which migrations the schema has, and nothing of any user."}
+"""What an erasure leaves alone, each with its reason."""
+
+
+async def rows_in(schema: str) -> dict[str, int]:
+    """How many rows each table has."""
+    tables = await ask("SELECT table_name AS name FROM information_schema.tables WHERE table_schema = $1", schema)
+    names = {table["name"] for table in tables}
+    assert names >= set(NOBODYS)
+    return {name: len(await ask(f"SELECT 1 FROM {schema}.{name}")) for name in names - set(NOBODYS)}
+
+
+async def test_an_erasure_leaves_no_row_in_any_table() -> None:
+    schema = new_schema()
+    executor = await backends.open_postgres(server().url(schema=schema))
+    store = backends.open_sql(executor, "ada")
+    await store.create_conversation(conversation(new_message("an aardvark"), title="Animals"))
+    empty = [name for name, count in (await rows_in(schema)).items() if not count]
+    assert not empty, f"This test has to keep something in {', '.join(empty)}."
+    assert await retention.erase(store) == (Erased(1, 1), True)
+    left = [name for name, count in (await rows_in(schema)).items() if count]
+    assert not left, f"Nothing removes the rows of {', '.join(left)}."
+    await executor.close()
