@@ -7,12 +7,15 @@ from typing import Any
 
 import httpx
 import pytest
+from msgspec import Struct
+from msgspec.structs import fields
 
 from support.backends import Backend
 from support.drafts import conversation, messages, new_message
 from threadkeep import transfer
 from threadkeep.clock import is_id, new_id
 from threadkeep.errors import NotFound
+from threadkeep.models import Conversation, Message
 from threadkeep.transfer import export_conversation, export_everything
 
 pytestmark = pytest.mark.anyio
@@ -117,38 +120,54 @@ async def test_times_are_kept_and_updated_at_is_the_last_messages(backend: Backe
     ]
 
 
-async def test_everything_of_ours_comes_through(backend: Backend) -> None:
+# What is new in what is imported, each with its reason; docs/transfer.md has it for those who import.
+NEW_BY_NATURE: dict[type[Struct], dict[str, str]] = {
+    Conversation: {
+        "id": "Everything gets a new id.",
+        "userId": "It belongs to whoever imports it.",
+        "version": "It begins at 1: nobody has changed what was imported.",
+        "deletedAt": "What is deleted is not exported.",
+    },
+    Message: {
+        "id": "Everything gets a new id.",
+        "conversationId": "It is the new id of the conversation.",
+        "parentId": "It is the new id of the parent.",
+    },
+}
+
+
+async def test_every_field_comes_through(backend: Backend) -> None:
     source, target = client_of(backend), client_of(backend)
-    parent = new_id()
-    body = {
-        "title": "T",
-        "model": "m",
-        "metadata": {"a": [1, None]},
-        "messages": [
-            {
-                "id": parent,
-                "role": "user",
-                "content": [{"type": "text", "text": "Q"}],
-                "tokenCount": 3,
-                "metadata": {"b": 2},
-            },
-            {"role": "assistant", "content": [{"type": "text", "text": "A"}], "model": "n", "parentId": parent},
-        ],
-    }
+    everything = {"model": "m", "metadata": {"a": [1.50, None]}}
+    parent = {"id": new_id(), "role": "user", "content": [{"type": "text", "text": "Q"}], "tokenCount": 3, **everything}
+    child = {**parent, "id": new_id(), "role": "tool", "content": [{"type": "x", "n": 1}], "parentId": parent["id"]}
+    body = {"title": "T", "messages": [parent, child], **everything}
     created = (await source.post("/api/conversations", json=body)).json()
     await source.patch(f"/api/conversations/{created['id']}", json={"isArchived": True})
-    sent = await source.get("/api/export")
-    (entry,) = (await imported(target, sent.content))["imported"]
-    kept = (await target.get(f"/api/conversations/{entry['id']}")).json()
-    assert {name: kept[name] for name in ("title", "model", "metadata", "isArchived")} == {
-        "title": "T",
-        "model": "m",
-        "metadata": {"a": [1, None]},
-        "isArchived": True,
-    }
-    first, second = (await target.get(f"/api/conversations/{entry['id']}/messages")).json()["messages"]
-    assert (first["tokenCount"], first["metadata"], second["model"]) == (3, {"b": 2}, "n")
-    assert second["parentId"] == first["id"] != parent
+    (entry,) = (await imported(target, (await source.get("/api/export")).content))["imported"]
+    (before, *sent), (after, *kept) = await rows(source, created["id"]), await rows(target, entry["id"])
+    assert_came_through(Conversation, before, after)
+    for old, new in zip(sent, kept, strict=True):
+        assert_came_through(Message, old, new)
+        assert new["conversationId"] == entry["id"]
+    assert kept[1]["parentId"] == kept[0]["id"] != parent["id"]
+
+
+async def rows(client: httpx.AsyncClient, conversation_id: str) -> list[dict[str, Any]]:
+    """A conversation and its messages."""
+    path = f"/api/conversations/{conversation_id}"
+    return [(await client.get(path)).json(), *(await client.get(f"{path}/messages")).json()["messages"]]
+
+
+def assert_came_through(kind: type[Struct], before: dict[str, Any], after: dict[str, Any]) -> None:
+    """Fail unless each field has a value, which is the same after as before, or is new by nature."""
+    names = {field.encode_name for field in fields(kind)}
+    assert set(before) == set(after) == names
+    compared = names - set(NEW_BY_NATURE[kind])
+    without = sorted(name for name in compared if before[name] in (None, False, 0, "", [], {}))
+    assert not without, f"This test has to give a {kind.__name__} a value for {', '.join(without)}."
+    lost = sorted(name for name in compared if after[name] != before[name])
+    assert not lost, f"A {kind.__name__} loses {', '.join(lost)} on its way out and in again."
 
 
 async def test_one_document_is_imported_as_json(backend: Backend) -> None:
