@@ -35,6 +35,7 @@ SHOWN = {
     "cors_origins",
     "retention_days",
     "environment",
+    "metrics",
 }
 FOR_THE_SCRIPTS = ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID")
 NOT_FOR_A_FILE = {"jwt_secret", "agentstate_api_key", "database_url"}
