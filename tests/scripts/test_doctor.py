@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from threadkeep.settings import D1_BINDINGS, NAMES
+from threadkeep.settings import D1_BINDINGS, HYPERDRIVE_BINDING, NAMES
 from toolbox import choosing, configuration, diagnosis
 from toolbox.checkout import ROOT
 from toolbox.diagnosis import Diagnosis, diagnose, for_environment
@@ -313,10 +313,40 @@ def test_no_secret_is_shown_wherever_it_stands(checkout: Path, arguments: tuple[
         assert name in finished.stdout
 
 
-def test_every_setting_that_may_hide_a_secret_is_hidden() -> None:
-    assert set(NAMES) >= diagnosis.SHOWN
-    hidden = {"jwt_secret", "service_keys", "agentstate_api_key", "database_url"}
-    assert hidden <= set(NAMES) - diagnosis.SHOWN
+# What is told of the other settings is that they are set, and not to what.
+HIDDEN = {
+    "agentstate_api_base": "A URL may have a password in it.",
+    "agentstate_api_key": "It is a key.",
+    "database_url": "It has a password in it.",
+    "jwt_secret": "It is a secret.",
+    "service_keys": "A key that is short can be guessed by its digest.",
+}
+FOR_A_FILE = {
+    "agentstate_api_base": "It is the address of a service.",
+    "service_keys": "It has the digests of keys, and no key.",
+}
+"""What is hidden and may stand in wrangler.toml all the same, each with its reason."""
+
+
+def test_every_setting_is_shown_or_hidden_for_a_reason() -> None:
+    undecided = sorted(set(NAMES) - diagnosis.SHOWN - set(HIDDEN))
+    assert not undecided, f"Nothing says whether doctor may show {', '.join(undecided)}."
+    assert sorted([*diagnosis.SHOWN, *HIDDEN]) == sorted(NAMES)
+    assert sorted([*diagnosis.NOT_FOR_A_FILE, *FOR_A_FILE]) == sorted(HIDDEN)
+
+
+@pytest.mark.parametrize("setting", NAMES)
+def test_a_setting_is_told_under_each_of_its_names(setting: str) -> None:
+    value = "set" if setting in diagnosis.SHOWN else None
+    for name in NAMES[setting]:
+        assert diagnosis._settings(NAMES, {"here": {name: "set"}}) == [diagnosis.Setting(name, "here", value)]
+
+
+@pytest.mark.parametrize("store", NAMES["store"])
+@pytest.mark.parametrize("url", [name for name in NAMES["database_url"] if name != HYPERDRIVE_BINDING])
+def test_postgres_is_asked_for_and_found_under_each_of_its_names(store: str, url: str) -> None:
+    assert diagnosis._database_url({"vars": {store: "postgres"}}) == {"DATABASE_URL": "a secret"}
+    assert diagnosis._database_url({"vars": {store: "postgres", url: "postgres://u:p@h/d"}}) == {}
 
 
 BROKEN = {
