@@ -27,6 +27,8 @@ from toolbox.worker import LocalWorker
 
 README = (ROOT / "README.md").read_text()
 API = (ROOT / "docs/api.md").read_text()
+CODES = {**STATUS, "internal": 500}
+"""The status of each code of an error; a defect of ours is no error of the tree, and has a code of its own."""
 TIMES = {"createdAt", "updatedAt", "deletedAt", "exportedAt"}
 CURSORS = {"next", "nextCursor", "changes"}
 
@@ -91,23 +93,39 @@ def test_every_route_is_in_the_api_document_and_no_other() -> None:
     assert set(re.findall(r"^\| `([A-Z]+ [^ `]+)`", calls[1], re.MULTILINE)) == routes
 
 
-def test_every_error_is_in_the_api_document_with_its_status() -> None:
-    rows = dict(re.findall(r"^\| `([a-z_]+)` \| ([0-9]{3}) \|", API, re.MULTILINE))
-    assert rows == {**{code: str(status) for code, status in STATUS.items()}, "internal": "500"}
+def test_every_error_is_in_the_api_document_with_its_status_and_no_other() -> None:
+    rows = re.findall(r"^\| `([a-z_]+)` \| ([0-9]{3}) \|", API, re.MULTILINE)
+    known = [(code, str(status)) for code, status in CODES.items()]
+    lacking, surplus = sorted(set(known) - set(rows)), sorted(set(rows) - set(known))
+    assert not lacking, f"The table of errors lacks {lacking}."
+    assert not surplus, f"The table of errors has {surplus}, which nothing answers."
+    assert len(rows) == len(known)
 
 
-def test_every_setting_is_in_the_readme_with_its_other_names() -> None:
+def test_wherever_a_document_has_a_code_behind_a_status_it_is_the_code_of_that_status() -> None:
+    found = [
+        (path.name, status, code)
+        for path in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md"))
+        for status, code in re.findall(r"\b([45][0-9]{2}) `([a-z_]+)`", path.read_text())
+    ]
+    assert found
+    assert [(name, status, code) for name, status, code in found if str(CODES.get(code)) != status] == []
+
+
+def test_every_setting_is_in_the_readme_with_its_other_names_and_nothing_else_is() -> None:
     """In a row, or among those that are still to come: the settings of the back ends that are not built yet."""
-    rows = {row[0]: set(row) for row in (re.findall(r"`([A-Z0-9_]+)`", line) for line in README.splitlines()) if row}
-    assert rows[D1_BINDINGS[0]] >= set(D1_BINDINGS)
-    to_come = re.search(r"for what is still to come:(.*?)\.", README, re.DOTALL)
+    table, _, rest = README.partition("| Setting | Also read as | Default |\n|---|---|---|\n")[2].partition("\n\n")
+    to_come = re.search(r"for what is still to come:(.*?)\.", rest, re.DOTALL)
     assert to_come is not None
-    for names in NAMES.values():
-        if names[0].startswith(("AGENTSTATE_", "CLICKHOUSE_")):
-            assert set(names) <= set(re.findall("`(.*?)`", to_come[1]))
-        else:
-            assert rows[names[0]] >= set(names)
-            assert not set(names) & set(re.findall("`(.*?)`", to_come[1]))
+    # The third column has values, not names.
+    rows = [re.findall(r"`([A-Z0-9_]+)`", line.rpartition(" | ")[0]) for line in table.splitlines()]
+    later = [name for names in NAMES.values() for name in names if name.startswith(("AGENTSTATE_", "CLICKHOUSE_"))]
+    now = [names for names in NAMES.values() if names[0] not in later]
+    found = {frozenset(names) for names in [*rows, *([name] for name in re.findall("`(.*?)`", to_come[1]))]}
+    known = {frozenset(names) for names in [*now, D1_BINDINGS, *([name] for name in later)]}
+    lacking, surplus = (sorted(map(sorted, names)) for names in (known - found, found - known))
+    assert not lacking, f"The README lacks {lacking}, or has them in several rows."
+    assert not surplus, f"The README has {surplus}, which nothing reads."
 
 
 def test_every_back_end_is_in_the_readme() -> None:
