@@ -1,13 +1,14 @@
 """Fixtures for all tests: async tests run on asyncio, and the back ends are made once where that costs time."""
 
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import httpx
 import pytest
-import tiers
 from hypothesis import HealthCheck, settings
 
-from support.backends import BACKENDS, NATIVE, Backend, over_worker, shared_by_all_tests, worker
+import tiers
+from support.backends import BACKENDS, Backend, fixture_of, opening, shared_by_all_tests, worker
 from toolbox.worker import LocalWorker
 
 # A machine that is busy is slow, and nothing is wrong with that. httpx would give up after five seconds, and Hypothesis
@@ -47,48 +48,21 @@ def postgres_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalW
         yield running
 
 
-@pytest.fixture(scope="session")
-async def memory_backend(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Backend]:
-    async with NATIVE["memory"](tmp_path_factory.mktemp("memory")) as opened:
-        yield opened
+def _opened_once(name: str) -> Any:
+    """The fixture of a back end, which stays open for all tests of this process."""
+
+    @pytest.fixture(scope="session", name=fixture_of(name))
+    async def opened(
+        request: pytest.FixtureRequest, anyio_backend: str, tmp_path_factory: pytest.TempPathFactory
+    ) -> AsyncIterator[Backend]:
+        async with opening(name, request, tmp_path_factory.mktemp("opened")) as made:
+            yield made
+
+    return opened
 
 
-@pytest.fixture(scope="session")
-async def sqlite_backend(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Backend]:
-    async with NATIVE["sqlite"](tmp_path_factory.mktemp("sqlite")) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="session")
-async def sqlite_in_memory_backend(
-    anyio_backend: str, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Backend]:
-    async with NATIVE["sqlite in memory"](tmp_path_factory.mktemp("sqlite")) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="session")
-async def postgres_backend(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Backend]:
-    async with NATIVE["postgres"](tmp_path_factory.mktemp("postgres")) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="session")
-async def d1_backend(anyio_backend: str, d1_worker: LocalWorker) -> AsyncIterator[Backend]:
-    async with over_worker(d1_worker) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="session")
-async def durable_object_backend(anyio_backend: str, durable_object_worker: LocalWorker) -> AsyncIterator[Backend]:
-    async with over_worker(durable_object_worker) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="session")
-async def postgres_in_a_Worker_backend(anyio_backend: str, postgres_worker: LocalWorker) -> AsyncIterator[Backend]:  # noqa: N802
-    async with over_worker(postgres_worker) as opened:
-        yield opened
+for _name in BACKENDS:
+    globals()[fixture_of(_name)] = _opened_once(_name)
 
 
 @pytest.fixture(params=BACKENDS)

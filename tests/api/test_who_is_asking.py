@@ -259,7 +259,6 @@ async def test_a_user_is_the_same_by_token_and_by_service_key_and_nobody_else(
             assert [row for row in listed if row in made.values()] == [made[user_id]]
 
 
-@pytest.mark.reaches_a_store
 async def test_whatever_their_id_is_a_user_erases_by_it_what_is_theirs_and_nothing_else(
     backend: Backend, subtests: pytest.Subtests
 ) -> None:

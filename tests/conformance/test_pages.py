@@ -7,6 +7,7 @@ import pytest
 
 from support.backends import Backend
 from support.drafts import conversation, edit, message, messages, new_message, plain
+from support.examples import examples
 from threadkeep.clock import new_id
 from threadkeep.drafts import SearchQuery
 from threadkeep.errors import Invalid, NotFound
@@ -188,16 +189,15 @@ async def test_messages_of_no_conversation_or_a_deleted_one_are_not_found(backen
                 await store.list_messages(missing, **options)
 
 
-async def test_200_messages_of_1_4_megabytes_are_stored_paged_followed_found_exported_and_erased(
-    backend: Backend,
-) -> None:
+async def test_large_messages_are_stored_paged_followed_found_exported_and_erased(backend: Backend) -> None:
+    count = examples(200)  # of 1.4 MB each
     store = await backend.store("large")
     conversation_id = await conversation_of(store, 0)
-    texts = [f"needle {number:03} " + "x" * 1_400_000 for number in range(200)]
-    for number in range(0, 200, 5):
+    texts = [f"needle {number:03} " + "x" * 1_400_000 for number in range(count)]
+    for number in range(0, count, 5):
         await store.append_messages(conversation_id, [message(text) for text in texts[number : number + 5]])
     rows = await all_backward(store, conversation_id, 200)
-    assert [row.seq for row in rows] == [*range(1, 201)]
+    assert [row.seq for row in rows] == [*range(1, count + 1)]
     assert [plain(row.content)[0]["text"][:11] for row in rows] == [text[:11] for text in texts]
     assert all(len(plain(row.content)[0]["text"]) == 1_400_011 for row in rows)
 
@@ -206,7 +206,7 @@ async def test_200_messages_of_1_4_megabytes_are_stored_paged_followed_found_exp
     while changes.has_more:
         changes = await store.changes(changes.next, limit=500)
         followed += [row.seq for row in changes.messages]
-    assert followed == [*range(1, 201)]
+    assert followed == [*range(1, count + 1)]
 
     found: list[int] = []
     cursor = None
@@ -221,9 +221,9 @@ async def test_200_messages_of_1_4_megabytes_are_stored_paged_followed_found_exp
     async with backend.client_of("large").stream("GET", f"/api/conversations/{conversation_id}/export") as response:
         async for piece in response.aiter_bytes():
             exported += piece.replace(b"x", b"")
-    assert [int(number) for number in re.findall(rb'"needle ([0-9]{3}) "', exported)] == [*range(200)]
+    assert [int(number) for number in re.findall(rb'"needle ([0-9]{3}) "', exported)] == [*range(count)]
 
-    assert (await store.erase()).messages == 200
+    assert (await store.erase()).messages == count
     await backend.sweep(store)
     assert (await store.list_conversations()).conversations == []
 

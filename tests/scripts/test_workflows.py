@@ -1,5 +1,6 @@
 """The workflows of continuous integration: they are valid, run the scripts, and may do as little as they need."""
 
+import ast
 import json
 import os
 import re
@@ -66,9 +67,11 @@ def test_a_workflow_only_reads_and_cannot_run_forever(path: Path) -> None:
 def test_what_is_tested_is_what_people_test() -> None:
     workflow = read("ci.yml")
     assert {"push", "pull_request", "workflow_call"} <= set(workflow["on"])
-    job = workflow["jobs"]["test"]
-    assert commands(job) == ["scripts/test"]
-    assert job["strategy"]["matrix"] == {"python": ["3.11", "3.x"]}
+    fast, tier = workflow["jobs"]["fast"], workflow["jobs"]["tier"]
+    assert fast["strategy"]["matrix"] == {"python": ["3.11", "3.x"]}
+    assert commands(tier) == ["scripts/test --tier ${{ matrix.tier }}"]
+    run = {command.rpartition(" ")[2] for command in commands(fast)} | set(tier["strategy"]["matrix"]["tier"])
+    assert run == set(ast.literal_eval(re.findall(r"^TIERS = (.*)$", (ROOT / "scripts/test").read_text(), re.M)[0]))
     assert "secrets." not in (ROOT / ".github/workflows/ci.yml").read_text()
 
 
@@ -88,7 +91,7 @@ def test_main_is_deployed_after_its_tests_and_only_that_step_sees_the_secrets() 
 def test_a_script_that_is_run_is_there_and_may_be_run(path: Path) -> None:
     for job in read(path.name)["jobs"].values():
         for command in commands(job) if "steps" in job else ():
-            assert os.access(ROOT / command, os.X_OK)
+            assert os.access(ROOT / command.partition(" ")[0], os.X_OK)
 
 
 def test_npm_calls_the_same_scripts() -> None:

@@ -205,8 +205,13 @@ def shared_by_all_tests(request: pytest.FixtureRequest) -> Backend:
     reason = EXCEPTIONS.get(name, {}).get(request.node.originalname)
     if reason is not None:
         pytest.skip(f"{name}: {reason}")  # the product cannot do it, as EXCEPTIONS says; it is empty for all of these
-    opened: Backend = request.getfixturevalue(f"{name.replace('-', '_').replace(' ', '_')}_backend")
+    opened: Backend = request.getfixturevalue(fixture_of(name))
     return opened
+
+
+def fixture_of(name: str) -> str:
+    """The name of the fixture that opens a back end once for all tests."""
+    return f"{name.lower().replace('-', '_').replace(' ', '_')}_backend"
 
 
 def opening(

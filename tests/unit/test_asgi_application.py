@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import httpx
+import prometheus_client  # noqa: F401 before a test says that there are several processes: it looks but once
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
