@@ -1,52 +1,30 @@
 """Which back end is chosen, and what the status says of it: row by row, in a Worker and on a server.
 
-The Worker's rows are those of its code in this process, and some again inside workerd.
+Of the Worker it is the code in this process; tests/in_worker has some rows again inside workerd.
 """
 
 import ast
-from pathlib import Path
-from typing import Any, NamedTuple
 
 import httpx
 import pytest
 
-from support.backends import over_http
-from support.in_process import VARIABLES, ApiTransport, as_user
+from support.choices import AGENTSTATE, ASKED, DEVELOPMENT, FIRST, Row, asks_for, cases, check
+from support.in_process import VARIABLES, ApiTransport
 from threadkeep.backends import new_memory, open_memory
 from threadkeep.http.api import connect
 from threadkeep.server.application import OFFERED, Application
 from threadkeep.store import Store
-from toolbox.checkout import ROOT, Problem
-from toolbox.worker import LocalWorker
+from toolbox.checkout import ROOT
 
 pytestmark = pytest.mark.anyio
 
-STATUS = "/api/conversations/status"
 D1, OTHER_D1, OBJECT = "CONVERSATIONS_D1", "CHM_CLOUD_D1", "AGENT_CONVERSATIONS_DO"
 ON = {**VARIABLES, "ENVIRONMENT": "production"}
-DEVELOPMENT = {"ENVIRONMENT": "development"}
 FILE = {"SQLITE_PATH": "kept.sqlite"}
 POSTGRES = {"DATABASE_URL": "postgres://u:hunter2@127.0.0.1:1/kept"}
-AGENTSTATE = {"AGENTSTATE_API_KEY": "as_live_0123456789"}
 CLICKHOUSE = {"CLICKHOUSE_AGENT_CONVERSATIONS_TABLE": "chats.kept"}
-FIRST = "It is the first of those that are set up."
-ASKED = "AGENT_CONVERSATION_STORE asks for it."
 OFF = "AGENT_CONVERSATION_PERSISTENCE is not true, so nothing is kept here."
 NOT_IN_MEMORY = "No back end is set up, and in production nothing is kept in memory."
-
-
-def asks_for(store: str) -> dict[str, str]:
-    return {"AGENT_CONVERSATION_STORE": store}
-
-
-class Row(NamedTuple):
-    """What is set up, and what the status says to somebody who is signed in."""
-
-    variables: dict[str, str]
-    store: str | None
-    """None where none could be chosen, and every call but the status answers 503."""
-    reason: str
-    bindings: tuple[str, ...] = ()
 
 
 def of_both(not_offered: str) -> dict[str, Row]:
@@ -184,34 +162,6 @@ def offered_by_the_worker() -> tuple[str, ...]:
     raise AssertionError("src/entry.py has no _OFFERED")
 
 
-async def check(client: httpx.AsyncClient, row: Row) -> None:
-    """Hold the status, and every other call, to what the row says."""
-    requested = row.variables.get("AGENT_CONVERSATION_STORE") or row.variables.get("CONVERSATION_STORE_BACKEND")
-    answer = await client.get(STATUS, headers=as_user("ada"))
-    status = answer.json()
-    assert (answer.status_code, status["store"]) == (200, row.store)
-    assert status["enabled"] == (row.store not in (None, "local"))
-    assert status["persistent"] == (row.store not in (None, "local", "memory"))
-    assert row.reason in status["reason"]
-    assert "hunter" not in answer.text
-    health = await client.get("/api/health")
-    if row.store is None:
-        for response in (health, await client.get("/api/conversations", headers=as_user("ada"))):
-            assert (response.status_code, response.json()["error"]["code"]) == (503, "unavailable")
-            assert response.json()["error"]["message"] == status["reason"]
-    else:
-        assert status["requestedStore"] == (requested or "auto")
-        assert (health.status_code, health.json()["store"]) == (200, row.store)
-        nobody = (await client.get(STATUS)).json()
-        assert (nobody["enabled"], nobody["store"], nobody["persistent"]) == (False, "local", False)
-    if row.store == "local":
-        assert (await client.get("/api/conversations", headers=as_user("ada"))).status_code == 501
-
-
-def cases(rows: dict[str, Row]) -> Any:
-    return pytest.mark.parametrize("row", [pytest.param(row, id=case) for case, row in rows.items()])
-
-
 @cases(ON_A_WORKER)
 async def test_a_worker_chooses_and_tells_the_true_reason(row: Row) -> None:
     variables = {**ON, **row.variables}
@@ -251,29 +201,3 @@ def test_the_deprecated_name_is_warned_of_and_no_other() -> None:
     )
     for name in ("CHM_FEATURE_CONVERSATION_DB", "VITE_FEATURE_CONVERSATION_DB"):
         assert warnings(name) == ()
-
-
-INSIDE_WORKERD = {
-    "forced: memory": Row({**asks_for("memory"), **DEVELOPMENT}, "memory", ASKED),
-    "auto: a Durable Object": Row({**asks_for("auto"), "ENVIRONMENT": "production"}, "durable-object", FIRST),
-}
-
-
-@cases(INSIDE_WORKERD)
-async def test_a_real_worker_chooses_and_tells_the_true_reason(row: Row, tmp_path: Path) -> None:
-    store = row.variables["AGENT_CONVERSATION_STORE"]
-    with LocalWorker(tmp_path, store=store, variables={**VARIABLES, **row.variables}) as running:
-        async with over_http(store, running.url) as backend:
-            await check(backend.client, row)
-
-
-@pytest.mark.parametrize(
-    ("store", "says"),
-    [("agentstate", "agentstate is not built yet"), ("memory", "ENVIRONMENT is production"), ("sqlite", "SQLITE_PATH")],
-)
-def test_a_real_worker_that_can_choose_none_answers_503_and_says_why(store: str, says: str, tmp_path: Path) -> None:
-    variables = {**VARIABLES, **AGENTSTATE, "ENVIRONMENT": "production"}
-    worker = LocalWorker(tmp_path, store=store, variables=variables)
-    with pytest.raises(Problem, match=r"GET /api/health answers 503") as raised:
-        worker.start()
-    assert says in str(raised.value)
