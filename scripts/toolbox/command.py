@@ -18,15 +18,21 @@ def run_command(main: Callable[[], int], *, when_interrupted: int) -> Never:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
-        code = main()
-    except KeyboardInterrupt:
-        code = when_interrupted
-    except Problem as problem:
-        say(f"error: {problem}")
-        code = problem.code
+        code = exit_code(main, when_interrupted=when_interrupted)
     finally:
         kill_children()  # whatever was being started as the signal came
     sys.exit(code)
+
+
+def exit_code(main: Callable[[], int], *, when_interrupted: int) -> int:
+    """Runs `main`, says a problem in a line, and returns what the script exits with."""
+    try:
+        return main()
+    except KeyboardInterrupt:
+        return when_interrupted
+    except Problem as problem:
+        say(f"error: {problem}")
+        return problem.code
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

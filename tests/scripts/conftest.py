@@ -1,10 +1,23 @@
-"""Cloudflare's API, for scripts that would otherwise speak to the real one."""
+"""Cloudflare's API, for scripts that would otherwise speak to the real one, and databases that are migrated already."""
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from fakes.cloudflare_api import CloudflareApi
+from toolbox.checkout import ROOT, local_folder
+from toolbox.deploying import local_database
+from toolbox.migrating import local_target, migrate
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once() -> Iterator[None]:
+    """Has Node keep what it has compiled: a third of the time of each call of wrangler."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NODE_COMPILE_CACHE", str(local_folder(ROOT) / "compiled"))
+        yield
 
 
 @pytest.fixture
@@ -13,3 +26,22 @@ def cloudflare_api() -> Iterator[CloudflareApi]:
     with CloudflareApi() as api:
         yield api
     assert api.unexpected == []
+
+
+@pytest.fixture(scope="session")
+def migrated_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state folder whose D1 database has our migrations, made once. Nobody writes to it."""
+    state = tmp_path_factory.mktemp("migrated") / "state"
+    with local_target(local_database(ROOT, None), state) as target:
+        migrate(target)
+    return state
+
+
+@pytest.fixture
+def new_state(migrated_state: Path, tmp_path: Path) -> Callable[[str], Path]:
+    """Makes a state folder of that name, with a database that is migrated and empty."""
+
+    def copy(name: str) -> Path:
+        return Path(shutil.copytree(migrated_state, tmp_path / name))
+
+    return copy

@@ -321,6 +321,7 @@ def test_it_migrates_and_then_uploads(
     deploy(ROOT, None, environment)
     output = capsys.readouterr().out
     assert "applied 0001_conversations.sql" in output
+    assert database.rows("SELECT count(*) FROM word_lists") == [(2,)]
     assert "https://threadkeep." in output
     script = cloudflare_api.scripts["threadkeep"]
     bound = {binding["name"]: binding for binding in script.metadata["bindings"]}

@@ -1,23 +1,24 @@
 """`scripts/migrate`: what it refuses to apply, what it applies and what it leaves, with the real wrangler."""
 
-import subprocess
+import os
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 from fakes.cloudflare_api import ACCOUNT, CloudflareApi
-from toolbox import migrating, wrangler
+from support.scripts import run_here
+from toolbox import migrating
 from toolbox.checkout import ROOT, Problem
 from toolbox.codes import Code
 from toolbox.deploying import local_database, reach_database
 from toolbox.hashes import record_hashes
 from toolbox.install import install
-from toolbox.migrating import Target, local_target, migrate
+from toolbox.migrating import Target, local_target, migrate, schema_difference
 from toolbox.migrations import destructive, read_migrations, rehearse
-from toolbox.worker import LocalWorker
 
 NOTE = "CREATE TABLE note (body TEXT NOT NULL UNIQUE) STRICT;\n"
 DATABASE_ID = "0c1b1f6e-7d7a-4b6e-9d55-0b0f4ad5e001"
@@ -52,16 +53,17 @@ def state(tmp_path: Path) -> Path:
     return tmp_path / "state"
 
 
-def rows(target: Target, query: str) -> list[dict[str, Any]]:
-    """What is in the database, by wrangler."""
-    output = target.call(install(), "execute", target.database["binding"], "--json", "--command", query, failed="")
-    results: list[dict[str, Any]] = wrangler.json_in(output)[0]["results"]
-    return results
+def rows(state: Path, sql: str) -> list[Any]:
+    """What is in the database of a state folder, which nobody serves."""
+    (file,) = (file for file in state.glob("data/v3/d1/*/*.sqlite") if file.name != "metadata.sqlite")
+    with closing(apsw.Connection(str(file))) as database:
+        return [row[0] if len(row) == 1 else row for row in database.execute(sql)]
 
 
-def tables(target: Target) -> list[str]:
-    query = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE '%\\_%' ESCAPE '\\' ORDER BY name"
-    return [row["name"] for row in rows(target, query)]
+def tables(state: Path) -> list[Any]:
+    return rows(
+        state, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE '%\\_%' ESCAPE '\\' ORDER BY name"
+    )
 
 
 # What is read before any database is touched.
@@ -256,29 +258,35 @@ def test_what_fails_at_cloudflare_is_what_its_reason_fits(migrations: Migrations
 # On this machine.
 
 
-def test_it_migrates_the_database_of_scripts_dev(
+def test_it_migrates_the_database_of_scripts_dev_and_looks_at_it(
     project: Path, migrations: Migrations, state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     migrations(NOTE)
-    database = local_database(project, None)
-    with local_target(database, state) as target:
+    with local_target(local_database(project, None), state) as target:
         migrate(target, dry_run=True)
-        assert tables(target) == []
-        assert capsys.readouterr().out == "pending 0001_step.sql\n"
+        assert tables(state) == []
+        said = capsys.readouterr()
+        assert said.out == "pending 0001_step.sql\n"
+        assert said.err.endswith("threadkeep here: 1 pending; nothing was applied\n")
         migrate(target)
-        assert capsys.readouterr().out == "pending 0001_step.sql\napplied 0001_step.sql\n"
-        migrate(target)
-        assert capsys.readouterr() == ("", "threadkeep here: the schema is that of 0001_step.sql\n")
-        assert tables(target) == ["note"]
+        assert tables(state) == ["note"]
+        said = capsys.readouterr()
+        assert said.out == "pending 0001_step.sql\napplied 0001_step.sql\n"
+        assert said.err.endswith("threadkeep here: the schema is that of 0001_step.sql\n")
+        rows(state, "CREATE TABLE more (x TEXT)")
+        with pytest.raises(Problem, match="every migration is applied, and yet the table more is there, and no migr"):
+            migrate(target)
+        assert capsys.readouterr().out == ""  # nothing was pending
 
 
 def test_a_migration_that_fails_on_the_data_leaves_what_was_before_it(
     project: Path, migrations: Migrations, state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = migrations(NOTE)
+    migrations(NOTE)
     with local_target(local_database(project, None), state) as target:
-        migrate(target)
-        rows(target, "INSERT INTO note VALUES ('one')")
+        target.configure()
+        target.call(install(), "migrations", "apply", target.database["binding"], failed="")
+        rows(state, "INSERT INTO note VALUES ('one')")
         migrations(
             NOTE,
             "CREATE TABLE kept (x TEXT);\n",
@@ -286,56 +294,26 @@ def test_a_migration_that_fails_on_the_data_leaves_what_was_before_it(
         )
         with pytest.raises(Problem) as raised:
             migrate(target)
-        assert str(raised.value) == (
-            "0003_step.sql, statement 2 (INSERT INTO note VALUES ('one')) fails: UNIQUE constraint failed: note.body. "
-            "Nothing of 0003_step.sql was kept; 1 before it were applied"
-        )
-        assert raised.value.code == 1
-        assert "applied 0002_step.sql" in capsys.readouterr().out
-        assert tables(target) == ["kept", "note"]
-        (folder / "0003_step.sql").unlink()
-        (folder / "hashes.txt").unlink()
-        migrations(NOTE, "CREATE TABLE kept (x TEXT);\n", "CREATE TABLE better (x TEXT);\n")
-        migrate(target)
-        assert tables(target) == ["better", "kept", "note"]
+    assert str(raised.value) == (
+        "0003_step.sql, statement 2 (INSERT INTO note VALUES ('one')) fails: UNIQUE constraint failed: note.body. "
+        "Nothing of 0003_step.sql was kept; 1 before it were applied"
+    )
+    assert raised.value.code == 1
+    assert "applied 0002_step.sql" in capsys.readouterr().out
+    assert tables(state) == ["kept", "note"]
+    # So what is tried next is 0003 again, in whatever way it was put right.
+    assert rows(state, "SELECT name FROM d1_migrations ORDER BY id") == ["0001_step.sql", "0002_step.sql"]
 
 
-def test_what_loses_data_is_applied_only_where_that_is_meant(
-    project: Path, migrations: Migrations, state: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    migrations(NOTE)
-    with local_target(local_database(project, None), state) as target:
-        migrate(target)
-        migrations(NOTE, "DELETE FROM note;\n")
-        with pytest.raises(Problem, match=r"DELETE FROM note\) deletes every row; nothing was applied"):
-            migrate(target)
-        migrate(target, allow_destructive=True)
-        assert "applied 0002_step.sql" in capsys.readouterr().out
-        migrate(target)
-
-
-def test_a_schema_that_is_another_is_named(project: Path, migrations: Migrations, state: Path) -> None:
-    migrations(NOTE)
-    with local_target(local_database(project, None), state) as target:
-        migrate(target)
-        for change, reason in (
-            ("CREATE TABLE more (x TEXT)", "the table more is there, and no migration makes it"),
-            ("DROP TABLE more; ALTER TABLE note ADD COLUMN x TEXT", "the table note is not as the migrations make it"),
-            ("DROP TABLE note", "the table note is missing"),
-        ):
-            rows(target, change)
-            with pytest.raises(Problem, match=reason):
-                migrate(target)
-
-
-def test_scripts_dev_finds_the_database_migrated(state: Path) -> None:
-    with local_target(local_database(ROOT, None), state) as target:
-        migrate(target)
-        rows(target, "INSERT INTO owners (user_id, epoch) VALUES ('ada', 'e')")
-    with LocalWorker(state, store="d1"), pytest.raises(Problem, match="another Worker runs on"):
-        local_target(local_database(ROOT, None), state).__enter__()
-    with local_target(local_database(ROOT, None), state) as target:
-        assert rows(target, "SELECT epoch FROM owners WHERE user_id = 'ada'") == [{"epoch": "e"}]
+def test_a_schema_that_is_another_is_named() -> None:
+    expected = {"table note": "(body)", "index by_body": None}
+    for actual, reason in (
+        (expected, None),
+        ({**expected, "table more": "(x)"}, "the table more is there, and no migration makes it"),
+        ({**expected, "table note": "(body, x)"}, "the table note is not as the migrations make it: (body, x)"),
+        ({"index by_body": None}, "the table note is missing"),
+    ):
+        assert schema_difference(actual, expected) == reason
 
 
 # At Cloudflare.
@@ -355,20 +333,32 @@ def remote(project: Path, cloudflare_api: CloudflareApi, monkeypatch: pytest.Mon
         yield target
 
 
-def test_it_migrates_the_database_of_the_account(
-    migrations: Migrations, cloudflare_api: CloudflareApi, remote: Target
+def test_it_migrates_the_database_of_the_account_and_loses_data_only_where_that_is_meant(
+    migrations: Migrations, cloudflare_api: CloudflareApi, remote: Target, capsys: pytest.CaptureFixture[str]
 ) -> None:
     database = cloudflare_api.database("letters")
-    migrations(NOTE, "CREATE TABLE letter (x TEXT);\n")
+
+    def names(sql: str) -> list[str]:
+        return [row[0] for row in database.rows(sql)]
+
+    first = (NOTE, "CREATE TABLE letter (x TEXT);\n")
+    migrations(*first)
     migrate(remote)
+    capsys.readouterr()
     migrate(remote)
+    said = capsys.readouterr()
+    assert (said.out, said.err.endswith("remote: the schema is that of 0002_step.sql\n")) == ("", True)
     database.rows("INSERT INTO note VALUES ('one')")
-    migrations(NOTE, "CREATE TABLE letter (x TEXT);\n", "DROP TABLE letter;\nINSERT INTO note VALUES ('one');\n")
-    with pytest.raises(Problem, match=r"statement 2 \(INSERT INTO note .*UNIQUE constraint failed.*Nothing of 0003"):
+    then = ("DROP TABLE letter;\n", "CREATE TABLE lost (x TEXT);\nINSERT INTO note VALUES ('one');\n")
+    migrations(*first, *then)
+    with pytest.raises(Problem, match=r"0003_step.sql, statement 1 \(DROP TABLE letter\) drops a table; nothing was ap"):
+        migrate(remote)
+    assert names("SELECT name FROM d1_migrations ORDER BY id") == ["0001_step.sql", "0002_step.sql"]
+    with pytest.raises(Problem, match=r"statement 2 \(INSERT INTO note .*UNIQUE constraint failed.*Nothing of 0004"):
         migrate(remote, allow_destructive=True)
-    names = [row[0] for row in database.rows("SELECT name FROM d1_migrations ORDER BY id")]
-    assert names == ["0001_step.sql", "0002_step.sql"]
-    assert database.rows("SELECT name FROM sqlite_schema WHERE name = 'letter'")
+    assert "applied 0003_step.sql" in capsys.readouterr().out
+    assert names("SELECT name FROM d1_migrations ORDER BY id") == ["0001_step.sql", "0002_step.sql", "0003_step.sql"]
+    assert names("SELECT name FROM sqlite_schema WHERE name IN ('note', 'letter', 'lost')") == ["note"]
     assert not [call for call in cloudflare_api.calls if "/d1/" not in call]  # the account is known
 
 
@@ -383,16 +373,8 @@ def test_it_migrates_the_database_of_an_environment(
         monkeypatch.setenv(name, value)
     migrations(NOTE)
     with reach_database(project, "staging", cloudflare_api.environment) as target:
-        migrate(target)
-    assert database.rows("SELECT name FROM d1_migrations") == [("0001_step.sql",)]
-
-
-def test_our_own_migrate_the_database_of_the_account(
-    cloudflare_api: CloudflareApi, remote: Target, capsys: pytest.CaptureFixture[str]
-) -> None:
-    migrate(replace(remote, database={**remote.database, "migrations_dir": str(ROOT / "migrations/sqlite")}))
-    assert cloudflare_api.database("letters").rows("SELECT count(*) FROM word_lists") == [(2,)]
-    assert "the schema is that of 000" in capsys.readouterr().err
+        migrate(target, dry_run=True)
+    assert {call for call in cloudflare_api.calls if "/d1/" in call} == {f"POST /d1/database/{database.uuid}/query"}
 
 
 def test_a_remote_database_needs_an_id_and_a_token(project: Path) -> None:
@@ -419,7 +401,7 @@ def test_a_remote_database_needs_an_id_and_a_token(project: Path) -> None:
         assert target.database["migrations_dir"] == str(project / "migrations/sqlite")
 
 
-# As a program.
+# As it is called.
 
 
 @pytest.mark.parametrize(
@@ -429,12 +411,10 @@ def test_a_remote_database_needs_an_id_and_a_token(project: Path) -> None:
         (["--local", "--remote"], 2, "not allowed with argument"),
         (["--remote"], 1, "error: there is no database at Cloudflare"),
         (["--env=nope"], 2, "error: wrangler.toml has no [env.nope]"),
-        (["--state=wrangler.toml"], 1, "error: cannot keep data in"),
+        ([f"--state={ROOT / 'wrangler.toml'}"], 1, "error: cannot keep data in"),
     ],
 )
 def test_a_wrong_call_is_refused_in_a_line(arguments: list[str], code: int, message: str) -> None:
-    done = subprocess.run(
-        [ROOT / "scripts/migrate", *arguments], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
-    )
+    done = run_here(ROOT / "scripts/migrate", *arguments, environment={"PATH": os.defpath})
     assert (done.returncode, done.stdout) == (code, "")
     assert message in done.stderr.splitlines()[-1]

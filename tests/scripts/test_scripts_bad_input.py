@@ -1,6 +1,7 @@
 """What people get wrong, and what may be wrong around them: each script says so in a line, and does nothing by halves.
 
-`CELLS` is the table of what may be wrong and what is called.
+`CELLS` is the table of what may be wrong and what is called. Most of it runs in this process, and what only a program
+can show (that it starts, refuses, and ends when it is told to) in one of its own, once for each script.
 """
 
 import os
@@ -16,6 +17,7 @@ import pytest
 
 from fakes.cloudflare_api import CloudflareApi
 from support.backups import reached
+from support.scripts import run_here
 from toolbox.backing_up import back_up
 from toolbox.checkout import ROOT
 from toolbox.codes import Code
@@ -32,7 +34,7 @@ class Checkout:
         self.api = api
         self.database = api.add_database("letters")
         for name in ("scripts", "src", "migrations"):
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(ROOT / name, folder / name)
         for name in (".venv", "python_modules", "node_modules", "requirements", "package.json", "package-lock.json"):
             (folder / name).symlink_to(ROOT / name)
         self.wrangler_toml = folder / "wrangler.toml"
@@ -56,6 +58,12 @@ class Checkout:
         return [self.folder / ".venv/bin/python", self.folder / "scripts" / script, *given]
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Runs a script in this process."""
+        _, script, *arguments = self.command(*command)
+        return run_here(Path(script), *arguments, environment=self.environment)
+
+    def run_program(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Runs a script as people do."""
         return subprocess.run(
             self.command(*command),
             cwd="/",
@@ -116,6 +124,9 @@ BACKUP, RESTORE = ("backup", "--remote", FILE), ("restore", "--remote", FILE)
 HERE, DRY, DOCTOR = ("migrate", "--local"), ("deploy", "--dry-run"), ("doctor",)
 BACKUP_HERE, RESTORE_HERE = ("backup", "--local", FILE), ("restore", "--local", FILE)
 ONLINE = (SETUP, MIGRATE, DEPLOY, BACKUP, RESTORE)
+# One for each call of wrangler that a script begins with. `deploy` begins with that of `migrate`, and `restore` with that
+# of `backup`: what wrangler says is the same then, and that they pass it on is seen where the API answers 500.
+ASKING = (SETUP, MIGRATE, BACKUP)
 WITH_WRANGLER = (*ONLINE, HERE, DRY, BACKUP_HERE, RESTORE_HERE)
 READING = (SETUP, MIGRATE, HERE, DRY, BACKUP, RESTORE, BACKUP_HERE, RESTORE_HERE)
 
@@ -129,25 +140,25 @@ ROWS: dict[str, tuple[Prepare, tuple[tuple[str, ...], ...], int, str]] = {
     ),
     "a token without the right": (
         lambda checkout: checkout.api.rights.clear(),
-        (*ONLINE, UPLOAD),
+        (*ASKING, UPLOAD),
         Code.TOKEN_REFUSED,
         "give it the permission it lacks",
     ),
     "an unknown token": (
         lambda checkout: checkout.environment.update(CLOUDFLARE_API_TOKEN="nobody's"),
-        ONLINE,
+        ASKING,
         Code.TOKEN_REFUSED,
         "token",
     ),
     "several accounts": (
         lambda checkout: checkout.api.account_ids.append("f" * 32),
-        ONLINE,
+        ASKING,
         Code.NO_ACCOUNT,
         "several accounts: set CLOUDFLARE_ACCOUNT_ID",
     ),
     "no network": (
         lambda checkout: checkout.environment.update(CLOUDFLARE_API_BASE_URL="http://127.0.0.1:1/client/v4"),
-        ONLINE,
+        ASKING,
         Code.NO_NETWORK,
         "cannot be reached",
     ),
@@ -159,13 +170,13 @@ ROWS: dict[str, tuple[Prepare, tuple[tuple[str, ...], ...], int, str]] = {
     ),
     "HTML": (
         lambda checkout: checkout.api.misbehave("html"),
-        (*ONLINE, UPLOAD),
+        (*ASKING, UPLOAD),
         Code.NOT_CLOUDFLARE,
         "is not Cloudflare's API",
     ),
     "an API that hangs": (
         lambda checkout: (checkout.hurry(), checkout.api.misbehave("hang")),
-        (*ONLINE, UPLOAD),
+        (*ASKING, UPLOAD),
         Code.NO_ANSWER,
         "has not answered in 2 seconds",
     ),
@@ -173,7 +184,7 @@ ROWS: dict[str, tuple[Prepare, tuple[tuple[str, ...], ...], int, str]] = {
         lambda checkout: checkout.environment.update(
             CONVERSATIONS_D1_DATABASE_ID="1" * 8 + "-1111" * 3 + "-" + "1" * 12
         ),
-        (MIGRATE, DEPLOY, UPLOAD, BACKUP, RESTORE),
+        (MIGRATE, UPLOAD, BACKUP),
         Code.REQUEST_REFUSED,
         "Cloudflare refuses this",
     ),
@@ -252,13 +263,26 @@ def test_what_is_wrong_is_said_in_a_line_and_nothing_is_done_by_halves(
     prepare, command, code, message = cell
     prepare(checkout)
     before = checkout.content()
-    done = checkout.run(*command)
+    check_refusal(checkout.run(*command), code, message)
+    assert checkout.content() == before
+
+
+def check_refusal(done: subprocess.CompletedProcess[str], code: int, message: str) -> None:
     assert "Traceback" not in done.stderr
     assert message in done.stderr.splitlines()[-1]
     assert done.stderr.splitlines()[-1].startswith("error: ")
     assert done.stderr.count("error: ") == 1
     assert done.returncode == code
-    assert checkout.content() == before
+
+
+# As programs.
+
+
+@pytest.mark.parametrize("command", ONLINE, ids=" ".join)
+def test_the_program_says_it_as_well(checkout: Checkout, command: tuple[str, ...]) -> None:
+    prepare, _, code, message = ROWS["an environment that there is not"]
+    prepare(checkout)
+    check_refusal(checkout.run_program(*command), code, message)
 
 
 @pytest.mark.parametrize("command", ONLINE, ids=" ".join)
@@ -278,19 +302,22 @@ def test_it_may_be_interrupted(checkout: Checkout, command: tuple[str, ...]) -> 
     assert checkout.content() == before
 
 
-@pytest.mark.parametrize("command", [SETUP, MIGRATE, UPLOAD], ids=" ".join)
-def test_the_account_of_another_token_is_not_remembered(checkout: Checkout, command: tuple[str, ...]) -> None:
-    assert checkout.run(*command).returncode == 0
-    checkout.api.account_ids.append("f" * 32)
-    assert checkout.run(*command).returncode == Code.NO_ACCOUNT
-
-
 @pytest.mark.parametrize("command", [(*command, "--nope") for command in (*ONLINE, DOCTOR)])
 def test_an_unknown_flag_is_refused(checkout: Checkout, command: tuple[str, ...]) -> None:
-    done = checkout.run(*command)
+    done = checkout.run_program(*command)
     assert (done.returncode, done.stdout) == (Code.WRONG_VALUE, "")
     assert "unrecognized arguments: --nope" in done.stderr.splitlines()[-1]
     assert checkout.api.calls == []
+
+
+# In this process again.
+
+
+def test_the_account_of_another_token_is_not_remembered(checkout: Checkout) -> None:
+    command = (*MIGRATE, "--dry-run")  # its folder stays; those of the other scripts go
+    assert checkout.run(*command).returncode == 0
+    checkout.api.account_ids.append("f" * 32)
+    assert checkout.run(*command).returncode == Code.NO_ACCOUNT
 
 
 @pytest.mark.parametrize("name", [name for name, (_, commands, _, _) in ROWS.items() if HERE in commands])
@@ -305,7 +332,9 @@ def test_the_doctor_names_it_too(checkout: Checkout, name: str) -> None:
 
 def test_a_byte_order_mark_is_none(checkout: Checkout) -> None:
     checkout.wrangler_toml.write_bytes(b"\xef\xbb\xbf" + checkout.wrangler_toml.read_bytes())
-    for command in (("setup", "--dry-run"), (*MIGRATE, "--dry-run"), DRY):
-        done = checkout.run(*command)
-        assert done.returncode == 0, done.stderr
+    done = checkout.run("setup", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    del checkout.environment["CLOUDFLARE_API_TOKEN"]  # which is looked for once the file is read
+    for command in (MIGRATE, DEPLOY):
+        assert checkout.run(*command).returncode == Code.NO_TOKEN
     assert "is not TOML" not in checkout.run(*DOCTOR).stdout

@@ -1,0 +1,51 @@
+"""Runs a script in this process: what it says and exits with, without the second that a process of its own takes."""
+
+import contextlib
+import io
+import os
+import runpy
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+INTERRUPTED = 130
+
+
+def run_here(
+    script: Path, *arguments: str | Path, environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Runs a script of a checkout as it runs once it has gone on in its environment, with a toolbox of its own.
+
+    It is not the program: that it starts, takes signals and ends what it has started is for a test with a process.
+    """
+    output, progress = io.StringIO(), io.StringIO()
+    with (
+        _toolbox_of(script.parent),
+        mock.patch.dict(os.environ, {**environment, "THREADKEEP_IN_ENVIRONMENT": "1"}, clear=True),
+        mock.patch.object(sys, "prefix", str(script.parents[1] / ".venv")),
+        mock.patch.object(sys, "argv", [str(script), *map(str, arguments)]),
+        contextlib.redirect_stdout(output),
+        contextlib.redirect_stderr(progress),
+    ):
+        try:
+            main = runpy.run_path(str(script))["main"]
+            code: Any = sys.modules["toolbox.command"].exit_code(main, when_interrupted=INTERRUPTED)
+        except SystemExit as end:  # argparse's
+            code = end.code
+    return subprocess.CompletedProcess([script, *arguments], code, output.getvalue(), progress.getvalue())
+
+
+@contextlib.contextmanager
+def _toolbox_of(scripts: Path) -> Iterator[None]:
+    """Has `import toolbox` mean what lies beside a script, whose idea of where the checkout is differs from ours."""
+    ours = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "toolbox"}
+    try:
+        with mock.patch.object(sys, "path", [str(scripts), *sys.path]):
+            yield
+    finally:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "toolbox"]:
+            del sys.modules[name]
+        sys.modules.update(ours)
