@@ -226,6 +226,8 @@ class CloudflareApi:
         self.calls: list[str] = []
         """METHOD /path of every call so far, from below the account on."""
         self.unexpected: list[str] = []
+        self.hangs = threading.Event()
+        """Set once a call waits for an answer that never comes."""
         self._misbehaviour: tuple[Misbehaviour, str] | None = None
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -285,6 +287,7 @@ class CloudflareApi:
         self.calls.append(call)
         if self._misbehaviour and re.search(self._misbehaviour[1], call):
             if self._misbehaviour[0] == "hang":
+                self.hangs.set()
                 self._closing.wait()
             if self._misbehaviour[0] == "html":
                 return 200, "text/html", b"<!DOCTYPE html><html><body>Sign in to this network</body></html>", {}

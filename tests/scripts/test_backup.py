@@ -14,34 +14,19 @@ import apsw
 import httpx
 import pytest
 
-from fakes.cloudflare_api import ACCOUNT, CloudflareApi
+from fakes.cloudflare_api import ACCOUNT, CloudflareApi, Misbehaviour
 from support.backups import ODD, Direct, check_index, everything, fill, hits, new_database, reached, to_keep
-from toolbox import backing_up, cloudflare, scratch
+from support.scripts import run_here
+from toolbox import backing_up, scratch, wrangler
 from toolbox.backing_up import back_up
 from toolbox.checkout import ROOT, Problem
 from toolbox.codes import Code
 from toolbox.deploying import local_database, reach_database
-from toolbox.migrating import Target, local_target, migrate
+from toolbox.install import install
+from toolbox.migrating import Target, local_target
 from toolbox.restoring import restore
+from toolbox.scratch import BASE
 from toolbox.worker import LocalWorker
-
-
-@pytest.fixture(scope="module")
-def empty_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A state folder whose database is migrated and empty."""
-    state = tmp_path_factory.mktemp("empty") / "state"
-    with local_target(local_database(ROOT, None), state) as target:
-        migrate(target)
-    return state
-
-
-@pytest.fixture(scope="module")
-def full_state(empty_state: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One whose database the store has filled."""
-    state = tmp_path_factory.mktemp("full") / "state"
-    shutil.copytree(empty_state, state)
-    fill(database_in(state))
-    return state
 
 
 @pytest.fixture(scope="module")
@@ -66,40 +51,31 @@ def files_in(folder: Path) -> list[str]:
 # On this machine.
 
 
-def test_a_round_trip_through_local_d1(full_state: Path, empty_state: Path, tmp_path: Path) -> None:
-    state = tmp_path / "state"
-    shutil.copytree(empty_state, state)
-    with local(full_state) as target:
-        back_up(target, tmp_path / "backup")
-    assert files_in(tmp_path) == ["backup", "state"]
-    assert stat.S_IMODE((tmp_path / "backup").stat().st_mode) == 0o600
-    with local(state) as target:
-        restore(target, tmp_path / "backup")
-    assert everything(database_in(state)) == to_keep(database_in(full_state))
-    check_index(database_in(state))
-    assert hits(database_in(state), "ada") == hits(database_in(full_state), "ada")
-    assert [path for path in state.iterdir() if path.name.startswith("restore")] == []
-
-
-def local(state: Path) -> AbstractContextManager[Target]:
-    return local_target(local_database(ROOT, None), state)
-
-
-def test_what_was_restored_is_served(empty_state: Path, tmp_path: Path) -> None:
-    first, second = tmp_path / "first", tmp_path / "second"
+def test_a_round_trip_through_local_d1(new_state: Callable[[str], Path], tmp_path: Path) -> None:
+    """With the programs themselves, and with Workers that write and read at its ends."""
+    first, second, backup = new_state("first"), new_state("second"), tmp_path / "backup"
+    fill(database_in(first))
     message = {"role": "user", "content": [{"type": "text", "text": "Where is Zürich?"}]}
-    for state in (first, second):
-        shutil.copytree(empty_state, state)
     with LocalWorker(first, store="d1") as running:
         httpx.post(f"{running.url}/api/conversations", json={"messages": [message]}).raise_for_status()
         exported = httpx.get(f"{running.url}/api/export").json()["conversation"]
         cursor = httpx.get(f"{running.url}/api/conversations/changes").json()["next"]
-        with pytest.raises(Problem, match="another Worker runs on"), local(first):
-            pass
-    with local(first) as target:
-        back_up(target, tmp_path / "backup")
-    with local(second) as target:
-        restore(target, tmp_path / "backup")
+        with pytest.raises(Problem, match="another Worker runs on"):
+            local_target(local_database(ROOT, None), first).__enter__()
+
+    done = run_program(ROOT / "scripts/backup", f"--state={first}", backup)
+    assert done.returncode == 0, done.stderr
+    assert "messages of 3 users" in done.stdout
+    assert files_in(tmp_path) == ["backup", "first", "second"]
+    assert stat.S_IMODE(backup.stat().st_mode) == 0o600
+    done = run_program(ROOT / "scripts/restore", f"--state={second}", backup)
+    assert done.returncode == 0, done.stderr
+    assert "messages of 3 users" in done.stdout
+    assert [path for path in second.iterdir() if path.name.startswith("restore")] == []
+    assert everything(database_in(second)) == to_keep(database_in(first))
+    check_index(database_in(second))
+    assert hits(database_in(second), "ada") == hits(database_in(first), "ada")
+
     with LocalWorker(second, store="d1") as running:
         assert httpx.get(f"{running.url}/api/export").json()["conversation"] == exported
         (found,) = httpx.get(f"{running.url}/api/conversations/search", params={"q": "zurich", "role": "user"}).json()[
@@ -107,6 +83,11 @@ def test_what_was_restored_is_served(empty_state: Path, tmp_path: Path) -> None:
         ]
         assert found["message"]["content"] == message["content"]
         assert httpx.get(f"{running.url}/api/conversations/changes", params={"since": cursor}).status_code == 410
+
+
+def run_program(*command: str | Path) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CLOUDFLARE")}
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120, env=environment)
 
 
 # At Cloudflare.
@@ -137,23 +118,15 @@ Reach = Callable[[str, apsw.Connection], AbstractContextManager[Target]]
 
 
 def test_a_round_trip_through_the_account(
-    cloudflare_api: CloudflareApi, remote: Reach, original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cloudflare_api: CloudflareApi, remote: Reach, original: Path, tmp_path: Path
 ) -> None:
     with closing(apsw.Connection(str(original))) as content, remote("letters", content) as target:
         back_up(target, tmp_path / "backup")
     with remote("empty", new_database(":memory:")) as target:
-        for how, on, code in (
-            ("500", "POST .*/import", Code.CLOUDFLARE_FAILED),
-            ("500", "PUT /files", Code.CLOUDFLARE_FAILED),
-            ("html", "POST .*/import", Code.NOT_CLOUDFLARE),
-            ("hang", "POST .*/import", Code.NO_ANSWER),
-        ):
-            cloudflare_api.misbehave(how, on=on)
-            monkeypatch.setattr(cloudflare, "ROWS_SECONDS", 4)
-            with pytest.raises(Problem) as raised:
-                restore(target, tmp_path / "backup")
-            assert raised.value.code == code, str(raised.value)
-        monkeypatch.setattr(cloudflare, "ROWS_SECONDS", 60)
+        cloudflare_api.misbehave("500", on="PUT /files")
+        with pytest.raises(Problem) as raised:
+            restore(target, tmp_path / "backup")
+        assert raised.value.code == Code.CLOUDFLARE_FAILED
         cloudflare_api.behave()
         restore(target, tmp_path / "backup")
     restored = tmp_path / "restored.sqlite"
@@ -166,32 +139,56 @@ def test_a_round_trip_through_the_account(
     check_index(restored)
 
 
-@pytest.mark.parametrize(
-    "case",
-    [
-        ("500", "", Code.CLOUDFLARE_FAILED, "unknown error has occurred"),
-        ("html", "", Code.NOT_CLOUDFLARE, "is not Cloudflare's API"),
-        ("hang", "", Code.NO_ANSWER, "has not answered in 3 seconds"),
-        ("500", "/export", Code.CLOUDFLARE_FAILED, "unknown error has occurred"),
-        ("500", "GET /files", Code.CLOUDFLARE_FAILED, "has failed to hand over what it has exported"),
-        ("html", "GET /files", Code.NOT_CLOUDFLARE, "no row of a table"),
-    ],
-)
-def test_an_api_that_misbehaves_leaves_the_older_backup(
-    cloudflare_api: CloudflareApi,
-    remote: Reach,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    case: tuple[Any, str, int, str],
+def test_rows_that_the_api_does_not_take_are_told_of_in_a_line(
+    cloudflare_api: CloudflareApi, remote: Reach, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    how, on, code, message = case
-    monkeypatch.setattr(cloudflare, "ANSWER_SECONDS", 3 if how == "hang" else 60)
+    (tmp_path / "rows.sql").write_text("DELETE FROM owners;\n")
+    with remote("letters", new_database(":memory:")) as target:
+        target.configure()
+
+        def refusal(how: Misbehaviour) -> int:
+            cloudflare_api.misbehave(how, on="POST .*/import")
+            with pytest.raises(Problem) as raised:
+                target.execute(install(), tmp_path / "rows.sql", failed="cannot write the rows")
+            assert "\n" not in str(raised.value)
+            return raised.value.code
+
+        assert refusal("500") == Code.CLOUDFLARE_FAILED
+        assert refusal("html") == Code.NOT_CLOUDFLARE
+
+        def until_it_hangs(*_: Any) -> None:
+            assert cloudflare_api.hangs.wait(60)
+
+        monkeypatch.setattr(wrangler.Group, "wait", until_it_hangs)  # time is up then, however fast the machine is
+        assert refusal("hang") == Code.NO_ANSWER
+
+
+def test_an_export_that_the_api_does_not_make_is_told_of_in_a_line(
+    cloudflare_api: CloudflareApi, remote: Reach, tmp_path: Path
+) -> None:
+    """Of the first call of a backup, test_scripts_bad_input.py tells."""
+    with remote("letters", new_database(":memory:")) as target:
+        target.configure()
+        for on, message in (
+            ("/export", "unknown error has occurred"),
+            ("GET /files", "has failed to hand over what it has exported"),
+        ):
+            cloudflare_api.misbehave("500", on=on)
+            with pytest.raises(Problem, match=message) as raised:
+                target.export(install(), BASE, tmp_path / "dump.sql", failed="cannot export the database")
+            assert raised.value.code == Code.CLOUDFLARE_FAILED
+            assert "\n" not in str(raised.value)
+
+
+def test_an_export_that_is_something_else_leaves_the_older_backup(
+    cloudflare_api: CloudflareApi, remote: Reach, tmp_path: Path
+) -> None:
     (tmp_path / "backup").write_text("an older one")
     with remote("letters", new_database(":memory:")) as target:
-        cloudflare_api.misbehave(how, on=on)
-        with pytest.raises(Problem) as raised:
+        cloudflare_api.misbehave("html", on="GET /files")
+        with pytest.raises(Problem, match="no row of a table") as raised:
             back_up(target, tmp_path / "backup")
-    assert (raised.value.code, message in str(raised.value)) == (code, True), str(raised.value)
+    assert raised.value.code == Code.NOT_CLOUDFLARE
     assert "\n" not in str(raised.value)
     assert (tmp_path / "backup").read_text() == "an older one"
     assert files_in(tmp_path) == ["backup", "project"]
@@ -350,14 +347,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     )
 
 
-# As programs.
-
-
-def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("CLOUDFLARE")}
-    return subprocess.run(
-        arguments, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120, env=environment
-    )
+# As they are called.
 
 
 @pytest.mark.parametrize("script", ["scripts/backup", "scripts/restore"])
@@ -370,24 +360,11 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         (["--local", "--remote", "file"], 2, "not allowed with argument"),
         (["--remote", "file"], 1, "error: there is no database at Cloudflare"),
         (["--env=nope", "file"], 2, "error: wrangler.toml has no [env.nope]"),
-        (["--state=wrangler.toml", "file"], 1, "error: cannot keep data in"),
+        ([f"--state={ROOT / 'wrangler.toml'}", "file"], 1, "error: cannot keep data in"),
     ],
 )
 def test_a_wrong_call_is_refused_in_a_line(script: str, arguments: list[str], code: int, message: str) -> None:
-    done = run(ROOT / script, *arguments)
+    done = run_here(ROOT / script, *arguments, environment={"PATH": os.defpath})
     assert (done.returncode, done.stdout) == (code, "")
     assert message in done.stderr.splitlines()[-1]
-    assert not (ROOT / "file").exists()
-
-
-def test_the_programs_do_what_they_say(full_state: Path, empty_state: Path, tmp_path: Path) -> None:
-    shutil.copytree(empty_state, tmp_path / "state")
-    done = run(ROOT / "scripts/backup", f"--state={full_state}", tmp_path / "backup")
-    assert done.returncode == 0, done.stderr
-    assert "messages of 2 users" in done.stdout
-    done = run(ROOT / "scripts/restore", f"--state={tmp_path / 'state'}", tmp_path / "backup")
-    assert done.returncode == 0, done.stderr
-    assert "messages of 2 users" in done.stdout
-    done = run(ROOT / "scripts/restore", f"--state={full_state}", tmp_path / "backup")
-    assert (done.returncode, done.stdout) == (Code.NOT_EMPTY, "")
-    assert done.stderr.splitlines()[-1].startswith("error: threadkeep here is not empty")
+    assert not Path("file").exists()

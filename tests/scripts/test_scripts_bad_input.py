@@ -124,8 +124,8 @@ BACKUP, RESTORE = ("backup", "--remote", FILE), ("restore", "--remote", FILE)
 HERE, DRY, DOCTOR = ("migrate", "--local"), ("deploy", "--dry-run"), ("doctor",)
 BACKUP_HERE, RESTORE_HERE = ("backup", "--local", FILE), ("restore", "--local", FILE)
 ONLINE = (SETUP, MIGRATE, DEPLOY, BACKUP, RESTORE)
-# One for each call of wrangler that a script begins with. `deploy` begins with that of `migrate`, and `restore` with that
-# of `backup`: what wrangler says is the same then, and that they pass it on is seen where the API answers 500.
+# One for each call of wrangler that a script begins with. `deploy` begins with that of `migrate`, and `restore` with
+# that of `backup`: what wrangler says is the same then, and that they pass it on is seen where the API answers 500.
 ASKING = (SETUP, MIGRATE, BACKUP)
 WITH_WRANGLER = (*ONLINE, HERE, DRY, BACKUP_HERE, RESTORE_HERE)
 READING = (SETUP, MIGRATE, HERE, DRY, BACKUP, RESTORE, BACKUP_HERE, RESTORE_HERE)

@@ -14,9 +14,7 @@ from unittest import mock
 INTERRUPTED = 130
 
 
-def run_here(
-    script: Path, *arguments: str | Path, environment: Mapping[str, str]
-) -> subprocess.CompletedProcess[str]:
+def run_here(script: Path, *arguments: str | Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     """Runs a script of a checkout as it runs once it has gone on in its environment, with a toolbox of its own.
 
     It is not the program: that it starts, takes signals and ends what it has started is for a test with a process.
