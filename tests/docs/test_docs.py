@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from toolbox.checkout import ROOT
 from toolbox.install import install_server
 from toolbox.server import STORES as SERVER_STORES
 from toolbox.server import LocalServer
+from toolbox.service import LocalService
 from toolbox.worker import LocalWorker
 
 README = (ROOT / "README.md").read_text()
@@ -46,32 +48,43 @@ def steps_in(text: str) -> list[tuple[str, str]]:
     return re.findall(r"^\$ (curl .*)\n(.*)$", transcript, re.MULTILINE)
 
 
-def local(store: str, state: Path) -> LocalWorker | LocalServer:
-    if store not in SERVER_STORES:
-        return LocalWorker(state, store=store)
-    return LocalServer(state, store=store, variables={"DATABASE_URL": new_url()} if store == "postgres" else {})
+@pytest.fixture(scope="module", params=[*WORKERS, *SERVER_STORES])
+def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a service as scripts/dev starts it. One serves all documents, over each store."""
+    store, state = request.param, tmp_path_factory.mktemp("docs")
+    if store in SERVER_STORES:
+        variables = {"DATABASE_URL": new_url()} if store == "postgres" else {}
+        running: LocalService = LocalServer(state, store=store, variables=variables)
+    else:
+        running = LocalWorker(state, store=store)
+    with running:
+        yield running.url
 
 
-@pytest.mark.parametrize("store", [*WORKERS, *SERVER_STORES])
-def test_the_commands_of_the_readme_answer_as_printed(store: str, tmp_path: Path) -> None:
+@pytest.fixture
+def url(service: str) -> Iterator[str]:
+    """The same, where nobody has kept anything: what a document has left there is erased."""
+    yield service
+    httpx.delete(f"{service}/api/me", params={"confirm": "developer"}).raise_for_status()
+    assert httpx.get(f"{service}/api/conversations").json()["conversations"] == []
+
+
+def test_the_commands_of_the_readme_answer_as_printed(url: str) -> None:
     steps = steps_in(README)
     assert len(steps) == 3
-    with local(store, tmp_path) as worker:
-        answers = answers_to(steps, worker.url)
-        assert answers == [without_times(json.loads(printed)) for _, printed in steps]
-        sent_again = answers_to(steps, worker.url)
-        assert sent_again[1:] == answers[1:]
-        assert sent_again[0] == {**answers[0], "messageCount": 2}
+    answers = answers_to(steps, url)
+    assert answers == [without_times(json.loads(printed)) for _, printed in steps]
+    sent_again = answers_to(steps, url)
+    assert sent_again[1:] == answers[1:]
+    assert sent_again[0] == {**answers[0], "messageCount": 2}
 
 
-@pytest.mark.parametrize("store", [*WORKERS, *SERVER_STORES])
-def test_the_commands_of_the_guides_answer_as_printed(store: str, tmp_path: Path) -> None:
-    for name in ("search", "sync", "transfer"):
-        steps = steps_in((ROOT / f"docs/{name}.md").read_text())
-        assert len(steps) >= 4
-        with local(store, tmp_path / name) as worker:
-            printed = [without_times(json.loads(text)) if text else None for _, text in steps]
-            assert answers_to(steps, worker.url) == printed
+@pytest.mark.parametrize("name", ["search", "sync", "transfer"])
+def test_the_commands_of_a_guide_answer_as_printed(url: str, name: str) -> None:
+    steps = steps_in((ROOT / f"docs/{name}.md").read_text())
+    assert len(steps) >= 4
+    printed = [without_times(json.loads(text)) if text else None for _, text in steps]
+    assert answers_to(steps, url) == printed
 
 
 def answers_to(steps: list[tuple[str, str]], url: str) -> list[Any]:

@@ -1,4 +1,8 @@
-"""The fake of Cloudflare's API against the real wrangler, which is the one that has to be content with it."""
+"""The fake of Cloudflare's API against the real wrangler, which is the one that has to be content with it.
+
+What the scripts have wrangler do is seen where they are tested: lists, creations and what is refused in test_setup.py,
+and a deploy that is refused in test_scripts_bad_input.py.
+"""
 
 import json
 import subprocess
@@ -48,25 +52,11 @@ def run_wrangler(cloudflare_api: CloudflareApi, tmp_path: Path) -> Wrangler:
     return run
 
 
-def test_wrangler_lists_creates_and_refuses_a_name_that_is_taken(
-    run_wrangler: Wrangler, cloudflare_api: CloudflareApi
-) -> None:
-    for number in range(10):
-        cloudflare_api.add_database(f"more-{number}")
-    listed = json.loads(run_wrangler("d1", "list", "--json").stdout)
-    assert [database["name"] for database in listed][::10] == ["letters", "more-9"]
-    created = run_wrangler("d1", "create", "new", "--location", "weur", "--jurisdiction", "eu")
-    assert cloudflare_api.database("new").uuid in created.stdout
-    assert (cloudflare_api.database("new").location, cloudflare_api.database("new").jurisdiction) == ("weur", "eu")
-    assert "already exists" in run_wrangler("d1", "create", "new").stderr
-
-
 def test_wrangler_applies_migrations_once_and_each_all_or_none(
     run_wrangler: Wrangler, cloudflare_api: CloudflareApi, tmp_path: Path
 ) -> None:
     database = cloudflare_api.database("letters")
-    for _ in range(2):
-        assert run_wrangler("d1", "migrations", "apply", "D1", "--remote").returncode == 0
+    assert run_wrangler("d1", "migrations", "apply", "D1", "--remote").returncode == 0
     (tmp_path / "migrations/0002_half.sql").write_text(
         "INSERT INTO note VALUES ('half'); INSERT INTO nowhere VALUES (1);"
     )
@@ -77,7 +67,7 @@ def test_wrangler_applies_migrations_once_and_each_all_or_none(
     assert database.rows("SELECT body FROM note") == []
 
 
-def test_wrangler_executes_commands_and_files_and_exports(
+def test_wrangler_executes_commands_and_files(
     run_wrangler: Wrangler, cloudflare_api: CloudflareApi, tmp_path: Path
 ) -> None:
     (tmp_path / "file.sql").write_text("CREATE TABLE a (b); INSERT INTO a VALUES ('c');")
@@ -86,8 +76,6 @@ def test_wrangler_executes_commands_and_files_and_exports(
         run_wrangler("d1", "execute", "D1", "--remote", "--json", "--command", "SELECT b FROM a").stdout
     )
     assert result["results"] == [{"b": "c"}]
-    assert run_wrangler("d1", "export", "D1", "--remote", "--output", "dump.sql").returncode == 0
-    assert 'INSERT INTO "a" ("b") VALUES(\'c\');' in (tmp_path / "dump.sql").read_text()
 
 
 def test_wrangler_exports_the_tables_beside_a_virtual_one_and_hears_why_a_file_fails(
@@ -100,7 +88,7 @@ def test_wrangler_exports_the_tables_beside_a_virtual_one_and_hears_why_a_file_f
     refused = run_wrangler("d1", "export", "D1", "--remote", "--output", "dump.sql")
     assert "cannot export databases with Virtual Tables" in refused.stderr
     assert run_wrangler("d1", "export", "D1", "--remote", "--table", "a", "--output", "dump.sql").returncode == 0
-    assert "VALUES(replace('c\\n\\n','\\n',char(10)));" in (tmp_path / "dump.sql").read_text()
+    assert "INSERT INTO \"a\" (\"b\") VALUES(replace('c\\n\\n','\\n',char(10)));" in (tmp_path / "dump.sql").read_text()
     (tmp_path / "file.sql").write_text("INSERT INTO a VALUES ('d'); INSERT INTO nowhere VALUES (1);")
     failed = run_wrangler("d1", "execute", "D1", "--remote", "--file", "file.sql")
     assert (failed.returncode, "no such table: nowhere" in failed.stderr) == (1, True)
@@ -126,17 +114,6 @@ def test_wrangler_deploys_a_worker_and_deploys_it_again(
     assert second.returncode == 0, second.stderr
     assert b"changed" in script.modules["main.mjs"]
     assert len(script.versions) == 2
-
-
-def test_wrangler_cannot_deploy_with_a_database_that_is_not_there_or_without_the_right(
-    run_wrangler: Wrangler, cloudflare_api: CloudflareApi
-) -> None:
-    cloudflare_api.rights = {"d1"}
-    assert "[code: 10000]" in run_wrangler("deploy").stderr
-    cloudflare_api.rights = {"workers"}
-    cloudflare_api.databases.clear()
-    assert "[code: 10021]" in run_wrangler("deploy").stderr
-    assert cloudflare_api.scripts == {}
 
 
 QUERY = "POST", "d1/database/letters/query"
