@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 
 from toolbox.checkout import Problem
 from toolbox.processes import living_processes
+from toolbox.state import MARK
 from toolbox.worker import LocalWorker
 
 
@@ -32,9 +34,13 @@ def eventually(ask: Callable[[], Any], expected: Any) -> None:
         time.sleep(0.05)
 
 
-def test_a_worker_has_every_handler_and_the_variables_of_a_developer(project: Path, tmp_path: Path) -> None:
-    variables = {"GREETING": "hi"}
-    with LocalWorker(tmp_path / "state", project=project, service_key="tk_secret", variables=variables) as worker:
+def test_a_fresh_worker_has_every_handler_and_the_variables_of_a_developer(project: Path, tmp_path: Path) -> None:
+    state, variables = tmp_path / "state", {"GREETING": "hi"}
+    (state / "data").mkdir(parents=True)
+    (state / MARK).touch()
+    (state / "data/earlier").write_text("of an earlier run")
+    with LocalWorker(state, project=project, service_key="tk_secret", variables=variables, fresh=True) as worker:
+        assert not (state / "data/earlier").exists()
         answer = get(worker, "/")
         assert answer["GREETING"] == "hi"
         assert answer["ENVIRONMENT"] == "development"
@@ -54,9 +60,12 @@ def test_a_worker_has_every_handler_and_the_variables_of_a_developer(project: Pa
         assert httpx.get(f"{worker.url}/mistake").status_code == 500
         eventually(lambda: "ValueError: a mistake in a request" in worker.log_path.read_text(), True)
 
+        with pytest.raises(Problem, match=r"another Worker runs on .*/state: stop it, or name another"):
+            LocalWorker(state, project=project).start()
 
-def test_what_was_stored_survives_a_power_cut_but_not_a_fresh_start(project: Path, tmp_path: Path) -> None:
-    state = tmp_path / "state"
+
+def test_what_was_stored_survives_a_power_cut_and_a_restart_with_other_files(project: Path, tmp_path: Path) -> None:
+    state, entry = tmp_path / "state", project / "src/entry.py"
     with LocalWorker(state, project=project, store="d1") as worker:
         post(worker, "/d1", "in D1")
         post(worker, "/object/alice", "in an object")
@@ -64,59 +73,58 @@ def test_what_was_stored_survives_a_power_cut_but_not_a_fresh_start(project: Pat
     with LocalWorker(state, project=project, store="d1") as worker:
         assert get(worker, "/d1") == ["in D1"]
         assert get(worker, "/object/alice") == ["in an object"]
-    with LocalWorker(state, project=project, store="d1", fresh=True) as worker:
-        assert get(worker, "/d1") == []
-        assert get(worker, "/object/alice") == []
 
-
-def test_a_restart_runs_the_files_of_now_and_applies_new_migrations(project: Path, tmp_path: Path) -> None:
-    entry = project / "src/entry.py"
-    with LocalWorker(tmp_path / "state", project=project, store="d1") as worker:
-        port = worker.port
-        post(worker, "/d1", "before")
+        # A restart runs the files of now, and applies new migrations.
+        port, text = worker.port, entry.read_text()
         assert not worker.has_changed_files()
-        entry.write_text(f"from nowhere import something\n{entry.read_text()}")
+        entry.write_text(f"import uuid; uuid.uuid4()\n{text}")
         assert worker.has_changed_files()
-        with pytest.raises(Problem, match="No module named 'nowhere'"):
+        with pytest.raises(Problem, match="Randomness is not allowed while a Worker is starting"):
             worker.restart()
-        entry.write_text(entry.read_text().partition("\n")[2].replace("FROM note", "FROM memo"))
+        entry.write_text(text.replace('prepare("SELECT body FROM note")', 'prepare("SELECT body FROM memo")'))
         (project / "migrations/sqlite/0002_memo.sql").write_text("ALTER TABLE note RENAME TO memo;\n")
         worker.restart()
-        assert get(worker, "/d1") == ["before"]
+        assert get(worker, "/d1") == ["in D1"]
+        assert get(worker, "/object/alice") == ["in an object"]
         assert worker.port == port
 
 
-def test_two_workers_run_side_by_side(project: Path, tmp_path: Path) -> None:
-    workers = [LocalWorker(tmp_path / name, project=project) for name in ("one", "two")]
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(LocalWorker.start, workers))
-    try:
-        post(workers[0], "/object/alice", "in the first")
-        assert get(workers[0], "/object/alice") == ["in the first"]
-        assert get(workers[1], "/object/alice") == []
-    finally:
-        for worker in workers:
-            worker.stop()
-
-
-def test_another_entry_module_may_import_ours(project: Path, tmp_path: Path) -> None:
+def test_two_workers_run_side_by_side_and_one_outlives_the_other(project: Path, tmp_path: Path) -> None:
+    """The second has another entry module, which imports the first's."""
     extra = tmp_path / "extra"
     extra.mkdir()
     (extra / "other_entry.py").write_text(
         "from entry import Default as Ours, Notes\nfrom workers import Response\n"
-        "class Default(Ours):\n    async def fetch(self, request):\n        return Response.json('other')\n"
+        "class Default(Ours):\n    async def fetch(self, request):\n"
+        "        return Response.json('other') if request.url.endswith('/') else await super().fetch(request)\n"
     )
-    with LocalWorker(tmp_path / "state", project=project, main="other_entry", extra_sources=[extra]) as worker:
-        assert get(worker, "/") == "other"
+    one = LocalWorker(tmp_path / "one", project=project)
+    two = LocalWorker(tmp_path / "two", project=project, main="other_entry", extra_sources=[extra])
+    with ThreadPoolExecutor() as pool, ExitStack() as stopping:
+        list(pool.map(stopping.enter_context, (one, two)))
+        assert get(two, "/") == "other"
+        post(one, "/object/alice", "in the first")
+        assert get(one, "/object/alice") == ["in the first"]
+        assert get(two, "/object/alice") == []
+
+        # One ends by itself: that is noticed, and it leaves no process.
+        one.check()
+        os.kill(min(one.workerd_ids()), signal.SIGKILL)
+        with pytest.raises(Problem, match="workerd has ended by itself"):
+            eventually(one.check, "never")
+        one.stop()
+        assert not [process for process in living_processes() if is_at_work_in(process.id, tmp_path / "one")]
+        two.check()
+        assert get(two, "/") == "other"
 
 
 @pytest.mark.parametrize(
     ("statement", "refusal"),
     [
-        ("import uuid; uuid.uuid4()", "Randomness is not allowed while a Worker is starting"),
         ("import asyncio; asyncio.get_event_loop().call_later(1, print)", "setting a timeout"),
         ("import js; held = js.Object.new()", "Can't serialize top-level variable"),
         ("raise SystemExit", "ExitStatus"),
+        # And randomness, as the restart above shows.
     ],
 )
 def test_what_a_deploy_would_refuse_at_import_fails_the_start(
@@ -127,29 +135,11 @@ def test_what_a_deploy_would_refuse_at_import_fails_the_start(
         LocalWorker(tmp_path / "state", project=project).start()
 
 
-def test_a_worker_that_ends_by_itself_is_noticed_and_leaves_no_process(project: Path, tmp_path: Path) -> None:
-    state = tmp_path / "state"
-    with LocalWorker(state, project=project) as worker:
-        worker.check()
-        os.kill(min(worker.workerd_ids()), signal.SIGKILL)
-        with pytest.raises(Problem, match="workerd has ended by itself"):
-            eventually(worker.check, "never")
-    assert not [process for process in living_processes() if is_at_work_in(process.id, state)]
-
-
 def is_at_work_in(pid: int, folder: Path) -> bool:
     try:
         return Path(f"/proc/{pid}/cwd").resolve() == folder
     except OSError:
         return False
-
-
-def test_a_state_folder_serves_one_worker_at_a_time(project: Path, tmp_path: Path) -> None:
-    with (
-        LocalWorker(tmp_path / "state", project=project),
-        pytest.raises(Problem, match=r"another Worker runs on .*/state: stop it, or name another"),
-    ):
-        LocalWorker(tmp_path / "state", project=project).start()
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(project: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from fakes.cloudflare_api import CloudflareApi
+from support.scripts import copy_checkout, run_here
 from toolbox.checkout import ROOT, Problem
 from toolbox.deploying import deploy, render
 from toolbox.hashes import record_hashes
@@ -55,17 +56,10 @@ def append(project: Path, text: str) -> None:
         file.write(text)
 
 
-def scripts_deploy(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs the program with the variables that `environment` names, and none of ours."""
-    return subprocess.run(
-        [ROOT / "scripts/deploy", *arguments],
-        cwd="/",
-        env={"PATH": f"{ROOT / '.venv/bin'}:/usr/local/bin:/usr/bin:/bin", **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+def scripts_deploy(checkout: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Calls the script with the variables that `environment` names, and none of ours."""
+    path = f"{ROOT / '.venv/bin'}:/usr/local/bin:/usr/bin:/bin"
+    return run_here(checkout / "scripts/deploy", *arguments, environment={"PATH": path, **environment})
 
 
 SOURCES = {path.relative_to(ROOT / "src").as_posix() for path in (ROOT / "src").rglob("*.py")}
@@ -82,43 +76,40 @@ def bindings(output: str) -> set[str]:
     return set(re.findall(r"^env\.(\w+)", output, re.MULTILINE))
 
 
-# The three deploys.
+# As it is in the checkout.
 
 
-def test_with_an_id_with_an_alias_and_without_one() -> None:
-    without = scripts_deploy("--dry-run")  # the first, which may say what it installs
-    with_id = scripts_deploy("--dry-run", CONVERSATIONS_D1_DATABASE_ID=ID)
-    by_alias = scripts_deploy("--dry-run", CHM_CLOUD_D1_DATABASE_ID=ID, CONVERSATIONS_D1_DATABASE_ID=" ")
-    assert [done.returncode for done in (with_id, by_alias, without)] == [0, 0, 0]
-    assert with_id.stdout == by_alias.stdout
-    assert with_id.stderr == by_alias.stderr
-    assert bindings(with_id.stdout) - bindings(without.stdout) == {"CONVERSATIONS_D1"}
+def test_with_an_id_and_a_store_and_without_any(tmp_path: Path) -> None:
+    checkout = copy_checkout(tmp_path)
+    bundle = checkout / ".local/deploy/bundle"
+    without = scripts_deploy(checkout, "--dry-run")
+    assert shipped(bundle) == sources_of("durable-object")
+    ids = {"CHM_CLOUD_D1_DATABASE_ID": ID, "CONVERSATIONS_D1_DATABASE_ID": " "}  # an alias, where the name is blank
+    with_both = scripts_deploy(checkout, "--dry-run", AGENT_CONVERSATION_STORE="postgres", **ids)
+    assert shipped(bundle) == sources_of("durable-object", "d1", "postgres")
     assert bindings(without.stdout) == {"AGENT_CONVERSATIONS_DO", "AGENT_CONVERSATION_PERSISTENCE"}
-    assert f"the binding CONVERSATIONS_D1 is the D1 database {ID}" in with_id.stderr
+    assert bindings(with_both.stdout) - bindings(without.stdout) == {"CONVERSATIONS_D1", "AGENT_CONVERSATION_STORE"}
+    assert f"the binding CONVERSATIONS_D1 is the D1 database {ID}" in with_both.stderr
     assert "no D1 database: neither CONVERSATIONS_D1_DATABASE_ID nor" in without.stderr
-    for done in (with_id, without):
+    for done in (with_both, without):
+        assert done.returncode == 0
         assert re.match(r"Total Upload: [0-9]{3,}\.[0-9]+ KiB / gzip: ", done.stdout)
         assert "nothing was deployed" in done.stderr
-    bundle = ROOT / ".local/deploy/bundle"
-    assert shipped(bundle) == sources_of("durable-object", "d1")
     for part in (*OF_SERVERS, *(part for parts in OF_STORES.values() for part in parts)):
         assert any(name.startswith(part) for name in SOURCES), part
     assert (bundle / "python_modules/msgspec/__init__.py").is_file()
     assert not list(bundle.rglob("*.pyc"))
-    tracked = subprocess.run(["git", "status", "--short", "--", ".local"], cwd=ROOT, capture_output=True, check=True)
-    assert tracked.stdout == b""
+
+
+def test_what_it_builds_is_not_tracked() -> None:
+    ignored = subprocess.run(["git", "check-ignore", "--quiet", ".local/deploy/wrangler.json"], cwd=ROOT, check=False)
+    assert ignored.returncode == 0
 
 
 def sources_of(*stores: str) -> set[str]:
     """What of `src/` a Worker has that keeps conversations in these."""
     others = tuple(part for store, parts in OF_STORES.items() if store not in stores for part in parts)
     return {name for name in SOURCES if not name.startswith(OF_SERVERS + others)}
-
-
-def test_what_speaks_to_postgres_is_shipped_where_it_is_asked_for_and_nowhere_else() -> None:
-    done = scripts_deploy("--dry-run", AGENT_CONVERSATION_STORE="postgres")
-    assert (done.returncode, done.stderr.count("nothing was deployed")) == (0, 1)
-    assert shipped(ROOT / ".local/deploy/bundle") == sources_of("durable-object", "postgres")
 
 
 @pytest.mark.parametrize(
@@ -306,20 +297,17 @@ def test_what_cannot_be_bundled_says_why(project: Path) -> None:
     ],
 )
 def test_a_wrong_call_is_refused_in_a_line(arguments: list[str], code: int, message: str) -> None:
-    done = scripts_deploy(*arguments)
+    done = scripts_deploy(ROOT, *arguments)
     assert (done.returncode, done.stdout) == (code, "")
     assert message in done.stderr.splitlines()[-1]
 
 
-def test_it_migrates_and_then_uploads(
-    cloudflare_api: CloudflareApi, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_it_migrates_and_then_uploads(cloudflare_api: CloudflareApi, tmp_path: Path) -> None:
     database = cloudflare_api.add_database("letters")
     environment = {**cloudflare_api.environment, "CONVERSATIONS_D1_DATABASE_ID": database.uuid}
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    deploy(ROOT, None, environment)
-    output = capsys.readouterr().out
+    done = scripts_deploy(copy_checkout(tmp_path), **environment)
+    assert done.returncode == 0, done.stderr
+    output = done.stdout
     assert "applied 0001_conversations.sql" in output
     assert database.rows("SELECT count(*) FROM word_lists") == [(2,)]
     assert "https://threadkeep." in output
@@ -333,8 +321,6 @@ def test_it_migrates_and_then_uploads(
     uploads = [number for number, call in enumerate(calls) if "/workers/scripts/threadkeep" in call]
     assert uploads
     assert uploads[0] > max(number for number, call in enumerate(calls) if call.endswith("/query"))
-    deploy(ROOT, None, environment)  # again: nothing is pending
-    assert "applied" not in capsys.readouterr().out
 
 
 def test_a_migration_that_fails_keeps_the_old_code_running(

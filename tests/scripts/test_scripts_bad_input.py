@@ -17,7 +17,7 @@ import pytest
 
 from fakes.cloudflare_api import CloudflareApi
 from support.backups import reached
-from support.scripts import run_here
+from support.scripts import copy_checkout, run_here
 from toolbox.backing_up import back_up
 from toolbox.checkout import ROOT
 from toolbox.codes import Code
@@ -33,12 +33,7 @@ class Checkout:
         self.folder = folder
         self.api = api
         self.database = api.add_database("letters")
-        for name in ("scripts", "src", "migrations"):
-            shutil.copytree(ROOT / name, folder / name)
-        for name in (".venv", "python_modules", "node_modules", "requirements", "package.json", "package-lock.json"):
-            (folder / name).symlink_to(ROOT / name)
-        self.wrangler_toml = folder / "wrangler.toml"
-        shutil.copy(ROOT / "wrangler.toml", self.wrangler_toml)
+        self.wrangler_toml = copy_checkout(folder) / "wrangler.toml"
         self.backup = folder / FILE
         shutil.copy(backup, self.backup)
         own = {name: value for name, value in os.environ.items() if not name.startswith(("CLOUDFLARE", "AGENT_"))}
