@@ -34,7 +34,7 @@ def place(items: list[pytest.Item]) -> None:
             if group is not None:
                 tier = "worker" if group != "server" else tier
         item.add_marker(tier)
-        if group is not None:
+        if group is not None and item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(group))
 
 

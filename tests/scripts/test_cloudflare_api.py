@@ -1,7 +1,7 @@
 """The fake of Cloudflare's API against the real wrangler, which is the one that has to be content with it.
 
 What the scripts have wrangler do is seen where they are tested: lists, creations and what is refused in test_setup.py,
-and a deploy that is refused in test_scripts_bad_input.py.
+and a deploy that is refused in test_deploy.py.
 """
 
 import json

@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,12 @@ import pytest
 
 from fakes.cloudflare_api import CloudflareApi
 from support.scripts import copy_checkout, run_here
+from toolbox import cloudflare
 from toolbox.checkout import ROOT, Problem
+from toolbox.codes import Code
 from toolbox.deploying import deploy, render
 from toolbox.hashes import record_hashes
+from toolbox.install import install
 from toolbox.runtime import OF_SERVERS, OF_STORES
 
 ID = "0c1b1f6e-7d7a-4b6e-9d55-0b0f4ad5e001"
@@ -341,3 +345,38 @@ def test_a_migration_that_fails_keeps_the_old_code_running(
     assert database.rows("SELECT name FROM sqlite_schema WHERE name = 'letter'") == []
     deploy(project, None, environment, skip_migrate=True)
     assert list(cloudflare_api.scripts) == ["small"]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        (lambda api, _: api.rights.remove("workers"), Code.TOKEN_REFUSED, "give it the permission it lacks"),
+        (lambda _, worker: worker["d1_databases"][0].update(database_id=OTHER_ID), Code.REQUEST_REFUSED, "refuses"),
+        (lambda api, _: api.misbehave("html"), Code.NOT_CLOUDFLARE, "is not Cloudflare's API"),
+        (lambda api, _: api.misbehave("hang"), Code.NO_ANSWER, "has not answered in 2 seconds"),
+    ],
+    ids=["a token without the right", "an id that the account does not have", "HTML", "an API that hangs"],
+)
+def test_an_upload_that_is_refused_is_told_of_in_a_line(
+    cloudflare_api: CloudflareApi,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    case: tuple[Callable[[CloudflareApi, Any], object], Code, str],
+) -> None:
+    """What deploy() calls last, without a bundle; test_scripts_bad_input.py has the script run into a 500 there."""
+    prepare, code, message = case
+    for name, value in cloudflare_api.environment.items():
+        monkeypatch.setenv(name, value)
+    databases = [{"binding": "D1", "database_name": "l", "database_id": cloudflare_api.add_database("l").uuid}]
+    worker = {"name": "small", "main": "main.mjs", "no_bundle": True, "compatibility_date": "2026-11-01"}
+    worker["d1_databases"] = databases
+    prepare(cloudflare_api, worker)
+    (tmp_path / "main.mjs").write_text("export default {};")
+    (tmp_path / "wrangler.json").write_text(json.dumps(worker))
+    command: list[str | Path] = ["deploy", "--config", tmp_path / "wrangler.json", "--env="]
+    patience = 2 if code == Code.NO_ANSWER else 60
+    with pytest.raises(Problem) as raised:
+        cloudflare.call(install(), command, folder=tmp_path, failed="could not deploy", patience_seconds=patience)
+    assert (raised.value.code, message in str(raised.value)) == (code, True), str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert cloudflare_api.scripts == {}

@@ -135,7 +135,7 @@ ROWS: dict[str, tuple[Prepare, tuple[tuple[str, ...], ...], int, str]] = {
     ),
     "a token without the right": (
         lambda checkout: checkout.api.rights.clear(),
-        (*ASKING, UPLOAD),
+        ASKING,
         Code.TOKEN_REFUSED,
         "give it the permission it lacks",
     ),
@@ -165,13 +165,13 @@ ROWS: dict[str, tuple[Prepare, tuple[tuple[str, ...], ...], int, str]] = {
     ),
     "HTML": (
         lambda checkout: checkout.api.misbehave("html"),
-        (*ASKING, UPLOAD),
+        ASKING,
         Code.NOT_CLOUDFLARE,
         "is not Cloudflare's API",
     ),
     "an API that hangs": (
         lambda checkout: (checkout.hurry(), checkout.api.misbehave("hang")),
-        (*ASKING, UPLOAD),
+        ASKING,
         Code.NO_ANSWER,
         "has not answered in 2 seconds",
     ),
@@ -179,7 +179,7 @@ ROWS: dict[str, tuple[Prepare, tuple[tuple[str, ...], ...], int, str]] = {
         lambda checkout: checkout.environment.update(
             CONVERSATIONS_D1_DATABASE_ID="1" * 8 + "-1111" * 3 + "-" + "1" * 12
         ),
-        (MIGRATE, UPLOAD, BACKUP),
+        (MIGRATE, BACKUP),
         Code.REQUEST_REFUSED,
         "Cloudflare refuses this",
     ),

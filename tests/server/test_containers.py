@@ -30,6 +30,8 @@ from toolbox.checkout import ROOT
 from toolbox.install import python
 from toolbox.ports import free_port
 
+pytestmark = pytest.mark.xdist_group("image")  # which is built once
+
 PATIENCE_SECONDS = 240
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 PORT = "8787"
@@ -156,6 +158,25 @@ def test_the_image_serves_by_its_command_and_its_check_of_health_finds_it(image:
         assert subprocess.run(healthy, check=False, timeout=20).returncode == 0
         sick = [program, *(part.replace(PORT, str(free_port())) for part in check[1:])]
         assert subprocess.run(sick, check=False, timeout=20, stderr=subprocess.DEVNULL).returncode != 0
+    assert [path.name for path in tmp_path.iterdir()] == ["threadkeep.sqlite"]
+
+
+def test_what_is_installed_serves_and_needs_nothing_else_of_the_machine(image: Path, tmp_path: Path) -> None:
+    """The image has the wheel and what requirements/server.txt pins, as has whoever installs it without a container."""
+    command = [image / "opt/threadkeep/bin/threadkeep", "serve", "--port=0", "--workers=2", "--dev-user=ada"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env={"PATH": ""}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            address = process.stdout.readline().split()[1]
+            created = httpx.post(f"{address}{API}", json={"title": "Ada"})
+            assert created.status_code == 201
+            assert len(httpx.get(f"{address}{API}").json()["conversations"]) == 1
+        finally:
+            process.terminate()
+        _, log = process.communicate(timeout=60)
+    assert process.returncode == 0, log
     assert [path.name for path in tmp_path.iterdir()] == ["threadkeep.sqlite"]
 
 

@@ -333,7 +333,8 @@ def test_the_metrics_of_several_processes_are_told_as_one_and_name_nobody(tmp_pa
     with server(tmp_path, workers=3, variables={"METRICS": "true"}) as running:
         count = 60
         for _ in range(count):  # each on a connection of its own, so that they come to different processes
-            assert httpx.get(f"{running.url}{API}/{new_id()}", headers=as_user("somebody")).status_code == 404
+            answer = httpx.get(f"{running.url}{API}/{new_id()}", headers=as_user("somebody"), verify=False)
+            assert answer.status_code == 404
         label = 'method="GET",route="/api/conversations/{id}"'
         deadline = time.monotonic() + PATIENCE_SECONDS
         while f"threadkeep_request_seconds_count{{{label}}} {count}.0" not in httpx.get(f"{running.url}/metrics").text:
