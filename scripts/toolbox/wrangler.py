@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from toolbox.checkout import ROOT, Problem, remove
+from toolbox.checkout import ROOT, Problem, local_folder, remove
 from toolbox.codes import Code
 from toolbox.install import Node, node_packages, version
 from toolbox.processes import Group
@@ -49,6 +49,7 @@ def environment(node: Node, folder: Path) -> dict[str, str]:
         "X_LOCAL_EXPLORER": "false",
         "CLOUDFLARE_DEV_REGISTRY_PATH": str(folder / "registry"),  # no Worker meets another
         "WRANGLER_REGISTRY_PATH": str(folder / "registry"),
+        "NODE_COMPILE_CACHE": str(local_folder(ROOT) / "compiled"),  # a third of the time of each call
         "WRANGLER_CACHE_DIR": str(folder / "cache"),  # else node_modules, where it remembers another token's account
     }
 

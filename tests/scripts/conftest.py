@@ -7,17 +7,9 @@ from pathlib import Path
 import pytest
 
 from fakes.cloudflare_api import CloudflareApi
-from toolbox.checkout import ROOT, local_folder
+from toolbox.checkout import ROOT
 from toolbox.deploying import local_database
 from toolbox.migrating import local_target, migrate
-
-
-@pytest.fixture(scope="session", autouse=True)
-def compiled_once() -> Iterator[None]:
-    """Has Node keep what it has compiled: a third of the time of each call of wrangler."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NODE_COMPILE_CACHE", str(local_folder(ROOT) / "compiled"))
-        yield
 
 
 @pytest.fixture
