@@ -1,7 +1,6 @@
 """`scripts/deploy`: what it renders from wrangler.toml and the environment, and that the real wrangler takes it."""
 
 import json
-import os
 import re
 import subprocess
 from collections.abc import Callable
@@ -64,7 +63,6 @@ def append(project: Path, text: str) -> None:
 def scripts_deploy(checkout: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Calls the script with the variables that `environment` names, and none of ours."""
     own = {"PATH": f"{ROOT / '.venv/bin'}:/usr/local/bin:/usr/bin:/bin"}
-    own["NODE_COMPILE_CACHE"] = os.environ["NODE_COMPILE_CACHE"]
     return run_here(checkout / "scripts/deploy", *arguments, environment={**own, **environment})
 
 
