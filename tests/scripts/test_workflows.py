@@ -32,7 +32,7 @@ def commands(job: Any) -> list[str]:
 
 
 def test_the_workflows_are_valid() -> None:
-    assert [path.name for path in WORKFLOWS] == ["ci.yml", "deploy.yml"]
+    assert [path.name for path in WORKFLOWS] == ["ci.yml", "deploy.yml", "nightly.yml"]
     checked = check(*WORKFLOWS)
     assert checked.returncode == 0, checked.stdout
 
@@ -85,6 +85,13 @@ def test_main_is_deployed_after_its_tests_and_only_that_step_sees_the_secrets() 
     assert commands(job) == ["scripts/deploy"]
     assert job["steps"][-1]["env"] == {name: f"${{{{ secrets.{name} }}}}" for name in SECRETS}
     assert (ROOT / ".github/workflows/deploy.yml").read_text().count("secrets.") == len(SECRETS)
+
+
+def test_mistakes_are_put_in_every_night_and_no_night_sees_a_secret() -> None:
+    workflow = read("nightly.yml")
+    assert set(workflow["on"]) == {"schedule", "workflow_dispatch"}
+    assert commands(workflow["jobs"]["mutations"]) == ["scripts/mutate"]
+    assert "secrets." not in (ROOT / ".github/workflows/nightly.yml").read_text()
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
