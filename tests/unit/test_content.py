@@ -207,7 +207,19 @@ def test_nul_in_a_text_of_metadata_is_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    "number", ["1.0", "1e0", "1E+2", "-0.0", "0.10", "1e400", "-1e-400", "0.10000000000000000555", f"1e{'5' * 5000}"]
+    "number",
+    [
+        "1.0",
+        "1e0",
+        "1E+2",
+        "-0.0",
+        "0.10",
+        "1e400",
+        "-1e-400",
+        "0.10000000000000000555",
+        f"1e{'5' * 5000}",
+        f"1{'0' * 25}",
+    ],
 )
 def test_a_number_in_metadata_stays_as_it_was_written(number: str) -> None:
     metadata = read_metadata(raw(f'{{"a":[{number}]}}'), "metadata")
