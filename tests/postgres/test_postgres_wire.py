@@ -137,8 +137,9 @@ async def connection() -> AsyncIterator[WireConnection]:
 
 async def test_values_go_and_come_as_they_are(connection: WireConnection) -> None:
     text = """SELECT CAST($1 AS bigint) AS number, CAST($2 AS text) AS word, CAST($3 AS boolean) AS truth,
-      CAST($4 AS text) AS nothing, CAST($5 AS smallint) AS small, CAST($6 AS json) AS json, NOT $3 AS lie"""
-    sent = (-(2**53), "naïve 🦔\n'\"\\", 1, None, 7, '{"a": 1e400}')
+      CAST($4 AS text) AS nothing, CAST($5 AS smallint) AS small, CAST($6 AS json) AS json, NOT $3 AS lie,
+      CAST($7 AS text) AS empty"""
+    sent = (-(2**53), "naïve 🦔\n'\"\\", 1, None, 7, '{"a": 1e400}', "")
     assert await one(connection, text, *sent) == [
         {
             "number": -(2**53),
@@ -148,6 +149,7 @@ async def test_values_go_and_come_as_they_are(connection: WireConnection) -> Non
             "small": 7,
             "json": '{"a": 1e400}',
             "lie": False,
+            "empty": "",
         }
     ]
 
