@@ -1,8 +1,9 @@
 """Where each test belongs: which tier runs it, and with which others it has to be in one process."""
 
-from pathlib import Path
+import re
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from support.backends import WORKER_FIXTURES
 
@@ -20,26 +21,29 @@ _SERVICES = {
     **{name: name for name in WORKER_FIXTURES},
     **{fixture: name for name, fixture in WORKER_FIXTURES.items()},
 }
-_TESTS = Path(__file__).parent
+_names_service = re.compile(rf"[\[-]({'|'.join(map(re.escape, _SERVICES))})(?=[\]-])").search
 
 
 def place(items: list[pytest.Item]) -> None:
-    """Mark each test with its tier and its group. A group runs in one process, and so shares what it has started."""
+    """Mark each test with its tier."""
     for item in items:
-        folder, *_ = item.path.relative_to(_TESTS).parts
+        folder = item.nodeid.split("/")[1]
         (tier,) = [tier for tier, folders in TIERS.items() if folder in folders]
-        group: str | None = item.path.name
-        if folder in _OVER_BACK_ENDS:
-            group = _service(item)
-            if group is not None:
-                tier = "worker" if group != "server" else tier
-        item.add_marker(tier)
-        if group is not None and item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(group))
+        item.add_marker("worker" if group_of(item.nodeid) in WORKER_FIXTURES else tier)
 
 
-def _service(item: pytest.Item) -> str | None:
-    """The service that a test over several back ends is for; None where it needs none."""
-    parameters = getattr(item, "callspec", None)
-    values = parameters.params.values() if parameters else ()
-    return next((_SERVICES[value] for value in values if isinstance(value, str) and value in _SERVICES), None)
+def group_of(nodeid: str) -> str:
+    """What a test shares with others, and so one process runs: a Worker, the server, or what its file has made."""
+    path, _, test = nodeid.partition("::")
+    if path.split("/")[1] not in _OVER_BACK_ENDS:
+        return path
+    service = _names_service(test)
+    return _SERVICES[service[1]] if service else nodeid
+
+
+class GroupScheduling(LoadScopeScheduling):
+    """Gives each group to one of the processes, the largest first."""
+
+    # Not the marks of pytest-xdist: it writes them into the id of a test, where pytest 9.2 does not look any more.
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid)

@@ -30,8 +30,6 @@ from toolbox.checkout import ROOT, Problem
 from toolbox.install import install
 from toolbox.processes import living_processes
 
-pytestmark = pytest.mark.xdist_group("bench")  # one run at a time in a checkout
-
 BENCH = ROOT / "scripts/bench"
 SECONDS = 240
 WORKERDS = 3  # the first contestant has two of them: one for wrangler's proxy

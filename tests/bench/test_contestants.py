@@ -16,8 +16,6 @@ from toolbox.bench.operations import OPERATIONS, Operation, find_target
 from toolbox.bench.seeds import Shape, long_conversation
 from toolbox.checkout import Problem
 
-pytestmark = pytest.mark.xdist_group("contestants")  # who are started once
-
 SHAPE = Shape(200, others=2)
 MESSAGES = f"/api/conversations/{long_conversation()}/messages"
 ID = "01KAGQ3WAH5RZ6E1D8K3F0P7QS"

@@ -27,8 +27,6 @@ from toolbox.server import LocalServer
 from toolbox.service import LocalService
 from toolbox.worker import LocalWorker
 
-pytestmark = pytest.mark.xdist_group("docs")  # whose services are started once
-
 README = (ROOT / "README.md").read_text()
 API = (ROOT / "docs/api.md").read_text()
 CODES = {**STATUS, "internal": 500}

@@ -30,8 +30,6 @@ from toolbox.checkout import ROOT
 from toolbox.install import python
 from toolbox.ports import free_port
 
-pytestmark = pytest.mark.xdist_group("image")  # which is built once
-
 PATIENCE_SECONDS = 240
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 PORT = "8787"
