@@ -371,11 +371,12 @@ async def test_a_worker_that_was_deployed_without_a_back_end_says_how_to_have_it
 
 
 def test_what_a_back_end_is_opened_with_is_imported_ahead_where_it_was_shipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    imported: list[str] = []
     modules = {"memory": ("threadkeep.stores.memory", "threadkeep.stores.not_shipped"), "d1": ("threadkeep.nowhere",)}
     monkeypatch.setattr(backends, "_MODULES", modules)
-    monkeypatch.delitem(sys.modules, "threadkeep.stores.memory", raising=False)
+    monkeypatch.setattr(backends, "import_module", imported.append)
     backends.preload(["memory", "d1", "local"])
-    assert "threadkeep.stores.memory" in sys.modules
+    assert imported == ["threadkeep.stores.memory"]
 
 
 async def test_a_memory_is_kept_from_one_opening_to_the_next(draft: ConversationDraft) -> None:
