@@ -79,6 +79,41 @@ async def test_a_restart_under_load_loses_nothing_that_was_acknowledged_and_doub
         await executor.close()
 
 
+UNDONE = """
+    SET search_path = "{schema}";
+    CREATE SEQUENCE times;
+    CREATE FUNCTION undo() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF nextval('"{schema}".times') <= {times} THEN
+            RAISE EXCEPTION 'for another' USING ERRCODE = '{sqlstate}';
+        END IF;
+        RETURN new;
+    END $$;
+    CREATE TRIGGER undo BEFORE INSERT ON messages FOR EACH ROW EXECUTE FUNCTION undo();
+"""
+"""Lets the first inserts of messages fail. A sequence goes on counting whatever is rolled back."""
+
+
+@pytest.mark.parametrize("sqlstate", ["40001", "40P01"])
+async def test_what_the_server_undoes_for_another_writer_is_begun_again_and_given_up_at_the_fifth_time(
+    sqlstate: str,
+) -> None:
+    for times, is_kept in ((4, True), (5, False)):
+        url = new_url()
+        schema = url.partition("schema=")[2]
+        executor = await backends.open_postgres(url)
+        await ask(UNDONE.format(schema=schema, times=times, sqlstate=sqlstate))
+        store = backends.open_sql(executor, "ada")
+        created, _ = await store.create_conversation(conversation())
+        sent = message()
+        if is_kept:
+            await store.append_messages(created.id, [sent])
+        else:
+            with pytest.raises(Unavailable, match="too busy"):
+                await store.append_messages(created.id, [sent])
+        assert [row.id for row in await all_messages(store, created.id)] == [sent.id] * is_kept
+        await executor.close()
+
+
 WRITING = """
 import asyncio, json, sys
 from support.drafts import message

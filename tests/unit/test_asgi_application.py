@@ -354,6 +354,21 @@ async def test_an_answer_that_fails_while_it_is_sent_is_cut_off_and_told(
     assert caplog.records[-1].__dict__["fields"]["status"] == 500
 
 
+async def test_why_the_store_is_unavailable_is_logged_and_not_told(
+    app: Application, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(self: Any, *arguments: Any, **options: Any) -> Any:
+        raise Unavailable("Try again.") from OSError("no route to 10.0.0.7")
+
+    monkeypatch.setattr("threadkeep.stores.memory.MemoryStore.list_conversations", fail)
+    async with client_of(app) as client:
+        response = await client.get(API, headers={"X-Request-Id": "mine-1"})
+    assert (response.status_code, response.json()["error"]["message"]) == (503, "Try again.")
+    assert "10.0.0.7" not in response.text
+    warnings = [record.message for record in caplog.records if record.levelno > logging.INFO]
+    assert warnings == ["request mine-1 found the store unavailable: no route to 10.0.0.7"]
+
+
 async def test_an_export_that_is_overtaken_by_an_erasure_is_cut_off_after_whole_lines_and_told_in_one_line(
     app: Application, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -184,6 +184,8 @@ def _request_id(request: Request) -> str:
 
 def _failure(error: Exception, request_id: str) -> Response:
     if isinstance(error, ThreadkeepError):
+        if error.code == "unavailable" and error.__cause__ is not None:
+            _log.warning("request %s found the store unavailable: %s", request_id, error.__cause__)
         return error_response(error)
     _log.error("request %s failed", request_id, exc_info=error)
     return json_response(

@@ -30,6 +30,11 @@ BATCH_SECONDS = 30
 SEARCH_SECONDS = 5
 """How long a search may take: less than others wait for a connection, so that they still get that of the search."""
 
+_ATTEMPTS = 5
+"""How often a batch that writes is tried, where the server undoes it for the sake of another writer."""
+
+_UNDONE = ("40001", "40P01")  # serialization_failure and deadlock_detected: certainly nothing of it was kept
+
 _TABLE = re.compile(r"\b(FROM|JOIN|INTO|UPDATE) (owners|conversations|messages|words)\b")
 
 
@@ -67,9 +72,9 @@ class PostgresExecutor:
     async def run(self, *statements: Statement) -> list[list[Row]]:
         if statements[0].query is statements_of_postgres.SEARCH:
             return await self._search(statements)
+        if any(statement.query.writes for statement in statements):
+            return await self._write(statements)
         async with self.connection() as connection:
-            if any(statement.query.writes for statement in statements):
-                return await self._write(connection, statements)
             begins = len(statements) > 1 or self._parts_reads
             return await connection.run(self._prepared(statements), begin=_READING if begins else (), commits=begins)
 
@@ -86,7 +91,21 @@ class PostgresExecutor:
         async with self.connection(searches=True) as connection:
             return await connection.run(self._prepared(statements), begin=begin, commits=True)
 
-    async def _write(self, connection: Connection, statements: Sequence[Statement]) -> list[list[Row]]:
+    async def _write(self, statements: Sequence[Statement]) -> list[list[Row]]:
+        """Write; begin again where the server has undone all of it for the sake of another writer."""
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return await self._write_once(statements)
+            except Unavailable as error:
+                if not _was_undone(error):
+                    raise
+        return await self._write_once(statements)
+
+    async def _write_once(self, statements: Sequence[Statement]) -> list[list[Row]]:
+        async with self.connection() as connection:
+            return await self._write_on(connection, statements)
+
+    async def _write_on(self, connection: Connection, statements: Sequence[Statement]) -> list[list[Row]]:
         prepared = self._prepared(statements)
         if statements[0].query is statements_of_postgres.ENSURE_OWNER:
             return await connection.run(prepared, begin=_WRITING, commits=True)
@@ -188,6 +207,12 @@ def _user_of(statements: Sequence[Statement]) -> Any:
 def _quoted(name: str) -> str:
     """A name as an identifier of SQL."""
     return f'"{name.replace(chr(34), chr(34) * 2)}"'
+
+
+def _was_undone(error: Unavailable) -> bool:
+    """Whether the server has undone a transaction for the sake of another."""
+    failure = error.__cause__
+    return isinstance(failure, PostgresFailed) and failure.sqlstate in _UNDONE
 
 
 @asynccontextmanager
