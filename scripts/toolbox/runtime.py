@@ -17,6 +17,7 @@ from toolbox.install import node_packages, worker_packages
 SNAPSHOT = "snapshot.bin"
 """What workerd calls the snapshot in its folder."""
 _SNAPSHOTS_MAX = 16  # of 31 MB each
+_DATABASES_MAX = 4
 
 OF_SERVERS = (
     "threadkeep/server",
@@ -94,16 +95,30 @@ def snapshot(bundle: Path, laid_out: Path, configuration: Mapping[str, Any], sav
     ]
     key = fingerprint(*told, workerd().parents[1] / "package.json", worker_packages() / ".installed", *files)[:16]
     folder = bundle.parent / f"snapshot-{bundle.name}-{key}"
+    return _made_once(folder, save, most=_SNAPSHOTS_MAX)
+
+
+def new_database(key: str, migrate: Callable[[Path], None]) -> Path:
+    """Returns a folder with the files of a new D1 database, which `migrate` puts into an empty folder the first time.
+
+    `key` stands for all that it is made from. Copying it takes no time, and wrangler takes seconds to migrate one.
+    """
+    return _made_once(local_folder(ROOT) / "runtime" / f"database-{key[:16]}", migrate, most=_DATABASES_MAX)
+
+
+def _made_once(folder: Path, make: Callable[[Path], None], *, most: int) -> Path:
+    """Returns the folder, which `make` fills where it is missing. Of its kind the `most` that were used last are kept."""
+    kind = folder.name.partition("-")[0]
     with locked(local_folder(ROOT) / "runtime.lock", "waiting for another build in this checkout …"):
         if not folder.exists():
-            unfinished = bundle.parent / "unfinished"
+            unfinished = folder.with_name("unfinished")
             remove(unfinished)
-            unfinished.mkdir()
-            save(unfinished)
+            unfinished.mkdir(parents=True)
+            make(unfinished)
             unfinished.rename(folder)
         folder.touch()
-        newest_last = sorted(bundle.parent.glob("snapshot-*"), key=lambda path: path.stat().st_mtime)
-        for old in newest_last[:-_SNAPSHOTS_MAX]:
+        newest_last = sorted(folder.parent.glob(f"{kind}-*"), key=lambda path: path.stat().st_mtime)
+        for old in newest_last[:-most]:
             remove(old)
     return folder
 

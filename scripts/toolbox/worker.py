@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -136,18 +137,27 @@ class LocalWorker(LocalService):
         stamp = self.state.data / "migrated"
         if not files or (stamp.exists() and stamp.read_text() == key):
             return
-        say("applying the migrations …")
-        run(
-            [
-                *wrangler.command(node),
-                *("d1", "migrations", "apply", database["binding"], "--local"),
-                *("--config", self.state.configuration, "--persist-to", self.state.data),
-            ],
-            cwd=self.state.folder,
-            env=wrangler.environment(node, self.state.folder),
-            log=self.state.folder / "migrations.log",
-            failed="could not apply the migrations",
-        )
+
+        def apply(data: Path) -> None:
+            say("applying the migrations …")
+            run(
+                [
+                    *wrangler.command(node),
+                    *("d1", "migrations", "apply", database["binding"], "--local"),
+                    *("--config", self.state.configuration, "--persist-to", data),
+                ],
+                cwd=self.state.folder,
+                env=wrangler.environment(node, self.state.folder),
+                log=self.state.folder / "migrations.log",
+                failed="could not apply the migrations",
+            )
+
+        if any(self.state.data.glob("*/d1")):
+            apply(self.state.data)
+        else:
+            told = json.dumps({**database, "migrations_dir": ""}, sort_keys=True)
+            new = runtime.new_database(fingerprint(key, told, runtime.workerd().parents[1] / "package.json"), apply)
+            shutil.copytree(new, self.state.data, dirs_exist_ok=True)
         stamp.write_text(key)
 
     def _launch(self) -> Group:
