@@ -16,7 +16,7 @@ from toolbox.install import node_packages, worker_packages
 
 SNAPSHOT = "snapshot.bin"
 """What workerd calls the snapshot in its folder."""
-_SNAPSHOTS_MAX = 16  # of 31 MB each
+_SNAPSHOTS_MAX = 24  # of 31 MB each; the tests make some fifteen
 _DATABASES_MAX = 4
 
 OF_SERVERS = (
@@ -107,7 +107,7 @@ def new_database(key: str, migrate: Callable[[Path], None]) -> Path:
 
 
 def _made_once(folder: Path, make: Callable[[Path], None], *, most: int) -> Path:
-    """Returns the folder, which `make` fills where it is missing. Of its kind the `most` that were used last are kept."""
+    """Returns the folder, which `make` fills where it is missing. Of its kind, the `most` used last are kept."""
     kind = folder.name.partition("-")[0]
     with locked(local_folder(ROOT) / "runtime.lock", "waiting for another build in this checkout …"):
         if not folder.exists():

@@ -3,28 +3,17 @@
 import httpx
 import pytest
 
-from support.backends import ENTRIES, REQUEST_SECONDS, WORKER_ON_POSTGRES, WORKERS
-from support.in_process import SERVICE_KEY, VARIABLES, as_user
-from support.postgres import new_url
+from support.backends import REQUEST_SECONDS, WORKER_ON_POSTGRES, WORKERS, worker
+from support.in_process import as_user
 from threadkeep.http.public import PUBLIC_ROUTES
 from threadkeep.http.routes import ROUTES
-from toolbox.worker import LocalWorker
 
 API = "/api/conversations"
 
 
 @pytest.mark.parametrize("name", [*WORKERS, WORKER_ON_POSTGRES])
 def test_no_request_of_any_kind_imports_anything(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
-    on_postgres = name == WORKER_ON_POSTGRES
-    variables = {**VARIABLES, "DATABASE_URL": new_url()} if on_postgres else VARIABLES
-    running = LocalWorker(
-        tmp_path_factory.mktemp("cold"),
-        store="postgres" if on_postgres else name,
-        variables=variables,
-        service_key=SERVICE_KEY,
-        main="importing_entry",
-        extra_sources=[ENTRIES],
-    )
+    running = worker("postgres" if name == WORKER_ON_POSTGRES else name, tmp_path_factory.mktemp("cold"))
     message = {"role": "user", "content": [{"type": "text", "text": "Hello"}]}
     document = {"version": 1, "conversation": {"title": "T", "messages": [message]}}
     with (

@@ -1,23 +1,28 @@
 """An answer that is made while it is sent, and cannot be finished: it is cut off, and logged as what it is."""
 
-from pathlib import Path
+from collections.abc import Iterator
 
 import httpx
 import pytest
 
-from support.backends import REQUEST_SECONDS, WORKERS
-from support.in_process import SERVICE_KEY, VARIABLES, as_user
+from support.backends import REQUEST_SECONDS, WORKERS, worker
+from support.in_process import as_user
 from toolbox.worker import LocalWorker
 
 API = "/api/conversations"
 
 
-@pytest.mark.parametrize("store", WORKERS)
-def test_an_export_that_is_overtaken_by_an_erasure_is_cut_off_and_logged_in_a_line(store: str, tmp_path: Path) -> None:
+@pytest.fixture(scope="module", params=WORKERS)
+def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalWorker]:
+    """A Worker of their own, in whose log nobody else writes."""
+    with worker(request.param, tmp_path_factory.mktemp("cut")) as started:
+        yield started
+
+
+def test_an_export_that_is_overtaken_by_an_erasure_is_cut_off_and_logged_in_a_line(running: LocalWorker) -> None:
     content = [{"type": "text", "text": "x" * 1_000_000}]
     received = []
     with (
-        LocalWorker(tmp_path, store=store, variables=VARIABLES, service_key=SERVICE_KEY) as running,
         httpx.Client(base_url=running.url, headers=as_user("ada"), timeout=REQUEST_SECONDS) as client,
         httpx.Client(base_url=running.url, headers=as_user("ada"), timeout=REQUEST_SECONDS) as other,
     ):
@@ -37,13 +42,9 @@ def test_an_export_that_is_overtaken_by_an_erasure_is_cut_off_and_logged_in_a_li
     assert "PythonError" not in log
 
 
-@pytest.mark.parametrize("store", WORKERS)
-def test_whoever_goes_in_the_middle_of_an_export_leaves_no_error_behind(store: str, tmp_path: Path) -> None:
+def test_whoever_goes_in_the_middle_of_an_export_leaves_no_error_behind(running: LocalWorker) -> None:
     content = [{"type": "text", "text": "x" * 1_000_000}]
-    with (
-        LocalWorker(tmp_path, store=store, variables=VARIABLES, service_key=SERVICE_KEY) as running,
-        httpx.Client(base_url=running.url, headers=as_user("ada"), timeout=REQUEST_SECONDS) as client,
-    ):
+    with httpx.Client(base_url=running.url, headers=as_user("bob"), timeout=REQUEST_SECONDS) as client:
         for _ in range(30):
             client.post(API, json={"messages": [{"role": "user", "content": content}]}).raise_for_status()
         with client.stream("GET", "/api/export") as export:

@@ -1,30 +1,23 @@
 """A user's object that fails: the Worker before it answers in its place, and does not say why."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 
 from support.backends import REQUEST_SECONDS
-from support.in_process import SERVICE_KEY, VARIABLES, as_user
+from support.in_process import as_user
+from threadkeep.clock import new_id
 from toolbox.worker import LocalWorker
 
 API = "/api/conversations"
 FAIL = {"X-Fail": "now", "X-Request-Id": "mine"}
 
 
-@pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    running = LocalWorker(
-        tmp_path_factory.mktemp("failing"),
-        store="durable-object",
-        variables=VARIABLES,
-        service_key=SERVICE_KEY,
-        main="failing_entry",
-        extra_sources=[Path(__file__).parent / "entries"],
-    )
-    with running, httpx.Client(base_url=running.url, timeout=REQUEST_SECONDS, headers=as_user("ada")) as client:
+@pytest.fixture
+def client(durable_object_worker: LocalWorker) -> Iterator[httpx.Client]:
+    user = as_user(f"failing-{new_id()}")
+    with httpx.Client(base_url=durable_object_worker.url, timeout=REQUEST_SECONDS, headers=user) as client:
         yield client
 
 

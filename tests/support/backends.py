@@ -168,10 +168,15 @@ async def over_http(name: str, url: str, *, is_worker: bool = False) -> AsyncIte
 
 
 def worker(store: str, state: Path) -> LocalWorker:
-    """A Worker of the project itself, set as the tests need it, where time can be made to pass."""
+    """A Worker of the project itself, set as the tests need it; see `instrumented_entry.py`."""
     variables = {**VARIABLES, "DATABASE_URL": new_url()} if store == "postgres" else VARIABLES
     return LocalWorker(
-        state, store=store, variables=variables, service_key=SERVICE_KEY, main="timed_entry", extra_sources=[ENTRIES]
+        state,
+        store=store,
+        variables=variables,
+        service_key=SERVICE_KEY,
+        main="instrumented_entry",
+        extra_sources=[ENTRIES],
     )
 
 

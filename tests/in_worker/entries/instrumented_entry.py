@@ -1,13 +1,18 @@
-"""The Worker with what otherwise takes days: a clock that can be moved, and a purge at any time.
+"""The Worker with what tests need to see or bring about: what takes days, what was imported, an object that fails.
+
+It is one entry for all of these, since each has to be imported, and a snapshot made of it.
 
 `POST /clock` with `{"offset": 1000}` puts the clock that many milliseconds ahead of the machine's. With
 `"is_broken": true` in it, no object can open its store until the clock is set again.
 `POST /purge` with `{"user_id": "u", "until": 1000, "parts": 9}` purges what a user deleted until then, and sweeps so
 many parts at the most. `POST /check` with `{"user_id": "u"}` fails where the index that this user is in is not as it
 should be, and `POST /alarm` tells for when the alarm of the user's object is set.
+`GET /imports` tells what was imported since the Worker was started from its snapshot. The object of a user fails where
+a request says so, in `X-Fail`.
 """
 
 import json
+import sys
 from typing import Any
 
 from threadkeep import clock
@@ -26,7 +31,14 @@ from threadkeep.sql import statements as sqlite_statements  # noqa: E402
 from threadkeep.sql.executor import Executor, Query  # noqa: E402
 from threadkeep.store import Store  # noqa: E402
 
+_in_snapshot = set(sys.modules)
 _CHECK = Query("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
+
+
+def _imported_since() -> Response:
+    """What is new in this isolate, whose objects share its modules."""
+    since = set(sys.modules) - _in_snapshot
+    return Response.json(sorted(name for name in since if not name.startswith("_cloudflare.")))  # the runtime's own
 
 
 async def _do(what: str, order: dict[str, Any], store: Store, executor: Executor) -> Response:
@@ -47,6 +59,8 @@ class Default(entry.Default):
     async def fetch(self, request: Any) -> Any:
         request = Request(request)
         what = request.url.split("/", 3)[3]
+        if what == "imports":
+            return _imported_since()
         if what not in ("clock", "purge", "check", "alarm"):
             return await super().fetch(request)
         order = await request.json()
@@ -70,6 +84,8 @@ class UserConversations(entry.UserConversations):
 
     async def fetch(self, request: Any) -> Any:
         request = Request(request)
+        if request.headers.get("x-fail"):
+            raise ValueError("a secret of the object")
         if request.method != "PUT":
             return await super().fetch(request)
         what = request.url.split("/", 3)[3]
