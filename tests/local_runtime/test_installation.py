@@ -1,11 +1,17 @@
 """Installing: only what has changed, and never half."""
 
+import re
+import shutil
+import sys
+import sysconfig
+import venv
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
 
 from toolbox import install
-from toolbox.checkout import Problem
+from toolbox.checkout import ROOT, Problem
 
 
 @pytest.fixture
@@ -37,6 +43,66 @@ def test_an_installation_that_fails_is_tried_again(checkout: Path, monkeypatch: 
         with pytest.raises(Problem):
             install._install_worker_packages(checkout)
     assert not install.worker_packages(checkout).exists()
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Path:
+    """A checkout whose virtual environment has nothing of its own, and sees the uv of this one."""
+    (tmp_path / "requirements").mkdir()
+    shutil.copy(ROOT / "requirements/uv.txt", tmp_path / "requirements/uv.txt")
+    venv.create(tmp_path / ".venv", symlinks=True)
+    (packages_of(tmp_path) / "uv.pth").write_text(sysconfig.get_path("purelib"))
+    install._uv_stamp(tmp_path).set()
+    return tmp_path
+
+
+def packages_of(checkout: Path) -> Path:
+    return checkout / f".venv/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
+
+
+def pin(checkout: Path, group: str, *names: str) -> None:
+    """Let a group pin packages as this checkout pins them."""
+    pins = (ROOT / "requirements/dev.txt").read_text()
+    found = [re.search(rf"^{name}==(?:.*\\\n)*.*\n", pins, re.MULTILINE) for name in names]
+    (checkout / f"requirements/{group}.txt").write_text("".join(match[0] for match in found if match))
+
+
+def installed(checkout: Path) -> set[str]:
+    return {each.name for each in distributions(path=[str(packages_of(checkout))])}
+
+
+def test_an_environment_has_what_its_groups_pin_and_nothing_else(environment: Path) -> None:
+    pin(environment, "scripts", "h11", "sniffio", "idna")
+    install._install_packages(environment, "scripts")
+    assert installed(environment) == {"uv", "h11", "idna"}
+    pin(environment, "server", "iniconfig")
+    install._install_packages(environment, "server")
+    assert installed(environment) == {"uv", "h11", "idna", "iniconfig"}
+    pin(environment, "scripts", "idna")
+    install._install_packages(environment, "scripts")
+    assert installed(environment) == {"uv", "idna", "iniconfig"}
+
+
+def test_a_package_that_is_not_what_was_pinned_is_refused(environment: Path) -> None:
+    pin(environment, "scripts", "idna")
+    file = environment / "requirements/scripts.txt"
+    file.write_text(re.sub(r"[0-9a-f]{64}", "0" * 64, file.read_text()))
+    with pytest.raises(Problem, match=r"could not install requirements/scripts\.txt:(.|\n)*Hash mismatch"):
+        install._install_packages(environment, "scripts")
+    assert install._packages_stamp(environment, "scripts").state() == "missing"
+
+
+def test_without_a_network_a_line_says_what_could_not_be_installed(
+    environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # where nobody listens
+    monkeypatch.setenv("UV_CACHE_DIR", str(environment / "cache"))
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    pin(environment, "scripts", "idna")
+    with pytest.raises(Problem, match=r"could not install requirements/scripts\.txt:"):
+        install._install_packages(environment, "scripts")
+    assert installed(environment) == set()
 
 
 def test_a_script_that_needs_packages_goes_on_where_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
