@@ -54,6 +54,13 @@ PARAMETERS = {
     "GET /api/conversations/{id}/messages": "after cursor id limit",
     "DELETE /api/me": "confirm",
 }
+# How much there is on a page where nothing is said of it, and at the most, as docs/api.md has it.
+LIMITS = {
+    "GET /api/conversations": (20, 100),
+    "GET /api/conversations/changes": (200, 500),
+    "GET /api/conversations/search": (20, 100),
+    "GET /api/conversations/{id}/messages": (50, 200),
+}
 BODIES = {
     "POST /api/conversations": ["NewConversation"],
     "PATCH /api/conversations/{id}": ["ConversationChanges"],
@@ -119,6 +126,16 @@ def test_an_operation_says_what_it_takes_and_answers(name: str) -> None:
         references = [part["$ref"] for part in parts(schema) if "$ref" in part]
         assert body["required"]
         assert references == [f"#/components/schemas/{kind}" for kind in BODIES[name]]
+
+
+def test_every_page_has_as_many_rows_as_the_documents_say() -> None:
+    limits = {
+        name: (parameter["schema"]["default"], parameter["schema"]["maximum"])
+        for name, operation in OPERATIONS.items()
+        for parameter in operation.get("parameters", [])
+        if parameter["name"] == "limit"
+    }
+    assert limits == LIMITS
 
 
 @pytest.mark.parametrize("name", STATUSES)
