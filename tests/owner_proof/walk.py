@@ -20,7 +20,7 @@ from threadkeep.sql import statements
 from threadkeep.sql import store as sql_store
 from threadkeep.sql.alphabet import Alphabet
 from threadkeep.sql.dialect import Dialect
-from threadkeep.sql.executor import Executor, Query, Row, Statement
+from threadkeep.sql.executor import Executor, Query, ReadsFirst, Row, Statement
 from threadkeep.sql.store import SqlStore
 from threadkeep.store import Store
 
@@ -47,23 +47,40 @@ class Recorder:
         self.ran: list[Ran] = []
 
     async def run(self, *batch: Statement) -> list[list[Row]]:
-        names = {id(query): name for name, query in vars(self.dialect).items() if isinstance(query, Query)}
         if self.dialect is statements:
             results = await self._executor.run(*(one for statement in batch for one in (statement, _CHANGED())))
-            answers, counts = results[::2], results[1::2]
-            results = answers
-        else:  # it does not count what it changes
-            answers = await self._executor.run(*batch)
-            results = [_unordered(rows) for rows in answers]
-            counts = [[{"answer": None}]] * len(batch)
+            self._note(batch, results[::2], [changed[0]["answer"] for changed in results[1::2]])
+            return results[::2]
+        results = await self._executor.run(*batch)
+        self._note_uncounted(batch, results)
+        return results
+
+    async def run_on(self, read: Statement, write: Callable[[list[Row]], Sequence[Statement]]) -> list[list[Row]]:
+        assert isinstance(self._executor, ReadsFirst)
+        found: list[Row] = []
+        batch: list[Statement] = []
+
+        def writing(rows: list[Row]) -> Sequence[Statement]:
+            found[:], batch[:] = rows, write(rows)
+            return batch
+
+        results = await self._executor.run_on(read, writing)
+        self._note_uncounted([read, *batch], [found, *results])
+        return results
+
+    def _note_uncounted(self, batch: Sequence[Statement], results: list[list[Row]]) -> None:
+        """Note what was run where nobody counts what is changed."""
+        self._note(batch, [_unordered(rows) for rows in results], [None] * len(batch))
+
+    def _note(self, batch: Sequence[Statement], results: list[list[Row]], counts: Sequence[int | None]) -> None:
+        names = {id(query): name for name, query in vars(self.dialect).items() if isinstance(query, Query)}
         for (query, values), rows, changed in zip(batch, results, counts, strict=True):
             name = names[id(query)]
             given = {name: _count(value) for name, value in zip(query.names, values, strict=True) if name != "n"}
             answered = _PLACELESS[name](rows) if name in _PLACELESS else rows
-            self.ran.append((name, given, answered, changed[0]["answer"] if query.writes else 0))
+            self.ran.append((name, given, answered, changed if query.writes else 0))
         if self._expected is not None and self.ran[-len(batch) :] != self._expected[: len(self.ran)][-len(batch) :]:
             raise LookupError("Something else happened.")
-        return answers
 
     async def clear(self, *batch: Statement) -> None:
         """There may be others."""

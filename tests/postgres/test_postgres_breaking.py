@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from support.drafts import all_messages, conversation, message, messages, new_message
+from support.drafts import all_messages, conversation, edit, message, messages, new_message, plain
 from support.postgres import SETTINGS, ask, new_folder, new_schema, new_url, server
 from support.postgres_proxy import proxy
 from threadkeep import backends
@@ -296,7 +296,22 @@ async def test_a_read_is_one_round_trip_a_search_three_and_a_write_a_few_more_th
         assert await counted(lambda: store.list_conversations(cursor=created.id)) == 4
         assert await counted(lambda: store.create_conversation(conversation(new_message()))) == 9
         assert await counted(lambda: store.append_messages(created.id, messages(100))) == 8
+        assert await counted(lambda: store.update_conversation(created.id, edit(metadata={"a": 1}))) == 8
         assert await counted(lambda: store.delete_conversation(created.id)) == 6
+        await executor.close()
+
+
+async def test_edits_of_metadata_at_once_wait_for_each_other_and_none_begins_again() -> None:
+    async with proxy() as between:
+        executor = await backends.open_postgres(between.url(new_schema(), connection_limit=8))
+        store = backends.open_sql(executor, "ada")
+        created, _ = await store.create_conversation(conversation())
+        edits = [edit(metadata={f"key {number}": number}) for number in range(32)]
+        before = between.round_trips
+        await asyncio.gather(*(store.update_conversation(created.id, each) for each in edits))
+        connecting = 2 * 7  # one connection is there already, and asyncpg takes this to open another
+        assert between.round_trips - before <= 32 * 8 + connecting
+        assert len(plain((await store.get_conversation(created.id)).metadata)) == 32
         await executor.close()
 
 
@@ -364,6 +379,9 @@ async def test_a_user_who_comes_into_being_meanwhile_is_left_whole(monkeypatch: 
         await store.append_messages(draft.id, messages(1))
     assert looked == ["ada"]
     await store.create_conversation(draft)
+    with pytest.raises(NotFound):
+        await store.update_conversation(draft.id, edit(metadata={"a": 1}))
+    assert plain((await store.get_conversation(draft.id)).metadata) == {}
     appended, is_new = await store.append_messages(draft.id, messages(1))
     assert (is_new, appended.messages[0].seq) == (True, 2)
     monkeypatch.setattr(postgres_statements, "LOCK_OWNER", lock)

@@ -61,7 +61,6 @@ VALUES: dict[str, Any] = {
     "title_source": "user",
     "model": None,
     "metadata": "{}",
-    "metadata_before": "{}",
     "metadata_bytes_max": 9,
     **dict.fromkeys(("sets_title", "sets_model", "sets_is_archived", "sets_metadata"), 1),
     "is_archived": 0,

@@ -29,8 +29,8 @@ class Dialect(Protocol):
     EDIT_VERDICT: Query
     EDIT_CONVERSATION: Query
     METADATA: Query | None
-    """The metadata that an edit is merged into by us; None where the database merges it. The edit then bears both,
-    `metadata_before` and the merged `metadata`, and the verdict tells whether somebody came between."""
+    """The metadata that an edit is merged into by us, where its executor is one that `ReadsFirst`; `metadata` is then
+    what was merged. None where the database merges it."""
     UNINDEXING_OF_TITLE: tuple[Query, ...]
     """Take the words of a title out of the index that an edit has replaced."""
     DELETE_CONVERSATION: Query

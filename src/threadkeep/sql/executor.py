@@ -1,6 +1,7 @@
 """Executor: what a database must offer to keep conversations, and the statements it is given."""
 
 import re
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from threadkeep.errors import TooLarge
@@ -80,6 +81,19 @@ class SharedExecutor(Executor, Protocol):
 
     async def close(self) -> None:
         """Finish what is running, and let go of the database."""
+
+
+@runtime_checkable
+class ReadsFirst(Protocol):
+    """An executor that can write what depends on what it has read, with nobody in between."""
+
+    async def run_on(self, read: Statement, write: Callable[[list[Row]], Sequence[Statement]]) -> list[list[Row]]:
+        """Run a statement, and those that are made of its rows, all or none; answer the rows of the latter.
+
+        Nobody else writes for this user between them. Where there are no rows, nothing is written, and the answer is
+        empty. `write` may be called again, where the database has undone all of it.
+        Raises Unavailable where the database could not be reached.
+        """
 
 
 @runtime_checkable

@@ -6,7 +6,7 @@ anything failed is closed, and the server undoes what was begun there.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any
@@ -73,10 +73,14 @@ class PostgresExecutor:
         if statements[0].query is statements_of_postgres.SEARCH:
             return await self._search(statements)
         if any(statement.query.writes for statement in statements):
-            return await self._write(statements)
+            return await self._write(lambda connection: self._write_on(connection, statements))
         async with self.connection() as connection:
             begins = len(statements) > 1 or self._parts_reads
             return await connection.run(self._prepared(statements), begin=_READING if begins else (), commits=begins)
+
+    async def run_on(self, read: Statement, write: Callable[[list[Row]], Sequence[Statement]]) -> list[list[Row]]:
+        """See `ReadsFirst`."""
+        return await self._write(lambda connection: self._write_what_follows(connection, read, write))
 
     async def clear(self, *statements: Statement) -> None:
         """See `Executor.clear`: everybody is in one database."""
@@ -91,25 +95,25 @@ class PostgresExecutor:
         async with self.connection(searches=True) as connection:
             return await connection.run(self._prepared(statements), begin=begin, commits=True)
 
-    async def _write(self, statements: Sequence[Statement]) -> list[list[Row]]:
+    async def _write(self, write: Callable[[Connection], Awaitable[list[list[Row]]]]) -> list[list[Row]]:
         """Write; begin again where the server has undone all of it for the sake of another writer."""
         for _ in range(_ATTEMPTS - 1):
             try:
-                return await self._write_once(statements)
+                return await self._write_once(write)
             except Unavailable as error:
                 if not _was_undone(error):
                     raise
-        return await self._write_once(statements)
+        return await self._write_once(write)
 
-    async def _write_once(self, statements: Sequence[Statement]) -> list[list[Row]]:
+    async def _write_once(self, write: Callable[[Connection], Awaitable[list[list[Row]]]]) -> list[list[Row]]:
         async with self.connection() as connection:
-            return await self._write_on(connection, statements)
+            return await write(connection)
 
     async def _write_on(self, connection: Connection, statements: Sequence[Statement]) -> list[list[Row]]:
         prepared = self._prepared(statements)
         if statements[0].query is statements_of_postgres.ENSURE_OWNER:
             return await connection.run(prepared, begin=_WRITING, commits=True)
-        lock = self._prepared([statements_of_postgres.LOCK_OWNER(user=_user_of(statements))])
+        lock = self._lock(statements)
         (owners,) = await connection.run(lock, begin=_WRITING)
         if owners:
             return await connection.run(prepared, commits=True)
@@ -117,6 +121,18 @@ class PostgresExecutor:
         await connection.run([], commits=True)
         _, *rows = await connection.run([*lock, *prepared], begin=_WRITING_ON_ONE_SNAPSHOT, commits=True)
         return rows
+
+    async def _write_what_follows(
+        self, connection: Connection, read: Statement, write: Callable[[list[Row]], Sequence[Statement]]
+    ) -> list[list[Row]]:
+        owners, rows = await connection.run([*self._lock([read]), *self._prepared([read])], begin=_WRITING)
+        # Without an owner nothing is locked, and what was read may be somebody's who has come since.
+        following = write(rows) if owners and rows else []
+        return await connection.run(self._prepared(following), commits=True)
+
+    def _lock(self, statements: Sequence[Statement]) -> list[Prepared]:
+        """What keeps other writers of the user of these statements waiting, until the transaction ends."""
+        return self._prepared([statements_of_postgres.LOCK_OWNER(user=_user_of(statements))])
 
     def _prepared(self, statements: Sequence[Statement]) -> list[Prepared]:
         return [(_text(query, self._schema), values) for query, values in statements]

@@ -340,7 +340,7 @@ WHERE words.user_id = :user AND words.n IN (
 
 UNINDEXING_OF_TITLE: tuple[Query, ...] = (UNINDEX_TITLE,)
 
-# Postgres cannot merge a patch into text and leave the digits of its numbers alone.
+# Postgres cannot merge a patch into text and leave the digits of its numbers alone. We do, with the owner locked.
 METADATA: Query | None = _query("""
 SELECT CAST(c.metadata AS text) AS answer
 FROM conversations AS c
@@ -353,11 +353,7 @@ SELECT json_build_object(
   'metadataBytes', CASE
     WHEN :sets_metadata = 1 AND c.metadata_edited_at {gives_way} THEN octet_length(CAST(:metadata AS text))
     ELSE 0
-  END,
-  'isOutdated',
-    :sets_metadata = 1
-    AND c.metadata_edited_at {gives_way}
-    AND CAST(c.metadata AS text) <> coalesce(CAST(:metadata_before AS text), CAST(c.metadata AS text))
+  END
 ) AS answer
 FROM conversations AS c
 WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL
@@ -406,9 +402,8 @@ WHERE conversations.user_id = :user
   AND conversations.deleted_at IS NULL
   AND conversations.version = coalesce(:expected, conversations.version)
   AND CASE
-    WHEN :sets_metadata = 1 AND metadata_edited_at {gives_way} THEN
-      octet_length(CAST(:metadata AS text)) <= :metadata_bytes_max
-      AND CAST(metadata AS text) = coalesce(CAST(:metadata_before AS text), CAST(metadata AS text))
+    WHEN :sets_metadata = 1 AND metadata_edited_at {gives_way}
+      THEN octet_length(CAST(:metadata AS text)) <= :metadata_bytes_max
     ELSE TRUE
   END
   AND (

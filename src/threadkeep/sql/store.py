@@ -37,7 +37,7 @@ from threadkeep.models import (
 from threadkeep.search import hit, parse_query
 from threadkeep.sql.alphabet import alphabet_of
 from threadkeep.sql.dialect import Dialect
-from threadkeep.sql.executor import Executor, Row, Statement
+from threadkeep.sql.executor import Executor, ReadsFirst, Row, Statement
 from threadkeep.store import (
     conversation_conflict,
     count_stale,
@@ -125,8 +125,6 @@ class _Appended(Struct, rename="camel"):
 class _EditVerdict(Struct, rename="camel"):
     version: int
     metadata_bytes: int
-    is_outdated: bool = False
-    """Whether the metadata is no longer what was merged."""
 
 
 class _Swept(Struct):
@@ -244,32 +242,39 @@ class SqlStore:
             "clears_metadata": edit.metadata is None,
             "metadata": _text(edit.metadata) if isinstance(edit.metadata, msgspec.Raw) else "{}",
             "metadata_bytes_max": METADATA_BYTES_MAX,
-            "metadata_before": None,
         }
-        if isinstance(edit.metadata, msgspec.Raw) and self._sql.METADATA is not None:
-            (answers,) = await self._executor.run(self._sql.METADATA(**values))
-            before = _answer(answers, conversation_id)
-            metadata = merged_metadata(msgspec.Raw(before.encode()), edit.metadata)
-            values |= {"metadata_before": before, "metadata": _text(metadata)}
         titles = []
         if edit.title is not UNSET:
             titles = [
                 *(query(**values) for query in self._sql.UNINDEXING_OF_TITLE),
                 *self._words_of(values, [], [(conversation_id, edit.title)] if edit.title else []),
             ]
-        verdicts, *_, answers = await self._executor.run(
-            self._sql.EDIT_VERDICT(**values),
-            self._sql.EDIT_CONVERSATION(**values),
-            *titles,
-            self._sql.BUMP_REV(**values),
-            self._sql.GET_CONVERSATION(**values),
-        )
+
+        def writes(**merged: str) -> list[Statement]:
+            return [
+                self._sql.EDIT_VERDICT(**values | merged),
+                self._sql.EDIT_CONVERSATION(**values | merged),
+                *titles,
+                self._sql.BUMP_REV(**values),
+                self._sql.GET_CONVERSATION(**values),
+            ]
+
+        patch = edit.metadata
+        if isinstance(patch, msgspec.Raw) and self._sql.METADATA is not None:
+            assert isinstance(self._executor, ReadsFirst)  # noqa: S101 see the dialect
+
+            def merged_into(before: list[Row], patch: msgspec.Raw = patch) -> list[Statement]:
+                kept = msgspec.Raw(before[0]["answer"].encode())
+                return writes(metadata=_text(merged_metadata(kept, patch)))
+
+            results = await self._executor.run_on(self._sql.METADATA(**values), merged_into)
+        else:
+            results = await self._executor.run(*writes())
+        verdicts, *_, answers = results or [[], []]
         verdict = _decode(verdicts, _EditVerdict, conversation_id)
         conversation = _decode(answers, Conversation, conversation_id)
         if expected_version is not None and verdict.version != expected_version:
             raise version_stale(expected_version, conversation)
-        if verdict.is_outdated:
-            return await self.update_conversation(conversation_id, edit, expected_version=expected_version)
         if verdict.metadata_bytes > METADATA_BYTES_MAX:
             raise metadata_too_large("metadata")
         return conversation
