@@ -192,7 +192,7 @@ def test_a_file_of_something_else_is_refused_and_left_as_it_is(tmp_path: Path) -
     with closing(apsw.Connection(str(file))) as database:
         database.execute("CREATE TABLE messages (subject TEXT)")
     before = file.read_bytes()
-    assert "tables of something else under our names" in refusal(tmp_path, variables={"SQLITE_PATH": str(file)})
+    assert "tables of something else, and is left alone" in refusal(tmp_path, variables={"SQLITE_PATH": str(file)})
     assert (file.read_bytes(), [path.name for path in tmp_path.iterdir()]) == (before, [file.name])
 
 

@@ -204,23 +204,37 @@ def test_a_newer_version_that_comes_between_looking_and_applying_is_refused(
 
 
 @pytest.mark.parametrize(
-    "theirs", ["TABLE Messages (subject TEXT)", "VIEW words AS SELECT 1", "TABLE schema_migrations (version TEXT)"]
+    "theirs",
+    [
+        "TABLE letters (subject TEXT)",
+        "TABLE Messages (subject TEXT)",
+        "VIEW words AS SELECT 1",
+        "TABLE schema_migrations (version TEXT)",
+        "TABLE schema_migrations (name TEXT); CREATE TABLE letters (subject TEXT)",
+    ],
 )
-def test_a_file_of_something_else_with_our_names_is_refused_and_left_as_it_is(theirs: str, path: Path) -> None:
+def test_a_file_of_something_else_is_refused_and_left_as_it_is(theirs: str, path: Path) -> None:
     with closing(apsw.Connection(str(path))) as database:
         database.execute(f"CREATE {theirs}")
     before = path.read_bytes()
-    with pytest.raises(Unavailable, match="tables of something else under our names, and is left alone"):
+    with pytest.raises(Unavailable, match="tables of something else, and is left alone"):
         asyncio.run(open_sqlite_file(str(path)))
     assert path.read_bytes() == before
     assert [each.name for each in path.parent.iterdir()] == ["kept.sqlite"]
 
 
-async def test_tables_of_something_else_may_stand_beside_ours(path: Path) -> None:
+async def test_what_something_else_puts_beside_our_tables_does_no_harm(path: Path) -> None:
+    await (await SqliteFile.open(str(path), MIGRATIONS[:1])).close()
     with closing(apsw.Connection(str(path))) as database:
         database.execute("CREATE TABLE letters (subject TEXT)")
     for _ in range(2):
         await (await open_sqlite_file(str(path))).close()
+
+
+async def test_a_file_without_tables_is_new_even_if_it_has_been_used(path: Path) -> None:
+    with closing(apsw.Connection(str(path))) as database:
+        database.execute("CREATE TABLE letters (n INTEGER PRIMARY KEY AUTOINCREMENT); DROP TABLE letters")
+    await (await open_sqlite_file(str(path))).close()
 
 
 async def test_a_migration_that_fails_leaves_nothing_of_itself_nor_of_those_before(path: Path) -> None:
@@ -233,9 +247,8 @@ async def test_a_migration_that_fails_leaves_nothing_of_itself_nor_of_those_befo
 
 
 def test_a_file_that_may_only_be_read_is_unavailable(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with closing(apsw.Connection(str(path))) as database:
-        database.pragma("journal_mode", "wal")
-        database.execute("CREATE TABLE b (x)")
+    with closing(SqliteExecutor(str(path))) as database:
+        database.migrate_now((CREATE,))
     connect = apsw.Connection
     monkeypatch.setattr(apsw, "Connection", lambda name: connect(name, flags=apsw.SQLITE_OPEN_READONLY))
     with pytest.raises(Unavailable, match=r"may only be read\. Check SQLITE_PATH"):

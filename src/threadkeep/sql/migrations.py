@@ -4,7 +4,6 @@ The texts are those of `migrations/sqlite/`, embedded in `schema.py` because onl
 Worker. D1 is the exception: there, `scripts/migrate` runs the files.
 """
 
-import re
 from typing import NamedTuple
 
 from threadkeep.errors import Unavailable
@@ -21,12 +20,10 @@ class Migration(NamedTuple):
 _CREATE_RECORD = Query("""
 CREATE TABLE IF NOT EXISTS schema_migrations (name TEXT NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID
 """)
-_NAMES = Query("SELECT lower(s.name) AS name FROM sqlite_schema AS s")
+_NAMES = Query("SELECT s.name FROM sqlite_schema AS s WHERE s.name NOT GLOB 'sqlite_*'")
 _COLUMNS_OF_RECORD = Query("SELECT c.name FROM pragma_table_info('schema_migrations') AS c")
 _APPLIED = Query("SELECT a.name FROM schema_migrations AS a")
 _RECORD = Query("INSERT INTO schema_migrations (name) VALUES (:name)")
-
-_TABLE = re.compile(r"CREATE (?:VIRTUAL )?TABLE ([a-z_]+)")
 
 
 async def migrate(executor: Executor, migrations: tuple[Migration, ...]) -> list[str]:
@@ -45,16 +42,17 @@ async def migrate(executor: Executor, migrations: tuple[Migration, ...]) -> list
 
 
 async def refuse_others(executor: Executor, migrations: tuple[Migration, ...]) -> None:
-    """Raises Unavailable where the database has tables of something else under our names, or has seen a migration that
-    is not among these. It changes nothing.
+    """Raises Unavailable where the database has tables and none of these migrations, so that it is something else's, or
+    has seen a migration that is not among these. It changes nothing.
     """
-    names, columns = await executor.run(_NAMES(), _COLUMNS_OF_RECORD())
-    ours = {table for migration in migrations for text in migration.statements for table in _TABLE.findall(text)}
-    if {"name": "name"} not in columns and (columns or ours & {row["name"] for row in names}):
+    tables, columns = await executor.run(_NAMES(), _COLUMNS_OF_RECORD())
+    has_record = {"name": "name"} in columns
+    (rows,) = await executor.run(_APPLIED()) if has_record else [[]]
+    others = {row["name"] for row in tables} - ({"schema_migrations"} if has_record else set())
+    if others and not rows:
         raise Unavailable(
-            "The database has tables of something else under our names, and is left alone. Name another database."
+            "The database has tables of something else, and is left alone. Name another database, or a new one."
         )
-    (rows,) = await executor.run(_APPLIED()) if columns else [[]]
     newer = {row["name"] for row in rows} - {migration.name for migration in migrations}
     if newer:
         raise Unavailable(
