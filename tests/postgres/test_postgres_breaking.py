@@ -3,7 +3,11 @@
 import asyncio
 import json
 import os
+import shutil
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -333,9 +337,70 @@ async def test_a_database_that_takes_no_writes_is_unavailable_and_can_be_read() 
     executor = await backends.open_postgres(server().url(schema=schema, user=role))
     store = backends.open_sql(executor, "ada")
     assert (await store.list_conversations()).conversations == []
-    with pytest.raises(Unavailable, match="takes no writes now"):
-        await store.create_conversation(conversation())
+    for write in (store.create_conversation(conversation()), executor.try_to_write()):
+        with pytest.raises(Unavailable, match="takes no writes now"):
+            await write
     await executor.close()
+
+
+async def test_a_write_is_tried_on_the_disk_and_leaves_nothing_there() -> None:
+    schema = new_schema()
+    role = f"frugal_{schema}"
+    executor = await backends.open_postgres(server().url(schema=schema))
+
+    async def kept() -> list[Any]:
+        text = "SELECT c.oid, pg_relation_size(c.oid) FROM pg_class AS c WHERE c.relnamespace = $1::regnamespace"
+        versions = f"SELECT a.ctid::text, a.name FROM {schema}.threadkeep_migrations AS a"
+        return [*map(tuple, await ask(text, schema)), *map(tuple, await ask(versions))]
+
+    before = await kept()
+    await asyncio.gather(*(executor.try_to_write() for _ in range(50)))
+    assert await kept() == before
+    await executor.close()
+    await ask(f"CREATE ROLE {role} LOGIN SUPERUSER; ALTER ROLE {role} SET temp_file_limit = 0")
+    executor = await backends.open_postgres(server().url(schema=schema, user=role))
+    with pytest.raises(Unavailable) as raised:
+        await executor.try_to_write()
+    assert "temp_file_limit" in str(raised.value.__cause__)
+    await executor.close()
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    """A folder on a disk of its own, with room for a database and little more."""
+    folder = new_folder()
+    mounting = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", folder]
+    if subprocess.run(mounting, check=False, capture_output=True).returncode:
+        pytest.skip("a disk can be mounted by root alone")
+    try:
+        shutil.chown(folder, "nobody")
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+async def test_a_disk_without_room_is_noticed_before_anybody_writes_and_so_is_room(small_disk: Path) -> None:
+    name = f"t{new_schema()}"
+    await ask(f"CREATE TABLESPACE {name} LOCATION '{small_disk}'")
+    await ask(f"CREATE DATABASE {name} TABLESPACE {name}")
+    executor = await backends.open_postgres(server().url(name))
+    store = backends.open_sql(executor, "ada")
+    created, _ = await store.create_conversation(conversation())
+    await executor.try_to_write()
+    filler = small_disk / "filler"
+    with suppress(OSError), filler.open("wb", buffering=0) as file:
+        while file.write(b"x" * 4096):
+            pass
+    with pytest.raises(Unavailable, match="The disk of Postgres is full"):
+        await executor.try_to_write()
+    with pytest.raises(Unavailable, match="The disk of Postgres is full"):
+        await store.append_messages(created.id, [message("x" * 100_000)])
+    assert (await store.get_conversation(created.id)).message_count == 0
+    filler.unlink()
+    await executor.try_to_write()
+    await executor.close()
+    await ask(f"DROP DATABASE {name}")
+    await ask(f"DROP TABLESPACE {name}")
 
 
 async def test_tables_that_are_gone_are_unavailable_and_come_back_with_the_next_start() -> None:

@@ -77,6 +77,7 @@ async def use_everything(executor: PostgresExecutor) -> None:
     created, _ = await store.create_conversation(conversation(new_message("an aardvark"), title="Armadillo"))
     await store.append_messages(created.id, [message("a badger")])
     await store.update_conversation(created.id, edit(title="Capybara", metadata={"a": 1}))
+    await executor.try_to_write()
     assert len((await store.search(SearchQuery(text="badger"))).hits) == 1
     assert len((await store.changes("0")).messages) == 2
     await store.delete_conversation(created.id)

@@ -254,6 +254,12 @@ def test_a_disk_that_is_full_is_unavailable_and_loses_nothing(tmp_path: Path) ->
         assert response.json()["error"]["code"] == "unavailable"
         assert response.headers["retry-after"] == "1"
         assert 5 < len(acknowledged) < 50
+        for size in (10_000, 1_000, 1):
+            while client.post(API, json={"title": "x" * 200, "metadata": {"a": "x" * size}}).status_code == 201:
+                pass
+        ready = client.get("/api/ready")
+        assert (ready.status_code, ready.json()["error"]["code"]) == (503, "unavailable")
+        assert "The SQLite file cannot be written" in ready.json()["error"]["message"]
         assert client.get(f"{API}/{conversation_id}").json()["messageCount"] == len(acknowledged)
     with (
         serving(tmp_path, "--dev-user=ada") as process,

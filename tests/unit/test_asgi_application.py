@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import os
 import re
 import sys
 from collections.abc import AsyncIterator
@@ -255,6 +256,32 @@ async def test_it_is_not_ready_when_its_database_does_not_answer(
             assert (response.status_code, response.json()["error"]["code"]) == (503, "unavailable")
             assert says in response.json()["error"]["message"]
             assert (await client.get("/api/health")).status_code == 200
+
+
+async def test_anybody_may_ask_and_a_write_is_tried_only_so_often(
+    on_file: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "TRIAL_SECONDS", 3600)
+    file = tmp_path / "kept.sqlite"
+    async with running(Application(on_file.get)) as made, client_of(made) as client:
+        assert (await client.get("/api/ready")).status_code == 200
+        log = tmp_path / "kept.sqlite-wal"
+        assert log.stat().st_size > 0
+        os.utime(log, (1, 1))
+        assert [(await client.get("/api/ready")).status_code for _ in range(3)] == [200] * 3
+        assert log.stat().st_mtime == 1
+        file.rename(tmp_path / "elsewhere")
+        assert (await client.get("/api/ready")).status_code == 200  # as was found out just now
+        kept = made._database
+        assert isinstance(kept, database._Sql)
+        kept._try_from = 0
+        response = await client.get("/api/ready")
+        assert response.status_code == 503
+        assert "cannot be written" in response.json()["error"]["message"]
+        (tmp_path / "elsewhere").rename(file)
+        assert (await client.get("/api/ready")).status_code == 503
+        kept._try_from = 0
+        assert (await client.get("/api/ready")).status_code == 200
 
 
 # Requests and answers

@@ -167,6 +167,46 @@ async def test_a_log_of_writes_that_another_keeps_is_unavailable(file: SqliteFil
     file._writer._connection.execute("COMMIT")
 
 
+# Whether it can be written
+
+
+def test_a_write_is_tried_on_the_disk_and_leaves_the_file_as_it_was(path: Path) -> None:
+    log = path.with_name("kept.sqlite-wal")
+    with closing(SqliteExecutor(str(path))) as file:
+        file.migrate_now((CREATE,))
+        file.empty_log_now()
+        before = path.read_bytes()
+        sizes = set()
+        for _ in range(3):
+            file.try_to_write_now()
+            sizes.add(log.stat().st_size)
+        assert len(sizes) == 1
+        assert sizes.pop() > 150_000
+        assert file.run_now([NAMES]) == [[{"name": CREATE.name}]]
+        file.run_now([insert("one")])
+        assert file.run_now([NAMES, COUNT]) == [[{"name": CREATE.name}], [{"n": 1}]]
+        file.empty_log_now()
+        assert len(path.read_bytes()) == len(before)
+        assert file._connection.execute("PRAGMA integrity_check").fetchall() == [{"integrity_check": "ok"}]
+
+
+def test_a_file_that_is_no_longer_there_cannot_be_written(path: Path) -> None:
+    with closing(SqliteExecutor(str(path))) as file:
+        file.migrate_now((CREATE,))
+        path.rename(path.with_name("elsewhere"))
+        with pytest.raises(Unavailable, match=r"cannot be written: unable to open .* Check SQLITE_PATH and its disk\."):
+            file.try_to_write_now()
+        assert not path.exists()
+        path.with_name("elsewhere").rename(path)
+        file.try_to_write_now()
+
+
+async def test_to_try_a_write_waits_for_nobody(file: SqliteFile, path: Path) -> None:
+    with closing(apsw.Connection(str(path))) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        await file.try_to_write()  # it would be refused after ten seconds, and this be told
+
+
 # What is opened
 
 

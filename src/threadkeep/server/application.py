@@ -159,7 +159,7 @@ class Application:
         return await api.answer(request, admitted, open_store)
 
     async def _readiness(self, api: Api) -> Response:
-        """Whether the database answers."""
+        """Whether the database answers, and takes writes."""
         if isinstance(api.choice, ThreadkeepError):
             return error_response(api.choice)
         try:

@@ -1,16 +1,21 @@
 """Database: what a server keeps open for all of its users."""
 
+import time
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from threadkeep import backends
 from threadkeep.backends import Choice
+from threadkeep.errors import Unavailable
 from threadkeep.settings import Settings
 from threadkeep.sql.executor import KeepsLog, Query
 from threadkeep.store import Store
 
 if TYPE_CHECKING:
     from threadkeep.sql.executor import SharedExecutor
+
+TRIAL_SECONDS = 5
+"""How long what was found out about writing holds: anybody may ask, as often as they like, and a write costs."""
 
 _ASK = Query("SELECT 1 AS answer")
 
@@ -22,7 +27,7 @@ class Database(Protocol):
         """A user's store."""
 
     async def check(self) -> None:
-        """Raises Unavailable where it does not answer."""
+        """Raises Unavailable where it does not answer, or has taken no write when that was last tried."""
 
     async def users_to_purge(self, until: int, limit: int) -> list[str]:
         """Some of the users who deleted something then or before, in Unix milliseconds."""
@@ -46,12 +51,23 @@ class _Sql:
     def __init__(self, executor: "SharedExecutor") -> None:
         self._executor = executor
         self.close = executor.close
+        self._try_from = 0.0
+        self._refusal: str | None = None
 
     def open_store(self, user_id: str) -> Store:
         return backends.open_sql(self._executor, user_id)
 
     async def check(self) -> None:
         await self._executor.run(_ASK())
+        if time.monotonic() >= self._try_from:
+            self._try_from = time.monotonic() + TRIAL_SECONDS
+            try:
+                await self._executor.try_to_write()
+                self._refusal = None
+            except Unavailable as error:
+                self._refusal = error.message
+        if self._refusal is not None:
+            raise Unavailable(self._refusal)
 
     async def users_to_purge(self, until: int, limit: int) -> list[str]:
         return await backends.users_to_purge(self._executor, until, limit)

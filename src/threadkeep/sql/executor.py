@@ -79,6 +79,12 @@ class Executor(Protocol):
 class SharedExecutor(Executor, Protocol):
     """An executor that a server opens once, for all users."""
 
+    async def try_to_write(self) -> None:
+        """Write something to the disk of the database that changes nothing and leaves nothing.
+
+        Raises Unavailable where the database takes no writes, or has no room for any.
+        """
+
     async def close(self) -> None:
         """Finish what is running, and let go of the database."""
 

@@ -48,6 +48,9 @@ _READ_ONLY = "REPEATABLE READ READ ONLY"
 _WRITING = _begin("READ COMMITTED", BATCH_SECONDS)
 _WRITING_ON_ONE_SNAPSHOT = _begin("REPEATABLE READ", BATCH_SECONDS)
 _READING = _begin(_READ_ONLY, BATCH_SECONDS)
+# The default tablespace of the database is where new rows go as well.
+_TRYING = (*_WRITING, "SET LOCAL work_mem = '64kB'", "SET LOCAL temp_tablespaces = ''")
+_TOO_MANY_ROWS = "SELECT count(*) AS n FROM generate_series(1, 10000)"
 _SEARCH_TOOK_TOO_LONG = "The search took too long. Search for rarer words, or try again."
 
 _MIGRATIONS = "threadkeep_migrations"
@@ -84,6 +87,16 @@ class PostgresExecutor:
 
     async def clear(self, *statements: Statement) -> None:
         """See `Executor.clear`: everybody is in one database."""
+
+    async def try_to_write(self) -> None:
+        """See `SharedExecutor.try_to_write`.
+
+        To lock a row is written to the log, and leaves no older version of it. But what changes in place often has room
+        where nothing else has; so some rows too many for the memory go to a file, while the statement runs.
+        """
+        lock = f"SELECT 1 AS locked FROM {self._schema}.{_MIGRATIONS} LIMIT 1 FOR UPDATE SKIP LOCKED"  # noqa: S608
+        async with self.connection() as connection:
+            await connection.run([(lock, ()), (_TOO_MANY_ROWS, ())], begin=_TRYING, commits=True)
 
     async def close(self) -> None:
         """Close the connections, once what is running on them is done, or has taken too long."""

@@ -6,10 +6,11 @@ event loop. Other processes may have the same file open.
 """
 
 import asyncio
+import os
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from queue import SimpleQueue
 from typing import Any
 
@@ -46,6 +47,7 @@ class SqliteExecutor:
 
     def __init__(self, path: str, *, is_reader: bool = False) -> None:
         """Open or create the file; a reader changes nothing in it. Raises Unavailable where that is not possible."""
+        self._path = os.path.abspath(path)
         try:
             self._connection = apsw.Connection(path)
         except apsw.Error as error:
@@ -101,6 +103,21 @@ class SqliteExecutor:
                 asyncio.run(migrate(_Within(self), migrations))
         except _UNAVAILABLE as error:
             raise _cannot_be_opened(error) from error
+
+    def try_to_write_now(self) -> None:
+        """See `SharedExecutor.try_to_write`. It waits for nobody: whoever is writing just now is proof enough.
+
+        What does not fit into the cache goes to the log of writes, as it would before a commit. There is no commit, so
+        that the next to write overwrites it.
+        """
+        try:
+            with closing(apsw.Connection(self._path, flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
+                for text in _TRIAL:
+                    connection.execute(text)
+        except apsw.BusyError:
+            return
+        except apsw.Error as error:
+            raise Unavailable(f"The SQLite file cannot be written: {error}. Check SQLITE_PATH and its disk.") from error
 
     def empty_log_now(self) -> None:
         """Write what is in the log of writes to the file, and empty the log, unless somebody is at it just now."""
@@ -179,6 +196,9 @@ class SqliteFile:
     async def clear(self, *statements: Statement) -> None:
         """See `Executor.clear`: everybody is in one file."""
 
+    async def try_to_write(self) -> None:
+        await asyncio.to_thread(self._writer.try_to_write_now)
+
     async def empty_log(self) -> None:
         await asyncio.get_running_loop().run_in_executor(self._writing, self._writer.empty_log_now)
 
@@ -234,6 +254,13 @@ class _Within:
 # Readers and a writer at once; what is committed is on the disk; and what is deleted is overwritten.
 _PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON")
 _PRAGMAS_OF_READERS = ("query_only = ON",)
+
+# As much as a message and its words, and twenty times what the cache holds.
+_TRIAL = (
+    "PRAGMA cache_size = 3",
+    "BEGIN IMMEDIATE",
+    "INSERT INTO schema_migrations (name) VALUES (hex(zeroblob(100000)))",
+)
 
 # Of the file, the disk and who else is at it. What is left is wrong with a statement of ours, or with the file itself.
 _UNAVAILABLE = (
