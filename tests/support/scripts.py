@@ -24,6 +24,10 @@ def copy_checkout(folder: Path) -> Path:
     for name in (".venv", "python_modules", "node_modules", "requirements", "package.json", "package-lock.json"):
         (folder / name).symlink_to(ROOT / name)
     shutil.copy(ROOT / "wrangler.toml", folder)
+    compiled = ROOT / ".local/compiled"  # a third of the time of each call of wrangler
+    compiled.mkdir(parents=True, exist_ok=True)
+    (folder / ".local").mkdir()
+    (folder / ".local/compiled").symlink_to(compiled)
     return folder
 
 
