@@ -48,7 +48,7 @@ class AfterChange(msgspec.Struct, tag="r", array_like=True, frozen=True):
 
     epoch: Annotated[str, msgspec.Meta(max_length=26)]
     rev: Bound
-    kind: Bound
+    kind: Annotated[int, msgspec.Meta(ge=0, le=END_OF_REV)]
     n: Bound
     floor: Bound
     """The floor when the reader began at 0, for a reader that holds nothing which a tombstone could take away."""

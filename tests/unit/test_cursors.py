@@ -38,7 +38,7 @@ MESSAGE_CURSORS: list[MessageCursor] = [
 CHANGE_CURSORS = [
     AfterChange("", 0, END_OF_REV, 0, 0),
     AfterChange(ID, 7, 0, 12, 3),
-    AfterChange("Z" * 26, *[INTEGER_MAX - 1] * 4),
+    AfterChange("Z" * 26, INTEGER_MAX - 1, END_OF_REV, INTEGER_MAX - 1, INTEGER_MAX - 1),
 ]
 
 
@@ -118,6 +118,7 @@ GARBAGE = {
     "a change without a floor": text_of(["r", ID, 1, 0, 1]),
     "a change below zero": text_of(["r", ID, -1, 0, 1, 0]),
     "a change beyond what is exact": text_of(["r", ID, INTEGER_MAX, 0, 1, 0]),
+    "a change of a kind that there is not": text_of(["r", ID, 1, END_OF_REV + 1, 1, 0]),
     "a change of a long epoch": text_of(["r", f"{ID}0", 1, 0, 1, 0]),
     "a change of no epoch": text_of(["r", None, 1, 0, 1, 0]),
     "nested without end": urlsafe_b64encode(b"[" * 100_000).decode(),

@@ -110,6 +110,16 @@ def test_a_user_whom_the_platform_could_not_read_is_refused(user_id: str) -> Non
     assert "not known" in refusal(bearer("tk_wrong", x_user_id=user_id))
 
 
+@pytest.mark.parametrize("name", ["authorization", "x-user-id"])
+@pytest.mark.parametrize("joined", ["{0}, {0}", "{0},{0}", ", {0}", "{0}, "])
+def test_a_header_that_was_sent_twice_is_refused_whoever_asks(name: str, joined: str) -> None:
+    # As a platform, or a proxy, joins the two.
+    for headers in (bearer(KEY, x_user_id="ada"), bearer(jwt.encode(claims(), SECRET), x_user_id="ada")):
+        with pytest.raises(Invalid, match=f"^{name}: Send .* once") as raised:
+            user_of({**headers, name: joined.format(headers[name])})
+        assert raised.value.path == name
+
+
 # Signed tokens
 
 
@@ -213,6 +223,15 @@ FORGED = {
     "an end that is beyond all": signed(HS256, b'{"sub":"ada","exp":1e400}'),
     "an end that is no number": signed(HS256, b'{"sub":"ada","exp":NaN}'),
     "an end of many digits": signed(HS256, b'{"sub":"ada","exp":' + b"9" * 5000 + b"}"),
+    "an end as a text": signed(HS256, claims(exp=str(2**33))),
+    "an end with an underscore": signed(HS256, claims(exp="9_000_000_000")),
+    "an end in other digits": signed(HS256, claims(exp="\u0669" * 10)),
+    "an end with spaces": signed(HS256, claims(exp=" 9000000000 ")),
+    "a beginning as a text": signed(HS256, claims(nbf="1")),
+    "a beginning that is true": signed(HS256, claims(nbf=True)),
+    "a beginning that is null": signed(HS256, claims(nbf=None)),
+    "an issue as a text": signed(HS256, claims(iat="1")),
+    "an issue that is true": signed(HS256, claims(iat=True)),
     "no user": signed(HS256, claims(sub=...)),
     "a user that is null": signed(HS256, claims(sub=None)),
     "a user that is a number": signed(HS256, claims(sub=1)),
@@ -234,8 +253,9 @@ def test_a_token_that_is_not_good_is_refused(token: str) -> None:
     assert refusal(bearer(token)).startswith("The token is not valid: it must be signed by HS256")
 
 
-def test_a_token_for_an_audience_is_refused_since_none_is_set_up() -> None:
-    token = jwt.encode(claims(aud="https://others.example"), SECRET)
+@pytest.mark.parametrize("audience", ["https://others.example", ["a", "b"], "", [], None])
+def test_a_token_for_an_audience_is_refused_since_none_is_set_up(audience: Any) -> None:
+    token = signed(HS256, claims(aud=audience))
     assert refusal(bearer(token)) == "The token is for an audience, `aud`, and this server is set up for none."
 
 

@@ -33,32 +33,31 @@ class Authenticator:
         A service key, `Authorization: Bearer tk_…`, acts for the user in `X-User-Id`.
         A token, `Authorization: Bearer <JWT>`, names its user in `sub`; it is signed by HS256, and it expires.
 
-        Raises Unauthenticated; Invalid for an `X-User-Id` that is no user id.
+        Raises Unauthenticated; Invalid for an `X-User-Id` that is no user id, and for either header sent twice.
         """
-        authorization = request.header("authorization")
+        authorization, user_id = _single(request, "authorization"), _single(request, "x-user-id")
         if authorization is None:
-            return self._without_credentials(request)
+            return self._without_credentials(user_id)
         scheme, _, token = authorization.partition(" ")
         token = token.strip()
         if scheme.lower() != "bearer" or not token:
             raise Unauthenticated("Send `Authorization: Bearer`, followed by a token or a service key.")
         if token.startswith(SERVICE_KEY_PREFIX):
-            return self._user_of_service(token, request)
+            return self._user_of_service(token, user_id)
         return self._user_of_token(token)
 
-    def _without_credentials(self, request: Request) -> str:
+    def _without_credentials(self, user_id: str | None) -> str:
         if self._development_user is None:
             raise Unauthenticated("Send `Authorization: Bearer`, followed by a token or a service key.")
-        if request.header("x-user-id") is not None:
+        if user_id is not None:
             raise Unauthenticated("`X-User-Id` is for requests with a service key; send one along.")
         return self._development_user
 
-    def _user_of_service(self, key: str, request: Request) -> str:
+    def _user_of_service(self, key: str, user_id: str | None) -> str:
         given = hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
         # All are compared, each in constant time, so that the time taken tells nothing.
         if not any([hmac.compare_digest(given, known) for known in self._service_keys]):  # noqa: C419
             raise Unauthenticated("This service key is not known here.")
-        user_id = request.header("x-user-id")
         if user_id is None:
             raise Unauthenticated("A service key acts for a user; name one in `X-User-Id`.")
         if "\ufffd" in user_id:  # what the platform puts for bytes that it cannot read: two users would become one
@@ -82,6 +81,7 @@ class Authenticator:
                 leeway=_LEEWAY_SECONDS,
                 options={"require": ["exp", "sub"]},
             )
+            _check_claims(claims)
             return check_user_id(claims["sub"])
         except jwt.ExpiredSignatureError as error:
             raise Unauthenticated("The token has expired; get a new one.") from error
@@ -94,3 +94,28 @@ class Authenticator:
                 "The token is not valid: it must be signed by HS256 with the secret of this server, "
                 "and have `exp` and, as the user id, `sub`."
             ) from error
+
+
+_WHY_ONCE = {
+    "authorization": "Send `Authorization` once, as `Bearer` and a token or a service key; neither has a comma.",
+    "x-user-id": "Send `X-User-Id` once, for one user. A user whose id has a comma comes by a JWT, as its `sub`.",
+}
+
+
+def _single(request: Request, name: str) -> str | None:
+    """A header that says who asks. Raises Invalid where it was sent twice, since the two may name different users.
+
+    Platforms and proxies join the two by a comma, and nobody behind them can tell that from a comma that was sent.
+    """
+    value = request.header(name)
+    if value is not None and "," in value:
+        raise Invalid(f"{name}: {_WHY_ONCE[name]}", name)
+    return value
+
+
+def _check_claims(claims: dict[str, Any]) -> None:
+    """Refuse what PyJWT lets pass: an `aud` that is empty, and times that are not numbers, by RFC 7519, 4.1.3 and 2."""
+    if "aud" in claims:
+        raise jwt.InvalidAudienceError
+    if any(type(claims[name]) not in (int, float) for name in ("exp", "nbf", "iat") if name in claims):
+        raise jwt.InvalidTokenError

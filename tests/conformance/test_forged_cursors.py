@@ -1,0 +1,64 @@
+"""Cursors that nobody was given: whatever number stands in one, it is a place in the list or it is refused."""
+
+from contextlib import suppress
+
+import pytest
+
+from support.backends import Backend
+from support.drafts import conversation, new_message
+from threadkeep import cursors
+from threadkeep.cursors import AfterChange, AfterConversation, AfterHits, AfterMessage, BeforeMessage, Cursor
+from threadkeep.drafts import SearchQuery
+from threadkeep.errors import CursorExpired, Invalid
+from threadkeep.store import Store
+
+pytestmark = pytest.mark.anyio
+
+# At and around the ends of what a column, a driver or a double holds.
+EXTREMES = [end + step for end in (0, 2**15, 2**31, 2**32, 2**53, 2**63) for step in (-2, -1, 0, 1)]
+
+
+def forged(cursor: Cursor) -> dict[str, str]:
+    """The cursor with each of its numbers at each extreme, and with all of them there."""
+    numbers = [name for name in cursor.__struct_fields__ if type(getattr(cursor, name)) is int]
+    assert numbers
+    values = {name: getattr(cursor, name) for name in cursor.__struct_fields__}
+    made = {}
+    for extreme in EXTREMES:
+        for name in numbers:
+            made[f"{name} {extreme}"] = cursors.encode(type(cursor)(**{**values, name: extreme}))
+        made[f"all {extreme}"] = cursors.encode(type(cursor)(**{**values, **dict.fromkeys(numbers, extreme)}))
+    return made
+
+
+async def follow(store: Store, conversation_id: str, cursor: Cursor, text: str) -> None:
+    if isinstance(cursor, AfterConversation):
+        await store.list_conversations(cursor=text)
+    elif isinstance(cursor, AfterHits):
+        await store.search(SearchQuery(text="hello"), cursor=text)
+    elif isinstance(cursor, AfterChange):
+        await store.changes(text)
+    else:
+        await store.list_messages(conversation_id, cursor=text)
+
+
+@pytest.mark.parametrize("kind", Cursor.__args__, ids=lambda kind: kind.__name__)
+async def test_whatever_number_is_in_a_cursor_it_leads_somewhere_or_is_refused(
+    backend: Backend, subtests: pytest.Subtests, kind: type[Cursor]
+) -> None:
+    store = await backend.store()
+    draft = conversation(new_message("hello"), new_message("hello again"))
+    await store.create_conversation(draft)
+    epoch = cursors.decode_change((await store.changes()).next).epoch
+    cursor: Cursor = {
+        AfterConversation: AfterConversation(1, draft.id),
+        BeforeMessage: BeforeMessage(1),
+        AfterMessage: AfterMessage(1),
+        AfterHits: AfterHits(1),
+        AfterChange: AfterChange(epoch, 1, 0, 0, 0),
+    }[kind]
+    await follow(store, draft.id, cursor, cursors.encode(cursor))
+    for name, text in forged(cursor).items():
+        with subtests.test(name), suppress(Invalid, CursorExpired):
+            await follow(store, draft.id, cursor, text)
+    assert len((await store.list_messages(draft.id)).messages) == 2
