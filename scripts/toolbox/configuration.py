@@ -9,6 +9,7 @@ from typing import Any
 from toolbox import pyodide_bundle
 from toolbox.checkout import Problem
 from toolbox.codes import Code
+from toolbox.shape import parts, what_is_wrong
 
 STORES = ("durable-object", "d1")
 
@@ -29,49 +30,32 @@ def read_configuration(project: Path) -> dict[str, Any]:
     """The project's wrangler.toml."""
     file = project / "wrangler.toml"
     try:
-        return parsed(file, file.read_bytes())
+        configuration = parsed(file, file.read_bytes())
     except FileNotFoundError:
         message = f"there is no {file}: `git checkout wrangler.toml` brings it back"
         raise Problem(message, Code.CONFIGURATION_MISSING) from None
     except OSError as error:
         raise Problem(f"{file} cannot be read: {error.strerror}", Code.CONFIGURATION_BROKEN) from None
+    sources = (project / "src").resolve()
+    for before, part in parts(configuration).items():
+        # Its folder is copied, and all that is below that.
+        if "main" in part and not (project / part["main"]).resolve().is_relative_to(sources):
+            message = f"{file} is wrong: {before}main has to be a file in src/, such as src/entry.py"
+            raise Problem(message, Code.CONFIGURATION_BROKEN)
+    return configuration
 
 
 def parsed(file: Path, content: bytes) -> dict[str, Any]:
     """What is in a wrangler.toml. Raises a Problem unless it has the shape that is relied on here."""
     try:
         configuration = tomllib.loads(content.decode("utf-8-sig"))
+    except RecursionError:
+        raise Problem(f"{file} is wrong: it is nested without end", Code.CONFIGURATION_BROKEN) from None
     except ValueError as error:
         raise Problem(f"{file} is not TOML: {error}", Code.CONFIGURATION_BROKEN) from None
-    environments = configuration.get("env", {})
-    if not isinstance(environments, dict) or not all(isinstance(part, dict) for part in environments.values()):
-        raise Problem(f"{file} is wrong: env has to hold tables, as in [env.staging]", Code.CONFIGURATION_BROKEN)
-    for name, part in {"": configuration, **{f"env.{name}.": part for name, part in environments.items()}}.items():
-        if wrong := _what_is_wrong(part):
-            raise Problem(f"{file} is wrong: {name}{wrong}", Code.CONFIGURATION_BROKEN)
+    if wrong := what_is_wrong(configuration):
+        raise Problem(f"{file} is wrong: {wrong}", Code.CONFIGURATION_BROKEN)
     return configuration
-
-
-def _what_is_wrong(part: Mapping[str, Any]) -> str | None:
-    """What is not as wrangler wants it in an environment, or at the top."""
-    databases, objects = part.get("d1_databases", []), part.get("durable_objects", {})
-    if not isinstance(part.get("vars", {}), dict):
-        return "vars has to be a table"
-    if not _are_tables(databases, "binding"):
-        return "d1_databases have to be tables with a binding: begin each with [[d1_databases]]"
-    if not all(isinstance(each.get("migrations_dir", ""), str) for each in databases):
-        return "d1_databases have a migrations_dir that is no text"
-    if not _are_tables(part.get("migrations", [])) or not isinstance(part.get("triggers", {}), dict):
-        return "migrations have to be tables, and triggers one table"
-    if not isinstance(objects, dict) or not _are_tables(objects.get("bindings", []), "name", "class_name"):
-        return "durable_objects.bindings have a name and a class_name"
-    return None
-
-
-def _are_tables(value: object, *keys: str) -> bool:
-    return isinstance(value, list) and all(
-        isinstance(item, dict) and all(isinstance(item.get(key), str) for key in keys) for item in value
-    )
 
 
 def our_database(part: Mapping[str, Any]) -> Any:
@@ -145,7 +129,13 @@ def dev_vars(project: Path) -> dict[str, str]:
     """The developer's own variables, from `.dev.vars`: lines of NAME=value, as wrangler reads them."""
     file = project / ".dev.vars"
     variables = {}
-    for line in file.read_text().splitlines() if file.exists() else ():
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    except UnicodeDecodeError:
+        raise Problem(f"{file} is not text in UTF-8") from None
+    except OSError as error:
+        raise Problem(f"{file} cannot be read: {error.strerror}") from None
+    for line in lines:
         name, equals, value = line.removeprefix("export ").partition("=")
         if equals and not name.lstrip().startswith("#"):
             value = value.strip()

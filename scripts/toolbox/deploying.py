@@ -27,6 +27,7 @@ from toolbox.configuration import (
 from toolbox.install import install
 from toolbox.migrating import Target, check, migrate, remote_target
 from toolbox.runtime import lay_out
+from toolbox.secrets import may_be_secret
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -42,6 +43,8 @@ class Deployment:
     """What the person should know about how it came to be."""
     stores: set[str]
     """The back ends that the Worker can use, and so is shipped with."""
+    secrets: list[str]
+    """The variables that nobody is to see, although they stand in wrangler.toml."""
 
 
 def render(project: Path, env: str | None, environ: Mapping[str, str]) -> Deployment:
@@ -80,7 +83,8 @@ def render(project: Path, env: str | None, environ: Mapping[str, str]) -> Deploy
         stores.add(settings.store)
     if settings.database_url is not None or section.get("hyperdrive"):
         stores.add("postgres")
-    return Deployment(configuration, database, account_id, notes, stores)
+    secrets = [name for name, value in section.get("vars", {}).items() if may_be_secret(name, value)]
+    return Deployment(configuration, database, account_id, notes, stores, secrets)
 
 
 def _section(configuration: dict[str, Any], env: str | None) -> dict[str, Any]:
@@ -186,7 +190,7 @@ def deploy(
         bundled = wrangler.call(node, bundle, folder=folder, failed="could not bundle")
         for warning in wrangler.warnings_in(bundled):
             say(f"wrangler warns: {warning}")
-        print(_summary(bundled))
+        print(_summary(bundled, deployment.secrets))
         if dry_run:
             say("nothing was deployed")
             return
@@ -197,7 +201,7 @@ def deploy(
         say("deploying …")
         patience = cloudflare.WORK_SECONDS
         uploaded = cloudflare.call(node, command, folder=folder, failed="could not deploy", patience_seconds=patience)
-        print(_summary(uploaded))
+        print(_summary(uploaded, deployment.secrets))
 
 
 def _require_token(environ: Mapping[str, str]) -> None:
@@ -220,7 +224,10 @@ def _lay_out(deployment: Deployment, project: Path) -> Path:
     return folder
 
 
-def _summary(output: str) -> str:
-    """The end of what wrangler prints: the size of the upload, the bindings, and where it answers."""
+def _summary(output: str, secrets: list[str]) -> str:
+    """The end of what wrangler prints: the size of the upload, the bindings, and where it answers; but no secret."""
+    for name in secrets:
+        row = rf"(^env\.{re.escape(name)} )\(.*?\)(?= +Environment Variable *$)"
+        output = re.sub(row, r"\1(hidden)", output, flags=re.MULTILINE | re.DOTALL)
     _, size, rest = output.partition("Total Upload")
     return "".join([size, rest]).replace("--dry-run: exiting now.", "").rstrip() or output.rstrip()

@@ -19,6 +19,7 @@ from typing import Any
 from toolbox import configuration as project
 from toolbox.checkout import Problem
 from toolbox.install import Node, installed_node, node_packages, python, states
+from toolbox.secrets import may_be_secret
 
 # What may be shown of the settings; of every other that is set, only that it is.
 SHOWN = {
@@ -97,8 +98,8 @@ def diagnose(root: Path, environment: str | None, variables: Mapping[str, str]) 
         places = {".dev.vars": local, **places}
         whole = project.read_configuration(root)
         deployed = for_environment(whole, environment)
-    except (Problem, UnicodeDecodeError) as problem:
-        diagnosis.wrong.append(str(problem) if isinstance(problem, Problem) else ".dev.vars is not text in UTF-8.")
+    except Problem as problem:
+        diagnosis.wrong.append(str(problem))
         diagnosis.settings = _settings(names, places)
         return diagnosis
     diagnosis.settings = _settings(names, {"wrangler.toml": _variables(deployed), **places})
@@ -221,6 +222,13 @@ def _look_for_secrets(names: Mapping[str, Sequence[str]], variables: Mapping[str
         f"new one to `npx wrangler secret put {name}`, or for scripts/dev to .dev.vars."
         for name in (*secrets, FOR_THE_SCRIPTS[0])
         if variables.get(name, "").strip()
+    ]
+    known = {name for aliases in names.values() for name in (*aliases, *FOR_THE_SCRIPTS)}
+    diagnosis.notes += [
+        f"{name} looks like a secret, and stands in wrangler.toml, which is committed. If it is one, replace it, and "
+        f"give the new one to `npx wrangler secret put {name}`."
+        for name, value in variables.items()
+        if name not in known and may_be_secret(name, value)
     ]
 
 

@@ -90,7 +90,7 @@ def snapshot(bundle: Path, laid_out: Path, configuration: Mapping[str, Any], sav
     files = [part for pair in files_below([laid_out]) for part in pair]
     told = [
         Path(configuration["main"]).name,
-        configuration["compatibility_date"],
+        configuration.get("compatibility_date", ""),
         *configuration["compatibility_flags"],
     ]
     key = fingerprint(*told, workerd().parents[1] / "package.json", worker_packages() / ".installed", *files)[:16]

@@ -173,7 +173,12 @@ def test_a_list_within_a_line_grows_in_its_line(tmp_path: Path) -> None:
     ("text", "environment", "code", "message"),
     [
         ("name =", None, Code.CONFIGURATION_BROKEN, "wrangler.toml is not TOML: Invalid value (at end of document)"),
-        ("d1_databases = 1", None, Code.CONFIGURATION_BROKEN, "d1_databases have to be tables with a binding"),
+        (
+            "d1_databases = 1",
+            None,
+            Code.CONFIGURATION_BROKEN,
+            "d1_databases has to be a list: begin each with [[d1_databases]]",
+        ),
         ("env = 1", None, Code.CONFIGURATION_BROKEN, "env has to hold tables, as in [env.staging]"),
         (
             '[[d1_databases]]\nbinding = "CONVERSATIONS_D1"\n[[d1_databases]]\nbinding = "CHM_CLOUD_D1"\n',

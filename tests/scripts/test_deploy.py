@@ -249,7 +249,7 @@ def test_paths_lead_where_they_did(project: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('d1_databases = "none"\n' + WRANGLER, "d1_databases have to be tables with a binding"),
+        ('d1_databases = "none"\n' + WRANGLER, "d1_databases has to be a list: begin each with"),
         (WRANGLER + DATABASE + DATABASE.replace("CONVERSATIONS_D1", "CHM_CLOUD_D1"), "binds two databases"),
         ('vars = "none"\n', "vars has to be a table"),
         ("name =", "is not TOML"),
@@ -276,6 +276,29 @@ def test_an_environment_is_bundled_as_itself(project: Path, capsys: pytest.Captu
     assert '"queues" exists at the top level, but not on "env.staging"' in progress  # as wrangler warns
     assert 'env.GREETING ("hi")' in output
     assert rendered(project)["env"]["staging"]["d1_databases"][0]["database_id"] == OTHER_ID
+
+
+def test_what_may_be_a_secret_is_hidden_in_what_is_printed(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    secrets = {
+        "AUTH_JWT_SECRET": "kept-from-everybody-0123456789-abcdef",
+        "AUTH_SERVICE_KEYS": "0123456789abcdef" * 4,
+        "DATABASE_URL": "postgres://ada@db.example/x",
+        "CACHE": "redis://:hunter2@cache.example",
+        "SIGNING_KEY": '-----BEGIN KEY-----\nline "two") \\ here\n-----END KEY-----',
+    }
+    lines = "".join(f"{name} = {json.dumps(value)}\n" for name, value in secrets.items())
+    file = project / "wrangler.toml"
+    file.write_text(
+        file.read_text().replace('GREETING = "hello"\n', f'{lines}GREETING = "hello"\nKEYBOARD = "qwerty"\n')
+    )
+    deploy(project, None, {}, dry_run=True)
+    output, progress = capsys.readouterr()
+    assert bindings(output) == {*secrets, "GREETING", "KEYBOARD"}
+    for name in secrets:
+        assert f"env.{name} (hidden)" in output
+    for shown in ("kept", "0123456789abcdef", "db.example", "hunter2", "BEGIN KEY", "two", "END KEY"):
+        assert shown not in output + progress
+    assert 'env.KEYBOARD ("qwerty")' in output
 
 
 def test_the_migrations_are_read_first(project: Path) -> None:

@@ -16,6 +16,7 @@ from threadkeep.settings import D1_BINDINGS, HYPERDRIVE_BINDING, NAMES
 from toolbox import choosing, configuration, diagnosis
 from toolbox.checkout import ROOT
 from toolbox.diagnosis import Diagnosis, diagnose, for_environment
+from toolbox.secrets import may_be_secret
 
 DATABASE_ID = "2fd1c8a0-51b4-4b07-a3ab-8d0fd1b5c0f2"
 SECRET = "kept-from-everybody-0123456789-abcdef"
@@ -265,7 +266,7 @@ def test_what_is_local_counts_for_scripts_dev_only(installed: Path) -> None:
     assert found.wrong == ["scripts/dev: RETENTION_DAYS is 'forever'; it may be a whole number from 1 to 36500."]
     assert diagnosis.Setting("RETENTION_DAYS", ".dev.vars", "forever") in found.settings
     (installed / ".dev.vars").write_bytes(b"RETENTION_DAYS=\xff")
-    assert diagnose(installed, None, {}).wrong == [".dev.vars is not text in UTF-8."]
+    assert diagnose(installed, None, {}).wrong == [f"{installed}/.dev.vars is not text in UTF-8"]
 
 
 def test_a_way_to_sign_in_ends_the_doubt(installed: Path) -> None:
@@ -298,6 +299,21 @@ def test_secrets_in_wrangler_toml_are_wrong(installed: Path) -> None:
     change(installed, VARS, VARS + lines)
     wrong = [line.split()[0] for line in diagnose(installed, None, {}).wrong if "is committed" in line]
     assert sorted(wrong) == ["AGENTSTATE_API_KEY", "AUTH_JWT_SECRET", "CLOUDFLARE_API_TOKEN", "DATABASE_URL"]
+
+
+def test_what_looks_like_a_secret_and_stands_where_it_is_committed_is_told(installed: Path) -> None:
+    change(installed, VARS, VARS + 'MAIL_PASSWORD = "a"\nCACHE = "redis://:hunter2@cache"\nKEYBOARD = "b"\n')
+    found = diagnose(installed, None, {})
+    told = [note.partition(" looks like a secret")[0] for note in found.notes if "looks like a secret" in note]
+    assert told == ["MAIL_PASSWORD", "CACHE"]
+    assert not any("hunter2" in note for note in found.notes)
+
+
+def test_what_is_hidden_because_it_is_a_secret_is_one_by_its_name() -> None:
+    for setting, names in NAMES.items():
+        if setting != "agentstate_api_base" and names[-1] != HYPERDRIVE_BINDING:
+            assert {may_be_secret(name, "x") for name in names} == {setting in HIDDEN}
+    assert all(may_be_secret(name, "x") for name in NAMES["database_url"] if name != HYPERDRIVE_BINDING)
 
 
 @pytest.mark.parametrize("arguments", [(), ("--json",)])
@@ -352,12 +368,29 @@ def test_postgres_is_asked_for_and_found_under_each_of_its_names(store: str, url
 BROKEN = {
     "vars = 1": "vars has to be a table",
     "[vars": "is not TOML",
-    "d1_databases = [1]": "d1_databases have to be tables",
-    "[durable_objects]\nbindings = [{}]": "have a name and a class_name",
+    "d1_databases = [1]": "d1_databases[0] has to be a table",
+    "[durable_objects]\nbindings = [{}]": "durable_objects.bindings[0] has no name",
     "env = []": "env has to hold tables",
     "[env.x]\nvars = 1": "env.x.vars has to be a table",
-    "migrations = 1": "migrations have to be tables",
-    '[[d1_databases]]\nbinding = "D"\nmigrations_dir = 1': "a migrations_dir that is no text",
+    "migrations = 1": "migrations has to be a list: begin each with [[migrations]]",
+    '[[d1_databases]]\nbinding = "D"\nmigrations_dir = 1': "d1_databases[0].migrations_dir has to be a text, in quotes",
+    "[[d1_databases]]": "d1_databases[0] has no binding",
+    "main = 5": "main has to be a text, in quotes",
+    'main = "/etc/passwd"': "main has to be a file in src/, such as src/entry.py",
+    'main = "src/../wrangler.toml"': "main has to be a file in src/",
+    'main = "wrangler.toml"': "main has to be a file in src/",
+    '[env.x]\nmain = "../x.py"': "env.x.main has to be a file in src/",
+    "[env.x.env.y]": "env.x.env: an environment has none of its own",
+    "compatibility_date = 2026-11-01": "compatibility_date is a date or a time: put it in quotes",
+    "[vars]\nA = 2026-11-01T10:00:00Z": "vars.A is a date or a time: put it in quotes",
+    "[vars]\nA = [1, 10:00:00]": "vars.A[1] is a date or a time: put it in quotes",
+    "[vars]\nA = nan": "vars.A is nan, which is no number",
+    '[vars]\nA = "\\u0000"': "vars.A has a NUL in it",
+    "a = " + "[" * 5_000 + "]" * 5_000: "it is nested without end",
+    "a = " + "[" * 30 + "]" * 30: "is nested more than 20 levels deep",
+    "a" + ".a" * 5_000 + " = 1": "is nested more than 20 levels deep",
+    "[triggers]\ncrons = 5": "triggers.crons has to be a list",
+    "[assets]": "assets has no directory",
 }
 
 

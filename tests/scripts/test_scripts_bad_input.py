@@ -229,7 +229,19 @@ ROWS: dict[str, tuple[Prepare, tuple[tuple[str, ...], ...], int, str]] = {
         lambda checkout: checkout.wrangler_toml.write_text("[[d1_databases]]\nbinding = 1\n"),
         READING,
         Code.CONFIGURATION_BROKEN,
-        "d1_databases have to be tables with a binding",
+        "d1_databases[0].binding has to be a text, in quotes",
+    ),
+    "a date in wrangler.toml": (
+        lambda checkout: checkout.wrangler_toml.write_text("compatibility_date = 2026-11-01\n"),
+        (DRY, SETUP),
+        Code.CONFIGURATION_BROKEN,
+        "compatibility_date is a date or a time: put it in quotes",
+    ),
+    "a Worker that is elsewhere": (
+        lambda checkout: checkout.wrangler_toml.write_text('main = "/etc/passwd"\n'),
+        (DRY, HERE),
+        Code.CONFIGURATION_BROKEN,
+        "main has to be a file in src/",
     ),
     "a read-only wrangler.toml": (
         lambda checkout: checkout.wrangler_toml.chmod(0o444),
@@ -278,6 +290,17 @@ def test_the_program_says_it_as_well(checkout: Checkout, command: tuple[str, ...
     prepare, _, code, message = ROWS["an environment that there is not"]
     prepare(checkout)
     check_refusal(checkout.run_program(*command), code, message)
+
+
+def test_the_locale_may_be_any_and_so_may_the_folder(tmp_path: Path, checkout: Checkout) -> None:
+    checkout.folder = checkout.folder.rename(tmp_path / "für dich")
+    checkout.environment |= {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = checkout.run_program(*HERE, "--dry-run")
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    (checkout.folder / "wrangler.toml").write_text("name =")
+    for command in (DOCTOR, DRY):
+        done = checkout.run_program(*command)
+        assert "für dich/wrangler.toml is not TOML" in (done.stdout + done.stderr).splitlines()[-1]
 
 
 @pytest.mark.parametrize("command", ONLINE, ids=" ".join)
