@@ -1,4 +1,4 @@
-"""Which variables hold what nobody else may see: nothing shows them, and a file that is committed is no place for them."""
+"""Which variables hold what nobody else may see: nothing shows them, and they stand in no file that is committed."""
 
 import re
 
