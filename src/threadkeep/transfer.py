@@ -42,6 +42,8 @@ DOCUMENT_MESSAGES_MAX = 20_000
 HELD_BYTES_MAX = 1_000_000
 """How much of a document is held before any of it is sent: a conversation that goes until then is left out, whole."""
 DOCUMENTS_MAX = 20_000
+KEY_PATTERN = "^[!-~]{1,255}$"
+"""What an `Idempotency-Key` looks like."""
 
 T = TypeVar("T", int, None)
 
@@ -310,7 +312,7 @@ async def _keep(store: Store, batch: list[tuple[int, ImportDraft]], report: Impo
 
 def check_key(key: str) -> str:
     """The key itself, if it may be one: 1 to 255 visible ASCII characters. Raises Invalid."""
-    if not re.fullmatch("[!-~]{1,255}", key):
+    if not re.fullmatch(KEY_PATTERN[:-1], key):
         raise Invalid("idempotency-key: A key has 1 to 255 visible ASCII characters.", "idempotency-key")
     return key
 

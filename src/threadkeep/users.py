@@ -6,6 +6,9 @@ from threadkeep.errors import Invalid
 
 USER_ID_CHARACTERS_MAX = 255
 
+# What of them a header can say, where a comma stands between two headers.
+HEADER_PATTERN = rf"^(?!\s)(?![\s\S]*\s$)[^,\u0000-\u001f\u007f-\u009f]{{1,{USER_ID_CHARACTERS_MAX}}}$"
+
 # No control characters, and no half of a character, which no database can keep.
 _matches = re.compile(rf"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{{1,{USER_ID_CHARACTERS_MAX}}}").fullmatch
 

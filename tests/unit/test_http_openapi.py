@@ -25,24 +25,24 @@ SCHEMAS = API["components"]["schemas"]
 
 # Every call, and all that it may be answered with.
 STATUSES = {
-    "GET /api/conversations/status": "200",
-    "GET /api/health": "200 503",
-    "GET /openapi.json": "200",
-    "GET /docs": "200",
-    "GET /api/conversations": "200 400 401 501 503",
-    "POST /api/conversations": "200 201 400 401 409 413 415 501 503",
-    "GET /api/conversations/changes": "200 400 401 410 501 503",
-    "GET /api/conversations/search": "200 400 401 501 503",
-    "GET /api/conversations/{id}": "200 400 401 404 501 503",
-    "PATCH /api/conversations/{id}": "200 400 401 404 412 413 415 501 503",
-    "DELETE /api/conversations/{id}": "204 400 401 404 412 501 503",
-    "POST /api/conversations/{id}/restore": "200 400 401 404 501 503",
-    "GET /api/conversations/{id}/export": "200 400 401 404 501 503",
-    "GET /api/export": "200 400 401 501 503",
-    "POST /api/import": "200 400 401 413 415 501 503",
-    "GET /api/conversations/{id}/messages": "200 400 401 404 501 503",
-    "POST /api/conversations/{id}/messages": "200 201 400 401 404 409 412 413 415 501 503",
-    "DELETE /api/me": "200 202 400 401 501 503",
+    "GET /api/conversations/status": "200 405 500",
+    "GET /api/health": "200 405 500 503",
+    "GET /openapi.json": "200 405 500",
+    "GET /docs": "200 405 500",
+    "GET /api/conversations": "200 400 401 405 500 501 503",
+    "POST /api/conversations": "200 201 400 401 405 409 413 415 500 501 503",
+    "GET /api/conversations/changes": "200 400 401 405 410 500 501 503",
+    "GET /api/conversations/search": "200 400 401 405 500 501 503",
+    "GET /api/conversations/{id}": "200 400 401 404 405 500 501 503",
+    "PATCH /api/conversations/{id}": "200 400 401 404 405 412 413 415 500 501 503",
+    "DELETE /api/conversations/{id}": "204 400 401 404 405 412 500 501 503",
+    "POST /api/conversations/{id}/restore": "200 400 401 404 405 500 501 503",
+    "GET /api/conversations/{id}/export": "200 400 401 404 405 500 501 503",
+    "GET /api/export": "200 400 401 405 500 501 503",
+    "POST /api/import": "200 400 401 405 413 415 500 501 503",
+    "GET /api/conversations/{id}/messages": "200 400 401 404 405 500 501 503",
+    "POST /api/conversations/{id}/messages": "200 201 400 401 404 405 409 412 413 415 500 501 503",
+    "DELETE /api/me": "200 202 400 401 405 500 501 503",
 }
 PARAMETERS = {
     "GET /api/conversations": "archived cursor limit",
@@ -111,9 +111,9 @@ def test_an_operation_says_what_it_takes_and_answers(name: str) -> None:
     assert not operation["summary"].endswith(".")
     assert sorted(operation["responses"]) == STATUSES[name].split()
     parameters = operation["parameters"]
-    assert " ".join(sorted(parameter["name"] for parameter in parameters)) == PARAMETERS.get(
-        name, " ".join(re.findall(r"{(\w+)}", name))
-    )
+    expected = {*PARAMETERS.get(name, " ".join(re.findall(r"{(\w+)}", name))).split()}
+    expected |= {"X-User-Id", "X-D1-Bookmark"} if operation["security"] else set()
+    assert sorted(parameter["name"] for parameter in parameters) == sorted(expected)
     for parameter in parameters:
         assert parameter["in"] in ("path", "query", "header")
         assert (parameter["in"] == "path") == (f"{{{parameter['name']}}}" in name)
@@ -148,8 +148,37 @@ def test_a_response_says_what_is_in_it(name: str) -> None:
             assert is_error == (int(status) >= 400)
             assert media["schema"]
         if int(status) >= 400:
-            codes = [code for code in STATUS if f"`{code}`" in response["description"]]
-            assert [STATUS[code] for code in codes] == [int(status)]
+            statuses = {**STATUS, "internal": 500}
+            codes = [code for code in statuses if f"`{code}`" in response["description"]]
+            assert [statuses[code] for code in codes] == [int(status)]
+
+
+GOOD_AND_BAD = {
+    "id": (["01ARZ3NDEKTSV4RRFFQ69G5FAV"], ["", "x", "01arz3ndektsv4rrffq69g5fav", "81ARZ3NDEKTSV4RRFFQ69G5FAV"]),
+    "If-Match": (['"0"', '"12"', 'W/"3"', "*"], ["", "3", '"03"', '"3", "4"', '"' + "9" * 16 + '"']),
+    "Idempotency-Key": (["a", "!~", "k" * 255], ["", "a b", "\u00fc", "k" * 256]),
+    "X-User-Id": (["a", "a b", "\u00fc" * 255, "\U0001f600"], ["", " a", "a ", "a,b", "a\tb", "a" * 256, "a\u2003"]),
+    "X-D1-Bookmark": ([f"{'0' * 8}-{'a' * 8}-{'0' * 8}-{'0' * 32}"], ["", "0", f"{'0' * 8}-{'A' * 8}-{'0' * 8}-x"]),
+    "cursor": (["01ARZ3NDEKTSV4RRFFQ69G5FAV", "WyJiIiw3XQ"], ["", "a=", "a b"]),
+    "since": (["0", "WyJyIiwiIiwwLDIsMCwwXQ"], ["", "a=", "a b"]),
+}
+
+
+@pytest.mark.parametrize("name", GOOD_AND_BAD)
+def test_a_parameter_says_what_is_refused_in_it_wherever_it_is(name: str) -> None:
+    good, bad = GOOD_AND_BAD[name]
+    schemas = [each["schema"] for one in OPERATIONS.values() for each in one["parameters"] if each["name"] == name]
+    assert schemas
+    for schema in schemas:
+        assert [text for text in good if not re.search(schema["pattern"], text)] == []
+        assert [text for text in bad if re.search(schema["pattern"], text)] == []
+        assert schema.get("maxLength", 500) >= max(map(len, good))
+
+
+def test_the_export_of_a_conversation_is_the_document_that_an_import_takes() -> None:
+    exported = OPERATIONS["GET /api/conversations/{id}/export"]["responses"]["200"]["content"]
+    imported = OPERATIONS["POST /api/import"]["requestBody"]["content"]
+    assert exported["application/json"] == imported["application/json"]
 
 
 def test_operations_have_names_of_their_own() -> None:
@@ -250,7 +279,11 @@ def test_content_is_made_of_blocks_of_the_types_we_know_or_of_any_other() -> Non
         assert content["items"] == {"$ref": "#/components/schemas/Block"}
     *known, any_other = SCHEMAS["Block"]["anyOf"]
     assert known == [{"$ref": f"#/components/schemas/{block.__name__}"} for block in BLOCKS.values()]
-    assert any_other == {"type": "object", "required": ["type"], "properties": {"type": {"type": "string"}}}
+    assert any_other == {
+        "type": "object",
+        "required": ["type"],
+        "properties": {"type": {"type": "string", "minLength": 1}},
+    }
     for kind, block in BLOCKS.items():
         schema = SCHEMAS[block.__name__]
         assert schema["properties"]["type"]["enum"] == [kind]

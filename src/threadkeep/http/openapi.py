@@ -7,13 +7,44 @@ import msgspec
 from msgspec import Struct
 
 from threadkeep import __version__
+from threadkeep.clock import ID_PATTERN
 from threadkeep.http.routes import NDJSON, Route
-from threadkeep.http.wire import STATUS
+from threadkeep.http.wire import BOOKMARK_PATTERN, IF_MATCH_PATTERN, STATUS
 from threadkeep.models import BLOCKS, Tombstone
+from threadkeep.transfer import KEY_PATTERN
+from threadkeep.users import HEADER_PATTERN, USER_ID_CHARACTERS_MAX
 
-_EVERYWHERE = ("invalid", "unavailable")
-_FOR_USERS = ("unauthenticated", "unsupported")
+_EVERYWHERE = ("method_not_allowed", "internal")
+_FOR_USERS = ("invalid", "unauthenticated", "unsupported", "unavailable")
 _WITH_BODY = ("too_large", "unsupported_media_type")
+_STATUS = {**STATUS, "internal": 500}  # which is no error of ours to raise
+
+_ID: dict[str, Any] = {"type": "string", "pattern": ID_PATTERN, "maxLength": 26}
+_HEADERS: dict[str, dict[str, Any]] = {
+    "X-User-Id": {
+        "type": "string",
+        "pattern": HEADER_PATTERN,
+        "maxLength": USER_ID_CHARACTERS_MAX,
+        "description": "With a service key, the user whom it acts for. One whose id has a comma comes by a JWT.",
+    },
+    "X-D1-Bookmark": {
+        "type": "string",
+        "pattern": BOOKMARK_PATTERN,
+        "description": "Of an earlier answer, on D1: the request sees at least what that one saw.",
+    },
+    "If-Match": {
+        "type": "string",
+        "pattern": IF_MATCH_PATTERN,
+        "description": "An `ETag` as it came: the request is for that version, or fails with `stale`.",
+    },
+    "Idempotency-Key": {
+        "type": "string",
+        "pattern": KEY_PATTERN,
+        "maxLength": 255,
+        "description": "A name for what is sent: nothing is imported twice under it.",
+    },
+}
+_FOR_EVERY_USER = ("X-User-Id", "X-D1-Bookmark")
 
 
 class ErrorBody(Struct, omit_defaults=True):
@@ -71,7 +102,7 @@ def document(routes: list[Route], mounted_at: str = "") -> dict[str, Any]:
 
 def _link_blocks(components: dict[str, Any]) -> None:
     """Say what a content is made of. The types cannot: to them it is JSON that is passed on."""
-    anything = {"type": "object", "required": ["type"], "properties": {"type": {"type": "string"}}}
+    anything = {"type": "object", "required": ["type"], "properties": {"type": {"type": "string", "minLength": 1}}}
     blocks = [{"$ref": f"#/components/schemas/{block.__name__}"} for block in BLOCKS.values()]
     components["Block"] = {
         "title": "Block",
@@ -91,12 +122,13 @@ def _operation(route: Route, query: dict[str, Any], schema_of: dict[Any, Any]) -
         "summary": summary.strip().rstrip("."),
         "description": re.sub(r"\n\s+", "\n", description).strip(),
         "parameters": [
-            *(_parameter(name, "path", {"type": "string"}) for name in re.findall(r"{(\w+)}", route.path)),
+            *(_parameter(name, "path", _ID) for name in re.findall(r"{(\w+)}", route.path)),
             *(
                 _parameter(name, "query", _without_null(schema), is_required=name in query.get("required", ()))
                 for name, schema in query["properties"].items()
             ),
-            *(_parameter(name, "header", {"type": "string"}) for name in route.headers),
+            *(_parameter(name, "header", _HEADERS[name]) for name in route.headers),
+            *(_parameter(name, "header", _HEADERS[name]) for name in (() if route.is_public else _FOR_EVERY_USER)),
         ],
         "responses": {},
         "security": [] if route.is_public else [{"bearer": []}],
@@ -117,8 +149,8 @@ def _operation(route: Route, query: dict[str, Any], schema_of: dict[Any, Any]) -
         elif answer is not None:
             response["content"] = {"application/json": {"schema": schema_of[answer]}}
         operation["responses"][str(status)] = response
-    for code in sorted({*_codes(route)}, key=STATUS.__getitem__):
-        operation["responses"][str(STATUS[code])] = {
+    for code in sorted({*_codes(route)}, key=_STATUS.__getitem__):
+        operation["responses"][str(_STATUS[code])] = {
             "description": f"`{code}`",
             "content": {"application/json": {"schema": schema_of[Error]}},
         }
@@ -127,7 +159,7 @@ def _operation(route: Route, query: dict[str, Any], schema_of: dict[Any, Any]) -
 
 def _codes(route: Route) -> tuple[str, ...]:
     if route.is_public:
-        return ("unavailable",) if route.path == "/api/health" else ()
+        return (*_EVERYWHERE, *(("unavailable",) if route.path == "/api/health" else ()))
     return (*route.fails, *_EVERYWHERE, *_FOR_USERS, *(_WITH_BODY if route.body is not None else ()))
 
 

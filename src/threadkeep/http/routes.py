@@ -32,7 +32,15 @@ from threadkeep.models import (
 from threadkeep.store import Store
 from threadkeep.validation import decode, parse
 
-Cursor = Annotated[str, Meta(max_length=500, description="A `nextCursor` as it came, or the id to go on from.")]
+CURSOR_PATTERN = "^[A-Za-z0-9_-]+$"
+Cursor = Annotated[
+    str,
+    Meta(
+        max_length=500,
+        description="A `nextCursor` as it came, or the id to go on from.",
+        extra_json_schema={"pattern": CURSOR_PATTERN},
+    ),
+]
 
 
 JSON = ("application/json", "application/merge-patch+json")  # the latter for a PATCH, by RFC 7396
@@ -59,9 +67,17 @@ class MessagesQuery(Struct, forbid_unknown_fields=True):
 class ChangesQuery(Struct, forbid_unknown_fields=True):
     """Which changes to list."""
 
-    since: Annotated[str, Meta(max_length=500, description="A `next` as it came, or 0 for the beginning.")] | None = (
-        None
-    )
+    since: (
+        Annotated[
+            str,
+            Meta(
+                max_length=500,
+                description="A `next` as it came, or 0 for the beginning.",
+                extra_json_schema={"pattern": CURSOR_PATTERN},
+            ),
+        ]
+        | None
+    ) = None
     limit: Annotated[int, Meta(ge=1, le=CHANGES_LIMIT_MAX)] = 200
 
 
@@ -363,7 +379,7 @@ ROUTES = [
         method="GET",
         path="/api/conversations/{id}/export",
         handler=export_conversation,
-        answers={200: "application/json"},
+        answers={200: transfer.Document},
         fails=("not_found",),
     ),
     Route(method="GET", path="/api/export", handler=export_everything, answers={200: NDJSON}),

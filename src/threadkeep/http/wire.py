@@ -15,6 +15,12 @@ BODY_BYTES_MAX = 8 * 1024 * 1024
 
 _QUERY_FIELDS_MAX = 20
 
+# Weak tags too: whatever compresses an answer on its way makes its tag weak.
+IF_MATCH_PATTERN = r'^(?:\*|(?:W/)?"(0|[1-9][0-9]{0,14})")$'
+BOOKMARK_PATTERN = "^[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{32}$"
+_matches_if_match = re.compile(IF_MATCH_PATTERN[:-1]).fullmatch
+_matches_bookmark = re.compile(BOOKMARK_PATTERN[:-1]).fullmatch
+
 
 class MethodNotAllowed(ThreadkeepError):
     """The path is there, but not for this method. `details["allow"]` names those it takes."""
@@ -121,8 +127,7 @@ def version_in(if_match: str | None) -> int | None:
     """The version that an `If-Match` header names; None where there is none, or for `*`. Raises Invalid."""
     if if_match is None or if_match == "*":
         return None
-    # Weak ones too: whatever compresses an answer on its way makes its tag weak.
-    match = re.fullmatch(r'(?:W/)?"(0|[1-9][0-9]{0,14})"', if_match)
+    match = _matches_if_match(if_match)
     if match is None:
         raise Invalid('if-match: This names no version; send an `ETag` as it came, such as "3".', "if-match")
     return int(match[1])
@@ -132,7 +137,7 @@ def bookmark_in(header: str | None) -> str | None:
     """The bookmark that an `X-D1-Bookmark` header carries, or None. Raises Invalid for what D1 did not make."""
     if header is None:
         return None
-    if not re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{32}", header):
+    if not _matches_bookmark(header):
         raise Invalid("x-d1-bookmark: This is no bookmark; send one as it came, or none.", "x-d1-bookmark")
     return header
 
