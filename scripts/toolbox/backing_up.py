@@ -20,6 +20,7 @@ from toolbox.dumps import DumpedRow, Value, escaped, read_dump
 from toolbox.install import Node, install
 from toolbox.migrating import Target, check, read_schema, schema_difference
 from toolbox.migrations import Migration, rehearse
+from toolbox.rows import what_is_wrong
 from toolbox.scratch import BASE, Scratch
 
 MARKER = "restoring "
@@ -51,11 +52,15 @@ def back_up(target: Target, file: Path) -> None:
             header = header_of(applied[-1].name, created_at, columns, counts)
             write_backup(folder / "backup", header, _rows(scratch, columns))
             _compare(folder / "backup", _rows(scratch, columns))
+            scratch.migrate(migrations)
+            wrong = what_is_wrong(scratch)
     size = os.path.getsize(file)
     print(
         f"{counts['conversations']} conversations with {counts['messages']} messages of {counts['owners']} users, "
         f"{size} bytes"
     )
+    if wrong:
+        say(f"warning: scripts/restore will refuse it: {wrong} Put that right in the database, and back it up again")
     say(f"{target.name} is in {file}, which holds what everybody wrote: keep it as you keep the database")
 
 

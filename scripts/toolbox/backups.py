@@ -94,7 +94,7 @@ class BackupReader:
         line = self._line()
         try:
             version = msgspec.json.decode(line)["version"] if b'"threadkeep":"backup"' in line else None
-        except (msgspec.DecodeError, TypeError, KeyError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError, KeyError):
             version = None
         if not isinstance(version, int):
             raise self._wrong("is no backup of Threadkeep")
@@ -102,7 +102,7 @@ class BackupReader:
             raise self._wrong(f"is of the form {version}, and these scripts read {VERSION}: take newer ones")
         try:
             header = msgspec.json.decode(line, type=Header)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise self._wrong(f"has been changed: {error}") from None
         if header.tables.keys() != header.rows.keys():
             raise self._wrong("has been changed: its first line names other tables than it counts")
@@ -112,7 +112,7 @@ class BackupReader:
     def _row(self, line: bytes, table: str) -> Row:
         try:
             name, *row = msgspec.json.decode(line, type=list[str | int | None])
-        except (msgspec.DecodeError, ValueError):
+        except (msgspec.DecodeError, ValueError, RecursionError):
             raise self._wrong(f"has been changed: a row of the table {table} is none") from None
         if name != table or len(row) != len(self.header.tables[table]):
             raise self._wrong(f"has been changed: a row of the table {table} is none")
@@ -124,7 +124,7 @@ class BackupReader:
             raise self._wrong("is cut off before its checksum")
         try:
             sha256 = msgspec.json.decode(line, type=_Footer).sha256
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise self._wrong("has been changed: it holds more rows than it counts") from None
         if sha256 != self._digest.hexdigest() or self._line():
             raise self._wrong("has been changed since it was written: its checksum is another")

@@ -20,6 +20,7 @@ from toolbox.codes import Code
 from toolbox.install import Node, install
 from toolbox.migrating import Target, check, read_schema, schema_difference
 from toolbox.migrations import Migration
+from toolbox.rows import what_is_wrong
 from toolbox.scratch import BASE, Scratch
 
 # What an index statement takes at once: it is one piece of work for the database.
@@ -110,6 +111,8 @@ def _read(file: Path, scratch: Scratch, migrations: Sequence[Migration]) -> str:
     scratch.migrate(migrations)
     if header.rows != {table: scratch.count(table) for table in BASE}:
         raise Problem(f"{file} has been changed: it holds rows of nobody", Code.NOT_A_BACKUP)
+    if wrong := what_is_wrong(scratch):
+        raise Problem(f"{file} holds what the service never keeps: {wrong}", Code.NOT_A_BACKUP)
     scratch.make_room_for_ballast()
     scratch.make_room()
     scratch.list_words()

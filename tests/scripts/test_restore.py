@@ -291,8 +291,8 @@ def test_a_backup_of_an_older_schema_is_brought_to_this_one(tmp_path: Path) -> N
     old = new_database(":memory:", 2)
     old.execute("INSERT INTO owners (user_id, epoch, rev) VALUES ('ada', 'e', 1)")
     old.execute(
-        "INSERT INTO conversations SELECT value, 'ada', ? || value, 1, '', 'A trip', 'user', NULL, 0, 0, 1, 0, 1, "
-        "NULL, 0, 0, 0, 0, '{}' FROM json_each('[1, 2, 3]')",
+        "INSERT INTO conversations SELECT value, 'ada', ? || value, 1, '', 'A trip', 'user', NULL, 0, 0, value = 2, 0, "
+        "1, NULL, 0, 0, 0, 0, '{}' FROM json_each('[1, 2, 3]')",
         (ULID,),
     )
     old.execute(
@@ -399,25 +399,77 @@ def test_a_backup_with_a_right_checksum_must_fit_its_schema_too(backup: Path, tm
         assert target.files == []
 
 
-def test_a_content_that_the_service_cannot_read_comes_back_too(tmp_path: Path) -> None:
-    contents = ["", "nonsense", "7", "[1]", "[{}]", '[{"type": "text"}]', '{"type": "text"}', "\0"]
-    original = new_database(":memory:")
-    original.execute("INSERT INTO owners (user_id, epoch, rev) VALUES ('ada', 'e', 1)")
-    original.execute(
-        "INSERT INTO conversations SELECT 9, 'ada', 'c', 1, '', '', 'default', NULL, 0, 0, 9, 0, 1, NULL, "
-        "0, 0, 0, 0, '{}', 0, ''"
-    )
-    for number, content in enumerate(contents, start=3):
-        original.execute(
-            "INSERT INTO messages SELECT ?1, 'ada', ?1, 'c', ?1, 1, '', 'user', 0, NULL, NULL, NULL, 0, NULL, ?2",
-            (number, content),
-        )
-    back_up(reached(tmp_path, original), tmp_path / "backup")
+# What is changed in a row, by the column, and what is said of it.
+IMPOSSIBLE = {
+    "content that is no JSON": ("messages", {"content": "nonsense"}, "content: This is not JSON"),
+    "content that is nothing": ("messages", {"content": ""}, "content: This is not JSON"),
+    "content without a block": ("messages", {"content": "[]"}, "content: Content is an array"),
+    "a block without a type": ("messages", {"content": "[{}]"}, "content[0]: A block names its `type`"),
+    "a text that is a number": ("messages", {"content": '[{"type":"text","text":1}]'}, "content[0].text: Expected"),
+    "content without end": ("messages", {"content": "[" * 100_000}, "nested more than 100 levels"),
+    "metadata that is an array": ("messages", {"metadata": "[]"}, "metadata: Metadata is a JSON object."),
+    "too much metadata": (
+        "conversations",
+        {"metadata": json.dumps({"a": "b" * 20_000})},
+        "metadata: Metadata may have",
+    ),
+    "an id that is a path": ("conversations", {"id": "../../x"}, "id: Expected an id"),
+    "an id of a message that is a path": ("messages", {"id": "../../x"}, "id: Expected an id"),
+    "a parent that is a path": ("messages", {"parent_id": "../../x"}, "parent_id: Expected an id"),
+    "a conversation that there is not": (
+        "messages",
+        {"conversation_id": f"{ULID}Q"},
+        "is in no conversation of its user",
+    ),
+    "a message of nobody": ("messages", {"user_id": "nobody"}, "is in no conversation of its user"),
+    "a conversation of nobody": ("conversations", {"user_id": "nobody"}, "is of nobody"),
+    "a user that is none": ("owners", {"user_id": "a\nb"}, "user_id: A user id has 1 to 255 characters"),
+    "a gap": ("messages", {"seq": 99}, "does not count its messages, or they have a gap"),
+    "a seq below the first": ("messages", {"seq": 0}, "seq: Expected `int` >= 1"),
+    "a wrong count": ("conversations", {"message_count": 99}, "does not count its messages, or they have a gap"),
+    "a number of a row far below": ("messages", {"n": -9_007_199_254_740_000}, "n: Expected `int` >= 1"),
+    "a number of a row far beyond": ("messages", {"n": 2**60}, "n: Expected `int` <= "),
+    "a version that is none": ("conversations", {"version": 0}, "version: Expected `int` >= 1"),
+    "a time far beyond": ("conversations", {"updated_at": 2**62}, "updated_at: Expected `int` <= "),
+    "a deletion before all time": ("conversations", {"deleted_at": -5}, "deleted_at: Expected"),
+    "a change that is still to come": ("messages", {"rev": 2**53 - 1}, "has a rev after that of its owner"),
+    "a floor above all": ("owners", {"floor": 2**53 - 1}, "floor: It is after `rev`"),
+}
+
+
+@pytest.mark.parametrize("what", IMPOSSIBLE)
+def test_a_row_that_the_service_would_not_have_kept_is_refused_by_its_name(
+    backup: Path, tmp_path: Path, what: str
+) -> None:
+    table, values, message = IMPOSSIBLE[what]
+
+    def change(lines: list[bytes]) -> list[bytes]:
+        columns = json.loads(lines[0])["tables"][table]
+        at = max(number for number, line in enumerate(lines) if line.startswith(b'["%b"' % table.encode()))
+        row = dict(zip(columns, json.loads(lines[at])[1:], strict=True)) | values
+        return [*lines[:at], json.dumps([table, *row.values()]).encode() + b"\n", *lines[at + 1 :]]
+
     target = reached(tmp_path)
-    restore(target, tmp_path / "backup")
-    restored = everything(saved(target, tmp_path / "restored.sqlite"))
-    assert [row[-1] for row in restored["messages"]] == contents
-    assert restored["word_lists"] == []
+    code, said = refused(target, edited(backup, tmp_path, change))
+    assert (code, message in said) == (Code.NOT_A_BACKUP, True), said
+    assert f"the row of {table} with the " in said or "owners" in said or "conversations" in said
+    assert target.files == []
+
+
+@pytest.mark.parametrize("line", [b'{"threadkeep":"backup","version":', b'{"threadkeep":"backup","a":'])
+def test_a_backup_that_is_nested_without_end_is_none(tmp_path: Path, line: bytes) -> None:
+    (tmp_path / "deep").write_bytes(line + b"[" * 100_000 + b"\n")
+    assert refused(reached(tmp_path), tmp_path / "deep")[0] == Code.NOT_A_BACKUP
+
+
+def test_a_backup_says_what_in_it_will_be_refused(original: Path, tmp_path: Path, capsys: Any) -> None:
+    with closing(apsw.Connection(":memory:")) as connection:
+        with closing(apsw.Connection(str(original))) as source, connection.backup("main", source, "main") as copy:
+            copy.step()
+        connection.execute("UPDATE messages SET content = 'nonsense' WHERE user_id LIKE 'o%' AND seq = 1")
+        back_up(reached(tmp_path, connection), tmp_path / "backup")
+    assert "warning: scripts/restore will refuse it: the row of messages with the n" in capsys.readouterr().err
+    assert "content: This is not JSON" in refused(reached(tmp_path), tmp_path / "backup")[1]
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
