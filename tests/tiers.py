@@ -11,6 +11,7 @@ TIERS = {
     "fast": ("unit", "owner_proof", "postgres", "conformance", "api"),
     "worker": ("in_worker",),
     "tools": ("scripts", "local_runtime", "server", "docs", "bench"),
+    "nightly": ("nightly",),
 }
 """The folders of each tier. Of `conformance` and `api`, what runs in workerd is in the tier `worker`."""
 

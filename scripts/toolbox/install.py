@@ -92,17 +92,29 @@ def install_bench(node: Node, root: Path = ROOT) -> None:
 
 def install_peers(root: Path = ROOT) -> Path:
     """Makes ready what the benchmark measures in Python, in an environment of its own; returns its Python."""
-    folder = local_folder(root) / "bench" / "peers"
-    requirements = root / "requirements" / "bench.txt"
+    return _install_apart(root, "bench", local_folder(root) / "bench" / "peers")
+
+
+def install_schemathesis(root: Path = ROOT) -> Path:
+    """Makes ready what tries the OpenAPI document out, in an environment of its own; returns its command.
+
+    In ours it would be a plugin of every run of pytest.
+    """
+    return _install_apart(root, "schemathesis", local_folder(root) / "schemathesis").parent / "schemathesis"
+
+
+def _install_apart(root: Path, name: str, folder: Path) -> Path:
+    """Makes an environment in a folder with the packages of a requirements file; returns its Python."""
+    requirements = root / "requirements" / f"{name}.txt"
     program = folder / "bin" / "python"
     stamp = _Stamp(folder / ".installed", fingerprint(requirements, sys.version))
     with locked(local_folder(root) / "install.lock", "waiting for another installation in this checkout …"):
         if not stamp.is_set():
-            say("installing requirements/bench.txt …")
+            say(f"installing requirements/{name}.txt …")
             remove(folder)
-            _run(root, "peers", [sys.executable, "-m", "venv", folder], failed="could not create an environment")
+            _run(root, name, [sys.executable, "-m", "venv", folder], failed="could not create an environment")
             _create_virtual_environment(root)
-            _uv_sync(root, "bench-packages", program, "bench")
+            _uv_sync(root, f"{name}-packages", program, name)
             stamp.set()
     return program
 

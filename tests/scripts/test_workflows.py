@@ -91,6 +91,7 @@ def test_mistakes_are_put_in_every_night_and_no_night_sees_a_secret() -> None:
     workflow = read("nightly.yml")
     assert set(workflow["on"]) == {"schedule", "workflow_dispatch"}
     assert commands(workflow["jobs"]["mutations"]) == ["scripts/mutate"]
+    assert commands(workflow["jobs"]["nightly"]) == ["scripts/test --tier nightly"]
     assert "secrets." not in (ROOT / ".github/workflows/nightly.yml").read_text()
 
 

@@ -24,22 +24,26 @@ _HEADERS: dict[str, dict[str, Any]] = {
     "X-User-Id": {
         "type": "string",
         "pattern": HEADER_PATTERN,
+        "examples": ["alice"],
         "maxLength": USER_ID_CHARACTERS_MAX,
         "description": "With a service key, the user whom it acts for. One whose id has a comma comes by a JWT.",
     },
     "X-D1-Bookmark": {
         "type": "string",
         "pattern": BOOKMARK_PATTERN,
+        "examples": ["00000001-00000002-00004f3a-9f86d081884c7d659a2feaa0c55ad015"],
         "description": "Of an earlier answer, on D1: the request sees at least what that one saw.",
     },
     "If-Match": {
         "type": "string",
         "pattern": IF_MATCH_PATTERN,
+        "examples": ["*", '"3"'],
         "description": "An `ETag` as it came: the request is for that version, or fails with `stale`.",
     },
     "Idempotency-Key": {
         "type": "string",
         "pattern": KEY_PATTERN,
+        "examples": ["moved-in-march"],
         "maxLength": 255,
         "description": "A name for what is sent: nothing is imported twice under it.",
     },
