@@ -7,8 +7,16 @@ which do not part words by spaces, each character is a word, so that a phrase of
 import re
 import sys
 import unicodedata
+from collections import deque
 from collections.abc import Sequence
 from functools import lru_cache
+
+FOLDED_CHARACTERS_MAX = 32_000
+"""How much of a text has words, once it is folded: its first characters. Most texts stay as long as they are."""
+WORDS_MAX = 20_000
+"""How many words a text has, at the most: its first."""
+GROWTH_MAX = 18
+"""How many characters one may become when it is folded: so many does U+FDFA."""
 
 # Han, Kana, Bopomofo, Hangul and their extensions. Source: the Unicode Character Database, Blocks.txt.
 _ALONE = (
@@ -27,14 +35,20 @@ _ASCII_WORD = re.compile(r"[a-z0-9]+")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _FEW = 64  # of different characters: more are folded faster with all the text at once
 _VOICING = "\u3099\u309a"  # the marks of が and ぱ, which are other letters than か and は
+_PIECE = FOLDED_CHARACTERS_MAX // GROWTH_MAX  # no piece of so many characters has too many when it is folded
 
 
 def tokens(text: str) -> list[str]:
     """The words of a text in order, each as it is indexed."""
     folded, _ = _folded(text)
     if folded.isascii():
-        return _ASCII_WORD.findall(folded)
-    return _WORD.findall(unicodedata.normalize("NFC", folded))
+        return _ASCII_WORD.findall(folded)[:WORDS_MAX]
+    return _WORD.findall(unicodedata.normalize("NFC", folded))[:WORDS_MAX]
+
+
+def words_of(text: str) -> str:
+    """The words of a text, parted by spaces: as short as they can be kept."""
+    return " ".join(tokens(text))
 
 
 class Located:
@@ -44,9 +58,14 @@ class Located:
         self._folded, is_one_to_one = _folded(text)
         self._places: Sequence[int] = range(len(text))
         if not is_one_to_one:
-            pieces = [_folded_character(character) for character in text]
-            self._folded = "".join(pieces)
-            self._places = [place for place, piece in enumerate(pieces) for _ in piece]
+            pieces: list[str] = []
+            places: list[int] = []
+            for place, character in enumerate(text):
+                if len(places) >= FOLDED_CHARACTERS_MAX:
+                    break
+                pieces.append(_folded_character(character))
+                places += [place] * len(pieces[-1])
+            self._folded, self._places = "".join(pieces), places
 
     def find(
         self, words: Sequence[str], *, is_prefix: bool = False, within: int = sys.maxsize
@@ -54,30 +73,56 @@ class Located:
         """Where these tokens stand next to each other, in this order: from which character, and up to which.
 
         With `is_prefix`, the last may be only the beginning of a word, and all of the word is found. What begins more
-        than so many characters after the first is left out.
+        than so many characters after the first is left out. No word of the text is looked at twice, as by Knuth, Morris
+        and Pratt: where a word does not fit, what was read before it may still be the beginning of what is sought.
         """
-        folded = self._folded
-        first, *others = words
+        last = len(words) - 1
+        borders = _borders(words[:last])
+        begins: deque[int] = deque(maxlen=len(words))
         found: list[tuple[int, int]] = []
-        place = folded.find(first)
-        while place >= 0:
-            word = _WORD.match(folded, place)
-            stop = word.end() if word else place + 1
-            if word and (place == 0 or folded[place - 1] == " " or _begins(folded, place)):
-                previous = first
-                for token in others:
-                    if word is None or word.group() != previous:
-                        word = None
+        count = 0  # how many words fit that were read before this one
+        match = self._begin(words[0], 0)
+        while match:
+            word = match.group()
+            begins.append(match.start())
+            while True:
+                if count < last:
+                    if word == words[count]:
+                        count += 1
                         break
-                    previous = token
-                    word = _WORD.search(folded, word.end())
-                if word and (word.group() == previous or (is_prefix and word.group().startswith(previous))):
-                    begin = self._places[place]
+                elif word == words[last] or (is_prefix and word.startswith(words[last])):
+                    begin = self._places[begins[0]]
                     if found and begin - found[0][0] > within:
-                        break
-                    found.append((begin, self._places[word.end() - 1] + 1))
-            place = folded.find(first, stop)
+                        return found
+                    found.append((begin, self._places[match.end() - 1] + 1))
+                if count == 0:
+                    break
+                count = borders[count - 1]
+            match = _WORD.search(self._folded, match.end()) if count else self._begin(words[0], match.end())
         return found
+
+    def _begin(self, word: str, place: int) -> re.Match[str] | None:
+        """The next word, from this place on, that begins like this one."""
+        folded = self._folded
+        while (start := folded.find(word, place)) >= 0:
+            match = _WORD.match(folded, start)
+            if match and (start == 0 or folded[start - 1] == " " or _begins(folded, start)):
+                return match
+            place = match.end() if match else start + 1
+        return None
+
+
+def _borders(words: Sequence[str]) -> list[int]:
+    """Of the first so many words, each time: how many of their last ones are their first ones again."""
+    borders = [0] * len(words)
+    count = 0
+    for index in range(1, len(words)):
+        while count and words[index] != words[count]:
+            count = borders[count - 1]
+        if words[index] == words[count]:
+            count += 1
+        borders[index] = count
+    return borders
 
 
 def _begins(folded: str, place: int) -> bool:
@@ -87,7 +132,24 @@ def _begins(folded: str, place: int) -> bool:
 
 
 def _folded(text: str) -> tuple[str, bool]:
-    """Text without the differences that a search should not see, and whether each character surely became one.
+    """Text without the differences that a search should not see, and whether each character surely became one."""
+    if text.isascii():
+        return text[:FOLDED_CHARACTERS_MAX].lower(), True
+    pieces: list[str] = []
+    size = 0
+    are_one_to_one = True
+    for start in range(0, len(text), _PIECE):
+        piece, is_one_to_one = _folded_piece(text[start : start + _PIECE])
+        pieces.append(piece)
+        size += len(piece)
+        are_one_to_one = are_one_to_one and is_one_to_one
+        if size >= FOLDED_CHARACTERS_MAX:
+            break
+    return "".join(pieces)[:FOLDED_CHARACTERS_MAX], are_one_to_one
+
+
+def _folded_piece(text: str) -> tuple[str, bool]:
+    """`_folded` of a piece, which is the same wherever it is cut: what marks join, is joined in the end.
 
     Most texts have few different characters that are not of ASCII, so each of these is folded once, and put in all its
     places. None of them becomes another of them.
@@ -113,5 +175,5 @@ def _folded_character(character: str) -> str:
 
 def _fold(text: str) -> str:
     parts = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    bare = "".join(part for part in parts if part in _VOICING or not unicodedata.combining(part))
-    return unicodedata.normalize("NFC", bare)
+    marks = [ord(part) for part in set(parts) if part not in _VOICING and unicodedata.combining(part)]
+    return unicodedata.normalize("NFC", parts.translate(dict.fromkeys(marks)) if marks else parts)
