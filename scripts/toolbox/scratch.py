@@ -17,6 +17,7 @@ from threadkeep.errors import ThreadkeepError
 from threadkeep.search import text_of
 from threadkeep.sql.alphabet import alphabet_of
 from threadkeep.sql.statements import NEW_PADDING, indexed_words
+from threadkeep.tokens import words_of
 from toolbox.checkout import Problem
 from toolbox.codes import Code
 from toolbox.migrations import Migration, failing_statement
@@ -141,7 +142,8 @@ class Scratch:
         ]
         for query, text in texts:
             listed = (
-                (n, user_id, indexed_words(alphabet_of(user_id), text(value))) for n, user_id, value in self.run(query)
+                (n, user_id, indexed_words(alphabet_of(user_id), words_of(text(value))))
+                for n, user_id, value in self.run(query)
             )
             self.insert("word_lists", ("n", "user_id", "text"), (row for row in listed if row[-1]))
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -24,7 +25,7 @@ _FLOAT_EXPONENT_MAX = 290
 _INTEGER_DIGITS = 21
 _LONG_INTEGER = re.compile(rb"[0-9]{%d}" % (_INTEGER_DIGITS + 1))
 
-_CONTROL_CHARACTERS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], " ")
+_WORD_OF_TITLE = re.compile(r"[^\s\x00-\x1f\x7f-\x9f]+")
 
 
 def read_content(raw: Raw, path: str) -> list[dict[str, Any]]:
@@ -107,7 +108,9 @@ def title_from(blocks: list[dict[str, Any]]) -> str | None:
     """The title that a first message gives: its first words on one line, 60 characters at the most, or None."""
     for block in blocks:
         if block["type"] == "text":
-            line = " ".join(block["text"].translate(_CONTROL_CHARACTERS).split())
+            # Each is at least a letter and a space; a text may have a million of them.
+            words = islice(_WORD_OF_TITLE.finditer(block["text"]), TITLE_LENGTH_MAX)
+            line = " ".join(word[0] for word in words)
             if line:
                 return line if len(line) <= TITLE_LENGTH_MAX else line[: TITLE_LENGTH_MAX - 3] + "..."
     return None
@@ -139,6 +142,9 @@ def _has_nul_in_key(value: Any) -> bool:
 
 def _number(text: str) -> int | float | Raw:
     """One form for each value: 1.0, 1e0 and 1 are the same number, to a client that reads and resends them too."""
+    if len(text) <= _FLOAT_DIGITS and "e" not in text and "E" not in text:  # as most are, and there may be many
+        value = float(text)
+        return int(value) if value.is_integer() else value
     sign, whole, fraction, exponent_text = _NUMBER.fullmatch(text).groups(default="")  # type: ignore[union-attr]
     if len(exponent_text) > _EXPONENT_CHARACTERS_MAX:
         return Raw(text.encode())

@@ -20,8 +20,8 @@ class MessageDraft(Struct, kw_only=True):
     """Bytes of content and metadata as JSON, by which pages are cut."""
     title: str | None = None
     """What a conversation without a title takes from this message."""
-    text: str = ""
-    """What of it is searched."""
+    words: str = ""
+    """What of it is searched: its words, as `tokens.py` makes them, parted by spaces."""
 
 
 class ConversationDraft(Struct, kw_only=True):

@@ -8,9 +8,13 @@ import msgspec
 from threadkeep.errors import Invalid
 from threadkeep.models import Conversation, Hit, Message, SnippetPart
 from threadkeep.tokens import Located, tokens
+from threadkeep.work import Work
 
 TEXT_CHARACTERS_MAX = 16_000
 """How much of a message is searched: its first characters."""
+INDEXED_MAX = 20_000_000
+"""How much may be indexed of what is kept together: characters of words, and `INDEXED_BESIDE_WORD` for each."""
+INDEXED_BESIDE_WORD = 9  # the letters before it, and the space after it
 TERMS_MAX = 32
 
 # A number has no words. Read as a float, one might be too large.
@@ -18,6 +22,7 @@ _blocks = msgspec.json.Decoder(list[dict[str, Any]], float_hook=lambda text: Non
 
 _SNIPPET_CHARACTERS_BEFORE = 60
 _SNIPPET_CHARACTERS_MAX = 200
+_HIT_SIZE = 1_000  # as much work as so many characters, however small it is
 
 
 class Term(NamedTuple):
@@ -40,6 +45,11 @@ def text_of(blocks: list[dict[str, Any]]) -> str:
         if size > TEXT_CHARACTERS_MAX:
             break
     return "\n".join(parts)[:TEXT_CHARACTERS_MAX]
+
+
+def indexed_size(words: str) -> int:
+    """How much is indexed of words that are parted by spaces."""
+    return len(words) + INDEXED_BESIDE_WORD * (words.count(" ") + 1) if words else 0
 
 
 def parse_query(text: str) -> list[Term]:
@@ -97,8 +107,16 @@ def _matches(text: str, terms: list[Term]) -> list[tuple[int, int]]:
     return matches
 
 
-def hit(conversation: Conversation, message: Message | None, terms: list[Term]) -> Hit:
-    """A hit with its snippet."""
+def hits(found: list[tuple[Conversation, Message | None]], terms: list[Term]) -> Work[list[Hit]]:
+    """Hits with their snippets."""
+    made: list[Hit] = []
+    for conversation, message in found:
+        yield _HIT_SIZE if message is None else max(_HIT_SIZE, len(memoryview(message.content)))
+        made.append(_hit(conversation, message, terms))
+    return made
+
+
+def _hit(conversation: Conversation, message: Message | None, terms: list[Term]) -> Hit:
     text = conversation.title if message is None else text_of(_blocks.decode(message.content))
     return Hit(conversation, message, snippet(text, terms))
 
@@ -122,15 +140,16 @@ def _strings_of_blocks(blocks: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _strings(value: Any) -> Iterator[str]:
-    """The strings in any JSON; in blocks within a tool's answer, those that are words."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for item in value:
-            yield from _strings(item)
-    elif isinstance(value, dict):
-        if value.get("type") == "text" and isinstance(value.get("text"), str):
-            yield value["text"]
-        elif value.get("type") not in ("image", "file"):
-            for item in value.values():
-                yield from _strings(item)
+    """The strings in any JSON, in order; in blocks within a tool's answer, those that are words."""
+    rest = [value]  # from the last to the first: a generator within each other would take a step of each for a string
+    while rest:
+        value = rest.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, list):
+            rest.extend(reversed(value))
+        elif isinstance(value, dict):
+            if value.get("type") == "text" and isinstance(value.get("text"), str):
+                yield value["text"]
+            elif value.get("type") not in ("image", "file"):
+                rest.extend(reversed(value.values()))

@@ -16,21 +16,25 @@ from threadkeep.models import (
     NewMessage,
     NewMessages,
 )
-from threadkeep.search import text_of
+from threadkeep.search import INDEXED_MAX, indexed_size, text_of
 from threadkeep.store import Store
+from threadkeep.tokens import words_of
 from threadkeep.validation import join
+from threadkeep.work import Work, done
+
+_MESSAGE_SIZE = 1_000  # as much work as so many bytes, however small it is
 
 
 async def create_conversation(store: Store, new: NewConversation) -> tuple[Conversation, bool]:
     """Create a conversation. Answers and raises as `Store.create_conversation`; also Invalid and TooLarge."""
-    return await store.create_conversation(draft_conversation(new))
+    return await store.create_conversation(await done(draft_conversation(new)))
 
 
 async def append_messages(store: Store, conversation_id: str, new: NewMessages | NewMessage) -> tuple[Appended, bool]:
     """Append messages, or one. Answers and raises as `Store.append_messages`; also Invalid and TooLarge."""
     if isinstance(new, NewMessage):
-        return await store.append_messages(conversation_id, [draft_message(new, "", new_id)])
-    drafts = draft_messages(new.messages)
+        return await store.append_messages(conversation_id, [await done(draft_message(new, "", new_id))])
+    drafts = await done(draft_messages(new.messages))
     return await store.append_messages(conversation_id, drafts, expected_message_count=new.expected_message_count)
 
 
@@ -41,10 +45,10 @@ async def update_conversation(
     return await store.update_conversation(conversation_id, draft_edit(changes), expected_version=expected_version)
 
 
-def draft_conversation(new: NewConversation, new_id: NewId = new_id) -> ConversationDraft:
+def draft_conversation(new: NewConversation, new_id: NewId = new_id) -> Work[ConversationDraft]:
     """Check a conversation to create. Raises Invalid or TooLarge with the path of what is wrong."""
     metadata = read_metadata(new.metadata, "metadata")
-    messages = draft_messages(new.messages, new_id)
+    messages = yield from draft_messages(new.messages, new_id)
     return ConversationDraft(
         id=new.id or new_id(),
         title=new.title,
@@ -61,14 +65,19 @@ def draft_conversation(new: NewConversation, new_id: NewId = new_id) -> Conversa
     )
 
 
-def draft_messages(messages: list[NewMessage], new_id: NewId = new_id) -> list[MessageDraft]:
+def draft_messages(messages: list[NewMessage], new_id: NewId = new_id) -> Work[list[MessageDraft]]:
     """Check messages that are sent together. Raises Invalid or TooLarge with the path of what is wrong."""
     if len(messages) > APPEND_MESSAGES_MAX:
         raise TooLarge(
             f"messages: At most {APPEND_MESSAGES_MAX} can be sent together; send them in several requests.",
             {"path": "messages"},
         )
-    drafts = [draft_message(message, f"messages[{index}]", new_id) for index, message in enumerate(messages)]
+    drafts: list[MessageDraft] = []
+    budget = IndexBudget("messages")
+    for index, message in enumerate(messages):
+        draft = yield from draft_message(message, f"messages[{index}]", new_id)
+        budget.spend(draft)
+        drafts.append(draft)
     first_places: dict[str, int] = {}
     for index, draft in enumerate(drafts):
         first = first_places.setdefault(draft.id, index)
@@ -90,10 +99,29 @@ def draft_edit(changes: ConversationChanges) -> ConversationEdit:
     )
 
 
-def draft_message(new: NewMessage, path: str, new_id: NewId = new_id) -> MessageDraft:
+class IndexBudget:
+    """What may be indexed of messages that are kept together."""
+
+    def __init__(self, path: str) -> None:
+        """`path` is where the messages stand in the request."""
+        self._path = path
+        self._left = INDEXED_MAX
+
+    def spend(self, draft: MessageDraft) -> None:
+        """Count another message. Raises TooLarge where it is one too many: no more of them are to be drafted."""
+        self._left -= indexed_size(draft.words)
+        if self._left < 0:
+            raise TooLarge(
+                f"{self._path}: There are too many words in these to index at once. Send them apart.",
+                {"path": self._path},
+            )
+
+
+def draft_message(new: NewMessage, path: str, new_id: NewId = new_id) -> Work[MessageDraft]:
     """Check a message. Raises Invalid or TooLarge; `path` is where it stands in the request."""
     # Before anything is read: what is too large would take too much to read.
     size = _checked_size(new, path)
+    yield max(_MESSAGE_SIZE, size)
     blocks = read_content(new.content, join(path, "content"))
     metadata = read_metadata(new.metadata, join(path, "metadata"))
     return MessageDraft(
@@ -108,7 +136,7 @@ def draft_message(new: NewMessage, path: str, new_id: NewId = new_id) -> Message
         digest=digest(new.role, blocks, new.model, new.parent_id, new.token_count, canonical(new.metadata)),
         size=size,
         title=title_from(blocks) if new.role == "user" else None,
-        text=text_of(blocks),
+        words=words_of(text_of(blocks)),
     )
 
 

@@ -31,12 +31,15 @@ from threadkeep.models import (
     Role,
     Title,
 )
-from threadkeep.service import draft_message
+from threadkeep.search import indexed_size
+from threadkeep.service import IndexBudget, draft_message
 from threadkeep.store import Store
 from threadkeep.validation import BYTE_ORDER_MARK, decode
+from threadkeep.work import SMALL, Work, done, give_way
 
 BATCH_CONVERSATIONS_MAX = 50
 BATCH_BYTES_MAX = 4_000_000
+"""How much is kept in one round trip, as sent and as indexed, unless one document has more."""
 DOCUMENT_BYTES_MAX = 8 * 1024 * 1024
 DOCUMENT_MESSAGES_MAX = 20_000
 HELD_BYTES_MAX = 1_000_000
@@ -47,6 +50,7 @@ KEY_PATTERN = "^[!-~]{1,255}$"
 
 T = TypeVar("T", int, None)
 
+_ENTRY_SIZE = 1_000  # as much work as so many bytes, however small it is
 _WRAPPING = 4
 """Levels that a document puts around what was sent, so that whatever was kept can be imported again."""
 _LAST_MILLISECOND = 253_402_300_799_999
@@ -264,8 +268,7 @@ async def import_documents(
     """
     report = ImportReport([], [])
     batch: list[tuple[int, ImportDraft]] = []
-    size = 0
-    index = 0
+    size = read = index = 0
     async for entry in entries:
         if index == DOCUMENTS_MAX:
             report.skipped.append(_skipped(index, _too_many()))
@@ -274,25 +277,27 @@ async def import_documents(
             report.skipped.append(_skipped(index, entry))
         else:
             try:
-                draft = draft_import(entry, key, index)
+                draft = await done(draft_import(entry, key, index))
             except ThreadkeepError as error:
                 report.skipped.append(_skipped(index, error))
             else:
-                drafted = len(entry) + _words_size(draft)
+                drafted = len(entry) + sum(indexed_size(message.draft.words) for message in draft.messages)
                 if batch and (size + drafted > BATCH_BYTES_MAX or len(batch) >= BATCH_CONVERSATIONS_MAX):
                     await _keep(store, batch, report)
                     batch, size = [], 0
                 batch.append((index, draft))
                 size += drafted
+                if size > BATCH_BYTES_MAX:  # so large, it is not held while the next is read
+                    await _keep(store, batch, report)
+                    batch, size = [], 0
+            read += max(_ENTRY_SIZE, len(entry))
+            if read > SMALL:  # in many that are small
+                await give_way()
+                read = 0
         index += 1
     await _keep(store, batch, report)
     report.skipped.sort(key=lambda skipped: skipped.index)
     return report
-
-
-def _words_size(draft: ImportDraft) -> int:
-    """About the bytes that the index of a conversation takes."""
-    return sum(4 * len(message.draft.text) for message in draft.messages)
 
 
 def _too_many() -> TooLarge:
@@ -317,8 +322,9 @@ def check_key(key: str) -> str:
     return key
 
 
-def draft_import(text: bytes, key: str | None, index: int) -> ImportDraft:
+def draft_import(text: bytes, key: str | None, index: int) -> Work[ImportDraft]:
     """Check a document. Raises Invalid or TooLarge with the path of what is wrong."""
+    yield len(text)
     conversation = decode(text, Document, nesting_max=NESTING_MAX + _WRAPPING).conversation
     if len(conversation.messages) > DOCUMENT_MESSAGES_MAX:
         raise TooLarge(f"A document may have {DOCUMENT_MESSAGES_MAX} messages, and this one has more.")
@@ -329,7 +335,7 @@ def draft_import(text: bytes, key: str | None, index: int) -> ImportDraft:
         number, first = next(((number, time) for number, time in times if time is not None), (0, None))
         created_at = _time(first, f"conversation.messages[{number}].createdAt", now())
     ids = [_new_id(key, index, number) for number in range(len(conversation.messages) + 1)]
-    messages = _draft_messages(conversation.messages, ids[1:], created_at)
+    messages = yield from _draft_messages(conversation.messages, ids[1:], created_at)
     title = next((message.draft.title for message in messages if message.draft.title), None)
     return ImportDraft(
         id=ids[0],
@@ -356,7 +362,7 @@ def draft_import(text: bytes, key: str | None, index: int) -> ImportDraft:
     )
 
 
-def _draft_messages(sent: list[DocumentMessage], ids: list[str], created_at: int) -> list[ImportedMessage]:
+def _draft_messages(sent: list[DocumentMessage], ids: list[str], created_at: int) -> Work[list[ImportedMessage]]:
     new_ids: dict[str, str] = {}
     for number, message in enumerate(sent):
         if message.id in new_ids:
@@ -365,6 +371,7 @@ def _draft_messages(sent: list[DocumentMessage], ids: list[str], created_at: int
         if message.id is not None:
             new_ids[message.id] = ids[number]
     drafts: list[ImportedMessage] = []
+    budget = IndexBudget("conversation.messages")
     for number, message in enumerate(sent):
         path = f"conversation.messages[{number}]"
         new = NewMessage(
@@ -379,7 +386,9 @@ def _draft_messages(sent: list[DocumentMessage], ids: list[str], created_at: int
         )
         # One without a time is as old as the one before it.
         created_at = _time(message.created_at, f"{path}.createdAt", created_at)
-        drafts.append(ImportedMessage(draft_message(new, path), created_at))
+        draft = yield from draft_message(new, path)
+        budget.spend(draft)
+        drafts.append(ImportedMessage(draft, created_at))
     return drafts
 
 

@@ -61,8 +61,12 @@ def check_nesting(text: bytes, most: int = NESTING_MAX) -> None:
     if text.count(b"[") + text.count(b"{") <= most:
         return
     brackets = _STRING.sub(b"", text).translate(_BRACKETS, _NOT_BRACKETS)
-    if b"[" * (most + 1) in brackets or max(accumulate(map(_DEPTH.__getitem__, brackets)), default=0) > most:
-        raise Invalid(f"The JSON is nested more than {most} levels deep.")
+    depth = 0
+    for start in range(0, len(brackets), _COUNTED_BRACKETS):  # in parts, so that other threads have their turn
+        depths = list(accumulate(map(_DEPTH.__getitem__, brackets[start : start + _COUNTED_BRACKETS]), initial=depth))
+        if max(depths) > most:
+            raise Invalid(f"The JSON is nested more than {most} levels deep.")
+        depth = depths[-1]
 
 
 def not_json(error: Exception, text: bytes | msgspec.Raw, path: str) -> Invalid:
@@ -128,6 +132,7 @@ def _invalid(error: msgspec.ValidationError, path: str) -> Invalid:
 
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _BRACKETS = bytes.maketrans(b"{}", b"[]")
+_COUNTED_BRACKETS = 65_536
 _DEPTH = {ord("["): 1, ord("]"): -1}
 # Escapes of characters: those that are whole (backslashes, and pairs of halves), and halves.
 _WHOLE = re.compile(rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")

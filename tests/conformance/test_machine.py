@@ -20,14 +20,13 @@ from hypothesis.stateful import (
 )
 
 from support.backends import BACKENDS, NATIVE, Backend, opening
-from support.drafts import conversation, edit, new_message, plain
+from support.drafts import conversation, draft_messages, edit, new_message, plain
 from support.examples import examples
 from support.replica import Replica, everything_in
 from threadkeep.backends import new_memory, open_memory
 from threadkeep.clock import new_id
 from threadkeep.drafts import MessageDraft, SearchQuery
 from threadkeep.errors import Invalid, ThreadkeepError
-from threadkeep.service import draft_messages
 from threadkeep.store import Store
 
 STEPS = 30

@@ -11,11 +11,10 @@ from unittest import mock
 
 import msgspec
 
-from support.drafts import conversation, edit, new_message, plain
+from support.drafts import conversation, draft_messages, edit, new_message, plain
 from threadkeep import cursors
 from threadkeep.drafts import ImportDraft, ImportedMessage, SearchQuery
 from threadkeep.errors import ThreadkeepError
-from threadkeep.service import draft_messages
 from threadkeep.sql import statements
 from threadkeep.sql import store as sql_store
 from threadkeep.sql.alphabet import Alphabet

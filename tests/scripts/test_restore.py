@@ -88,7 +88,7 @@ def test_what_an_erasure_has_left_in_the_file_is_in_no_page_of_the_restored_one(
 
     def found(file: Path) -> set[str]:
         written = [word.encode() for word in words.values()]
-        indexed = {user_id: alphabet_of(user_id).write([word]).encode() for user_id, word in words.items()}
+        indexed = {user_id: alphabet_of(user_id).write(word).encode() for user_id, word in words.items()}
         content = file.read_bytes()
         return {word.decode() for word in written if word in content} | {
             user_id for user_id, word in indexed.items() if word in content

@@ -5,11 +5,23 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw
 
-from threadkeep.clock import new_id
+from threadkeep import service
+from threadkeep.clock import NewId, new_id
 from threadkeep.drafts import ConversationDraft, ConversationEdit, MessageDraft
 from threadkeep.models import ConversationChanges, Message, NewConversation, NewMessage
-from threadkeep.service import draft_conversation, draft_edit, draft_messages
+from threadkeep.service import draft_edit
 from threadkeep.store import Store
+from threadkeep.work import finished
+
+
+def draft_messages(messages: list[NewMessage], new_id: NewId = new_id) -> list[MessageDraft]:
+    """What the service makes of messages."""
+    return finished(service.draft_messages(messages, new_id))
+
+
+def draft_conversation(new: NewConversation, new_id: NewId = new_id) -> ConversationDraft:
+    """What the service makes of a conversation."""
+    return finished(service.draft_conversation(new, new_id))
 
 
 def new_message(text: str = "Hello", **fields: Any) -> NewMessage:

@@ -7,15 +7,23 @@ import httpx
 import pytest
 
 from support.drafts import conversation, edit, message, messages, new_message
-from threadkeep.backends import new_memory, open_memory, open_sqlite
-from threadkeep.drafts import SearchQuery
-from threadkeep.errors import TooLarge, Unsupported
-from threadkeep.sql import store as sql_store
+from threadkeep import service
+from threadkeep.backends import new_memory, open_memory
+from threadkeep.drafts import ImportDraft
+from threadkeep.errors import ThreadkeepError, TooLarge, Unsupported
 from threadkeep.sql.sqlite import SqliteExecutor
-from threadkeep.sql.store import SqlStore
 from threadkeep.store import Store
 from threadkeep.stores.remote import RemoteStore
-from threadkeep.transfer import DOCUMENT_BYTES_MAX, DOCUMENT_MESSAGES_MAX, draft_import, export_everything, lines
+from threadkeep.transfer import (
+    BATCH_BYTES_MAX,
+    DOCUMENT_BYTES_MAX,
+    DOCUMENT_MESSAGES_MAX,
+    draft_import,
+    export_everything,
+    import_documents,
+    lines,
+)
+from threadkeep.work import finished
 
 pytestmark = pytest.mark.anyio
 
@@ -78,7 +86,7 @@ def test_a_document_of_too_many_messages_is_too_large() -> None:
     sent = [{"role": "user", "content": [{"type": "x"}]}] * (DOCUMENT_MESSAGES_MAX + 1)
     text = json.dumps({"version": 1, "conversation": {"messages": sent}}).encode()
     with pytest.raises(TooLarge, match="may have 20000 messages"):
-        draft_import(text, None, 0)
+        finished(draft_import(text, None, 0))
 
 
 @pytest.mark.parametrize("ending", [b"", b"\n", b"x\n"])
@@ -97,27 +105,53 @@ async def test_a_line_that_is_too_long_is_told_once_and_the_next_is_read(ending:
     assert found[2:] == ([b"last"] if ending else [])
 
 
-async def test_words_that_unfold_into_many_do_not_outgrow_the_index() -> None:
-    executor = await open_sqlite(":memory:")
-    store = SqlStore(executor, "ada")
-    draft = conversation(new_message("begins " + "\ufdfa" * 15_000, role="assistant"))
-    await store.create_conversation(draft)
-    assert len((await store.search(SearchQuery(text="begins"))).hits) == 1
-    close(executor)
-
-
-async def test_more_words_than_can_be_indexed_at_once_are_too_large_and_nothing_is_kept(
+def test_more_words_than_can_be_indexed_at_once_are_too_large_however_they_are_sent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sql_store, "_WORDS_OF_REQUEST_MAX", 50)
-    executor = await open_sqlite(":memory:")
-    store = SqlStore(executor, "ada")
-    draft = conversation()
-    await store.create_conversation(draft)
-    with pytest.raises(TooLarge, match="too many words"):
-        await store.append_messages(draft.id, messages(9))
-    assert (await store.get_conversation(draft.id)).message_count == 0
-    close(executor)
+    monkeypatch.setattr(service, "INDEXED_MAX", 2 * (len("message 1") + 2 * 9))
+    sent = [{"role": "user", "content": [{"type": "text", "text": f"message {number}"}]} for number in range(1, 4)]
+
+    def document(count: int) -> bytes:
+        return json.dumps({"version": 1, "conversation": {"messages": sent[:count]}}).encode()
+
+    assert len(messages(2)) == len(conversation(new_message("message 1"), new_message("message 2")).messages) == 2
+    assert len(finished(draft_import(document(2), None, 0)).messages) == 2
+    with pytest.raises(TooLarge, match=r"^messages: There are too many words") as caught:
+        messages(3)
+    assert caught.value.details == {"path": "messages"}
+    with pytest.raises(TooLarge, match=r"^messages: There are too many words"):
+        conversation(*[new_message("message 1")] * 3)
+    with pytest.raises(TooLarge, match=r"^conversation\.messages: There are too many words"):
+        finished(draft_import(document(3), None, 0))
+
+
+async def test_documents_are_kept_by_what_is_indexed_of_them_and_a_large_one_at_once(store: Store) -> None:
+    sizes: list[int] = []
+    keep = store.import_conversations
+
+    async def keep_and_tell(drafts: list[ImportDraft]) -> list[ThreadkeepError | None]:
+        sizes.append(len(drafts))
+        return await keep(drafts)
+
+    store.import_conversations = keep_and_tell  # type: ignore[method-assign]
+
+    def document(count: int) -> bytes:
+        sent = {"role": "user", "content": [{"type": "text", "text": "a " * 8_000}]}  # of which 80,000 are indexed
+        return json.dumps({"version": 1, "conversation": {"messages": [sent] * count}}).encode()
+
+    assert 4 * 96_000 * 2 < BATCH_BYTES_MAX < 60 * 80_000
+    few, many = document(4), document(60)
+    kept_before: list[int] = []
+
+    async def entries() -> AsyncIterator[bytes | ThreadkeepError]:
+        for entry in (few, few, many, few):
+            kept_before.append(sum(sizes))
+            yield entry
+
+    report = await import_documents(store, entries(), None)
+    assert [imported.message_count for imported in report.imported] == [4, 4, 60, 4]
+    assert sizes == [2, 1, 1]
+    assert kept_before == [0, 0, 0, 3]
 
 
 async def test_an_import_through_a_remote_store_says_how_it_is_done() -> None:

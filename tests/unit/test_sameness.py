@@ -13,6 +13,7 @@ from msgspec import Struct
 from threadkeep.models import NewConversation, NewMessage
 from threadkeep.service import draft_conversation, draft_message
 from threadkeep.transfer import DocumentConversation, DocumentMessage, draft_import
+from threadkeep.work import finished
 
 ID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 TEXT = [{"type": "text", "text": "Hello"}]
@@ -23,13 +24,13 @@ def digest(kind: type[Struct], fields: dict[str, Any] | bytes) -> str:
     """The digest of what a client sends."""
     body = fields if isinstance(fields, bytes) else msgspec.json.encode(fields)
     if kind is NewMessage:
-        return draft_message(msgspec.json.decode(body, type=NewMessage), "").digest
+        return finished(draft_message(msgspec.json.decode(body, type=NewMessage), "")).digest
     if kind is NewConversation:
-        return draft_conversation(msgspec.json.decode(body, type=NewConversation)).digest
+        return finished(draft_conversation(msgspec.json.decode(body, type=NewConversation))).digest
     document = b'{"version": 1, "conversation": %b}'
     if kind is DocumentMessage:
         body = b'{"messages": [{"id": "first", "role": "user", "content": [{"type": "x"}]}, %b]}' % body
-    return draft_import(document % body, "key", 0).digest
+    return finished(draft_import(document % body, "key", 0)).digest
 
 
 # What each has to have, and another value for each of its fields.

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from support.drafts import conversation, new_message, plain
 from threadkeep.errors import Invalid
 from threadkeep.models import Conversation, SnippetPart
-from threadkeep.search import TERMS_MAX, TEXT_CHARACTERS_MAX, Term, hit, parse_query, snippet, starts_at, text_of
+from threadkeep.search import TERMS_MAX, TEXT_CHARACTERS_MAX, Term, hits, parse_query, snippet, starts_at, text_of
 from threadkeep.stores.memory import MemoryDatabase, MemoryStore
 from threadkeep.tokens import tokens
+from threadkeep.work import finished
 
 
 def term(words: str) -> Term:
@@ -230,10 +231,10 @@ async def test_a_hit_shows_the_message_or_without_one_the_title() -> None:
     kept, _ = await store.create_conversation(draft)
     (message,) = (await store.list_messages(draft.id)).messages
     assert isinstance(kept, Conversation)
-    of_message = hit(kept, message, parse_query("flight"))
+    (of_message,) = finished(hits([(kept, message)], parse_query("flight")))
     assert of_message.message is message
     assert of_message.snippet == [SnippetPart("a ", match=False), SnippetPart("flight", match=True)]
-    of_title = hit(kept, None, parse_query("seattle"))
+    (of_title,) = finished(hits([(kept, None)], parse_query("seattle")))
     assert plain(of_title)["message"] is None
     assert of_title.snippet == [SnippetPart("To ", match=False), SnippetPart("Seattle", match=True)]
 
@@ -245,5 +246,6 @@ async def test_a_snippet_has_no_numbers_however_they_are_written() -> None:
     blocks = [{"type": "tool_use", "id": "t", "name": "book", "input": {"what": "A flight", **numbers}}]
     kept, _ = await store.create_conversation(conversation(new_message(content=blocks)))
     (message,) = (await store.list_messages(kept.id)).messages
-    parts = hit(kept, message, parse_query("flight")).snippet
+    (found,) = finished(hits([(kept, message)], parse_query("flight")))
+    parts = found.snippet
     assert "".join(part.text for part in parts) == "A flight\nto Seattle"

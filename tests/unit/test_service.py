@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from msgspec import UNSET, Raw
 
-from support.drafts import message, new_message
+from support.drafts import draft_conversation, draft_messages, message, new_message
 from threadkeep.clock import is_id
 from threadkeep.drafts import ConversationDraft, MessageDraft
 from threadkeep.errors import Invalid, TooLarge
@@ -21,7 +21,7 @@ from threadkeep.models import (
     NewMessage,
     NewMessages,
 )
-from threadkeep.service import append_messages, draft_conversation, draft_edit, draft_messages
+from threadkeep.service import append_messages, draft_edit
 
 ID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 OTHER_ID = "01BX5ZZKBKACTAV9WEVGEMMVRZ"

@@ -103,8 +103,8 @@ async def test_what_was_indexed_before_the_index_had_its_own_table_is_found_afte
             message=ids[1], wordless=ids[2], conversation=ids[0], content='[{"type":"text","text":"An aardvark."}]'
         ),
         Query("INSERT INTO words (rowid, text) VALUES (2, '')")(),
-        Query("INSERT INTO words (rowid, text) VALUES (1, :words)")(words=alphabet.write(["an", "aardvark"])),
-        Query("INSERT INTO words (rowid, text) VALUES (-1, :words)")(words=alphabet.write(["armadillo"])),
+        Query("INSERT INTO words (rowid, text) VALUES (1, :words)")(words=alphabet.write("an aardvark")),
+        Query("INSERT INTO words (rowid, text) VALUES (-1, :words)")(words=alphabet.write("armadillo")),
     )
     await migrate(executor, MIGRATIONS)
     store = SqlStore(executor, "ada")

@@ -18,6 +18,7 @@ from threadkeep.models import NewMessage
 from threadkeep.service import draft_message
 from threadkeep.sql.sqlite import SqliteExecutor
 from threadkeep.sql.store import SqlStore
+from threadkeep.work import finished
 from toolbox.bench.asking import USER, Request, ask
 from toolbox.bench.conversations import BEGIN, MINUTE, Writer
 from toolbox.checkout import ROOT, Problem, files_below, fingerprint, local_folder, locked, say
@@ -146,4 +147,4 @@ def _conversation(writer: Writer, conversation_id: str, count: int, time: int) -
 
 def _draft(writer: Writer, message: dict[str, object], time: int) -> MessageDraft:
     sent = msgspec.json.encode({"id": writer.new_id(time), **message})
-    return draft_message(msgspec.json.decode(sent, type=NewMessage), "", new_id)
+    return finished(draft_message(msgspec.json.decode(sent, type=NewMessage), "", new_id))

@@ -105,7 +105,7 @@ class Api:
             _check_media_type(request, route)
             _check_content_coding(request)
             if NDJSON not in route.media_types:
-                body = read_body(route, await request.body())
+                body = await read_body(route, await request.body())
         store = await open_store(bookmark)
         response = await route.handler(Call(request, user_id, store, path, query, body))
         bookmark = store.bookmark

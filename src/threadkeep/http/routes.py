@@ -31,6 +31,7 @@ from threadkeep.models import (
 )
 from threadkeep.store import Store
 from threadkeep.validation import decode, parse
+from threadkeep.work import Work, done
 
 CURSOR_PATTERN = "^[A-Za-z0-9_-]+$"
 Cursor = Annotated[
@@ -300,8 +301,13 @@ def media_type(request: Request) -> str:
     return (request.header("content-type") or "").partition(";")[0].strip().lower()
 
 
-def read_body(route: Route, text: bytes) -> Any:
+async def read_body(route: Route, text: bytes) -> Any:
     """The body of a request as what its route takes. Raises Invalid."""
+    return await done(_read(route, text))
+
+
+def _read(route: Route, text: bytes) -> Work[Any]:
+    yield len(text)
     if route.body is not AppendBody:
         return decode(text, route.body)
     # One message, or several: the key that only the latter has tells.

@@ -7,7 +7,6 @@ so that a beginning stays a beginning.
 
 import hashlib
 from base64 import b32encode
-from collections.abc import Iterable
 from functools import lru_cache
 from string import ascii_lowercase, digits
 
@@ -37,9 +36,9 @@ class Alphabet(dict[int, int]):
         self[code] = code ^ (self._mask & (1 << bits) - 1)
         return self[code]
 
-    def write(self, words: Iterable[str]) -> str:
-        """Words as they stand in the index, parted by spaces."""
-        text = " ".join(words).translate(self)
+    def write(self, words: str) -> str:
+        """Words, parted by spaces, as they stand in the index."""
+        text = words.translate(self)
         return f"{self.mark}{text.replace(' ', f' {self.mark}')}" if text else ""
 
 

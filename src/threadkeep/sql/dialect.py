@@ -74,8 +74,8 @@ class Dialect(Protocol):
     SEARCH: Query
     CHANGES: Query
 
-    def indexed_words(self, alphabet: Alphabet, text: str) -> str:
-        """The words of a text as the index is given them; empty where there are none."""
+    def indexed_words(self, alphabet: Alphabet, words: str) -> str:
+        """Words, parted by spaces, as the index is given them; empty where there are none."""
 
     def sought(self, alphabet: Alphabet, terms: Sequence[Term]) -> dict[str, str]:
         """The parameters of a search that say what must be found."""

@@ -20,7 +20,6 @@ from msgspec import Raw
 from threadkeep.search import Term
 from threadkeep.sql.alphabet import Alphabet
 from threadkeep.sql.executor import Query
-from threadkeep.tokens import tokens
 
 _CONVERSATION = """json_build_object(
   'id', c.id,
@@ -876,16 +875,10 @@ WHERE c.deleted_at <= :until
 LIMIT :limit
 """)
 
-# More than any text has but one of characters that stand for whole sentences.
-_WORDS_CHARACTERS_MAX = 200_000
 
-
-def indexed_words(_: Alphabet, text: str) -> str:
+def indexed_words(_: Alphabet, words: str) -> str:
     """See `Dialect`. Words stand between spaces of their own, so that all of them can be counted."""
-    words = _spaced(tokens(text))
-    if len(words) <= _WORDS_CHARACTERS_MAX:
-        return words
-    return words[: words.rindex("  ", 0, _WORDS_CHARACTERS_MAX) + 1]
+    return _spaced(words) if words else ""
 
 
 def sought(alphabet: Alphabet, terms: Sequence[Term]) -> dict[str, str]:
@@ -895,7 +888,7 @@ def sought(alphabet: Alphabet, terms: Sequence[Term]) -> dict[str, str]:
     for term in terms:
         of_term = [f"'{alphabet.mark}{token[:_LEXEME_CHARACTERS_MAX]}'" for token in term.tokens]
         lexemes.append(" & ".join(of_term) + (":*" if term.is_prefix else ""))
-        texts.append(_spaced(term.tokens)[: -1 if term.is_prefix else None])
+        texts.append(_spaced(" ".join(term.tokens))[: -1 if term.is_prefix else None])
     return {"match": " & ".join(lexemes), "sought": msgspec.json.encode(texts).decode()}
 
 
@@ -904,5 +897,5 @@ def nested(document: Raw) -> str:
     return bytes(document).decode()
 
 
-def _spaced(words: Sequence[str]) -> str:
-    return "".join([f" {word} " for word in words])
+def _spaced(words: str) -> str:
+    return f" {words.replace(' ', '  ')} "

@@ -14,7 +14,6 @@ from msgspec import Raw
 from threadkeep.search import Term
 from threadkeep.sql.alphabet import Alphabet
 from threadkeep.sql.executor import Query
-from threadkeep.tokens import tokens
 
 _CONVERSATION = """json_object(
   'id', c.id,
@@ -990,21 +989,15 @@ FILLING: tuple[Query, ...] = (
     REMOVE_FILLINGS,
 )
 
-# More than any text has but one of characters that stand for whole sentences.
-_WORDS_CHARACTERS_MAX = 200_000
 
-
-def indexed_words(alphabet: Alphabet, text: str) -> str:
+def indexed_words(alphabet: Alphabet, words: str) -> str:
     """See `Dialect`."""
-    words = alphabet.write(tokens(text))
-    if len(words) <= _WORDS_CHARACTERS_MAX:
-        return words
-    return words[:_WORDS_CHARACTERS_MAX].rpartition(" ")[0]
+    return alphabet.write(words)
 
 
 def sought(alphabet: Alphabet, terms: Sequence[Term]) -> dict[str, str]:
     """See `Dialect`. Tokens have no quotes in them, so nothing else is syntax of FTS5."""
-    match = " ".join(f'"{alphabet.write(term.tokens)}"{"*" if term.is_prefix else ""}' for term in terms)
+    match = " ".join(f'"{alphabet.write(" ".join(term.tokens))}"{"*" if term.is_prefix else ""}' for term in terms)
     return {"match": match}
 
 

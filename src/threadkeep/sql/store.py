@@ -4,7 +4,7 @@ The order within a batch is what keeps it right: the guarded changes, which bear
 answer, which tells by that what is new; and last the counter. See docs/decisions/0001-one-batch-per-operation.md.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate, zip_longest
 from operator import attrgetter
 from typing import Any, TypeVar
@@ -16,7 +16,7 @@ from threadkeep import cursors
 from threadkeep.clock import CLOCKS_APART_MILLISECONDS, Clock, NewId, is_id, new_id, now
 from threadkeep.content import merged_metadata, metadata_too_large
 from threadkeep.drafts import ConversationDraft, ConversationEdit, ImportDraft, MessageDraft, SearchQuery
-from threadkeep.errors import ThreadkeepError, TooLarge
+from threadkeep.errors import ThreadkeepError
 from threadkeep.feed import Owner, as_change, end_of, follow
 from threadkeep.models import (
     DEFAULT_TITLE,
@@ -34,7 +34,7 @@ from threadkeep.models import (
     MessagePage,
     Receipt,
 )
-from threadkeep.search import hit, parse_query
+from threadkeep.search import hits, indexed_size, parse_query
 from threadkeep.sql.alphabet import alphabet_of
 from threadkeep.sql.dialect import Dialect
 from threadkeep.sql.executor import Executor, ReadsFirst, Row, Statement
@@ -46,6 +46,8 @@ from threadkeep.store import (
     no_conversation,
     version_stale,
 )
+from threadkeep.tokens import words_of
+from threadkeep.work import Work, done, finished
 
 T = TypeVar("T")
 
@@ -55,7 +57,6 @@ _BEYOND = INTEGER_MAX - 1
 _SWEPT_CONVERSATIONS_MAX = 100
 _SWEPT_MESSAGES_MAX = 500
 _SWEPT_BYTES_MAX = 8_000_000
-_WORDS_OF_REQUEST_MAX = 20_000_000
 _BEYOND_IDS = "Z" * 26
 _NOBODY = Owner("", 0, 0)
 """A user who never wrote is at the beginning of the changes."""
@@ -161,10 +162,11 @@ class SqlStore:
             "model": draft.model,
             "metadata": _text(draft.metadata),
         }
+        inserts = await done(self._inserts(draft.messages, {**values, "expected": None}, draft.title, creates=True))
         *_, answers, _ = await self._executor.run(
             self._sql.ENSURE_OWNER(**values),
             self._sql.INSERT_CONVERSATION(**values),
-            *self._inserts(draft.messages, {**values, "expected": None}, draft.title, creates=True),
+            *inserts,
             self._sql.CREATED(**values),
             self._sql.BUMP_REV(**values),
         )
@@ -247,7 +249,7 @@ class SqlStore:
         if edit.title is not UNSET:
             titles = [
                 *(query(**values) for query in self._sql.UNINDEXING_OF_TITLE),
-                *self._words_of(values, [], [(conversation_id, edit.title)] if edit.title else []),
+                *finished(self._indexing(values, [], [(conversation_id, edit.title)] if edit.title else [])),
             ]
 
         def writes(**merged: str) -> list[Statement]:
@@ -305,8 +307,9 @@ class SqlStore:
     ) -> tuple[Appended, bool]:
         expected = None if expected_message_count is None else min(expected_message_count, _BEYOND)
         values = {**self._values(conversation_id), "ids": _ids(messages), "expected": expected}
+        inserts = await done(self._inserts(messages, values, None, creates=False))
         *_, answers, _ = await self._executor.run(
-            *self._inserts(messages, values, None, creates=False),
+            *inserts,
             self._sql.APPENDED(**values),
             self._sql.BUMP_REV(**values),
         )
@@ -407,26 +410,19 @@ class SqlStore:
         page.rows.sort(key=attrgetter("position"))
         count = skip + len(page.rows)
         return HitPage(
-            [hit(row.conversation, row.message, terms) for row in page.rows],
+            await done(hits([(row.conversation, row.message) for row in page.rows], terms)),
             cursors.encode(cursors.AfterHits(count)) if page.more and count <= cursors.HITS_MAX else None,
         )
 
     async def import_conversations(self, drafts: list[ImportDraft]) -> list[ThreadkeepError | None]:
-        rows = [
-            self._message_row(message.draft) | {"conversationId": draft.id, "seq": seq, "createdAt": message.created_at}
-            for draft in drafts
-            for seq, message in enumerate(draft.messages, start=1)
-        ]
-        words = self._listed([message.draft for draft in drafts for message in draft.messages])
-        titles = [(draft.id, draft.title) for draft in drafts if draft.title_source != "default"]
-        conversations = list(_arrays([self._conversation_row(draft) for draft in drafts]))
+        conversations = list(_arrays(self._conversation_row(draft) for draft in drafts))
         values = {**self._values(""), "epoch": self._new_id()}
+        inserts = await done(self._imports(drafts, values))
         _, *results = await self._executor.run(
             self._sql.ENSURE_OWNER(**values),
             *(self._sql.IMPORT_VERDICT(**values, conversations=part) for part in conversations),
             *(self._sql.IMPORT_CONVERSATIONS(**values, conversations=part) for part in conversations),
-            *(self._sql.IMPORT_MESSAGES(**values, messages=part) for part in _arrays(rows)),
-            *self._words_of(values, words, titles),
+            *inserts,
             self._sql.BUMP_REV(**values),
         )
         known = {
@@ -500,40 +496,58 @@ class SqlStore:
 
     def _inserts(
         self, messages: list[MessageDraft], values: dict[str, Any], title: str | None, *, creates: bool
-    ) -> list[Statement]:
+    ) -> Work[list[Statement]]:
         """The statements that store messages, and that index them and a title that is given or that they give."""
-        words = self._listed(messages)
-        if sum(len(text) for _, text in words) > _WORDS_OF_REQUEST_MAX:
-            raise TooLarge("messages: There are too many words in these to index at once. Send them apart.")
+        yield sum(message.size for message in messages)
         given = title or next((message.title for message in messages if message.title), None)
-        rows = [self._message_row(message) for message in messages]
-        return [
-            # As many as it takes to keep each value small enough to cross.
-            *(self._sql.INSERT_MESSAGES(**values, messages=part, creates=creates) for part in _arrays(rows)),
-            *([self._sql.COUNT_MESSAGES(**{**values, "title": given})] if messages else []),
-            *self._words_of(values, words, [(values["conversation"], given)] if given else []),
-        ]
+        rows = (self._message_row(message) for message in messages)
+        # As many as it takes to keep each value small enough to cross.
+        inserting = yield from _by_parts(
+            _arrays(rows), lambda part: [self._sql.INSERT_MESSAGES(**values, messages=part, creates=creates)]
+        )
+        counting = [self._sql.COUNT_MESSAGES(**{**values, "title": given})] if messages else []
+        indexing = yield from self._indexing(values, messages, [(values["conversation"], given)] if given else [])
+        return [*inserting, *counting, *indexing]
 
-    def _words_of(
-        self, values: dict[str, Any], words: list[tuple[str, str]], titles: list[tuple[str, str]]
-    ) -> list[Statement]:
-        """The statements that index messages, by their ids and words, and titles of conversations, by the ids of these,
-        wherever they are what a conversation now has."""
-        titles_with_words = [(conversation_id, title, self._words(title)) for conversation_id, title in titles]
-        parts = zip_longest(_arrays(words), _arrays([row for row in titles_with_words if row[-1]]), fillvalue="[]")
-        return [
-            query(**values, words=part, titles=titles_part)
-            for part, titles_part in parts
-            for query in self._sql.INDEXING
-        ]
+    def _imports(self, drafts: list[ImportDraft], values: dict[str, Any]) -> Work[list[Statement]]:
+        """The statements that store the messages of conversations to import, and that index all of it."""
+        messages = [message.draft for draft in drafts for message in draft.messages]
+        yield sum(message.size for message in messages)
+        rows = (
+            self._message_row(message.draft) | {"conversationId": draft.id, "seq": seq, "createdAt": message.created_at}
+            for draft in drafts
+            for seq, message in enumerate(draft.messages, start=1)
+        )
+        inserting = yield from _by_parts(
+            _arrays(rows), lambda part: [self._sql.IMPORT_MESSAGES(**values, messages=part)]
+        )
+        titles = [(draft.id, draft.title) for draft in drafts if draft.title_source != "default"]
+        indexing = yield from self._indexing(values, messages, titles)
+        return [*inserting, *indexing]
 
-    def _listed(self, messages: list[MessageDraft]) -> list[tuple[str, str]]:
-        """Messages that have words, by their ids, and the words."""
-        listed = [(message.id, self._words(message.text)) for message in messages]
-        return [row for row in listed if row[-1]]
+    def _indexing(
+        self, values: dict[str, Any], messages: list[MessageDraft], titles: list[tuple[str, str]]
+    ) -> Work[list[Statement]]:
+        """The statements that index messages, and titles of conversations, by the ids of these, wherever they are what
+        a conversation now has."""
+        yield sum(indexed_size(message.words) for message in messages)
+        # Made as they are needed: a user's words take several times as much as what was sent.
+        listed = ((message.id, self._indexed(message.words)) for message in messages if message.words)
+        titles_with_words = [(conversation_id, title, words_of(title)) for conversation_id, title in titles]
+        listed_titles = (
+            (conversation_id, title, self._indexed(words))
+            for conversation_id, title, words in titles_with_words
+            if words
+        )
+        return (
+            yield from _by_parts(
+                zip_longest(_arrays(listed), _arrays(listed_titles), fillvalue="[]"),
+                lambda parts: [query(**values, words=parts[0], titles=parts[1]) for query in self._sql.INDEXING],
+            )
+        )
 
-    def _words(self, text: str) -> str:
-        return self._sql.indexed_words(self._alphabet, text)
+    def _indexed(self, words: str) -> str:
+        return self._sql.indexed_words(self._alphabet, words)
 
     def _message_row(self, draft: MessageDraft) -> dict[str, Any]:
         """What the database takes of a message, beside its index; what is None is left out."""
@@ -576,7 +590,17 @@ def _owner(rows: list[Row]) -> Owner:
     return msgspec.json.decode(rows[0]["answer"], type=Owner) if rows else _NOBODY
 
 
-def _arrays(values: Sequence[Any]) -> Iterator[str]:
+def _by_parts(parts: Iterable[T], make: Callable[[T], list[Statement]]) -> Work[list[Statement]]:
+    """Statements for each part, which is made when it has its turn."""
+    statements: list[Statement] = []
+    for part in parts:
+        if statements:
+            yield VALUE_BYTES_MAX
+        statements += make(part)
+    return statements
+
+
+def _arrays(values: Iterable[Any]) -> Iterator[str]:
     """JSON arrays of these values in order: as many as it takes to keep each small enough to cross."""
     part: list[bytes] = []
     size = 2

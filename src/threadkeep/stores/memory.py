@@ -31,7 +31,7 @@ from threadkeep.models import (
     MessagePage,
     Receipt,
 )
-from threadkeep.search import Term, hit, parse_query, starts_at
+from threadkeep.search import Term, hits, parse_query, starts_at
 from threadkeep.store import (
     conversation_conflict,
     count_stale,
@@ -40,7 +40,8 @@ from threadkeep.store import (
     no_conversation,
     version_stale,
 )
-from threadkeep.tokens import tokens
+from threadkeep.tokens import words_of
+from threadkeep.work import done
 
 
 @dataclass
@@ -48,7 +49,7 @@ class _KeptMessage:
     message: Message
     digest: str
     size: int
-    text: str
+    words: str
     n: int
     rev: int
 
@@ -392,12 +393,12 @@ class MemoryStore:
                 and conversation.title_source != "default"
                 and since <= conversation.created_at < until
             ):
-                score = _score(conversation.title, terms)
+                score = _score(words_of(conversation.title), terms)
                 if score:
                     found.append(((score, conversation.created_at, 0), 0, conversation, None))
             for row in kept.messages:
                 if query.role in (None, row.message.role) and since <= row.message.created_at < until:
-                    score = _score(row.text, terms)
+                    score = _score(row.words, terms)
                     if score:
                         place = (score, row.message.created_at, row.message.seq)
                         found.append((place, row.size, conversation, row.message))
@@ -405,8 +406,9 @@ class MemoryStore:
         rest = found[skip:]
         page = rest[: _count_that_fits([size + 20_000 for _, size, _, _ in rest[:limit]])]
         count = skip + len(page)
+        shown = [(replace(conversation), message and replace(message)) for _, _, conversation, message in page]
         return HitPage(
-            [hit(replace(conversation), message and replace(message), terms) for _, _, conversation, message in page],
+            await done(hits(shown, terms)),
             cursors.encode(cursors.AfterHits(count)) if len(rest) > len(page) and count <= cursors.HITS_MAX else None,
         )
 
@@ -429,7 +431,7 @@ class MemoryStore:
             parent_id=draft.parent_id,
             metadata=draft.metadata or Raw(b"null"),
         )
-        row = _KeptMessage(message, draft.digest, draft.size, draft.text, self._owner.next_n(), kept.rev)
+        row = _KeptMessage(message, draft.digest, draft.size, draft.words, self._owner.next_n(), kept.rev)
         kept.messages.append(row)
         self._owner.messages[draft.id] = row
 
@@ -449,9 +451,9 @@ class MemoryStore:
         kept.conversation = conversation
 
 
-def _score(text: str, terms: list[Term]) -> float:
-    """How well a text fits: how much of it is what was searched for; 0 where any term is missing."""
-    found = tokens(text)
+def _score(words: str, terms: list[Term]) -> float:
+    """How well words fit: how many of them are what was searched for; 0 where any term is missing."""
+    found = words.split()
     counts = [sum(starts_at(found, index, term) for index in range(len(found))) for term in terms]
     return sum(counts) / len(found) if all(counts) else 0
 
