@@ -23,6 +23,7 @@ from threadkeep.settings import D1_BINDINGS, HYPERDRIVE_BINDING
 from threadkeep.store import Store
 from threadkeep.worker import sdk_patches
 from threadkeep.worker.sdk_patches import CalledAsItIs
+from threadkeep.worker.turnstile import LARGE_BYTES, Turnstile
 
 if TYPE_CHECKING:
     from threadkeep.sql.executor import Executor
@@ -34,6 +35,7 @@ _OFFERED = ("d1", "durable-object", "postgres", "memory", "local")
 _connections: dict[int, tuple[Any, Api, Any]] = {}  # by the identity of the environment, held so that it stays one
 _ENVIRONMENTS_MAX = 8
 _memory: list[Any] = []
+_large_bodies = Turnstile()
 
 _RETRY_MILLISECONDS = 3_600_000
 _LET_RUN_BY_BYTES_MAX = 4 * wire.BODY_BYTES_MAX
@@ -79,7 +81,10 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]
                 return backends.open_sql(await _connect_postgres(api), admitted)
             return backends.open_sql(backends.open_d1(backend, bookmark), admitted)
 
-        response = await api.answer(incoming, admitted, open_store)
+        try:
+            response = await api.answer(incoming, admitted, open_store)
+        finally:
+            _large_bodies.leave(raw)
         await _let_run_by(raw)
         return _outgoing(response)
 
@@ -119,7 +124,10 @@ class UserConversations(DurableObject):  # type: ignore[misc]
         api, _ = _connected(self._env)
         if incoming.method == "DELETE":  # before it is done, so that no deletion is without an alarm
             await self._purge_at(now() + api.settings.retention_days * retention.DAY_MILLISECONDS)
-        response = await api.answer(incoming, self._user_id, self._open_store)
+        try:
+            response = await api.answer(incoming, self._user_id, self._open_store)
+        finally:
+            _large_bodies.leave(raw)
         await _let_run_by(raw)
         return _outgoing(response)
 
@@ -207,12 +215,17 @@ def _incoming(raw: Any) -> wire.Request:
         if length is not None:
             if int(length) > wire.BODY_BYTES_MAX:
                 raise wire.body_too_large()
+            if int(length) > LARGE_BYTES:
+                await _large_bodies.enter(raw)
             whole: bytes = (await raw.arrayBuffer()).to_bytes()
             return whole
         parts: list[bytes] = []
         size = 0
-        async for part in stream():
+        rest = pieces()
+        async for part in rest:
             size += len(part)
+            if size > LARGE_BYTES:
+                await enter(rest)
             if size <= wire.BODY_BYTES_MAX:
                 parts.append(part)
             elif size > _LET_RUN_BY_BYTES_MAX:
@@ -222,6 +235,27 @@ def _incoming(raw: Any) -> wire.Request:
         return b"".join(parts)
 
     async def stream() -> AsyncIterator[bytes]:
+        line = 0
+        rest = pieces()
+        async for piece in rest:
+            line += len(piece)
+            if line > LARGE_BYTES:
+                await enter(rest)
+            yield piece
+            end = piece.rfind(b"\n") + 1
+            if end:  # whoever asks for more has done with the line
+                _large_bodies.leave(raw)
+                line = len(piece) - end
+
+    async def enter(rest: AsyncIterator[bytes]) -> None:
+        try:
+            await _large_bodies.enter(raw)
+        except Unavailable:
+            async for _ in rest:  # whoever is still sending does not hear the answer
+                pass
+            raise
+
+    async def pieces() -> AsyncIterator[bytes]:
         if raw.body:
             async for part in raw.body:
                 yield part.to_bytes()

@@ -69,6 +69,7 @@ IN_SNAPSHOT = {
     "threadkeep.turns",
     "threadkeep.worker",
     "threadkeep.worker.sdk_patches",
+    "threadkeep.worker.turnstile",
 }
 IN_SNAPSHOT_WITH_POSTGRES = {
     f"threadkeep.sql.postgres{name}"
@@ -217,6 +218,7 @@ ALLOWED: dict[str, set[str]] = {
     "turns": set(),
     "worker/__init__": set(),
     "worker/sdk_patches": {"turns"},
+    "worker/turnstile": {"clock", "errors"},
     "backends": {"errors", "settings", "store", "sql", "stores"},
     "asgi": {"server"},
     "server/__init__": set(),
