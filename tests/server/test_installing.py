@@ -33,5 +33,5 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     assert {name for name in names if ".dist-info/" not in name} == package
     for extra in ("server", "sqlite"):
         assert f"Provides-Extra: {extra}" in metadata
-    for needed in ("uvicorn", "httptools", "prometheus-client", "apsw"):
+    for needed in ("uvicorn", "h11", "prometheus-client", "apsw"):
         assert f"Requires-Dist: {needed}" in metadata

@@ -162,7 +162,7 @@ def test_a_flag_that_there_is_not_is_a_misuse(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("module", "extra"),
-    [("uvicorn", "server"), ("httptools", "server"), ("apsw", "sqlite"), ("prometheus_client", "server")],
+    [("uvicorn", "server"), ("h11", "server"), ("apsw", "sqlite"), ("prometheus_client", "server")],
 )
 def test_what_is_not_installed_is_named(module: str, extra: str, tmp_path: Path) -> None:
     program = f"import sys; sys.modules[{module!r}] = None; from threadkeep.server.command import main; main()"

@@ -34,18 +34,32 @@ class UnsupportedMediaType(ThreadkeepError):
     code = "unsupported_media_type"
 
 
+class TimedOut(ThreadkeepError):
+    """The request did not arrive in time."""
+
+    code = "timed_out"
+
+
+class HeadTooLarge(ThreadkeepError):
+    """The address and the headers are over their limit."""
+
+    code = "head_too_large"
+
+
 STATUS: dict[str, int] = {
     "invalid": 400,
     "unauthenticated": 401,
     "forbidden": 403,
     "not_found": 404,
     "method_not_allowed": 405,
+    "timed_out": 408,
     "conflict": 409,
     "cursor_expired": 410,
     "stale": 412,
     "too_large": 413,
     "unsupported_media_type": 415,
     "rate_limited": 429,
+    "head_too_large": 431,
     "unsupported": 501,
     "unavailable": 503,
 }
@@ -94,7 +108,7 @@ def error_response(error: ThreadkeepError) -> Response:
         headers["allow"] = ", ".join((error.details or {})["allow"])
     if error.code == "unsupported_media_type" and "acceptEncoding" in (error.details or {}):
         headers["accept-encoding"] = ", ".join((error.details or {})["acceptEncoding"])  # by RFC 9110, 15.5.16
-    if error.code == "unavailable":
+    if error.code in ("unavailable", "rate_limited"):
         headers["retry-after"] = "1"
     return json_response(STATUS[error.code], {"error": body}, headers)
 

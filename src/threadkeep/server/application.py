@@ -14,6 +14,8 @@ from threadkeep.http.api import Api, connect, path_pattern
 from threadkeep.http.wire import STATUS, Request, Response, error_response, json_response
 from threadkeep.server.database import Database, open_database
 from threadkeep.server.exchange import Disconnected, Exchange, Receive, Scope, Send
+from threadkeep.server.limits import LIMITS, Limits
+from threadkeep.server.load import Load
 from threadkeep.server.logs import CutShort
 from threadkeep.server.metrics import Metrics, new_metrics
 from threadkeep.store import Store
@@ -40,9 +42,12 @@ class Application:
     It opens its back end as the server starts, or, mounted where nobody tells it of that, with the first request.
     """
 
-    def __init__(self, get: Callable[[str], str | None], default_store: str | None = None) -> None:
+    def __init__(
+        self, get: Callable[[str], str | None], default_store: str | None = None, limits: Limits = LIMITS
+    ) -> None:
         """`get` gives the value of a variable; `default_store` is the back end to take where none is set up."""
         self._get = get
+        self._load = Load(limits)
         self._default_store = default_store
         self._api: Api | None = None
         self._database: Database | None = None
@@ -85,7 +90,7 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or go along with the life of the server."""
         if scope["type"] == "http":
-            await self._answer(Exchange(scope, receive, send))
+            await self._answer(Exchange(scope, receive, send, self._load.limits))
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
         else:
@@ -107,7 +112,7 @@ class Application:
         began = time.perf_counter()
         status, request_id = 500, None
         try:
-            response = await self._response_to(exchange.request)
+            response = await self._response_to(exchange)
             request_id = response.headers["x-request-id"]
             await exchange.respond(response)
             status = response.status
@@ -121,6 +126,8 @@ class Application:
             status = 500
             raise  # the server logs it, and cuts off what it has begun to send
         finally:
+            if exchange.share is not None:
+                await exchange.share.end()
             self._note(exchange.request, status, request_id, time.perf_counter() - began)
 
     def _note(self, request: Request, status: int, request_id: str | None, seconds: float) -> None:
@@ -142,8 +149,8 @@ class Application:
         if self._metrics is not None:
             self._metrics.note_request(method, route, status, seconds)
 
-    async def _response_to(self, request: Request) -> Response:
-        api = self.api
+    async def _response_to(self, exchange: Exchange) -> Response:
+        api, request = self.api, exchange.request
         if request.method in ("GET", "HEAD"):
             if request.path == READY_PATH:
                 return api.finish(await self._readiness(api), request)
@@ -156,7 +163,14 @@ class Application:
         async def open_store(bookmark: str | None) -> Store:
             return (await self._open_database()).open_store(admitted)
 
-        return await api.answer(request, admitted, open_store)
+        try:
+            exchange.share = self._load.begin(admitted)
+            response = await api.answer(request, admitted, open_store)
+            if not isinstance(response.body, bytes):
+                exchange.share.stream()
+        except ThreadkeepError as error:
+            return api.finish(error_response(error), request)
+        return response
 
     async def _readiness(self, api: Api) -> Response:
         """Whether the database answers, and takes writes."""

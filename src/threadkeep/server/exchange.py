@@ -1,12 +1,15 @@
 """One request and its response, between ASGI and the plain values of `http/wire.py`."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import aclosing, suppress
 from typing import Any
 from urllib.parse import quote
 
 from threadkeep.http import wire
+from threadkeep.server.limits import LIMITS, Limits
+from threadkeep.server.load import Share
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -21,13 +24,17 @@ class Disconnected(BaseException):
 class Exchange:
     """A request as it came, and the way back."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, limits: Limits = LIMITS) -> None:
         self._scope = scope
         self._receive = receive
         self._send = send
-        self._headers: dict[bytes, bytes] = {}
+        self._limits = limits
+        self.share: Share | None = None
+        """What it has of the load of this process, from when it is known whose it is."""
+        values: dict[bytes, list[bytes]] = {}
         for name, value in scope["headers"]:
-            self._headers[name] = value if name not in self._headers else self._headers[name] + b", " + value
+            values.setdefault(name, []).append(value)
+        self._headers = {name: b", ".join(each) for name, each in values.items()}
         mounted_at, path = _split(scope)
         # What is no ASCII in a query is taken for UTF-8 by whoever reads it, as in a browser's address.
         query = quote(scope["query_string"], safe="".join(map(chr, range(128))))
@@ -68,8 +75,7 @@ class Exchange:
         return None if value is None else value.decode(errors="replace")
 
     async def _body(self) -> bytes:
-        length = self._header("content-length")
-        if length is not None and length.isdecimal() and int(length) > wire.BODY_BYTES_MAX:
+        if (self._length() or 0) > wire.BODY_BYTES_MAX:
             raise wire.body_too_large()
         parts: list[bytes] = []
         size = 0
@@ -81,20 +87,47 @@ class Exchange:
         return b"".join(parts)
 
     async def _stream(self) -> AsyncIterator[bytes]:
+        """The body, piece by piece. Whoever reads it holds no more of it than `BODY_BYTES_MAX` at once."""
+        length = self._length()
+        await self._hold(min(length or 0, wire.BODY_BYTES_MAX))
+        waited, size = 0.0, 0
         while True:
-            message = await self._receive()
+            began = time.monotonic()
+            message = await self._piece(self._limits.body_seconds * (1 + size // wire.BODY_BYTES_MAX) - waited)
+            waited += time.monotonic() - began
             if message["type"] == "http.disconnect":
                 raise Disconnected
-            if message.get("body"):
-                yield message["body"]
+            if body := message.get("body"):
+                size += len(body)
+                if length is None and size > self._limits.small_body_bytes:
+                    await self._hold(wire.BODY_BYTES_MAX)
+                yield body
             if not message.get("more_body", False):
                 return
+
+    async def _hold(self, size: int) -> None:
+        if self.share is not None:
+            await self.share.hold(size)
+
+    async def _piece(self, seconds: float) -> Message:
+        try:
+            async with asyncio.timeout(min(seconds, self._limits.body_pause_seconds)):
+                return await self._receive()
+        except TimeoutError as error:
+            raise wire.TimedOut("The body of this request took too long to arrive. Send it again.") from error
+
+    def _length(self) -> int | None:
+        """How long the body is, where the request says so."""
+        length = self._header("content-length")
+        return int(length) if length is not None and length.isdecimal() else None
 
 
 def _split(scope: Scope) -> tuple[str, str]:
     """Where the application is mounted, and the path below that, both still percent-encoded."""
     path: str = scope["path"]
     raw = (scope.get("raw_path") or quote(path).encode()).decode("latin-1")
+    if raw.startswith(("http://", "https://")):  # as a request is sent to a proxy: RFC 9112, 3.2.2
+        return "", "/" + raw.split("/", 3)[3] if raw.count("/") > 2 else "/"
     root: str = scope.get("root_path", "").rstrip("/")
     if not root or not (path == root or path.startswith(f"{root}/")):
         return "", raw

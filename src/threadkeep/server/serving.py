@@ -22,13 +22,10 @@ from multiprocessing.context import SpawnProcess
 from typing import Any
 
 from uvicorn import Config, Server
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from threadkeep.errors import Invalid
-from threadkeep.http.wire import error_response, new_request_id
+from threadkeep.server.connection import ClientConnection
 
 BACKLOG = 2048
-LINGER_SECONDS = 1.0
 _HANDSHAKE_SECONDS = 0.2  # how long a client may take to finish connecting: a round trip around the world
 GRACE_SECONDS = 25
 """How long requests that were accepted may take to end: less than the 30 seconds after which Kubernetes kills."""
@@ -40,34 +37,6 @@ _NO_SYN = struct.pack("HBBI" * 4, 0x30, 0, 0, 13, 0x45, 0, 1, 0x02, 0x06, 0, 0, 
 
 _START_SECONDS_MIN = 1.0  # a process that ends sooner by itself would do so again and again
 _KILL_SECONDS = GRACE_SECONDS + 3
-
-
-class ClientConnection(HttpToolsProtocol):
-    """A connection of a client."""
-
-    def shutdown(self) -> None:
-        """Let the client go after its next answer, or after a while in which it asks nothing."""
-        if self.cycle is None or self.cycle.response_complete:
-            self.loop.call_later(LINGER_SECONDS, self._close_when_idle)
-
-    def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP, in the one shape of every error, and end."""
-        response = error_response(Invalid("This is no HTTP request: the method, the address or a header is malformed."))
-        headers = {
-            **response.headers,
-            "content-length": str(len(response.body)),  # type: ignore[arg-type]
-            "x-request-id": new_request_id(),
-            "x-content-type-options": "nosniff",
-            "cache-control": "no-store",
-            "connection": "close",
-        }
-        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        self.transport.write(f"HTTP/1.1 400 Bad Request\r\n{head}\r\n".encode() + response.body)  # type: ignore[operator]
-        self.transport.close()
-
-    def _close_when_idle(self) -> None:
-        if self.cycle is None or self.cycle.response_complete:
-            self.transport.close()
 
 
 class GracefulServer(Server):
@@ -97,16 +66,17 @@ class GracefulServer(Server):
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
             yield
 
-    def _new_connection(self) -> ClientConnection:
-        return ClientConnection(self.config, self.server_state, self.lifespan.state)
+    def _new_connection(self) -> asyncio.Protocol:
+        connection: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
+        return connection(self.config, self.server_state, self.lifespan.state)
 
 
-def new_config(application: str) -> Config:
+def new_config(application: str, connection: type[ClientConnection] = ClientConnection) -> Config:
     """How each process serves the application that a function of this name makes."""
     return Config(
         application,
         factory=True,
-        http=ClientConnection,
+        http=connection,
         ws="none",
         lifespan="on",
         backlog=BACKLOG,

@@ -1,0 +1,206 @@
+"""ClientConnection: HTTP/1.1 with a client, read strictly, and with an end to everything that is waited for.
+
+uvicorn and h11 do most of it. h11 knows where a body ends whatever a request wishes to become (`Upgrade`), and keeps
+trailers apart from headers.
+"""
+
+import asyncio
+import re
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+import h11
+from uvicorn.config import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from threadkeep.errors import Invalid, ThreadkeepError, Unavailable
+from threadkeep.http.wire import STATUS, HeadTooLarge, TimedOut, error_response, new_request_id
+from threadkeep.server.limits import LIMITS, Limits
+
+LINGER_SECONDS = 1.0
+"""How long a client may still send after it was told that it is not heard any more."""
+
+_TOO_LARGE = STATUS[HeadTooLarge.code]
+
+_end_of_head = re.compile(rb"\n\r?\n").search  # as h11 finds it
+# A line that ends without CR, and one that goes on in the next: some take them for one line, and some for two.
+_ambiguous_line = re.compile(rb"(?<!\r)\n|\n[ \t]").search
+
+
+class StrictParser(h11.Connection):
+    """A parser that takes no request that a proxy before it may have read in another way."""
+
+    def __init__(self, head_bytes_max: int) -> None:
+        super().__init__(h11.SERVER, head_bytes_max)
+        self._head_bytes_max = head_bytes_max
+        self.refusal_status = 400
+        """Why it has raised RemoteProtocolError, as a status of HTTP."""
+
+    @property
+    def is_between_requests(self) -> bool:
+        """Whether nothing has come of the next request."""
+        return self.their_state is h11.IDLE and not self.trailing_data[0]
+
+    def next_event(self) -> Any:
+        """What comes next. Raises RemoteProtocolError."""
+        try:
+            if self.their_state is h11.IDLE:
+                self._check_head(self.trailing_data[0])
+            event = super().next_event()
+            if isinstance(event, h11.Request):
+                _check_framing(event)
+        except h11.RemoteProtocolError as error:
+            self.refusal_status = error.error_status_hint
+            raise
+        return event
+
+    def _check_head(self, received: bytes) -> None:
+        end = _end_of_head(received)
+        if (end.end() if end else len(received)) > self._head_bytes_max:
+            raise h11.RemoteProtocolError("the head is too large", error_status_hint=_TOO_LARGE)
+        if end and _ambiguous_line(received, 0, end.end()):
+            raise h11.RemoteProtocolError("a line of the head does not end in CR LF, or goes on in the next")
+
+
+def _check_framing(request: h11.Request) -> None:
+    if request.http_version not in (b"1.0", b"1.1"):
+        raise h11.RemoteProtocolError("this version of HTTP is spoken in another way")
+    names = {name for name, _ in request.headers}
+    if b"transfer-encoding" in names and (b"content-length" in names or request.http_version == b"1.0"):
+        raise h11.RemoteProtocolError("where the body ends is said in two ways")
+
+
+class ClientConnection(H11Protocol):
+    """A connection of a client."""
+
+    limits: ClassVar[Limits] = LIMITS
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.conn: StrictParser = StrictParser(self.limits.head_bytes)
+        self._owing_since: float | None = None
+        self._is_refused = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a request, unless there are too many who do."""
+        super().connection_made(transport)
+        if len(self.connections) > self.limits.connections:
+            self._refuse(Unavailable("This server has as many connections as it can hold. Try again in a moment."))
+        else:
+            self._wait()
+
+    def data_received(self, data: bytes) -> None:
+        """Take in what the client sends."""
+        if not self._is_refused:
+            super().data_received(data)
+            self._wait()
+
+    def on_response_complete(self) -> None:
+        """Begin to wait for the next request."""
+        super().on_response_complete()
+        self._wait()
+
+    def pause_writing(self) -> None:
+        """Write no more until the client has taken what it was sent, and see to it that it does."""
+        super().pause_writing()
+        self._watch()
+
+    def shutdown(self) -> None:
+        """Let the client go after its next answer, or after a while in which it asks nothing."""
+        if not self._is_answering():
+            self.loop.call_later(LINGER_SECONDS, self._close_when_idle)
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, in the one shape of every error, and end."""
+        if self.conn.refusal_status == _TOO_LARGE:
+            limit = self.limits.head_bytes
+            self._refuse(HeadTooLarge(f"The address and the headers of a request may have {limit} bytes. Send less."))
+        else:
+            self._refuse(Invalid("This is no HTTP request: the method, the address, a header or a chunk is malformed."))
+
+    def _should_upgrade(self) -> bool:
+        """No protocol but this one is spoken here; whoever offers another is answered in this one."""
+        return False
+
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _wait(self) -> None:
+        """Set how long the client may take for what it owes. While it is answered, the application waits for it."""
+        self._unset_keepalive_if_required()
+        if self._is_refused:
+            return
+        if self.transport.is_closing():
+            self._watch()
+        elif self._is_answering():
+            self._owing_since = None
+        elif self.conn.is_between_requests:
+            self._owing_since = None
+            self.timeout_keep_alive_task = self.loop.call_later(self.limits.idle_seconds, self._give_up)
+        else:  # a head has begun, or there is more of a body than was needed for the answer
+            self._owing_since = self._owing_since or self.loop.time()
+            deadline = self._owing_since + self.limits.head_seconds
+            self.timeout_keep_alive_task = self.loop.call_at(deadline, self._give_up)
+
+    def _give_up(self) -> None:
+        if self.transport.is_closing():
+            return
+        if self._owing_since is None:
+            self._close()
+        else:
+            self._refuse(TimedOut("The head of this request took too long to arrive. Send it again."))
+
+    def _refuse(self, error: ThreadkeepError) -> None:
+        """Say why, unless an answer has begun, and hear no more.
+
+        A client that is still sending would be reset, and may never read why, if this closed at once.
+        """
+        self._is_refused = True
+        self._unset_keepalive_if_required()
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            self.transport.write(_refusal(error))
+        self.transport.write_eof()
+        self.flow.resume_reading()
+        self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+
+    def _close_when_idle(self) -> None:
+        if not self._is_answering() and not self.transport.is_closing():
+            self._close()
+
+    def _close(self) -> None:
+        self.transport.close()
+        self._watch()
+
+    def _watch(self, left_before: float = float("inf")) -> None:
+        """Let go of a client that takes nothing more of what was written for it. It would be kept for ever."""
+        left = self.transport.get_write_buffer_size()
+        if left >= left_before:
+            self.transport.abort()
+        elif left:
+            self.loop.call_later(self.limits.answer_pause_seconds, self._watch, left)
+
+
+def _refusal(error: ThreadkeepError) -> bytes:
+    """A whole response."""
+    response = error_response(error)
+    assert isinstance(response.body, bytes)  # noqa: S101 as that of every error
+    headers = {
+        **response.headers,
+        "content-length": str(len(response.body)),
+        "x-request-id": new_request_id(),
+        "x-content-type-options": "nosniff",
+        "cache-control": "no-store",
+        "connection": "close",
+    }
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}\r\n{head}\r\n".encode() + response.body

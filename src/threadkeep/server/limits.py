@@ -1,0 +1,38 @@
+"""Limits of one process of the plain server, all in one place: how much it holds, and how long it waits."""
+
+from msgspec import Struct
+
+from threadkeep.http.wire import BODY_BYTES_MAX
+
+
+class Limits(Struct, frozen=True):
+    """What a process does not go beyond. Each name says its unit; what says nothing is a count."""
+
+    head_bytes: int = 64 * 1024
+    """The request line and the headers, as they came."""
+    head_seconds: float = 10
+    """From the first byte of a head to its last; so long, too, what is left of a body is read after the answer."""
+    idle_seconds: float = 5
+    """Between an answer, or the beginning of a connection, and the first byte of a request."""
+    body_pause_seconds: float = 15
+    """From one piece of a body to the next."""
+    body_seconds: float = 120
+    """Waiting for each 8 MiB of a body, all in all."""
+    answer_pause_seconds: float = 60
+    """In which a client takes nothing of its answer."""
+    connections: int = 3_000
+    requests: int = 1_000
+    """Requests of users that are being answered."""
+    streams: int = 1_000
+    """Answers that are sent while they are made. They are no longer counted as requests."""
+    streams_of_user: int = 50
+    small_body_bytes: int = 64 * 1024
+    """A body up to here is not counted: `requests` bounds those."""
+    body_bytes: int = 8 * BODY_BYTES_MAX
+    """Of the bodies that are not small."""
+    body_bytes_of_user: int = 2 * BODY_BYTES_MAX
+    body_turn_seconds: float = 1
+    """How long a body that is not small waits for others to be done with."""
+
+
+LIMITS = Limits()
