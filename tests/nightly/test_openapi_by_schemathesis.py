@@ -1,5 +1,6 @@
 """What openapi.json says of the API is so: schemathesis asks the plain server what it allows, and what it does not."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -7,9 +8,10 @@ import pytest
 
 from support.backends import server
 from support.in_process import as_user
+from threadkeep.http.routes import ROUTES
 from toolbox.install import install_schemathesis
 
-SECONDS = 60
+SECONDS = 240
 SETTINGS = Path(__file__).parent / "schemathesis.toml"
 
 
@@ -30,4 +32,4 @@ def test_the_api_answers_as_its_document_says(tmp_path: Path, store: str) -> Non
             timeout=SECONDS + 120,
         )
     assert tried.returncode == 0, tried.stdout[-20_000:] + tried.stderr
-    assert "No issues found" in tried.stdout
+    assert len(ROUTES) <= int(re.findall(r"Tested: (\d+)", tried.stdout)[0])
