@@ -1,5 +1,8 @@
 # The plain server. Built and run by the commands in docs/server.md; a test runs those below without a container.
-FROM python:3.14-slim AS build
+# By tag, for whoever tries it. docs/server.md says how to pin it by its digest.
+ARG PYTHON_IMAGE=python:3.14-slim
+
+FROM ${PYTHON_IMAGE} AS build
 WORKDIR /build
 COPY requirements/build.txt requirements/server.txt requirements/
 COPY pyproject.toml README.md LICENSE ./
@@ -11,7 +14,7 @@ RUN python -m venv /opt/build \
  && /opt/threadkeep/bin/pip install --no-cache-dir --require-hashes --requirement requirements/server.txt \
  && /opt/threadkeep/bin/pip install --no-cache-dir --no-deps --no-index wheels/*.whl
 
-FROM python:3.14-slim
+FROM ${PYTHON_IMAGE}
 COPY --from=build /opt/threadkeep /opt/threadkeep
 # Whoever runs it owns nothing but the folder of the SQLite file, where that is the back end.
 RUN useradd --system --uid 10001 --no-create-home threadkeep && install --directory --owner=threadkeep /data

@@ -178,6 +178,18 @@ def test_what_is_installed_serves_and_needs_nothing_else_of_the_machine(image: P
     assert [path.name for path in tmp_path.iterdir()] == ["threadkeep.sqlite"]
 
 
+def test_every_base_image_can_be_named_by_its_digest_and_the_documents_say_how() -> None:
+    (default,) = re.findall(r"^ARG PYTHON_IMAGE=(\S+)$", DOCKERFILE, re.MULTILINE)
+    images = {each.partition(" AS ")[0] for each in instructions("FROM")}
+    assert images == {"${PYTHON_IMAGE}"}
+    postgres = re.fullmatch(r"\$\{POSTGRES_IMAGE:-(.*)\}", services()["postgres"]["image"])
+    assert postgres is not None
+    assert services()["threadkeep"]["build"]["args"] == {"PYTHON_IMAGE": f"${{PYTHON_IMAGE:-{default}}}"}
+    told = (ROOT / "docs/server.md").read_text()
+    assert f"PYTHON_IMAGE={default}@sha256:… POSTGRES_IMAGE={postgres[1]}@sha256:… docker compose" in told
+    assert f"--build-arg PYTHON_IMAGE={default}@sha256:…" in told
+
+
 def test_the_image_is_not_run_by_root_and_holds_no_tools_of_the_build(image: Path) -> None:
     (user,) = instructions("USER")
     assert int(user) > 0
