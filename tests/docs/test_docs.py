@@ -18,6 +18,7 @@ from threadkeep.http.public import PUBLIC_ROUTES
 from threadkeep.http.routes import ROUTES
 from threadkeep.http.wire import STATUS
 from threadkeep.server import application, serving
+from threadkeep.server.limits import LIMITS
 from threadkeep.settings import D1_BINDINGS, NAMES
 from threadkeep.sql import postgres, postgres_pool, sqlite
 from toolbox.checkout import ROOT
@@ -199,8 +200,33 @@ def test_the_time_limits_of_the_server_are_those_that_its_page_tells() -> None:
         sqlite._BUSY_MILLISECONDS // 1000,
         sqlite.BATCH_SECONDS,
         application._READY_SECONDS,
-        serving.new_config("").timeout_keep_alive,
+        LIMITS.head_seconds,
+        LIMITS.body_pause_seconds,
+        LIMITS.body_seconds,
+        LIMITS.head_seconds,
+        LIMITS.answer_pause_seconds,
+        LIMITS.idle_seconds,
         serving.GRACE_SECONDS,
+    ]
+
+
+def test_what_a_process_takes_on_is_what_the_page_of_the_server_tells() -> None:
+    limits = re.search(r"## Limits of a process\n(.*?)\n\nA body", (ROOT / "docs/server.md").read_text(), re.DOTALL)
+    assert limits is not None
+    told = [
+        int(number.replace(",", "")) * {"KiB": 1024, "MiB": 1024**2}.get(unit, 1)
+        for row in re.findall(r"^\|(.*)\|[^|]*\|$", limits[1], re.MULTILINE)
+        for number, unit in re.findall(r"([\d,]+\d)(?: ([KM]iB))?", row)
+    ]
+    assert told == [
+        LIMITS.head_bytes,
+        LIMITS.connections,
+        LIMITS.requests,
+        LIMITS.streams,
+        LIMITS.streams_of_user,
+        LIMITS.small_body_bytes,
+        LIMITS.body_bytes,
+        LIMITS.body_bytes_of_user,
     ]
 
 
