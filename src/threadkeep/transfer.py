@@ -34,7 +34,7 @@ from threadkeep.models import (
 from threadkeep.search import indexed_size
 from threadkeep.service import IndexBudget, draft_message
 from threadkeep.store import Store
-from threadkeep.validation import BYTE_ORDER_MARK, decode
+from threadkeep.validation import BYTE_ORDER_MARK, decoding
 from threadkeep.work import SMALL, Work, done, give_way
 
 BATCH_CONVERSATIONS_MAX = 50
@@ -324,8 +324,8 @@ def check_key(key: str) -> str:
 
 def draft_import(text: bytes, key: str | None, index: int) -> Work[ImportDraft]:
     """Check a document. Raises Invalid or TooLarge with the path of what is wrong."""
-    yield len(text)
-    conversation = decode(text, Document, nesting_max=NESTING_MAX + _WRAPPING).conversation
+    document = yield from decoding(text, Document, nesting_max=NESTING_MAX + _WRAPPING)
+    conversation = document.conversation
     if len(conversation.messages) > DOCUMENT_MESSAGES_MAX:
         raise TooLarge(f"A document may have {DOCUMENT_MESSAGES_MAX} messages, and this one has more.")
     metadata = read_metadata(conversation.metadata, "conversation.metadata")

@@ -10,6 +10,7 @@ import msgspec
 from threadkeep.clock import ID_PATTERN
 from threadkeep.errors import Invalid
 from threadkeep.models import LINE_PATTERN, NESTING_MAX
+from threadkeep.work import Work, finished
 
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
@@ -27,12 +28,18 @@ _PATTERNS_IN_WORDS = {
 }
 
 
-def decode(text: bytes, into: type[T], *, nesting_max: int = NESTING_MAX) -> T:
+def decode(text: bytes, into: type[T]) -> T:
+    """Read JSON from outside into a type, at once: it is short. Raises as `decoding` does."""
+    return finished(decoding(text, into))
+
+
+def decoding(text: bytes, into: type[T], *, nesting_max: int = NESTING_MAX) -> Work[T]:
     """Read JSON from outside into a type.
 
     Raises Invalid where it is not UTF-8, not JSON, nested too deep, or not of that type.
     """
-    check_nesting(text, nesting_max)
+    yield len(text)
+    yield from check_nesting(text, nesting_max)
     try:
         # msgspec checks the strings that it makes, but not what it passes on as Raw.
         text.decode()
@@ -53,7 +60,7 @@ def parse(text: bytes, into: type[T]) -> T:
         raise not_json(error, text, "") from error
 
 
-def check_nesting(text: bytes, most: int = NESTING_MAX) -> None:
+def check_nesting(text: bytes, most: int = NESTING_MAX) -> Work[None]:
     """Refuse JSON that is nested too deep, before anything recurses into it: in a Worker that would end the process.
 
     Takes time in proportion to the text, whatever the text is.
@@ -62,7 +69,8 @@ def check_nesting(text: bytes, most: int = NESTING_MAX) -> None:
         return
     brackets = _STRING.sub(b"", text).translate(_BRACKETS, _NOT_BRACKETS)
     depth = 0
-    for start in range(0, len(brackets), _COUNTED_BRACKETS):  # in parts, so that other threads have their turn
+    for start in range(0, len(brackets), _COUNTED_BRACKETS):
+        yield 0 if start == 0 else _COUNTED_BRACKETS
         depths = list(accumulate(map(_DEPTH.__getitem__, brackets[start : start + _COUNTED_BRACKETS]), initial=depth))
         if max(depths) > most:
             raise Invalid(f"The JSON is nested more than {most} levels deep.")

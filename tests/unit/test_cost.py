@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType, SimpleNamespace
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -240,8 +241,6 @@ async def test_a_hit_in_what_a_tool_answered_costs_no_more_than_so_much_for_each
 
 
 async def check_search(service: Service, query: str) -> None:
-    from urllib.parse import quote
-
     response, steps = await service.costs("GET", f"{API}/search?q={quote(query)}")
     assert isinstance(response.body, bytes)
     found = json.loads(response.body)["hits"]

@@ -199,7 +199,7 @@ ALLOWED: dict[str, set[str]] = {
     "models": {"clock"},
     "users": {"errors"},
     "settings": {"errors", "users"},
-    "validation": {"clock", "errors", "models"},
+    "validation": {"clock", "errors", "models", "work"},
     "cursors": {"errors", "models"},
     "content": {"errors", "models", "validation"},
     "drafts": {"models"},

@@ -30,7 +30,7 @@ from threadkeep.models import (
     Role,
 )
 from threadkeep.store import Store
-from threadkeep.validation import decode, parse
+from threadkeep.validation import decoding, parse
 from threadkeep.work import Work, done
 
 CURSOR_PATTERN = "^[A-Za-z0-9_-]+$"
@@ -307,11 +307,10 @@ async def read_body(route: Route, text: bytes) -> Any:
 
 
 def _read(route: Route, text: bytes) -> Work[Any]:
-    yield len(text)
     if route.body is not AppendBody:
-        return decode(text, route.body)
+        return (yield from decoding(text, route.body))
     # One message, or several: the key that only the latter has tells.
-    fields = decode(text, dict[str, Raw])
+    fields = yield from decoding(text, dict[str, Raw])
     return parse(text, NewMessages) if "messages" in fields else parse(text, NewMessage)
 
 
