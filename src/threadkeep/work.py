@@ -5,6 +5,7 @@ what it has made. What is small is done at once. The rest of what is large is do
 where there are no threads, as in a Worker, others have their turn between its pieces.
 """
 
+import gc
 import sys
 from collections.abc import Generator
 from functools import cache
@@ -34,7 +35,7 @@ async def done(work: Work[T]) -> T:
                 if _HAS_THREADS:
                     return await _done_beside(work)
                 await give_way()
-                size = 0
+                size = _next(work)
     except StopIteration as end:
         value: T = end.value
         return value
@@ -42,12 +43,12 @@ async def done(work: Work[T]) -> T:
 
 def finished(work: Work[T]) -> T:
     """Do work without a break, in the thread that calls, and answer what it returns. Raises what it raises."""
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            value: T = end.value
-            return value
+    try:
+        while True:
+            _next(work)
+    except StopIteration as end:
+        value: T = end.value
+        return value
 
 
 async def give_way() -> None:
@@ -61,6 +62,17 @@ async def _done_beside(work: Work[T]) -> T:
     import asyncio
 
     return await asyncio.get_running_loop().run_in_executor(_threads(), finished, work)
+
+
+def _next(work: Work[T]) -> int:
+    """Do a piece, which may make a million objects. To look for garbage among them would keep everybody waiting."""
+    is_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return next(work)
+    finally:
+        if is_enabled:
+            gc.enable()
 
 
 @cache

@@ -1,6 +1,7 @@
 """Work: what is small is done at once, and of what is large nobody waits for the rest."""
 
 import asyncio
+import gc
 import threading
 import time
 from collections.abc import Callable
@@ -95,3 +96,19 @@ def test_work_can_be_done_without_a_break() -> None:
 
 def _wait(event: threading.Event) -> None:
     assert event.wait(30)
+
+
+async def test_nobody_looks_for_garbage_while_a_large_piece_is_done() -> None:
+    seen: list[bool] = []
+    await done(pieces([1, SMALL], lambda: seen.append(gc.isenabled())))
+    assert seen == [True, False]
+    assert gc.isenabled()
+
+
+async def test_where_nobody_looks_for_garbage_nobody_begins_to() -> None:
+    gc.disable()
+    try:
+        finished(pieces([1]))
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
