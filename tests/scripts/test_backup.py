@@ -1,5 +1,6 @@
 """`scripts/backup`, and the way back with the real wrangler: on this machine, and against the fake of Cloudflare."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -15,8 +16,10 @@ import httpx
 import pytest
 
 from fakes.cloudflare_api import ACCOUNT, CloudflareApi, Misbehaviour
+from support.backends import over_sql
 from support.backups import ODD, Direct, check_index, everything, fill, hits, new_database, reached, to_keep
 from support.scripts import run_here
+from threadkeep.sql.sqlite import SqliteExecutor
 from toolbox import backing_up, scratch, wrangler
 from toolbox.backing_up import back_up
 from toolbox.checkout import ROOT, Problem
@@ -52,16 +55,11 @@ def files_in(folder: Path) -> list[str]:
 
 
 def test_a_round_trip_through_local_d1(new_state: Callable[[str], Path], tmp_path: Path) -> None:
-    """With the programs themselves, and with Workers that write and read at its ends."""
+    """With the programs themselves, and with a Worker that reads at its end what the API has kept at its beginning."""
     first, second, backup = new_state("first"), new_state("second"), tmp_path / "backup"
     fill(database_in(first))
     message = {"role": "user", "content": [{"type": "text", "text": "Where is Zürich?"}]}
-    with LocalWorker(first, store="d1") as running:
-        httpx.post(f"{running.url}/api/conversations", json={"messages": [message]}).raise_for_status()
-        exported = httpx.get(f"{running.url}/api/export").json()["conversation"]
-        cursor = httpx.get(f"{running.url}/api/conversations/changes").json()["next"]
-        with pytest.raises(Problem, match="another Worker runs on"):
-            local_target(local_database(ROOT, None), first).__enter__()
+    exported, cursor = asyncio.run(keep(database_in(first), message))
 
     done = run_program(ROOT / "scripts/backup", f"--state={first}", backup)
     assert done.returncode == 0, done.stderr
@@ -83,6 +81,17 @@ def test_a_round_trip_through_local_d1(new_state: Callable[[str], Path], tmp_pat
         ]
         assert found["message"]["content"] == message["content"]
         assert httpx.get(f"{running.url}/api/conversations/changes", params={"since": cursor}).status_code == 410
+        with pytest.raises(Problem, match="another Worker runs on"):
+            local_target(local_database(ROOT, None), second).__enter__()
+
+
+async def keep(file: Path, message: dict[str, Any]) -> tuple[Any, str]:
+    """Has the API keep a message of the developer in a database; answers the conversation, and where changes are."""
+    with closing(SqliteExecutor(str(file))) as executor:
+        async with over_sql(executor) as backend, backend.client_of("developer") as client:
+            (await client.post("/api/conversations", json={"messages": [message]})).raise_for_status()
+            exported = (await client.get("/api/export")).json()["conversation"]
+            return exported, (await client.get("/api/conversations/changes")).json()["next"]
 
 
 def run_program(*command: str | Path) -> subprocess.CompletedProcess[str]:

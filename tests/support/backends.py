@@ -115,7 +115,7 @@ async def memory(tmp_path: Path) -> AsyncIterator[Backend]:
 async def sqlite(tmp_path: Path) -> AsyncIterator[Backend]:
     """A SQLite file, read and written beside the event loop as a server does it, with the limits of D1."""
     executor = await backends.open_sqlite_file(str(tmp_path / "conversations.sqlite"))
-    async with _over(executor) as backend:
+    async with over_sql(executor) as backend:
         yield backend
     await executor.close()
 
@@ -123,12 +123,14 @@ async def sqlite(tmp_path: Path) -> AsyncIterator[Backend]:
 @contextlib.asynccontextmanager
 async def sqlite_in_memory(tmp_path: Path) -> AsyncIterator[Backend]:
     """SQLite in memory: one connection, in the thread that asks."""
-    async with _over(await backends.open_sqlite(":memory:")) as backend:
+    async with over_sql(await backends.open_sqlite(":memory:")) as backend:
         yield backend
 
 
 @contextlib.asynccontextmanager
-async def _over(executor: Executor) -> AsyncIterator[Backend]:
+async def over_sql(executor: Executor) -> AsyncIterator[Backend]:
+    """A database that is open already."""
+
     async def open_store(user_id: str) -> Store:
         return open_sql(executor, user_id)
 
