@@ -147,7 +147,7 @@ def _in_first(old: str, new: str) -> str:
 
 @pytest.mark.usefixtures("unchanged")
 def test_a_mistake_that_loops_for_ever_is_ended(project: Project) -> None:
-    hasty = replace(project, patience_seconds=5)
+    hasty = replace(project, patience_seconds=1)
     assert verdicts(hasty, "counts.py", "[-count -= 1-]{+pass+}") == [ENDLESS]
 
 
