@@ -105,7 +105,7 @@ def kept(running: LocalServer) -> Iterator[str]:
 
 
 @contextmanager
-def others_served(running: LocalServer) -> Iterator[None]:
+def others_served(running: LocalServer) -> Iterator[list[int]]:
     """Ask for somebody else all the while, each time on a new connection."""
     answered: list[int] = []
     is_over = threading.Event()
@@ -118,9 +118,11 @@ def others_served(running: LocalServer) -> Iterator[None]:
 
     asking = threading.Thread(target=ask)
     asking.start()
-    yield
-    is_over.set()
-    asking.join()
+    try:
+        yield answered
+    finally:
+        is_over.set()
+        asking.join()
     assert {*answered[:-1]} <= {200}
     assert answered[-1] == 0  # it went on to the end
 
@@ -231,3 +233,12 @@ def test_bodies_that_are_never_finished_do_not_fill_the_memory(running: LocalSer
     for connection in connections:
         connection.close()
     assert grown < LIMITS.body_bytes_of_user * 3
+
+
+def test_chunks_of_one_byte_keep_nobody_waiting_until_the_last(running: LocalServer) -> None:
+    head = f"POST /api/import HTTP/1.1\r\nHost: x\r\n{AS_USER}Content-Type: application/x-ndjson\r\n{CHUNKED}"
+    with others_served(running) as answered:
+        before = len(answered)
+        request = f"{head}Connection: close\r\n\r\n".encode() + b"1\r\nx\r\n" * 400_000 + b"0\r\n\r\n"
+        assert answers(running.port, request, patience_seconds=60) == "200 end"
+        assert len(answered) - before > 10

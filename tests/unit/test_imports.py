@@ -290,7 +290,7 @@ RESERVED = {
     "ulid": {"clock", "transfer"},
     "httpx": {"stores/remote"},
     "urllib": {"http/router", "http/wire", "server/exchange", "sql/postgres_url"},
-    "http": set(),
+    "http": {"server/connection"},
     "os": {"asgi", "http/wire", "server/command", "server/metrics", "server/serving"},
     "uvicorn": {"server/connection", "server/serving"},
     "h11": {"server/connection"},

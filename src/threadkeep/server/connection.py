@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import h11
 from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
@@ -20,6 +21,9 @@ from threadkeep.server.limits import LIMITS, Limits
 
 LINGER_SECONDS = 1.0
 """How long a client may still send after it was told that it is not heard any more."""
+
+_SLICE_BYTES = 16 * 1024
+"""How much is read before others have their turn: chunks of one byte take a while, and uvloop reads megabytes."""
 
 _TOO_LARGE = STATUS[HeadTooLarge.code]
 
@@ -71,6 +75,16 @@ def _check_framing(request: h11.Request) -> None:
         raise h11.RemoteProtocolError("where the body ends is said in two ways")
 
 
+class _Flow(FlowControl):
+    """Reads no more, whoever wishes to, while there is something that was received and not read yet."""
+
+    is_held = False
+
+    def resume_reading(self) -> None:
+        if not self.is_held:
+            super().resume_reading()
+
+
 class ClientConnection(H11Protocol):
     """A connection of a client."""
 
@@ -85,12 +99,15 @@ class ClientConnection(H11Protocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.conn: StrictParser = StrictParser(self.limits.head_bytes)
+        self.flow: _Flow = None  # type: ignore[assignment]  # until it is connected, as all that uvicorn keeps here
+        self._unread = b""
         self._owing_since: float | None = None
         self._is_refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request, unless there are too many who do."""
         super().connection_made(transport)
+        self.flow = _Flow(transport)
         if len(self.connections) > self.limits.connections:
             self._refuse(Unavailable("This server has as many connections as it can hold. Try again in a moment."))
         else:
@@ -98,9 +115,10 @@ class ClientConnection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take in what the client sends."""
-        if not self._is_refused:
-            super().data_received(data)
-            self._wait()
+        if self._unread:
+            self._unread += data
+        elif not self._is_refused:
+            self._read(data)
 
     def on_response_complete(self) -> None:
         """Begin to wait for the next request."""
@@ -124,6 +142,25 @@ class ClientConnection(H11Protocol):
             self._refuse(HeadTooLarge(f"The address and the headers of a request may have {limit} bytes. Send less."))
         else:
             self._refuse(Invalid("This is no HTTP request: the method, the address, a header or a chunk is malformed."))
+
+    def _read(self, data: bytes) -> None:
+        """Read a slice, and the rest when others have had their turn."""
+        super().data_received(data[:_SLICE_BYTES])
+        if self._is_refused:
+            return
+        self._wait()
+        self._unread = data[_SLICE_BYTES:]
+        self.flow.is_held = bool(self._unread)
+        if self._unread:
+            self.flow.pause_reading()
+            self.loop.call_soon(self._read_on)
+        elif self.conn.their_state is not h11.DONE and not (self.cycle and len(self.cycle.body) > HIGH_WATER_LIMIT):
+            self.flow.resume_reading()  # or else whoever has paused it does so
+
+    def _read_on(self) -> None:
+        data, self._unread = self._unread, b""
+        if not self._is_refused and not self.transport.is_closing():
+            self._read(data)
 
     def _should_upgrade(self) -> bool:
         """No protocol but this one is spoken here; whoever offers another is answered in this one."""
@@ -170,6 +207,7 @@ class ClientConnection(H11Protocol):
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             self.transport.write(_refusal(error))
         self.transport.write_eof()
+        self.flow.is_held = False
         self.flow.resume_reading()
         self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
