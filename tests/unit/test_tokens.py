@@ -1,6 +1,7 @@
 """Words: what is one, what makes two the same, and where they stand."""
 # ruff: noqa: RUF001 - letters that look alike are what this is about
 
+import re
 import sys
 import unicodedata
 from itertools import pairwise
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from threadkeep.tokens import Located, tokens
+from threadkeep.tokens import FOLDED_CHARACTERS_MAX, GROWTH_MAX, WORDS_MAX, Located, tokens, words_of
 
 
 @pytest.mark.parametrize(
@@ -133,6 +134,53 @@ def test_only_what_begins_near_the_first_is_located() -> None:
     assert located.find(["one"], within=8) == [(0, 3), (8, 11)]
     assert located.find(["one"], within=7) == [(0, 3)]
     assert len(located.find(["one"])) == 3
+
+
+def test_a_text_has_words_as_far_as_it_goes_once_it_is_folded() -> None:
+    assert FOLDED_CHARACTERS_MAX == 32_000
+    for filler, count in (("x", 31_994), ("\ufdfa", 1_777), ("é", 31_994), ("½", 10_664), ("ﬁ", 15_997)):
+        assert tokens(f"{filler * count} last")[-1] == "last"
+        assert tokens(f"{filler * (count + 100)} last")[-1] != "last"
+        assert Located(f"{filler * count} last").find(["last"])
+        assert not Located(f"{filler * (count + 100)} last").find(["last"])
+    assert len(tokens("漢" * 31_000)) == len(tokens("㍿" * 16_000)) == WORDS_MAX == 20_000
+    assert len(tokens("a " * 16_000)) == 16_000
+
+
+def test_what_is_cut_into_pieces_has_the_words_of_the_whole() -> None:
+    for filler in ("Größe und Maß, ", "日本語の漢字かな交じり文", "한국어 ", "が", "と\u3099", "สวัสดี "):
+        text = filler * (16_000 // len(filler))
+        assert tokens(text) == tokens(filler) * (16_000 // len(filler))
+    letters = "".join(chr(code) for code in range(0x4E00, 0x4E00 + 16_000))
+    assert tokens(letters) == list(letters)
+
+
+def test_no_character_becomes_more_than_eighteen() -> None:
+    assert max(len(words_of(chr(code))) for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000) <= 18
+    assert GROWTH_MAX == len(words_of("\ufdfa")) == 18
+
+
+PARTS = st.text(st.sampled_from("ab "), max_size=40)
+
+
+@given(PARTS, PARTS.filter(str.strip), st.booleans(), st.sampled_from([3, sys.maxsize]))
+@example("a a a b", "a a b", False, sys.maxsize)
+@example("a a ab a ab", "a a", True, sys.maxsize)
+def test_a_phrase_is_found_wherever_it_begins(text: str, phrase: str, is_prefix: bool, within: int) -> None:
+    located, sought = Located(text), phrase.split()
+    words = [(found.start(), found.group()) for found in re.finditer("[ab]+", text)]
+    last = len(sought) - 1
+    expected = []
+    for index in range(len(words) - last):
+        part = [word for _, word in words[index : index + last + 1]]
+        if part[:last] == sought[:last] and (
+            part[last] == sought[last] or (is_prefix and part[last].startswith(sought[last]))
+        ):
+            start, end = words[index][0], words[index + last]
+            expected.append((start, end[0] + len(end[1])))
+    assert located.find(sought, is_prefix=is_prefix, within=within) == [
+        place for place in expected if place[0] - expected[0][0] <= within
+    ]
 
 
 def test_every_letter_of_unicode_is_found_by_its_own_words() -> None:
