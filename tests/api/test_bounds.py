@@ -44,7 +44,8 @@ async def test_a_text_is_searched_as_far_as_it_goes_once_it_is_folded(backend: B
         found = (await client.get(f"{API}/search", params={"q": f'"{word}"'})).json()["hits"]
         assert len(found) == count
     await create(client, messages=[said("\ufdfa" * 16_000)])
-    assert len((await client.get(f"{API}/search", params={"q": "\ufdfa"})).json()["hits"]) == 2
+    hits = (await client.get(f"{API}/search", params={"q": "\ufdfa"})).json()["hits"]
+    assert len([hit for hit in hits if hit["message"]]) == 2  # their titles are found as well
 
 
 async def test_others_are_answered_while_one_request_takes_long(backend: Backend) -> None:

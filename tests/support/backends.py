@@ -43,11 +43,6 @@ class Backend:
     is_worker: bool = False
     """Whether it runs in workerd."""
 
-    @property
-    def is_server(self) -> bool:
-        """Whether it is a plain server in a process of its own, which refuses some things before the API is asked."""
-        return self.open_natively is None and not self.is_worker
-
     async def purge(self, user_id: str, until: int, *, parts: int = 1_000) -> int | None:
         """`Store.purge` of a user, and `Store.sweep` as often as it takes, or at the most so often."""
         if self.open_natively is None:

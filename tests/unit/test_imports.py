@@ -75,9 +75,9 @@ IN_SNAPSHOT_WITH_POSTGRES = {
     f"threadkeep.sql.postgres{name}"
     for name in ("", "_connection", "_schema", "_scram", "_socket", "_statements", "_url", "_wire")
 }
-# What ours adds to what its dependencies cost: the log, and what tells letters from signs.
+# What ours adds to what its dependencies cost: the log, what tells letters from signs, and the switch of the collector.
 DEPENDENCIES = ["jwt", "msgspec", "msgspec.structs", "ulid"]
-ADDED = {"atexit", "logging", "traceback", "unicodedata"}
+ADDED = {"atexit", "gc", "logging", "traceback", "unicodedata"}
 THIRD_PARTY = {"jwt", "msgspec", "typing_extensions", "ulid"}
 # Of the standard library, what takes long to load or has no place in a Worker. PyJWT brings some of it along, for keys
 # that it would fetch; its share is what it is today, and anything more is a surprise.
@@ -225,7 +225,7 @@ ALLOWED: dict[str, set[str]] = {
     "server/limits": {"http"},
     "server/load": {"errors", "server"},
     "server/exchange": {"http", "server"},
-    "server/database": {"backends", "settings", "sql", "store"},
+    "server/database": {"backends", "errors", "settings", "sql", "store"},
     "server/metrics": {"errors", "http"},
     "server/logs": set(),
     "server/connection": {"errors", "http", "server"},
@@ -291,14 +291,14 @@ RESERVED = {
     "httpx": {"stores/remote"},
     "urllib": {"http/router", "http/wire", "server/exchange", "sql/postgres_url"},
     "http": {"server/connection"},
-    "os": {"asgi", "http/wire", "server/command", "server/metrics", "server/serving"},
+    "os": {"asgi", "http/wire", "server/command", "server/metrics", "server/serving", "sql/sqlite"},
     "uvicorn": {"server/connection", "server/serving"},
     "h11": {"server/connection"},
     "prometheus_client": {"server/metrics"},
     "random": set(),
     "secrets": {"sql/postgres_socket"},
     "uuid": set(),
-    "time": {"clock", "sql/sqlite", "server/application", "server/exchange", "server/serving"},
+    "time": {"clock", "sql/sqlite", "server/application", "server/database", "server/exchange", "server/serving"},
     "datetime": {"transfer", "server/logs"},
     "unicodedata": {"tokens", "sql/postgres_scram"},
 }
