@@ -44,15 +44,14 @@ async def test_a_text_is_searched_as_far_as_it_goes_once_it_is_folded(backend: B
         found = (await client.get(f"{API}/search", params={"q": f'"{word}"'})).json()["hits"]
         assert len(found) == count
     await create(client, messages=[said("\ufdfa" * 16_000)])
-    hits = (await client.get(f"{API}/search", params={"q": "\ufdfa"})).json()["hits"]
-    assert len([hit for hit in hits if hit["message"]]) == 2  # their titles are found as well
+    assert len((await client.get(f"{API}/search", params={"q": "\ufdfa", "role": "user"})).json()["hits"]) == 2
 
 
 async def test_others_are_answered_while_one_request_takes_long(backend: Backend) -> None:
     client = backend.client_of(f"user-{new_id()}")
     kept = await create(client)
-    number = b'{"role":"user","content":[{"type":"x","v":[' + b"1.5," * 350_000 + b"1]}]}"
-    large = b'{"messages":[' + b",".join([number] * 3) + b"]}"
+    number = b'{"role":"user","content":[{"type":"x","v":[' + b"1.5," * 50_000 + b"1]}]}"
+    large = b'{"messages":[' + b",".join([number] * 20) + b"]}"
     headers = {"Content-Type": "application/json"}
     path = f"{API}/{kept['id']}/messages"
     appending = asyncio.create_task(client.post(path, content=large, headers=headers))

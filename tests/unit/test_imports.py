@@ -75,7 +75,7 @@ IN_SNAPSHOT_WITH_POSTGRES = {
     f"threadkeep.sql.postgres{name}"
     for name in ("", "_connection", "_schema", "_scram", "_socket", "_statements", "_url", "_wire")
 }
-# What ours adds to what its dependencies cost: the log, what tells letters from signs, and the switch of the collector.
+# What ours adds to what its dependencies cost: the log, what tells letters from signs, and when to look for garbage.
 DEPENDENCIES = ["jwt", "msgspec", "msgspec.structs", "ulid"]
 ADDED = {"atexit", "gc", "logging", "traceback", "unicodedata"}
 THIRD_PARTY = {"jwt", "msgspec", "typing_extensions", "ulid"}
