@@ -154,7 +154,7 @@ class ClientConnection(H11Protocol):
         if self._unread:
             self.flow.pause_reading()
             self.loop.call_soon(self._read_on)
-        elif self.conn.their_state is not h11.DONE and not (self.cycle and len(self.cycle.body) > HIGH_WATER_LIMIT):
+        elif self.conn.their_state is not h11.DONE and not self._is_body_full():
             self.flow.resume_reading()  # or else whoever has paused it does so
 
     def _read_on(self) -> None:
@@ -165,6 +165,10 @@ class ClientConnection(H11Protocol):
     def _should_upgrade(self) -> bool:
         """No protocol but this one is spoken here; whoever offers another is answered in this one."""
         return False
+
+    def _is_body_full(self) -> bool:
+        """Whether there is as much of a body as may wait to be read. When it is answered, nobody reads it any more."""
+        return self._is_answering() and len(self.cycle.body) > HIGH_WATER_LIMIT
 
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
