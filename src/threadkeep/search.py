@@ -13,8 +13,9 @@ from threadkeep.work import Work
 TEXT_CHARACTERS_MAX = 16_000
 """How much of a message is searched: its first characters."""
 INDEXED_MAX = 20_000_000
-"""How much may be indexed of what is kept together: characters of words, and `INDEXED_BESIDE_WORD` for each."""
-INDEXED_BESIDE_WORD = 9  # the letters before it, and the space after it
+"""How much may be indexed of what is kept together: words with a space between, and `INDEXED_BESIDE_WORD` for each."""
+INDEXED_BESIDE_WORD = 8
+"""The letters that stand before a word in the index."""
 TERMS_MAX = 32
 
 # A number has no words. Read as a float, one might be too large.

@@ -108,7 +108,7 @@ async def test_a_line_that_is_too_long_is_told_once_and_the_next_is_read(ending:
 def test_more_words_than_can_be_indexed_at_once_are_too_large_however_they_are_sent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(service, "INDEXED_MAX", 2 * (len("message 1") + 2 * 9))
+    monkeypatch.setattr(service, "INDEXED_MAX", 2 * (len("message 1") + 2 * 8))
     sent = [{"role": "user", "content": [{"type": "text", "text": f"message {number}"}]} for number in range(1, 4)]
 
     def document(count: int) -> bytes:

@@ -9,7 +9,19 @@ from hypothesis import strategies as st
 from support.drafts import conversation, new_message, plain
 from threadkeep.errors import Invalid
 from threadkeep.models import Conversation, SnippetPart
-from threadkeep.search import TERMS_MAX, TEXT_CHARACTERS_MAX, Term, hits, parse_query, snippet, starts_at, text_of
+from threadkeep.search import (
+    TERMS_MAX,
+    TEXT_CHARACTERS_MAX,
+    Term,
+    hits,
+    indexed_size,
+    parse_query,
+    snippet,
+    starts_at,
+    text_of,
+)
+from threadkeep.sql.alphabet import alphabet_of
+from threadkeep.sql.statements import indexed_words
 from threadkeep.stores.memory import MemoryDatabase, MemoryStore
 from threadkeep.tokens import tokens
 from threadkeep.work import finished
@@ -249,3 +261,8 @@ async def test_a_snippet_has_no_numbers_however_they_are_written() -> None:
     (found,) = finished(hits([(kept, message)], parse_query("flight")))
     parts = found.snippet
     assert "".join(part.text for part in parts) == "A flight\nto Seattle"
+
+
+@pytest.mark.parametrize("words", ["", "a", "gold finch", "東 京 é1"])
+def test_how_much_is_indexed_is_what_stands_in_the_index(words: str) -> None:
+    assert indexed_size(words) == len(indexed_words(alphabet_of("ada"), words))
