@@ -13,6 +13,7 @@ from threadkeep.errors import Invalid, ThreadkeepError
 from threadkeep.models import INTEGER_MAX, Count, Id, Role, TitleSource
 from threadkeep.users import check_user_id
 from threadkeep.validation import check_nesting, convert
+from threadkeep.work import finished
 from toolbox.scratch import BASE, Scratch
 
 _Positive = Annotated[int, Meta(ge=1, le=INTEGER_MAX)]
@@ -132,7 +133,7 @@ def _check(values: dict[str, Any], type_: type[Struct]) -> None:
     convert(values, type_)
     for column in ("metadata", "content"):
         if (text := values.get(column)) is not None:
-            check_nesting(text.encode())
+            finished(check_nesting(text.encode()))
             read = read_metadata if column == "metadata" else read_content
             read(Raw(text.encode()), column)
     if type_ is _Owner and values["floor"] > values["rev"]:
