@@ -1,5 +1,6 @@
 """An answer that is made while it is sent, and cannot be finished: it is cut off, and logged as what it is."""
 
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -19,6 +20,15 @@ def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         yield started
 
 
+def log_with(running: LocalWorker, line: str) -> str:
+    """What is in the log once it has this line, which wrangler passes on after the answer has ended."""
+    deadline = time.monotonic() + 30
+    while line not in (log := running.log_path.read_text()):
+        assert time.monotonic() < deadline, log
+        time.sleep(0.05)
+    return log
+
+
 def test_an_export_that_is_overtaken_by_an_erasure_is_cut_off_and_logged_in_a_line(running: LocalWorker) -> None:
     content = [{"type": "text", "text": "x" * 1_000_000}]
     received = []
@@ -35,9 +45,8 @@ def test_an_export_that_is_overtaken_by_an_erasure_is_cut_off_and_logged_in_a_li
             with pytest.raises(httpx.RemoteProtocolError, match="without sending complete message body"):
                 received.extend(pieces)
         assert other.get(API).json()["conversations"] == []
-        log = running.log_path.read_text()
+        log = log_with(running, "an answer was cut short: Everything was erased while it was exported.")
     assert 1 <= b"".join(received).count(b"\n") < 30
-    assert "an answer was cut short: Everything was erased while it was exported." in log
     assert "Traceback" not in log
     assert "PythonError" not in log
 
