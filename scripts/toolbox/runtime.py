@@ -4,9 +4,11 @@ A folder is laid out as wrangler wants it, a deploy's snapshot is made of it, an
 What is the same for every Worker is made once, and again only when something that it is made from has changed.
 """
 
+import os
 import shlex
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from toolbox.install import node_packages, worker_packages
 
 SNAPSHOT = "snapshot.bin"
 """What workerd calls the snapshot in its folder."""
-_SNAPSHOTS_MAX = 24  # of 31 MB each; the tests make some fifteen
+_SNAPSHOTS_MAX = 24  # of 31 MB each; the tests make some ten
 _DATABASES_MAX = 4
 
 OF_SERVERS = (
@@ -71,6 +73,8 @@ def prepare(root: Path = ROOT) -> Path:
     key = fingerprint(Path(pyodide_bundle.__file__), pyodide / "package.json")[:16]
     folder = local_folder(root) / "runtime"
     built = folder / f"bundle-{key}"
+    if built.exists():  # and nobody waits for whoever makes something else
+        return built
     with locked(local_folder(root) / "runtime.lock", "waiting for another build in this checkout …"):
         if not built.exists():
             say("making the Pyodide bundle …")
@@ -109,6 +113,9 @@ def new_database(key: str, migrate: Callable[[Path], None]) -> Path:
 def _made_once(folder: Path, make: Callable[[Path], None], *, most: int) -> Path:
     """Returns the folder, which `make` fills where it is missing. Of its kind, the `most` used last are kept."""
     kind = folder.name.partition("-")[0]
+    with suppress(FileNotFoundError):
+        os.utime(folder)  # it is there, and nobody waits for whoever makes another
+        return folder
     with locked(local_folder(ROOT) / "runtime.lock", "waiting for another build in this checkout …"):
         if not folder.exists():
             unfinished = folder.with_name("unfinished")
