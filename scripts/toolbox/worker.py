@@ -4,7 +4,7 @@ import http.client
 import json
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ class LocalWorker(LocalService):
     """One Worker.
 
     `project` is where `wrangler.toml`, `src/` and `migrations/` are. `main` names the entry module, in `src/` or in one
-    of `extra_sources`. `variables` are added to those of wrangler.toml, and win over them.
+    of `extra_sources`. `variables` are added to those of wrangler.toml, and win over them. `other_stores` are back ends
+    whose code it has beside that of the ones it can use: Workers that have all the same code share a snapshot.
     """
 
     program = "wrangler"
@@ -41,11 +42,13 @@ class LocalWorker(LocalService):
         project: Path = ROOT,
         main: str = "entry",
         extra_sources: Sequence[Path] = (),
+        other_stores: Collection[str] = (),
     ) -> None:
         super().__init__(state, port=port, store=store, variables=variables, service_key=service_key, fresh=fresh)
         self.project = project
         self._main = main
         self._sources = [project / "src", *extra_sources]
+        self._other_stores = other_stores
         self._node: Node | None = None
         self._workerd_when_ready: set[int] = set()
 
@@ -86,7 +89,8 @@ class LocalWorker(LocalService):
         project = configuration.read_configuration(self.project)
         main = self.state.source / f"{self._main}.py"
         local = configuration.local_configuration(project, self.project, main, self.store, self._variables)
-        runtime.lay_out(self.state.folder, self._sources, {*configuration.bound_stores(local), self.store})
+        stores = {*configuration.bound_stores(local), self.store, *self._other_stores}
+        runtime.lay_out(self.state.folder, self._sources, stores)
         return local
 
     def _prepare_workerd(self, local: Mapping[str, Any]) -> None:

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 
-from support.backends import ENTRIES, REQUEST_SECONDS, WORKERS
-from support.in_process import SERVICE_KEY, VARIABLES, as_user
+from support.backends import REQUEST_SECONDS, WORKERS, running_worker
+from support.in_process import as_user
+from threadkeep.worker import turnstile
 from toolbox.worker import LocalWorker
 
 pytestmark = pytest.mark.anyio
@@ -19,19 +20,18 @@ CONVERSATION = {"messages": [{"role": "user", "content": TEXT}] * 250}
 LARGE = json.dumps(CONVERSATION).encode()
 DOCUMENT = json.dumps({"version": 1, "conversation": CONVERSATION}).encode()
 AT_ONCE = 4
+PATIENCE = turnstile._WAIT_MILLISECONDS
 
 
 @pytest.fixture(scope="module", params=WORKERS)
-def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalWorker]:
-    with LocalWorker(
-        tmp_path_factory.mktemp("large"),
-        store=request.param,
-        variables=VARIABLES,
-        service_key=SERVICE_KEY,
-        main="impatient_entry",
-        extra_sources=[ENTRIES],
-    ) as worker:
+def running(request: pytest.FixtureRequest) -> Iterator[LocalWorker]:
+    """A Worker in which nobody waits for whoever has a large body before them."""
+    worker = running_worker(request.param, request)
+    try:
+        httpx.post(f"{worker.url}/patience", json={"milliseconds": 0}).raise_for_status()
         yield worker
+    finally:
+        httpx.post(f"{worker.url}/patience", json={"milliseconds": PATIENCE}).raise_for_status()
 
 
 async def in_pieces(body: bytes) -> AsyncIterator[bytes]:

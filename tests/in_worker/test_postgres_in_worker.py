@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from support.backends import ENTRIES, REQUEST_SECONDS
+from support.backends import REQUEST_SECONDS, worker
 from support.drafts import all_messages, conversation, message
 from support.in_process import VARIABLES, as_user
 from support.postgres import SECRETIVE, SETTINGS, ask, new_folder, new_schema, new_url, server
@@ -29,15 +29,10 @@ UNREACHABLE = "Postgres could not be reached, or was too busy. Try again."
 PASSWORD = "p@ss/word?#"
 
 
-@pytest.fixture(scope="module")
-def anywhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalWorker]:
+@pytest.fixture
+def anywhere(postgres_worker: LocalWorker) -> LocalWorker:
     """A Worker that each request tells which database to use."""
-    variables = {**VARIABLES, "DATABASE_URL": "told by each request"}
-    state = tmp_path_factory.mktemp("anywhere")
-    with LocalWorker(
-        state, store="postgres", variables=variables, main="postgres_entry", extra_sources=[ENTRIES]
-    ) as started:
-        yield started
+    return postgres_worker
 
 
 def client_of(worker: LocalWorker, url: str) -> httpx.AsyncClient:
@@ -238,14 +233,15 @@ async def test_it_speaks_tls_with_a_server_whose_certificate_is_good_and_with_no
         async with client_of(anywhere, url) as client:
             assert await refusal(client) == UNREACHABLE
         monkeypatch.setenv("NODE_EXTRA_CA_CERTS", str(AUTHORITY))  # the local runtime trusts it then
-        async with running(tmp_path / "known", url) as client:
-            created = await client.post(CONVERSATIONS, json={"title": "T"})
-            assert created.status_code == 201
-        async with running(tmp_path / "elsewhere", url.replace("@localhost:", "@127.0.0.1:")) as client:
-            assert await refusal(client) == UNREACHABLE
+        with worker("postgres", tmp_path) as trusting:
+            async with client_of(trusting, url) as client:
+                created = await client.post(CONVERSATIONS, json={"title": "T"})
+                assert created.status_code == 201
+            async with client_of(trusting, url.replace("@localhost:", "@127.0.0.1:")) as client:
+                assert await refusal(client) == UNREACHABLE
 
 
-async def test_hyperdrive_is_a_url_like_any_other(tmp_path: Path) -> None:
+async def test_hyperdrive_is_a_url_like_any_other_and_the_cron_trigger_purges_over_it(tmp_path: Path) -> None:
     project, role, database = tmp_path / "project", f"{SECRETIVE}_hyperdrive", f"db_{new_schema()}"
     await ask(f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'")
     await ask(f"CREATE DATABASE {database} OWNER {role}")
@@ -255,24 +251,17 @@ async def test_hyperdrive_is_a_url_like_any_other(tmp_path: Path) -> None:
     binding = f'[[hyperdrive]]\nbinding = "HYPERDRIVE"\nid = "local"\nlocalConnectionString = "{url}"\n'
     (project / "wrangler.toml").write_text((ROOT / "wrangler.toml").read_text() + binding)
     async with running(tmp_path / "state", project=project) as client:
-        created = await client.post(CONVERSATIONS, json={"title": "T"})
-        assert created.status_code == 201
+        conversations = [(await client.post(CONVERSATIONS, json={"title": "T"})).json()["id"] for _ in range(2)]
         status = (await client.get(f"{CONVERSATIONS}/status")).json()
         assert (status["store"], status["persistent"]) == ("postgres", True)
+        for conversation_id in conversations:
+            await client.delete(f"{CONVERSATIONS}/{conversation_id}")
+        old, new = conversations
+        await ask(f"UPDATE conversations SET deleted_at = 1 WHERE id = '{old}';", database=database)
+        response = await client.get("/cdn-cgi/handler/scheduled")
+        assert response.status_code == 200, response.text
+        left = await ask("SELECT c.id FROM conversations AS c", database=database)
+        assert [row["id"] for row in left] == [new]
     with pytest.raises(Problem, match="DATABASE_URL and HYPERDRIVE are two names of one setting and have different"):
         async with running(tmp_path / "both", new_url(), project=project):
             pass
-
-
-async def test_the_cron_trigger_purges_what_was_deleted_long_ago(tmp_path: Path) -> None:
-    schema = new_schema()
-    async with running(tmp_path, server().url(schema=schema)) as client:
-        for _ in range(2):
-            created = (await client.post(CONVERSATIONS, json={"title": "T"})).json()
-            await client.delete(f"{CONVERSATIONS}/{created['id']}")
-        await ask(f"UPDATE {schema}.conversations SET deleted_at = 1 WHERE id = '{created['id']}';")
-        response = await client.get("/cdn-cgi/handler/scheduled")
-        assert response.status_code == 200, response.text
-        left = await ask(f"SELECT c.id FROM {schema}.conversations AS c")
-        assert created["id"] not in {row["id"] for row in left}
-        assert len(left) == 1

@@ -6,18 +6,15 @@ as long as to answer.
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 
-from support.backends import REQUEST_SECONDS, WORKERS
-from support.in_process import SERVICE_KEY, VARIABLES, as_user
+from support.backends import REQUEST_SECONDS, WORKERS, worker
+from support.in_process import as_user
 from threadkeep.clock import new_id
 from threadkeep.http.routes import ROUTES
-from toolbox.worker import LocalWorker
 
-ENTRIES = Path(__file__).parent / "entries"
 # What works in chunks, since there may be more of it than fits into one: see below.
 STREAMS = {
     ("GET", "/api/conversations/{id}/export"),
@@ -39,14 +36,7 @@ ALARM = {"storage.getAlarm": 1, "storage.setAlarm": 1}
 
 @pytest.fixture(scope="module", params=WORKERS)
 def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    running = LocalWorker(
-        tmp_path_factory.mktemp("counted"),
-        store=request.param,
-        variables=VARIABLES,
-        service_key=SERVICE_KEY,
-        main="counting_entry",
-        extra_sources=[ENTRIES],
-    )
+    running = worker(request.param, tmp_path_factory.mktemp("counted"), "counting_entry")
     with running, httpx.Client(base_url=running.url, timeout=REQUEST_SECONDS, headers=as_user("counted")) as client:
         client.store = request.param  # type: ignore[attr-defined]
         yield client

@@ -1,14 +1,12 @@
 """What patches the SDK or the runtime may find a name gone, or a hook that is not called: every request is answered."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 
-from support.backends import ENTRIES, REQUEST_SECONDS, WORKERS
-from support.in_process import SERVICE_KEY, VARIABLES, as_user
-from toolbox.worker import LocalWorker
+from support.backends import REQUEST_SECONDS, WORKERS, worker
+from support.in_process import as_user
 
 API = "/api/conversations"
 REMOVED = (
@@ -24,9 +22,7 @@ REMOVED = (
 
 @pytest.fixture(scope="module", params=WORKERS)
 def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    state: Path = tmp_path_factory.mktemp("unpatched")
-    options = {"store": request.param, "variables": VARIABLES, "service_key": SERVICE_KEY}
-    with LocalWorker(state, main="unpatched_entry", extra_sources=[ENTRIES], **options) as running:
+    with worker(request.param, tmp_path_factory.mktemp("unpatched"), "unpatched_entry") as running:
         yield running.url
 
 

@@ -4,22 +4,16 @@ from pathlib import Path
 
 import httpx
 
-from support.backends import ENTRIES, worker
-from support.in_process import SERVICE_KEY, VARIABLES, as_user
+from support.backends import worker
+from support.in_process import as_user
 from threadkeep.sql.schema import MIGRATIONS
-from toolbox.worker import LocalWorker
-
-
-def newer(state: Path) -> LocalWorker:
-    main = "migrating_entry"
-    return LocalWorker(state, variables=VARIABLES, service_key=SERVICE_KEY, main=main, extra_sources=[ENTRIES])
 
 
 def test_an_object_made_before_a_migration_applies_it_when_it_wakes_up(tmp_path: Path) -> None:
     with worker("durable-object", tmp_path) as running:
         created = httpx.post(f"{running.url}/api/conversations", json={"title": "Old"}, headers=as_user("u")).json()
     url = f"/api/conversations/{created['id']}"
-    with newer(tmp_path) as running:
+    with worker("durable-object", tmp_path, "migrating_entry") as running:
         for _ in range(2):
             applied = httpx.get(f"{running.url}{url}", headers={**as_user("u"), "X-Tell": "1"}).json()
             assert applied == {

@@ -21,6 +21,7 @@ from threadkeep.http.api import connect
 from threadkeep.sql.executor import Executor, Query
 from threadkeep.store import Store
 from threadkeep.stores.remote import RemoteStore
+from toolbox.runtime import OF_STORES
 from toolbox.server import LocalServer
 from toolbox.worker import LocalWorker
 
@@ -164,16 +165,21 @@ async def over_http(name: str, url: str, *, is_worker: bool = False) -> AsyncIte
         yield Backend(name, client, is_worker=is_worker)
 
 
-def worker(store: str, state: Path) -> LocalWorker:
-    """A Worker of the project itself, set as the tests need it; see `instrumented_entry.py`."""
+def worker(store: str, state: Path, main: str = "instrumented_entry") -> LocalWorker:
+    """A Worker of the project itself, set as the tests need it; see `instrumented_entry.py`.
+
+    It has the code of every back end, so that one snapshot of an entry does for all of them. What a Worker does that
+    has only its own code is known from those which start without an entry of the tests.
+    """
     variables = {**VARIABLES, "DATABASE_URL": new_url()} if store == "postgres" else VARIABLES
     return LocalWorker(
         state,
         store=store,
         variables=variables,
         service_key=SERVICE_KEY,
-        main="instrumented_entry",
+        main=main,
         extra_sources=[ENTRIES],
+        other_stores=OF_STORES,
     )
 
 

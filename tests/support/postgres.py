@@ -52,9 +52,9 @@ def new_url(**parameters: Any) -> str:
     return server().url(**{"schema": new_schema(), **parameters})
 
 
-async def ask(text: str, *values: Any) -> Sequence[Any]:
+async def ask(text: str, *values: Any, database: str = "postgres") -> Sequence[Any]:
     """Run a statement behind everybody's back, or several that answer nothing."""
-    connection = await asyncpg.connect(server().url())
+    connection = await asyncpg.connect(server().url(database))
     try:
         if ";" in text:
             await connection.execute(text)

@@ -1,18 +1,22 @@
-"""The Worker with what tests need to see or bring about: what takes days, what was imported, an object that fails.
+"""The Worker with what tests need to see or bring about, such as what takes days, what was imported, what fails.
 
 It is one entry for all of these, since each has to be imported, and a snapshot made of it.
 
 `POST /clock` with `{"offset": 1000}` puts the clock that many milliseconds ahead of the machine's. With
 `"is_broken": true` in it, no object can open its store until the clock is set again.
+`POST /patience` with `{"milliseconds": 0}` has nobody wait longer than that for whoever has a large body before them.
 `POST /purge` with `{"user_id": "u", "until": 1000, "parts": 9}` purges what a user deleted until then, and sweeps so
 many parts at the most. `POST /check` with `{"user_id": "u"}` fails where the index that this user is in is not as it
 should be, and `POST /alarm` tells for when the alarm of the user's object is set.
 `GET /imports` tells what was imported since the Worker was started from its snapshot. The object of a user fails where
 a request says so, in `X-Fail`.
+A request may be answered under other variables, those in `X-Variables`, or, in a Worker on Postgres, from another
+database, the one in `X-Database-Url`.
 """
 
 import json
 import sys
+from contextvars import ContextVar
 from typing import Any
 
 from threadkeep import clock
@@ -22,7 +26,8 @@ _offset = [0]
 _is_broken = [False]
 clock.now = lambda: _machine() + _offset[0]
 
-from workers import Request, Response  # noqa: E402
+import js  # noqa: E402
+from workers import Response, import_from_javascript  # noqa: E402
 
 import entry  # noqa: E402
 from threadkeep import backends  # noqa: E402
@@ -30,9 +35,28 @@ from threadkeep.errors import Unavailable  # noqa: E402
 from threadkeep.sql import statements as sqlite_statements  # noqa: E402
 from threadkeep.sql.executor import Executor, Query  # noqa: E402
 from threadkeep.store import Store  # noqa: E402
+from threadkeep.worker import turnstile  # noqa: E402
 
 _in_snapshot = set(sys.modules)
 _CHECK = Query("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
+_database_url: ContextVar[str | None] = ContextVar("_database_url")
+_connect_postgres = entry._connect_postgres
+
+
+async def _connect_as_told(api: Any) -> Executor:
+    url = _database_url.get(None)
+    if url is None:
+        return await _connect_postgres(api)
+    return await backends.connect_postgres(import_from_javascript("cloudflare:sockets").connect, url)
+
+
+entry._connect_postgres = _connect_as_told
+
+
+def _header(raw: Any, name: str) -> str | None:
+    """A header of JavaScript's own request: the SDK's would copy all of them first."""
+    value = raw.headers.get(name)
+    return value if isinstance(value, str) else None
 
 
 def _imported_since() -> Response:
@@ -57,13 +81,19 @@ class Default(entry.Default):
     """The entrypoint, with these routes before its own."""
 
     async def fetch(self, request: Any) -> Any:
-        request = Request(request)
-        what = request.url.split("/", 3)[3]
+        raw = entry._raw(request)
+        what = raw.url.split("/", 3)[3]
         if what == "imports":
             return _imported_since()
-        if what not in ("clock", "purge", "check", "alarm"):
-            return await super().fetch(request)
-        order = await request.json()
+        if what not in ("clock", "patience", "purge", "check", "alarm"):
+            _database_url.set(_header(raw, "x-database-url"))
+            if variables := _header(raw, "x-variables"):
+                self._env = js.Object.assign(js.Object.create(self._env), js.JSON.parse(variables))
+            return await super().fetch(raw)
+        order = json.loads(await raw.text())
+        if what == "patience":
+            turnstile._WAIT_MILLISECONDS = order["milliseconds"]
+            return Response.json(None)
         if what == "clock":
             _offset[0] = order["offset"]
             _is_broken[0] = order.get("is_broken", False)
@@ -76,23 +106,23 @@ class Default(entry.Default):
         if executor is not None:
             return await _do(what, order, backends.open_sql(executor, order["user_id"]), executor)
         user = self.env.AGENT_CONVERSATIONS_DO.getByName(order["user_id"])
-        return await user.fetch(request.url, method="PUT", body=json.dumps(order))
+        return await user.fetch(raw.url, method="PUT", body=json.dumps(order))
 
 
 class UserConversations(entry.UserConversations):
     """An object that does as it is told there."""
 
     async def fetch(self, request: Any) -> Any:
-        request = Request(request)
-        if request.headers.get("x-fail"):
+        raw = entry._raw(request)
+        if _header(raw, "x-fail"):
             raise ValueError("a secret of the object")
-        if request.method != "PUT":
-            return await super().fetch(request)
-        what = request.url.split("/", 3)[3]
+        if raw.method != "PUT":
+            return await super().fetch(raw)
+        what = raw.url.split("/", 3)[3]
         if what == "alarm":
             return Response.json(await self.ctx.storage.getAlarm())
         store = await self._open_store(None)
-        return await _do(what, await request.json(), store, self._executor)
+        return await _do(what, json.loads(await raw.text()), store, self._executor)
 
     async def _open_store(self, bookmark: str | None) -> Store:
         if _is_broken[0]:
