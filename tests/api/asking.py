@@ -2,12 +2,14 @@
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
 from support.backends import Backend
+from support.examples import T, some
 from threadkeep.clock import new_id
 from threadkeep.http.wire import STATUS
 
@@ -135,6 +137,12 @@ class Kept:
     """The id of a message of the other conversation, which is archived."""
     before: dict[str, Any]
     """All of it, as `everything` tells it."""
+    is_worker: bool
+    """Whether a Worker keeps it."""
+
+    def some(self, values: Iterable[T]) -> list[T]:
+        """All of these; on a push, every third where a Worker is asked: the other front doors are asked for all."""
+        return some(values, in_a_worker=self.is_worker)
 
     async def refuses(
         self,

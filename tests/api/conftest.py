@@ -24,7 +24,7 @@ async def _keep(backend: Backend) -> Kept:
     await send(client, "PATCH", f"{API}/{archived['id']}", {"isArchived": True})
     before = await everything(client)
     elsewhere_id = before[archived["id"]][1][0]["id"]
-    return Kept(user_id, client, kept["id"], [new["id"] for new in sent], elsewhere_id, before)
+    return Kept(user_id, client, kept["id"], [new["id"] for new in sent], elsewhere_id, before, backend.is_worker)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,8 @@ from threadkeep.errors import Conflict, NotFound
 from threadkeep.store import Store
 
 OPERATIONS = 500
+OPERATIONS_IN_A_WORKER = 200
+"""On a push. By night there are as many as anywhere."""
 WRITERS = 3
 CONVERSATIONS = 12  # few, so that operations meet
 
@@ -30,10 +32,11 @@ operations = st.one_of(
     st.tuples(st.just("purge"), st.just(0), st.just(0)),
     st.tuples(st.just("follow"), numbers, st.integers(0, 1)),
 )
-# In one piece, since hypothesis seldom makes long lists; and an erasure somewhere in it.
-histories = st.tuples(
-    st.lists(operations, min_size=OPERATIONS, max_size=OPERATIONS), st.integers(OPERATIONS // 3, OPERATIONS * 2 // 3)
-)
+
+
+def histories(count: int) -> st.SearchStrategy[tuple[list[tuple[str, int, int]], int]]:
+    """So many operations in one piece, since hypothesis seldom makes long lists; and an erasure somewhere in it."""
+    return st.tuples(st.lists(operations, min_size=count, max_size=count), st.integers(count // 3, count * 2 // 3))
 
 
 class Run:
@@ -90,18 +93,19 @@ class Run:
 def test_devices_that_follow_the_changes_hold_what_the_server_holds(
     name: str, request: pytest.FixtureRequest, tmp_path: Any
 ) -> None:
+    count = OPERATIONS if name in NATIVE else max(OPERATIONS_IN_A_WORKER, examples(OPERATIONS, in_a_worker=True))
     with asyncio.Runner() as runner:
         opened = opening(name, request, tmp_path)
         backend = runner.run(opened.__aenter__())
 
         @settings(
             max_examples=examples(10 if name in NATIVE else 2),
-            phases=[Phase.explicit, Phase.generate],  # to make 500 operations fewer would take hours
+            phases=[Phase.explicit, Phase.generate],  # to make so many operations fewer would take hours
             deadline=None,
             database=None,
             suppress_health_check=list(HealthCheck),
         )
-        @given(histories)
+        @given(histories(count))
         def follow(history: tuple[list[tuple[str, int, int]], int]) -> None:
             steps, erased_at = history
             steps[erased_at] = ("erase", 0, 0)

@@ -190,7 +190,7 @@ async def test_messages_of_no_conversation_or_a_deleted_one_are_not_found(backen
 
 
 async def test_large_messages_are_stored_paged_followed_found_exported_and_erased(backend: Backend) -> None:
-    count = examples(200)  # of 1.4 MB each
+    count = examples(200, in_a_worker=backend.is_worker)  # of 1.4 MB each
     store = await backend.store("large")
     conversation_id = await conversation_of(store, 0)
     texts = [f"needle {number:03} " + "x" * 1_400_000 for number in range(count)]
