@@ -84,6 +84,16 @@ async def _keep(user: User, conversation_id: str, message_ids: list[str]) -> Non
     assert (await user.ask("POST", API, body)).status_code == 201
 
 
+async def history(user: User) -> dict[str, Any]:
+    """All that a user has, in one request: each conversation and message, and how far their changes have come.
+
+    So it tells of a change as well that was undone since.
+    """
+    told: dict[str, Any] = (await user.ask("GET", f"{API}/changes?since=0&limit=500")).json()
+    assert not told["hasMore"]
+    return told
+
+
 # What each route is asked with: a path and a body, in terms of a conversation and of one of its messages.
 # Everybody searches for all words, by what the secrets of both begin with.
 
@@ -160,7 +170,7 @@ async def test_under_the_same_ids_each_route_answers_each_user_their_own(
     two: Two, subtests: pytest.Subtests, asks: str
 ) -> None:
     user, other = (two.alice, two.bob) if asks == "alice" else (two.bob, two.alice)
-    before = await everything(other.client)
+    before, seen_before = await history(other), await everything(other.client)
     for (method, path), questions in QUESTIONS.items():
         with subtests.test(f"{method} {path}"):
             for question in questions:
@@ -171,11 +181,12 @@ async def test_under_the_same_ids_each_route_answers_each_user_their_own(
                     for version in (1, 3):
                         headers = {"If-Match": f'"{version}"'}
                         assert (await user.ask(method, url, body, **headers)).status_code in (200, 412)
-            assert await everything(other.client) == before
+            assert await history(other) == before
+    assert await everything(other.client) == seen_before
 
 
 async def test_what_only_another_user_holds_is_on_no_route(two: Two, subtests: pytest.Subtests) -> None:
-    before = await everything(two.alice.client)
+    before, seen_before = await history(two.alice), await everything(two.alice.client)
     for (method, path), questions in QUESTIONS.items():
         with subtests.test(f"{method} {path}"):
             for question in questions if (method, path) not in CREATES else ():
@@ -185,7 +196,8 @@ async def test_what_only_another_user_holds_is_on_no_route(two: Two, subtests: p
                 if "{id}" in path:
                     never_was, body = question(two.bob, new_id(), two.alices_messages[0])
                     assert _without_id(response) == _without_id(await two.bob.ask(method, never_was, body))
-            assert await everything(two.alice.client) == before
+            assert await history(two.alice) == before
+    assert await everything(two.alice.client) == seen_before
 
 
 def _without_id(response: httpx.Response) -> tuple[int, Any]:
