@@ -1,0 +1,167 @@
+"""What is asked of a Worker for these tests alone: it was just started, its log is theirs, and in the end it is killed.
+
+Started from its snapshot, as Cloudflare does, it imports nothing, not even for the first request. An answer that is
+made while it is sent, and cannot be finished, is cut off, and logged as what it is. When workerd is killed while
+clients append, whatever was acknowledged is there, once, in an order without gaps.
+"""
+
+import asyncio
+import itertools
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from support.backends import REQUEST_SECONDS, WORKERS, over_http, worker
+from support.drafts import all_messages, conversation, message, plain
+from support.in_process import as_user
+from threadkeep.drafts import MessageDraft
+from threadkeep.errors import ThreadkeepError
+from threadkeep.http.public import PUBLIC_ROUTES
+from threadkeep.http.routes import ROUTES
+from toolbox.worker import LocalWorker
+
+API = "/api/conversations"
+CLIENTS = 16
+APPENDS_BEFORE = 200
+
+on_cloudflare_alone = pytest.mark.parametrize("running", WORKERS, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module", params=[*WORKERS, "postgres"])
+def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalWorker]:
+    """A Worker in whose log nobody else writes. Its tests are run in the order in which they stand here."""
+    with worker(request.param, tmp_path_factory.mktemp("own")) as started:
+        yield started
+
+
+def test_no_request_of_any_kind_imports_anything_not_even_the_first(running: LocalWorker) -> None:
+    said = {"role": "user", "content": [{"type": "text", "text": "Hello"}]}
+    document = {"version": 1, "conversation": {"title": "T", "messages": [said]}}
+    with httpx.Client(base_url=running.url, timeout=REQUEST_SECONDS, headers=as_user("cold")) as client:
+        asked = set()
+
+        def ask(method: str, path: str, pattern: str | None = None, **options: object) -> httpx.Response:
+            asked.add((method, pattern or path))
+            response = client.request(method, path, **options)  # type: ignore[arg-type]
+            assert response.is_success
+            imported = client.get("/imports").json()
+            assert imported == [], (method, path)
+            return response
+
+        created = ask("POST", API, json={"title": "First", "messages": [said]}).json()["id"]
+        own, pattern = f"{API}/{created}", f"{API}/{{id}}"
+        ask("POST", f"{own}/messages", f"{pattern}/messages", json=said)
+        ask("GET", f"{own}/messages", f"{pattern}/messages")
+        ask("GET", f"{API}/search", params={"q": '"hello" fir'})
+        ask("GET", "/api/export")
+        ask("GET", f"{own}/export", f"{pattern}/export")
+        ask("POST", "/api/import", json=document)
+        ask("GET", f"{API}/changes", params={"since": "0"})
+        ask("GET", API)
+        ask("GET", own, pattern)
+        ask("PATCH", own, pattern, json={"title": "Second"})
+        ask("DELETE", own, pattern)
+        ask("POST", f"{own}/restore", f"{pattern}/restore")
+        for route in PUBLIC_ROUTES:
+            ask(route.method, route.path)
+        assert client.get(API, headers={"Authorization": "Bearer a.b.c"}).status_code == 401
+        assert client.post(API, content=b"{").status_code == 415
+        ask("DELETE", "/api/me", params={"confirm": "cold"})
+        assert asked == {(route.method, route.path) for route in [*ROUTES, *PUBLIC_ROUTES]}
+
+
+def log_with(running: LocalWorker, line: str) -> str:
+    """What is in the log once it has this line, which wrangler passes on after the answer has ended."""
+    deadline = time.monotonic() + 30
+    while line not in (log := running.log_path.read_text()):
+        assert time.monotonic() < deadline, log
+        time.sleep(0.05)
+    return log
+
+
+@on_cloudflare_alone
+def test_an_export_that_is_overtaken_by_an_erasure_is_cut_off_and_logged_in_a_line(running: LocalWorker) -> None:
+    content = [{"type": "text", "text": "x" * 1_000_000}]
+    received = []
+    with (
+        httpx.Client(base_url=running.url, headers=as_user("ada"), timeout=REQUEST_SECONDS) as client,
+        httpx.Client(base_url=running.url, headers=as_user("ada"), timeout=REQUEST_SECONDS) as other,
+    ):
+        for _ in range(30):  # more than what waits between the Worker and whoever reads slowly
+            client.post(API, json={"messages": [{"role": "user", "content": content}]}).raise_for_status()
+        with client.stream("GET", "/api/export") as export:
+            pieces = export.iter_raw()
+            received.append(next(pieces))
+            assert other.delete("/api/me", params={"confirm": "ada"}).json()["conversations"] == 30
+            with pytest.raises(httpx.RemoteProtocolError, match="without sending complete message body"):
+                received.extend(pieces)
+        assert other.get(API).json()["conversations"] == []
+        log = log_with(running, "an answer was cut short: Everything was erased while it was exported.")
+    assert 1 <= b"".join(received).count(b"\n") < 30
+    assert "Traceback" not in log
+    assert "PythonError" not in log
+
+
+@on_cloudflare_alone
+def test_whoever_goes_in_the_middle_of_an_export_leaves_no_error_behind(running: LocalWorker) -> None:
+    content = [{"type": "text", "text": "x" * 1_000_000}]
+    with httpx.Client(base_url=running.url, headers=as_user("bob"), timeout=REQUEST_SECONDS) as client:
+        for _ in range(30):
+            client.post(API, json={"messages": [{"role": "user", "content": content}]}).raise_for_status()
+        with client.stream("GET", "/api/export") as export:
+            next(export.iter_raw())
+        for _ in range(5):
+            assert len(client.get(API).json()["conversations"]) == 20
+        log = running.log_path.read_text()
+    assert "Traceback" not in log
+    assert "PythonError" not in log
+
+
+@pytest.mark.anyio
+async def test_what_was_acknowledged_before_a_kill_is_there_once_and_in_order(running: LocalWorker) -> None:
+    draft = conversation()
+    acknowledged: dict[str, int] = {}
+    unanswered: list[MessageDraft] = []
+    busy = asyncio.Event()
+    async with over_http(running.store, running.url) as backend:
+        store = await backend.store("u")
+        await store.create_conversation(draft)
+
+        async def append_until_it_dies(client: int) -> None:
+            for number in itertools.count():
+                sent = message(f"client {client}, message {number}")
+                try:
+                    appended, _ = await store.append_messages(draft.id, [sent])
+                except (ThreadkeepError, RuntimeError):
+                    unanswered.append(sent)
+                    return
+                acknowledged[sent.id] = appended.messages[0].seq
+                if len(acknowledged) == APPENDS_BEFORE:
+                    busy.set()
+
+        async def kill_while_they_are_busy() -> None:
+            await busy.wait()
+            await asyncio.to_thread(running.kill)
+
+        await asyncio.gather(kill_while_they_are_busy(), *map(append_until_it_dies, range(CLIENTS)))
+    assert len(unanswered) == CLIENTS
+
+    running.start()
+    async with over_http(running.store, running.url) as backend:
+        store = await backend.store("u")
+        rows = await all_messages(store, draft.id)
+        kept = {row.id: row.seq for row in rows}
+        assert [*kept.values()] == [*range(1, len(rows) + 1)]
+        assert acknowledged.items() <= kept.items()
+        assert kept.keys() <= acknowledged.keys() | {sent.id for sent in unanswered}
+        assert (await store.get_conversation(draft.id)).message_count == len(rows)
+
+        # Whoever got no answer sends again, and then everything is there once.
+        for sent in unanswered:
+            await store.append_messages(draft.id, [sent])
+        rows = await all_messages(store, draft.id)
+        assert len(rows) == len(acknowledged) + CLIENTS
+        assert [row.seq for row in rows] == [*range(1, len(rows) + 1)]
+        assert len({plain(row.content)[0]["text"] for row in rows}) == len(rows)
