@@ -4,6 +4,7 @@ import re
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 from support.backends import WORKER_FIXTURES
 
@@ -14,6 +15,17 @@ TIERS = {
     "nightly": ("nightly",),
 }
 """The folders of each tier. Of `conformance` and `api`, what runs in workerd is in the tier `worker`."""
+
+_SECONDS_OF_A_TEST = 0.3
+_SECONDS = {
+    "tests/in_worker/test_large_bodies.py": 25,
+    "tests/in_worker/test_own_workers.py": 35,
+    "tests/in_worker/test_postgres_in_worker.py": 30,
+    "tests/in_worker/test_purging.py": 25,
+    "tests/in_worker/test_traces.py": 50,
+    "tests/in_worker/test_waking_up.py": 10,
+}
+"""Roughly, of groups of few tests that take long. Begun last, one of these would have the other process wait for it."""
 
 _OVER_BACK_ENDS = ("conformance", "api")
 # By the name of the back end, and by that of the fixture that starts its Worker.
@@ -43,8 +55,17 @@ def group_of(nodeid: str) -> str:
 
 
 class GroupScheduling(LoadScopeScheduling):
-    """Gives each group to one of the processes, the largest first."""
+    """Gives each group to one of the processes, the longest first."""
 
     # Not the marks of pytest-xdist: it writes them into the id of a test, where pytest 9.2 does not look any more.
     def _split_scope(self, nodeid: str) -> str:
         return group_of(nodeid)
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        largest = next(iter(self.workqueue))
+        longest = max([largest, *(_SECONDS.keys() & self.workqueue.keys())], key=self._seconds)
+        self.workqueue.move_to_end(longest, last=False)
+        super()._assign_work_unit(node)
+
+    def _seconds(self, group: str) -> float:
+        return _SECONDS.get(group, _SECONDS_OF_A_TEST * len(self.workqueue[group]))
