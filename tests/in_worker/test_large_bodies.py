@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 API = "/api/conversations"
 TEXT = [{"type": "text", "text": "word " * 3_000}]
-CONVERSATION = {"messages": [{"role": "user", "content": TEXT}] * 250}
+CONVERSATION = {"messages": [{"role": "user", "content": TEXT}] * 100}
 LARGE = json.dumps(CONVERSATION).encode()
 DOCUMENT = json.dumps({"version": 1, "conversation": CONVERSATION}).encode()
 AT_ONCE = 4
