@@ -159,12 +159,15 @@ async def test_a_password_is_proven(anywhere: LocalWorker) -> None:
 
 
 async def test_a_database_that_stops_answering_is_given_up_and_comes_back(anywhere: LocalWorker) -> None:
-    async with proxy() as between, client_of(anywhere, between.url(new_schema(), connect_timeout=3)) as client:
-        assert (await client.get(CONVERSATIONS)).status_code == 200
-        between.flows.clear()
-        assert await refusal(client) == UNREACHABLE
-        between.flows.set()
-        assert (await client.get(CONVERSATIONS)).status_code == 200
+    async with proxy() as between:
+        schema = new_schema()
+        url, soon = between.url(schema), between.url(schema, connect_timeout=1)
+        async with client_of(anywhere, url) as client, client_of(anywhere, soon) as hasty:
+            assert (await client.get(CONVERSATIONS)).status_code == 200
+            between.flows.clear()
+            assert await refusal(hasty) == UNREACHABLE
+            between.flows.set()
+            assert (await client.get(CONVERSATIONS)).status_code == 200
 
 
 @pytest.mark.parametrize(("breaks_after", "is_kept"), [(b"BEGIN", False), (b"COMMIT\0", True)])
