@@ -11,6 +11,10 @@ from toolbox.codes import Code
 from toolbox.install import Node, node_packages, version
 from toolbox.processes import Group
 
+# wrangler makes much as it starts, and keeps it: with too little room, V8 copies that again and again.
+_YOUNG_MEGABYTES = 64
+_ROOM = (f"--min-semi-space-size={_YOUNG_MEGABYTES}", f"--max-semi-space-size={_YOUNG_MEGABYTES}")
+
 
 def command(node: Node, *node_options: str) -> list[str | Path]:
     """The beginning of every call of wrangler. Raises a Problem when it is not there, or older than package.json says.
@@ -29,7 +33,7 @@ def command(node: Node, *node_options: str) -> list[str | Path]:
     wanted = json.loads((ROOT / "package.json").read_text())["dependencies"]["wrangler"]
     if version(found) < version(wanted):
         raise Problem(f"wrangler {found} is too old, and {wanted} is needed: {again}", Code.WRANGLER_TOO_OLD)
-    return [node.program, "--no-warnings", *node_options, program]
+    return [node.program, "--no-warnings", *_ROOM, *node_options, program]
 
 
 def environment(node: Node, folder: Path) -> dict[str, str]:
