@@ -123,22 +123,28 @@ def _fill(scratch: Scratch, dump: Path, name: str) -> list[DumpedRow]:
 
 def _settle(scratch: Scratch, target: Target, node: Node, doubtful: Sequence[DumpedRow]) -> None:
     """Asks for the texts that a dump leaves in doubt, and takes each answer that the dump could stand for."""
-    for table, group in itertools.groupby(doubtful, lambda row: row.table):
-        rows = list(group)
-        for start in range(0, len(rows), _ROWS_AT_ONCE):
-            part = rows[start : start + _ROWS_AT_ONCE]
-            columns = sorted({column for row in part for column in row.escaped})
-            wanted = ", ".join(f"hex({column}) AS {column}" for column in columns)
-            numbers = ", ".join(str(row.values["n"]) for row in part)
-            (answers,) = ask(target, node, f"SELECT n, {wanted} FROM {table} WHERE n IN ({numbers})")
-            found = {answer["n"]: answer for answer in answers}
-            for row in part:
+    for start in range(0, len(doubtful), _ROWS_AT_ONCE):
+        parts = [
+            (table, list(rows))
+            for table, rows in itertools.groupby(doubtful[start : start + _ROWS_AT_ONCE], lambda row: row.table)
+        ]
+        answers = ask(target, node, ";\n".join(_texts(table, rows) for table, rows in parts))
+        for (table, rows), texts in zip(parts, answers, strict=True):
+            found = {answer["n"]: answer for answer in texts}
+            for row in rows:
                 n = row.values["n"]
                 for column, dumped in row.escaped.items():
                     text = bytes.fromhex(found[n][column]).decode() if n in found else ""
                     if escaped(text) != dumped:
                         raise Problem("somebody has written to the database meanwhile: run this again")
                     scratch.run(f'UPDATE "{table}" SET "{column}" = ? WHERE n = ?', text, n)
+
+
+def _texts(table: str, rows: Sequence[DumpedRow]) -> str:
+    """The statement that asks for the texts of some rows that are in doubt."""
+    columns = sorted({column for row in rows for column in row.escaped})
+    wanted = ", ".join(f"hex({column}) AS {column}" for column in columns)
+    return f"SELECT n, {wanted} FROM {table} WHERE n IN ({', '.join(str(row.values['n']) for row in rows)})"
 
 
 def _check_whole(scratch: Scratch, newest: dict[str, int]) -> None:

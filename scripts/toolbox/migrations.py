@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -95,18 +96,26 @@ def read_migrations(folder: Path) -> list[Migration]:
                 f"{path.name} stands where {number:04}_….sql should: migrations are numbered 0001, 0002 … without a gap"
             )
     check_hashes(folder)
-    return [Migration(path.name, _read(path)) for path in paths]
+    return [_read(path) for path in paths]
 
 
-def _read(path: Path) -> list[Statement]:
+def _read(path: Path) -> Migration:
     try:
-        texts = statements_of(path.read_text())
-    except (UnicodeDecodeError, Problem) as error:
+        return _migration(path.name, path.read_text())
+    except UnicodeDecodeError as error:
         raise Problem(f"{path.name} cannot be read: {error}") from None
-    return [
-        _checked(Statement(path.name, number, text, _parsed(path.name, number, text)))
-        for number, text in enumerate(texts, start=1)
-    ]
+
+
+@cache  # a deploy reads them twice: before it bundles, and to apply them
+def _migration(name: str, text: str) -> Migration:
+    try:
+        texts = statements_of(text)
+    except Problem as error:
+        raise Problem(f"{name} cannot be read: {error}") from None
+    return Migration(
+        name,
+        [_checked(Statement(name, at, each, _parsed(name, at, each))) for at, each in enumerate(texts, start=1)],
+    )
 
 
 def _parsed(name: str, number: int, text: str) -> exp.Expr | None:

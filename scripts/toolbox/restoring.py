@@ -154,12 +154,16 @@ def _check_is_ours(target: Target, state: Mapping[str, Any], sha256: str) -> Non
 
 def _load(target: Target, node: Node, scratch: Scratch, state: Mapping[str, Any], part: Path) -> None:
     """Copies what is missing: a table's rows from the last on that is there, since that one may not be whole."""
-    for table in _COPIED:
-        reached = [n for n in (state[table], state["unindexed"] if table == "word_lists" else None) if n is not None]
-        first = min(reached) if reached else None
-        for number, text in enumerate(files_of(_statements(scratch, table, first)), start=1):
-            say(f"restoring {table}, part {number} …")
-            _run(target, node, text, part)
+    missing = itertools.chain.from_iterable(_statements(scratch, table, _first(state, table)) for table in _COPIED)
+    for number, text in enumerate(files_of(missing), start=1):
+        say(f"restoring, part {number} …")
+        _run(target, node, text, part)
+
+
+def _first(state: Mapping[str, Any], table: str) -> int | None:
+    """The row that a table goes on from; None where it has none yet."""
+    reached = (state[table], state["unindexed"] if table == "word_lists" else None)
+    return min((n for n in reached if n is not None), default=None)
 
 
 def _statements(scratch: Scratch, table: str, first: int | None) -> Iterator[str]:

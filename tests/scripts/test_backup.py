@@ -54,9 +54,14 @@ def files_in(folder: Path) -> list[str]:
 # On this machine.
 
 
-def test_a_round_trip_through_local_d1(new_state: Callable[[str], Path], tmp_path: Path) -> None:
+def test_a_round_trip_through_local_d1(tmp_path: Path) -> None:
     """With the programs themselves, and with a Worker that reads at its end what the API has kept at its beginning."""
-    first, second, backup = new_state("first"), new_state("second"), tmp_path / "backup"
+    second, backup = tmp_path / "second", tmp_path / "backup"
+    running = LocalWorker(second, store="d1")
+    running.state.claim()
+    running._prepare()  # which migrates the database, as the start would
+    running.state.release()
+    first = Path(shutil.copytree(second, tmp_path / "first", symlinks=True))
     fill(database_in(first))
     message = {"role": "user", "content": [{"type": "text", "text": "Where is Zürich?"}]}
     exported, cursor = asyncio.run(keep(database_in(first), message))
@@ -74,7 +79,7 @@ def test_a_round_trip_through_local_d1(new_state: Callable[[str], Path], tmp_pat
     check_index(database_in(second))
     assert hits(database_in(second), "ada") == hits(database_in(first), "ada")
 
-    with LocalWorker(second, store="d1") as running:
+    with running:
         assert httpx.get(f"{running.url}/api/export").json()["conversation"] == exported
         (found,) = httpx.get(f"{running.url}/api/conversations/search", params={"q": "zurich", "role": "user"}).json()[
             "hits"

@@ -248,7 +248,7 @@ def test_any_row_of_a_user_makes_a_database_not_empty(backup: Path, tmp_path: Pa
 
 
 def test_a_restore_of_another_backup_is_not_mixed_in(original: Path, backup: Path, tmp_path: Path) -> None:
-    target = reached(tmp_path, interrupt={"at": 2, "after": 1})
+    target = reached(tmp_path, interrupt={"at": 1, "after": 1})
     with pytest.raises(KeyboardInterrupt):
         restore(target, backup)
     with closing(new_database(":memory:")) as connection:
@@ -264,7 +264,7 @@ def test_a_restore_of_another_backup_is_not_mixed_in(original: Path, backup: Pat
 
 
 def test_a_database_that_somebody_uses_meanwhile_is_given_up(backup: Path, tmp_path: Path) -> None:
-    target = reached(tmp_path, interrupt={"at": 2, "after": 1})
+    target = reached(tmp_path, interrupt={"at": 1, "after": 1})
     with pytest.raises(KeyboardInterrupt):
         restore(target, backup)
     target.inner.rows("INSERT INTO owners (user_id, epoch) VALUES ('ada', 'e')")
@@ -273,7 +273,7 @@ def test_a_database_that_somebody_uses_meanwhile_is_given_up(backup: Path, tmp_p
 
 
 def test_what_is_not_what_the_backup_holds_is_not_served(backup: Path, tmp_path: Path) -> None:
-    target = reached(tmp_path, interrupt={"at": 3, "after": 0})
+    target = reached(tmp_path, interrupt={"at": 2, "after": 0})
     with pytest.raises(KeyboardInterrupt):
         restore(target, backup)
     target.inner.rows(
