@@ -29,7 +29,7 @@ import pytest
 def service():
     other = subprocess.Popen(["sleep", "1000"], start_new_session=True)
     yield other.pid
-    time.sleep(3)
+    time.sleep(1.5)  # a second later it is told once more
     print("stopped", flush=True)
 
 def test_it_waits(service):
@@ -71,8 +71,9 @@ def test_when_it_is_interrupted_nothing_is_left_running(tmp_path: Path) -> None:
     waiting.write_text(WAITING)
     (tmp_path / "conftest.py").write_text(CONFTEST)
     command = [sys.executable, str(ROOT / "scripts/test"), str(waiting), "-s", "-q", "-p", "no:cacheprovider"]
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     running = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, env=environment
     )
     try:
         assert running.stdout is not None
@@ -85,3 +86,4 @@ def test_when_it_is_interrupted_nothing_is_left_running(tmp_path: Path) -> None:
     assert "stopped" in output.splitlines()
     assert "Traceback" not in errors
     assert other not in {process.id for process in living_processes()}
+    assert list(tmp_path.glob("__pycache__/test_waiting.*.pyc"))  # what is compiled is kept, whatever is set
