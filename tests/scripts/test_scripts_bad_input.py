@@ -119,9 +119,12 @@ BACKUP, RESTORE = ("backup", "--remote", FILE), ("restore", "--remote", FILE)
 HERE, DRY, DOCTOR = ("migrate", "--local"), ("deploy", "--dry-run"), ("doctor",)
 BACKUP_HERE, RESTORE_HERE = ("backup", "--local", FILE), ("restore", "--local", FILE)
 ONLINE = (SETUP, MIGRATE, DEPLOY, BACKUP, RESTORE)
-# One for each call of wrangler that a script begins with. `deploy` begins with that of `migrate`, and `restore` with
-# that of `backup`: what wrangler says is the same then, and that they pass it on is seen where the API answers 500.
-ASKING = (SETUP, MIGRATE, BACKUP)
+# What wrangler says of the account is the same whatever is asked, but for its form: text about migrations, JSON about
+# databases and what is in them. So these have one of the first and one of the others. `deploy` begins with the call of
+# `migrate`, and `restore` with that of `backup`; that each script passes on what it hears is seen where the API answers
+# 500.
+ASKING = (MIGRATE, SETUP)
+ASKING_TOO = (MIGRATE, BACKUP)
 WITH_WRANGLER = (*ONLINE, HERE, DRY, BACKUP_HERE, RESTORE_HERE)
 READING = (SETUP, MIGRATE, HERE, DRY, BACKUP, RESTORE, BACKUP_HERE, RESTORE_HERE)
 
@@ -141,7 +144,7 @@ ROWS: dict[str, tuple[Prepare, tuple[tuple[str, ...], ...], int, str]] = {
     ),
     "an unknown token": (
         lambda checkout: checkout.environment.update(CLOUDFLARE_API_TOKEN="nobody's"),
-        ASKING,
+        ASKING_TOO,
         Code.TOKEN_REFUSED,
         "token",
     ),
@@ -153,7 +156,7 @@ ROWS: dict[str, tuple[Prepare, tuple[tuple[str, ...], ...], int, str]] = {
     ),
     "no network": (
         lambda checkout: checkout.environment.update(CLOUDFLARE_API_BASE_URL="http://127.0.0.1:1/client/v4"),
-        ASKING,
+        ASKING_TOO,
         Code.NO_NETWORK,
         "cannot be reached",
     ),
@@ -171,7 +174,7 @@ ROWS: dict[str, tuple[Prepare, tuple[tuple[str, ...], ...], int, str]] = {
     ),
     "an API that hangs": (
         lambda checkout: (checkout.hurry(), checkout.api.misbehave("hang")),
-        ASKING,
+        ASKING_TOO,
         Code.NO_ANSWER,
         "has not answered in 2 seconds",
     ),

@@ -13,8 +13,10 @@ import pytest
 from fakes.cloudflare_api import ACCOUNT, CloudflareApi
 from support.scripts import run_here
 from toolbox import cloudflare
-from toolbox.checkout import ROOT
+from toolbox.checkout import ROOT, Problem
+from toolbox.cloudflare import Account
 from toolbox.codes import Code
+from toolbox.install import install
 
 OTHER_ID = "99999999-2222-4333-8444-555555555555"
 WRANGLER = '# Ours.\nname = "small" # b\n\n[vars]\nX = "1"\n\n[env.staging]\nname = "staged"\n'
@@ -78,8 +80,9 @@ def test_it_creates_the_database_binds_it_and_does_neither_twice(setup: Setup, c
     assert "next: scripts/migrate --remote, then scripts/deploy" in output
     assert f"for this database, set CONVERSATIONS_D1_DATABASE_ID={database.uuid}" in output  # it is not ROOT's file
     before = setup.file.read_bytes(), setup.file.stat().st_ino, setup.file.stat().st_mtime_ns
-    assert "stays as it is" in setup()
-    assert "it stays where it was created" in setup("--jurisdiction=fedramp")
+    again = setup("--jurisdiction=fedramp")
+    assert "stays as it is" in again
+    assert "it stays where it was created" in again
     assert (setup.file.read_bytes(), setup.file.stat().st_ino, setup.file.stat().st_mtime_ns) == before
     assert creations(cloudflare_api) == 1
 
@@ -88,6 +91,7 @@ def test_it_finds_a_database_among_many_and_binds_it_in_an_environment(
     setup: Setup, cloudflare_api: CloudflareApi
 ) -> None:
     setup.environment["CLOUDFLARE_ENV"] = "other"  # which the flag wins over
+    setup.file.write_text(f'account_id = "{ACCOUNT}"\n{WRANGLER}')
     for number in range(12):
         cloudflare_api.add_database(f"database-{number}")
     output = setup("--name=database-11", "--env=staging")
@@ -98,19 +102,14 @@ def test_it_finds_a_database_among_many_and_binds_it_in_an_environment(
     (binding,) = tomllib.loads(setup.file.read_text())["env"]["staging"]["d1_databases"]
     assert binding["database_id"] == database_id
     assert creations(cloudflare_api) == 0
-
-
-def test_it_asks_in_the_account_that_the_file_names(setup: Setup, cloudflare_api: CloudflareApi) -> None:
-    setup.file.write_text(f'account_id = "{ACCOUNT}"\n')
-    setup("--dry-run")
-    assert "GET /accounts" not in cloudflare_api.calls
+    assert "GET /accounts" not in cloudflare_api.calls  # the file names it
 
 
 @pytest.mark.parametrize("there", [True, False])
 def test_another_database_is_replaced_only_by_force(setup: Setup, cloudflare_api: CloudflareApi, there: bool) -> None:
     setup.file.write_text(BOUND)
     named = cloudflare_api.add_database("threadkeep").uuid if there else "the account has no threadkeep"
-    code, error = setup.fails()
+    code, error = setup.fails(*([] if there else ["--dry-run"]))  # which refuses what a run refuses
     assert code == Code.OTHER_DATABASE
     assert OTHER_ID in error
     assert named in error
@@ -143,11 +142,6 @@ def test_a_dry_run_shows_what_a_run_would_change_and_changes_nothing(
     assert not there or "would stay as it is" in setup("--dry-run")
 
 
-def test_a_dry_run_refuses_what_a_run_refuses(setup: Setup) -> None:
-    setup.file.write_text(BOUND)
-    assert setup.fails("--dry-run")[0] == Code.OTHER_DATABASE
-
-
 Prepare = Callable[[Setup, CloudflareApi], object]
 
 # What is wrong, what the script is called with, and what it says.
@@ -158,19 +152,6 @@ FAILURES: dict[str, tuple[Prepare, list[str], Code, str]] = {
         [],
         Code.CLOUDFLARE_FAILED,
         "unknown error has occurred (error 10013)",
-    ),
-    "a name that is taken": (
-        lambda _, api: api.unlisted.add(api.add_database("threadkeep").name),
-        [],
-        Code.REQUEST_REFUSED,
-        "the name is taken (error 7502)",
-    ),
-    "a name that cannot be": (lambda *_: None, ["--name=no good"], Code.REQUEST_REFUSED, "(error 7400)"),
-    "as many databases as may be": (
-        lambda _, api: setattr(api, "most_databases", 0),
-        [],
-        Code.REQUEST_REFUSED,
-        "(error 7406)",
     ),
     "a folder": (
         lambda setup, _: None,
@@ -194,6 +175,35 @@ def test_what_goes_wrong_is_said_in_a_line_and_changes_nothing(
     assert exit_code == code
     assert (setup.file.read_bytes(), list(cloudflare_api.databases)) == before
     assert sorted(path.name for path in setup.file.parent.iterdir() if path.name != "home") == ["wrangler.toml"]
+
+
+@pytest.mark.parametrize(
+    ("prepare", "name", "message"),
+    [
+        (lambda api: api.unlisted.add(api.add_database("threadkeep").name), "threadkeep", "is taken (error 7502)"),
+        (lambda api: None, "no good", "(error 7400)"),
+        (lambda api: setattr(api, "most_databases", 0), "threadkeep", "(error 7406)"),
+    ],
+    ids=["a name that is taken", "a name that cannot be", "as many databases as may be"],
+)
+def test_a_creation_that_is_refused_is_told_of_in_a_line(
+    cloudflare_api: CloudflareApi,
+    monkeypatch: pytest.MonkeyPatch,
+    prepare: Callable[[CloudflareApi], object],
+    name: str,
+    message: str,
+) -> None:
+    """Without the script, which passes it on as it does the 500 above."""
+    prepare(cloudflare_api)
+    before = list(cloudflare_api.databases)
+    for variable, value in cloudflare_api.environment.items():
+        monkeypatch.setenv(variable, value)
+    with pytest.raises(Problem) as raised:
+        Account(install(), {}).create_database(name, location=None, jurisdiction=None)
+    assert raised.value.code == Code.REQUEST_REFUSED
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert list(cloudflare_api.databases) == before
 
 
 @pytest.mark.parametrize("arguments", [["--colour=red"], ["--location=moon"], ["--jurisdiction=moon"], ["threadkeep"]])
