@@ -47,12 +47,25 @@ def eventually(ask: Callable[[], Any], expected: Any) -> None:
         time.sleep(0.05)
 
 
-def test_a_fresh_worker_has_every_handler_and_the_variables_of_a_developer(project: Path, tmp_path: Path) -> None:
+def test_a_fresh_worker_has_every_handler_and_another_runs_beside_it_and_outlives_it(
+    project: Path, tmp_path: Path
+) -> None:
+    """The other has another entry module, which imports the first's."""
     state, variables = tmp_path / "state", {"GREETING": "hi"}
     (state / "data").mkdir(parents=True)
     (state / MARK).touch()
     (state / "data/earlier").write_text("of an earlier run")
-    with LocalWorker(state, project=project, service_key="tk_secret", variables=variables, fresh=True) as worker:
+    extra = tmp_path / "extra"
+    extra.mkdir()
+    (extra / "other_entry.py").write_text(
+        "from entry import Default as Ours, Notes\nfrom workers import Response\n"
+        "class Default(Ours):\n    async def fetch(self, request):\n"
+        "        return Response.json('other') if request.url.endswith('/') else await super().fetch(request)\n"
+    )
+    worker = LocalWorker(state, project=project, service_key="tk_secret", variables=variables, fresh=True)
+    other = LocalWorker(tmp_path / "other", project=project, main="other_entry", extra_sources=[extra])
+    with ThreadPoolExecutor() as pool, ExitStack() as stopping:
+        list(pool.map(stopping.enter_context, (worker, other)))
         assert not (state / "data/earlier").exists()
         answer = get(worker, "/")
         assert answer["GREETING"] == "hi"
@@ -75,6 +88,19 @@ def test_a_fresh_worker_has_every_handler_and_the_variables_of_a_developer(proje
 
         with pytest.raises(Problem, match=r"another Worker runs on .*/state: stop it, or name another"):
             LocalWorker(state, project=project).start()
+
+        assert get(other, "/") == "other"
+        assert get(other, "/object/alice") == []
+
+        # One ends by itself: that is noticed, and it leaves no process.
+        worker.check()
+        os.kill(min(worker.workerd_ids()), signal.SIGKILL)
+        with pytest.raises(Problem, match="workerd has ended by itself"):
+            eventually(worker.check, "never")
+        worker.stop()
+        assert not [process for process in living_processes() if is_at_work_in(process.id, state)]
+        other.check()
+        assert get(other, "/") == "other"
 
 
 def test_what_was_stored_survives_a_power_cut_and_a_restart_with_other_files(project: Path, tmp_path: Path) -> None:
@@ -100,35 +126,6 @@ def test_what_was_stored_survives_a_power_cut_and_a_restart_with_other_files(pro
         assert get(worker, "/d1") == ["in D1"]
         assert get(worker, "/object/alice") == ["in an object"]
         assert worker.port == port
-
-
-def test_two_workers_run_side_by_side_and_one_outlives_the_other(project: Path, tmp_path: Path) -> None:
-    """The second has another entry module, which imports the first's."""
-    extra = tmp_path / "extra"
-    extra.mkdir()
-    (extra / "other_entry.py").write_text(
-        "from entry import Default as Ours, Notes\nfrom workers import Response\n"
-        "class Default(Ours):\n    async def fetch(self, request):\n"
-        "        return Response.json('other') if request.url.endswith('/') else await super().fetch(request)\n"
-    )
-    one = LocalWorker(tmp_path / "one", project=project)
-    two = LocalWorker(tmp_path / "two", project=project, main="other_entry", extra_sources=[extra])
-    with ThreadPoolExecutor() as pool, ExitStack() as stopping:
-        list(pool.map(stopping.enter_context, (one, two)))
-        assert get(two, "/") == "other"
-        post(one, "/object/alice", "in the first")
-        assert get(one, "/object/alice") == ["in the first"]
-        assert get(two, "/object/alice") == []
-
-        # One ends by itself: that is noticed, and it leaves no process.
-        one.check()
-        os.kill(min(one.workerd_ids()), signal.SIGKILL)
-        with pytest.raises(Problem, match="workerd has ended by itself"):
-            eventually(one.check, "never")
-        one.stop()
-        assert not [process for process in living_processes() if is_at_work_in(process.id, tmp_path / "one")]
-        two.check()
-        assert get(two, "/") == "other"
 
 
 @pytest.mark.parametrize(
