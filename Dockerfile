@@ -10,9 +10,9 @@ COPY src/threadkeep/ src/threadkeep/
 RUN python -m venv /opt/build \
  && /opt/build/bin/pip install --no-cache-dir --require-hashes --requirement requirements/build.txt \
  && PATH="/opt/build/bin:$PATH" /opt/build/bin/pip wheel --no-deps --no-build-isolation --no-index --wheel-dir wheels . \
- && python -m venv /opt/threadkeep \
- && /opt/threadkeep/bin/pip install --no-cache-dir --require-hashes --requirement requirements/server.txt \
- && /opt/threadkeep/bin/pip install --no-cache-dir --no-deps --no-index wheels/*.whl
+ && python -m venv --without-pip /opt/threadkeep \
+ && /opt/build/bin/pip --python /opt/threadkeep/bin/python install --no-cache-dir --require-hashes --requirement requirements/server.txt \
+ && /opt/build/bin/pip --python /opt/threadkeep/bin/python install --no-cache-dir --no-deps --no-index wheels/*.whl
 
 FROM ${PYTHON_IMAGE}
 COPY --from=build /opt/threadkeep /opt/threadkeep

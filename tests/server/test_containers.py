@@ -195,6 +195,7 @@ def test_the_image_is_not_run_by_root_and_holds_no_tools_of_the_build(image: Pat
     assert int(user) > 0
     assert f"--uid {user} " in instructions("RUN")[1]
     assert not list(image.rglob("uv-build*"))
+    assert not list(image.rglob("pip"))
     assert not list(image.rglob("entry.py"))
 
 
