@@ -24,6 +24,21 @@ _SECONDS = {
     "tests/in_worker/test_purging.py": 25,
     "tests/in_worker/test_traces.py": 50,
     "tests/in_worker/test_waking_up.py": 10,
+    "tests/scripts/test_scripts_bad_input.py": 45,
+    "tests/local_runtime/test_local_worker.py": 40,
+    "tests/scripts/test_backup.py": 38,
+    "tests/scripts/test_migrate.py": 30,
+    "tests/server/test_load.py": 28,
+    "tests/scripts/test_setup.py": 25,
+    "tests/scripts/test_deploy.py": 24,
+    "tests/server/test_containers.py": 22,
+    "tests/server/test_serve_command.py": 20,
+    "tests/bench/test_bench.py": 19,
+    "tests/local_runtime/test_scripts_dev.py": 18,
+    "tests/bench/test_contestants.py": 16,
+    "tests/server/test_waiting.py": 15,
+    "tests/scripts/test_mutate.py": 14,
+    "tests/scripts/test_restore.py": 12,
 }
 """Roughly, of groups of few tests that take long. Begun last, one of these would have the other process wait for it."""
 
