@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -95,21 +96,28 @@ def test_who_says_nothing_is_let_go_without_a_word(port: int) -> None:
         assert all_of(connection).startswith(b"HTTP/1.1 200")  # and then nothing, until it is let go
 
 
-@pytest.mark.parametrize(
-    "pieces",
-    [(f"{GET}X: ", "a"), ("G",), (GET, "a:b\r\n"), (f"{GET}\r\n", f"{GET}X: ", "a")],
-    ids=["a long header", "a long method", "many headers", "after another request"],
-)
-def test_a_head_has_to_arrive_in_time_however_it_drips(port: int, pieces: tuple[str, ...]) -> None:
-    with connected(port) as connection:
-        if pieces[0].endswith("\r\n\r\n"):
-            connection.sendall(pieces[0].encode())
-            assert connection.recv(100_000).startswith(b"HTTP/1.1 200")
-            pieces = pieces[1:]
-        answer = send_slowly(connection, for_ever(*pieces))
-    assert answer.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
-    assert b'"code":"timed_out"' in answer
-    assert b"connection: close" in answer
+def answers(port: int, *senders: tuple[str, ...]) -> list[bytes]:
+    """What is answered to several who send slowly, all at once: each its pieces, and the last of them for ever."""
+
+    def answer(pieces: tuple[str, ...]) -> bytes:
+        with connected(port) as connection:
+            if pieces[0].endswith("\r\n\r\n") and pieces[0].startswith("GET"):
+                connection.sendall(pieces[0].encode())
+                assert connection.recv(100_000).startswith(b"HTTP/1.1 200")
+                pieces = pieces[1:]
+            return send_slowly(connection, for_ever(*pieces))
+
+    with ThreadPoolExecutor(len(senders)) as pool:
+        return list(pool.map(answer, senders))
+
+
+def test_a_head_has_to_arrive_in_time_however_it_drips(port: int) -> None:
+    a_long_header, a_long_method, many_headers = (f"{GET}X: ", "a"), ("G",), (GET, "a:b\r\n")
+    after_another_request = (f"{GET}\r\n", *a_long_header)
+    for answer in answers(port, a_long_header, a_long_method, many_headers, after_another_request):
+        assert answer.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+        assert b'"code":"timed_out"' in answer
+        assert b"connection: close" in answer
 
 
 @pytest.mark.parametrize(
@@ -126,9 +134,9 @@ def test_a_body_that_does_not_come_is_not_waited_for(port: int, head: str) -> No
 
 
 def test_a_body_that_drips_is_waited_for_no_longer_than_one_that_does_not_come(port: int) -> None:
-    for head in (POST.replace("100", "100000"), f"{IMPORT}Content-Length: 100000\r\n\r\n"):
-        with connected(port) as connection:
-            assert send_slowly(connection, for_ever(head, "x")).startswith(b"HTTP/1.1 408")
+    heads = (POST.replace("100", "100000"), f"{IMPORT}Content-Length: 100000\r\n\r\n")
+    for answer in answers(port, *((head, "x") for head in heads)):
+        assert answer.startswith(b"HTTP/1.1 408")
 
 
 def test_what_is_left_of_a_body_after_the_answer_is_not_read_for_ever(port: int) -> None:
