@@ -236,6 +236,7 @@ KEYWORDS = {
     "minItems",
     "minLength",
     "minimum",
+    "not",
     "pattern",
     "properties",
     "required",
@@ -282,7 +283,7 @@ def test_content_is_made_of_blocks_of_the_types_we_know_or_of_any_other() -> Non
     assert any_other == {
         "type": "object",
         "required": ["type"],
-        "properties": {"type": {"type": "string", "minLength": 1}},
+        "properties": {"type": {"type": "string", "minLength": 1, "not": {"enum": list(BLOCKS)}}},
     }
     for kind, block in BLOCKS.items():
         schema = SCHEMAS[block.__name__]

@@ -106,7 +106,8 @@ def document(routes: list[Route], mounted_at: str = "") -> dict[str, Any]:
 
 def _link_blocks(components: dict[str, Any]) -> None:
     """Say what a content is made of. The types cannot: to them it is JSON that is passed on."""
-    anything = {"type": "object", "required": ["type"], "properties": {"type": {"type": "string", "minLength": 1}}}
+    other = {"type": "string", "minLength": 1, "not": {"enum": list(BLOCKS)}}
+    anything = {"type": "object", "required": ["type"], "properties": {"type": other}}
     blocks = [{"$ref": f"#/components/schemas/{block.__name__}"} for block in BLOCKS.values()]
     components["Block"] = {
         "title": "Block",
