@@ -16,7 +16,7 @@ from workers import DurableObject, Request, WorkerEntrypoint, import_from_javasc
 
 from threadkeep import backends, retention
 from threadkeep.clock import now
-from threadkeep.errors import ThreadkeepError, Unavailable
+from threadkeep.errors import Invalid, ThreadkeepError, Unavailable
 from threadkeep.http import docs, openapi, wire  # noqa: F401 the first two for the snapshot alone
 from threadkeep.http.api import Api, connect
 from threadkeep.settings import D1_BINDINGS, HYPERDRIVE_BINDING
@@ -60,6 +60,11 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]
         raw = _raw(request)
         api, backend = _connected(self._env)
         incoming = _incoming(raw)
+        if (incoming.header("upgrade") or "").lower() == "websocket":
+            # workerd hands a user's object a GET without a body in its place, and the answer would be to that.
+            refusal = Invalid("upgrade: No WebSocket is spoken here. Send the request without it.", "upgrade")
+            await _let_run_by(raw)
+            return _outgoing(api.finish(wire.error_response(refusal), incoming))
         admitted = await api.admit(incoming)
         if isinstance(admitted, wire.Response):
             await _let_run_by(raw)
