@@ -108,6 +108,7 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]
         until = now() - days * retention.DAY_MILLISECONDS
         user_ids = await backends.users_to_purge(executor, until, retention.PARTS_MAX)
         await retention.purge_users(user_ids, open_store, days)
+        await backends.tidy_index(executor, retention.PARTS_MAX)
 
 
 class UserConversations(DurableObject):  # type: ignore[misc]
@@ -157,6 +158,8 @@ class UserConversations(DurableObject):  # type: ignore[misc]
         # The user is the object's own name: no header can say otherwise.
         if self._executor is None:
             self._executor = await backends.open_durable_object(self._storage)
+            if await backends.users_to_purge(self._executor, 0, 1):  # a sweep was cut off, or an old index is left
+                await self._purge_at(now())
         return backends.open_sql(self._executor, self._user_id)
 
 

@@ -3,6 +3,9 @@
 Each statement may run any number of times, and what it does is done once. A row never changes its size, for SQLite
 would move it and leave what it was. Texts are written in hexadecimal: wrangler cuts `BEGIN TRANSACTION` out of what it
 sends, wherever that stands, and looks for the ends of statements itself.
+
+The index takes a text as a whole. One that is too long for a statement is put together first, in `word_lists`, where
+the index before this one had its text; nothing of it stays there.
 """
 
 import re
@@ -17,6 +20,12 @@ _PIECE_BYTES = 45_000
 _STATEMENT_CHARACTERS = 90_000
 FILE_CHARACTERS = 8_000_000
 """How long a file grows. More takes fewer calls of wrangler, and more memory."""
+
+FORGET_LONG = (
+    "UPDATE word_lists SET text = CAST(zeroblob(octet_length(text)) AS TEXT);\n",
+    "DELETE FROM word_lists;\n",
+)
+"""Statements that leave nothing of long texts that were put together to be indexed."""
 
 
 def files_of(statements: Iterable[str]) -> Iterator[str]:
@@ -53,6 +62,29 @@ def inserts(table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -
             yield from _fillings(table, column, row[columns.index("n")], value, rest)
     if tuples:
         yield _insert(head, tuples)
+
+
+def index_entries(rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+    """Statements that index words, of rows of n, user and words."""
+    head = "INSERT OR REPLACE INTO search_index_2 (rowid, text) VALUES\n"
+    tuples: list[str] = []
+    size = 0
+    for row in rows:
+        n, _, text = row
+        is_long = len(text.encode()) > _PIECE_BYTES
+        written = "" if is_long else f"({n}, {literal(text)})"
+        if tuples and (is_long or size + len(written) > _STATEMENT_CHARACTERS):
+            yield head + ",\n".join(tuples) + ";\n"
+            tuples, size = [], 0
+        if is_long:
+            yield from inserts("word_lists", ("n", "user_id", "text"), [row])
+            yield f"INSERT OR REPLACE INTO search_index_2 (rowid, text) SELECT n, text FROM word_lists WHERE n = {n};\n"
+            yield from FORGET_LONG
+        else:
+            tuples.append(written)
+            size += len(written) + 2
+    if tuples:
+        yield head + ",\n".join(tuples) + ";\n"
 
 
 def literal(value: str | int | None) -> str:

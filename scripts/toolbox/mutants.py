@@ -48,6 +48,7 @@ _IN_SQL = {
     r"\bmax\(": "min(",
 }
 _NUMBER_IN_SQL = re.compile(r"(?<![\w.:$'\"])(?<!SELECT )\d+(?![\w.'])")
+_LOOKS_LIKE_SQL = re.compile(r"\b[A-Z]{2,}\b|(?<![\w:]):[a-z_]+|\b[a-z]\.[a-z_]+ \S")
 _PARAMETER_IN_SQL = re.compile(r"(?<![\w:'\"]):[a-z_]+")
 
 
@@ -76,9 +77,14 @@ class Mutant(NamedTuple):
 def find_mutants(path: str, source: bytes) -> list[Mutant]:
     """Every mutant of a source, by its places."""
     starts = [0, *accumulate(len(line) for line in source.splitlines(keepends=True))]
-    finder = _Finder(source, starts, has_sql=Path(path).name.endswith("statements.py"))
+    finder = _Finder(source, starts, has_sql=_has_sql(Path(path)))
     changes = sorted(set(finder.visit(ast.parse(source))))
     return [Mutant(path, source.count(b"\n", 0, start) + 1, start, end, text) for start, end, text in changes]
+
+
+def _has_sql(path: Path) -> bool:
+    """Whether texts of a source are SQL: it is one of the statements, or a dialect."""
+    return path.parent.name == "statements" or path.name.endswith("_dialect.py")
 
 
 Change = tuple[int, int, str]
@@ -145,7 +151,9 @@ class _Finder:
         elif self._has_sql and isinstance(node, ast.Constant | ast.JoinedStr):
             start, end = self._span(node)
             text = self._source[start:end].decode()
-            if re.search(r"\b[A-Z]{2,}\b", text):
+            if isinstance(node, ast.JoinedStr):
+                text = _masked(text)
+            if _LOOKS_LIKE_SQL.search(text):
                 for first, last, instead in _in_sql(text):
                     yield start + len(text[:first].encode()), start + len(text[:last].encode()), instead
 
@@ -170,8 +178,7 @@ class _Finder:
 
 
 def _in_sql(text: str) -> Iterator[Change]:
-    """The changes to a text of SQL, as it stands in a source; never to what an f-string puts in."""
-    text = re.sub(r"\{[^{}]*\}", lambda found: "_" * len(found[0]), text)
+    """The changes to a text of SQL, as it stands in a source."""
     for pattern, instead in _IN_SQL.items():
         for found in re.finditer(pattern, text):
             yield *found.span(), instead
@@ -181,3 +188,43 @@ def _in_sql(text: str) -> Iterator[Change]:
     for found in _PARAMETER_IN_SQL.finditer(text):
         if len(names) > 1:
             yield *found.span(), names[(names.index(found[0]) + 1) % len(names)]
+
+
+def _masked(text: str) -> str:
+    """The source of an f-string with letters, as many, for what it puts in; but SQL that is handed over there stays."""
+    masked = ""
+    place = 0
+    for first, last in _fields(text):
+        masked += text[place:first] + _masked_field(text[first:last])
+        place = last
+    return masked + text[place:]
+
+
+def _masked_field(field: str) -> str:
+    kept = [
+        (found.start() + 1, found.end() - 1)
+        for found in re.finditer(r"""'[^']*'|"[^"]*\"""", field)
+        if " " in found[0] and _LOOKS_LIKE_SQL.search(found[0])
+    ]
+    if not kept:
+        return "_" * len(field)
+    masked = ""
+    for first, last in kept:
+        masked += "\0" * (first - len(masked)) + _masked(field[first:last])  # no comparison goes beyond it
+    return masked + "\0" * (len(field) - len(masked))
+
+
+def _fields(text: str) -> Iterator[tuple[int, int]]:
+    """Where an f-string puts something in, with the brackets around it."""
+    start = depth = place = 0
+    while place < len(text):
+        if depth == 0 and text[place : place + 2] in ("{{", "}}"):
+            place += 1
+        elif text[place] == "{":
+            start = start if depth else place
+            depth += 1
+        elif text[place] == "}" and depth:
+            depth -= 1
+            if depth == 0:
+                yield start, place + 1
+        place += 1

@@ -2,13 +2,19 @@
 
 It needs coverage, and the folder and the file to write in RECORDED_FOLDER and RECORDING. Tests that have one of the
 parameters in LEFT_OUT, a list in JSON, are not run.
+
+What is made once and kept, as statements are by `cached_property`, is made anew for each test, or only the first one
+would be known to reach what makes it.
 """
 
+import functools
 import json
 import os
+import sys
 import time
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import coverage
 import pytest
@@ -17,7 +23,35 @@ _FOLDER = Path(os.environ["RECORDED_FOLDER"])
 _LEFT_OUT = json.loads(os.environ["LEFT_OUT"])
 _coverage = coverage.Coverage(data_file=None, config_file=False, source=[str(_FOLDER)])
 _seconds = {"": 0.0}  # the test without a name is what is imported before any
-_coverage.start()  # before anything of the folder is imported
+_made: list[tuple[dict[str, Any], str]] = []
+"""Where values of cached properties are kept, and by which name."""
+
+
+class _Property(functools.cached_property[Any]):
+    """A cached property that tells what it has made, if it is one of the folder."""
+
+    def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
+        value = super().__get__(instance, owner)
+        if instance is not None and self.attrname and self.func.__code__.co_filename.startswith(f"{_FOLDER}{os.sep}"):
+            _made.append((vars(instance), self.attrname))
+        return value
+
+
+functools.cached_property = _Property  # type: ignore[misc] # before anything of the folder is imported
+_coverage.start()
+
+
+def _begin(test: str) -> None:
+    """Counts what is done from now on as done for a test, and has it make anew what others have made."""
+    _coverage.switch_context(test)
+    while _made:
+        kept, name = _made.pop()
+        kept.pop(name, None)
+    for module in [*sys.modules.values()]:
+        if str(getattr(module, "__file__", None)).startswith(f"{_FOLDER}{os.sep}"):
+            for value in vars(module).values():
+                if hasattr(value, "cache_clear"):
+                    value.cache_clear()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -26,7 +60,7 @@ def pytest_make_collect_report(
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     """Counts what a file of tests does when it is imported as done for all its tests, by the name of the file."""
     if isinstance(collector, pytest.Module):
-        _coverage.switch_context(collector.nodeid)
+        _begin(collector.nodeid)
         _seconds[collector.nodeid] = 0.0
     return (yield)
 
@@ -43,7 +77,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Counts what is done for a test as its own, with all that its fixtures do."""
-    _coverage.switch_context(item.nodeid)
+    _begin(item.nodeid)
     started = time.monotonic()
     try:
         return (yield)

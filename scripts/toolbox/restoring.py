@@ -12,10 +12,11 @@ from typing import Any
 import apsw
 
 from threadkeep.clock import new_id
+from threadkeep.models import INTEGER_MAX
 from toolbox.backing_up import MARKER, ask
 from toolbox.backups import BackupReader
 from toolbox.checkout import Problem, remove, say
-from toolbox.chunks import files_of, inserts, literal
+from toolbox.chunks import FORGET_LONG, files_of, index_entries, inserts, literal
 from toolbox.codes import Code
 from toolbox.install import Node, install
 from toolbox.migrating import Target, check, read_schema, schema_difference
@@ -23,36 +24,31 @@ from toolbox.migrations import Migration
 from toolbox.rows import what_is_wrong
 from toolbox.scratch import BASE, Scratch
 
-# What an index statement takes at once: it is one piece of work for the database.
-_INDEXED_CHARACTERS = 1_000_000
-_COPIED = ("conversations", "messages", "word_lists")  # in this order; owners come last
+_COPIED = ("conversations", "messages")  # in this order; then the index, and owners last
 
 # The marker is set only where there is nothing. `owners` is empty until the last step.
 _BEGIN = """
 INSERT INTO owners (user_id, epoch)
 SELECT '', '{marker}'
 WHERE NOT EXISTS (SELECT 1 FROM owners)
-  AND NOT EXISTS (SELECT 1 FROM conversations WHERE user_id <> '')
-  AND NOT EXISTS (SELECT 1 FROM messages WHERE user_id <> '')
-  AND NOT EXISTS (SELECT 1 FROM word_lists WHERE user_id <> '');
+  AND NOT EXISTS (SELECT 1 FROM conversations)
+  AND NOT EXISTS (SELECT 1 FROM messages)
+  AND NOT EXISTS (SELECT 1 FROM search_index_2_docsize)
+  AND NOT EXISTS (SELECT 1 FROM word_lists);
 SELECT
   (SELECT epoch FROM owners WHERE user_id = '') AS marker,
   EXISTS (SELECT 1 FROM owners WHERE user_id <> '') AS in_use,
-  (SELECT n FROM conversations WHERE user_id <> '' ORDER BY n DESC LIMIT 1) AS conversations,
-  (SELECT n FROM messages WHERE user_id <> '' ORDER BY n DESC LIMIT 1) AS messages,
-  (SELECT n FROM word_lists WHERE user_id <> '' ORDER BY n DESC LIMIT 1) AS word_lists,
-  (
-    SELECT min(l.n)
-    FROM word_lists AS l
-    WHERE l.user_id <> '' AND NOT EXISTS (SELECT 1 FROM words_docsize AS d WHERE d.id = l.n)
-  ) AS unindexed;
+  (SELECT max(n) FROM conversations) AS conversations,
+  (SELECT max(n) FROM messages) AS messages,
+  (SELECT max(id) FROM search_index_2_docsize) AS indexed,
+  EXISTS (SELECT 1 FROM word_lists) AS is_long_text_left;
 """
-# words_docsize is where FTS5 has a row for each that it has indexed; it would index one twice.
-_INDEX = """INSERT INTO words (rowid, text)
-SELECT l.n, l.text
-FROM word_lists AS l
-WHERE l.n BETWEEN {first} AND {last} AND NOT EXISTS (SELECT 1 FROM words_docsize AS d WHERE d.id = l.n);
-"""
+# Behind the index, FTS5 has a row for each that is in it; and by the id 1 how many those are, and their words.
+_MEASURE_INDEX = """SELECT
+  count(*) AS row_count,
+  (SELECT hex(block) FROM search_index_2_data WHERE id = 1) AS words,
+  EXISTS (SELECT 1 FROM word_lists) AS is_long_text_left
+FROM search_index_2_docsize"""
 
 
 def restore(target: Target, file: Path) -> None:
@@ -90,7 +86,7 @@ def _work_folder(target: Target) -> Iterator[Path]:
 
 
 def _read(file: Path, scratch: Scratch, migrations: Sequence[Migration]) -> str:
-    """Fills the scratch database with a backup, at the newest schema, and with its words; returns the checksum."""
+    """Fills the scratch database with a backup, at the newest schema, and indexes it; returns the checksum."""
     with BackupReader(file) as reader:
         header = reader.header
         names = [migration.name for migration in migrations]
@@ -113,9 +109,7 @@ def _read(file: Path, scratch: Scratch, migrations: Sequence[Migration]) -> str:
         raise Problem(f"{file} has been changed: it holds rows of nobody", Code.NOT_A_BACKUP)
     if wrong := what_is_wrong(scratch):
         raise Problem(f"{file} holds what the service never keeps: {wrong}", Code.NOT_A_BACKUP)
-    scratch.make_room_for_ballast()
-    scratch.make_room()
-    scratch.list_words()
+    scratch.index()
     return sha256
 
 
@@ -154,43 +148,23 @@ def _check_is_ours(target: Target, state: Mapping[str, Any], sha256: str) -> Non
 
 def _load(target: Target, node: Node, scratch: Scratch, state: Mapping[str, Any], part: Path) -> None:
     """Copies what is missing: a table's rows from the last on that is there, since that one may not be whole."""
-    missing = itertools.chain.from_iterable(_statements(scratch, table, _first(state, table)) for table in _COPIED)
-    for number, text in enumerate(files_of(missing), start=1):
+    for number, text in enumerate(files_of(_missing(scratch, state)), start=1):
         say(f"restoring, part {number} …")
         _run(target, node, text, part)
 
 
-def _first(state: Mapping[str, Any], table: str) -> int | None:
-    """The row that a table goes on from; None where it has none yet."""
-    reached = (state[table], state["unindexed"] if table == "word_lists" else None)
-    return min((n for n in reached if n is not None), default=None)
-
-
-def _statements(scratch: Scratch, table: str, first: int | None) -> Iterator[str]:
-    columns = scratch.columns(table)
-    names = ", ".join(columns)
-    condition = "" if first is None else f"WHERE n >= {first:d}"
-    rows = scratch.run(f"SELECT {names} FROM {table} {condition} ORDER BY n")
-    if table != "word_lists":
+def _missing(scratch: Scratch, state: Mapping[str, Any]) -> Iterator[str]:
+    """The statements that put in what is not there."""
+    for table in _COPIED:
+        columns = scratch.columns(table)
+        rows = scratch.run(f"SELECT {', '.join(columns)} FROM {table} WHERE n >= ? ORDER BY n", state[table] or 0)
         yield from inserts(table, columns, rows)
-        return
-    for group in _groups(rows):
-        yield from inserts(table, columns, group)
-        yield _INDEX.format(first=group[0][0], last=group[-1][0])
-
-
-def _groups(rows: Iterator[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:
-    """Rows of words, as many as are indexed at once."""
-    group: list[tuple[Any, ...]] = []
-    size = 0
-    for row in rows:
-        group.append(row)
-        size += len(row[-1])
-        if size > _INDEXED_CHARACTERS:
-            yield group
-            group, size = [], 0
-    if group:
-        yield group
+    # In this order, so that the last that is indexed says which are. Titles stand below 0.
+    reached = -INTEGER_MAX if state["indexed"] is None else state["indexed"]
+    rows = scratch.run("SELECT n, user_id, text FROM word_lists WHERE n > ? ORDER BY n", reached)
+    if state["is_long_text_left"]:
+        yield from FORGET_LONG
+    yield from index_entries(rows)
 
 
 def _finish(target: Target, node: Node, scratch: Scratch, part: Path) -> None:
@@ -224,19 +198,16 @@ def _is_there(target: Target, node: Node, scratch: Scratch) -> bool:
 
 def _difference(target: Target, node: Node, scratch: Scratch, tables: Sequence[str]) -> str | None:
     """The first table whose rows are not as many, or not as long, as in the backup."""
-    queries = {table: _measure(table, scratch.columns(table)) for table in tables}
-    queries["the index"] = (
-        "SELECT count(*) AS row_count, 0 AS text_size FROM words_docsize WHERE id > -9007199254700000"
-    )
-    answers = ask(target, node, ";\n".join(queries.values()))
-    for name, query, ((answer,)) in zip(queries, queries.values(), answers, strict=True):
-        if name == "the index":
-            expected: tuple[Any, ...] = (scratch.count("word_lists"), 0)
-        else:
-            (expected,) = scratch.run(query)
-        if (answer["row_count"], answer["text_size"]) != expected:
+    queries = [_measure(table, scratch.columns(table)) for table in tables]
+    *answers, (index,) = ask(target, node, ";\n".join([*queries, _MEASURE_INDEX]))
+    for table, query, ((answer,)) in zip(tables, queries, answers, strict=True):
+        ((row_count, text_size),) = scratch.run(query)
+        if (answer["row_count"], answer["text_size"]) != (row_count, text_size):
             rows, size = answer["row_count"], answer["text_size"]
-            return f"{name} has {rows} rows of {expected[0]}, and {size} of {expected[1]} bytes and characters"
+            return f"{table} has {rows} rows of {row_count}, and {size} of {text_size} bytes and characters"
+    ((row_count, words, _),) = scratch.run(_MEASURE_INDEX)
+    if (index["row_count"], index["words"], index["is_long_text_left"]) != (row_count, words, 0):
+        return f"the index has {index['row_count']} rows of {row_count}, or other words"
     return None
 
 

@@ -30,22 +30,23 @@ OF_SERVERS = (
 )
 """What of `src/` only a server or a client runs. No Worker has it, neither a local one nor one that is deployed."""
 
+_OF_SQLITE = ("threadkeep/sql/first_sqlite_index.py", "threadkeep/sql/sqlite_dialect.py")
 OF_STORES = {
-    "d1": ("threadkeep/sql/d1.py",),
-    "durable-object": ("threadkeep/sql/durable_object.py",),
+    "d1": ("threadkeep/sql/d1.py", *_OF_SQLITE),
+    "durable-object": ("threadkeep/sql/durable_object.py", *_OF_SQLITE),
     "memory": ("threadkeep/stores/memory.py",),
     "postgres": (
         "threadkeep/sql/postgres.py",
         "threadkeep/sql/postgres_connection.py",
+        "threadkeep/sql/postgres_dialect.py",
         "threadkeep/sql/postgres_schema.py",
         "threadkeep/sql/postgres_scram.py",
         "threadkeep/sql/postgres_socket.py",
-        "threadkeep/sql/postgres_statements.py",
         "threadkeep/sql/postgres_url.py",
         "threadkeep/sql/postgres_wire.py",
     ),
 }
-"""What only a Worker has that can keep conversations there."""
+"""What only a Worker has that can keep conversations there, or in another of these that names it."""
 
 
 def lay_out(folder: Path, sources: Sequence[Path], stores: Collection[str]) -> Path:
@@ -54,7 +55,8 @@ def lay_out(folder: Path, sources: Sequence[Path], stores: Collection[str]) -> P
     wrangler takes whatever Python it finds there, and a Worker has no use for some of it: `stores` are the back ends
     that it can use. Returns `src/`. wrangler looks for python_modules/ beside its configuration, and nowhere else.
     """
-    left_out = OF_SERVERS + tuple(part for store, parts in OF_STORES.items() if store not in stores for part in parts)
+    used = {part for store in stores for part in OF_STORES.get(store, ())}
+    left_out = OF_SERVERS + tuple({part for parts in OF_STORES.values() for part in parts} - used)
     out = folder / "src"
     remove(out)
     for name, path in files_below(sources):

@@ -4,7 +4,6 @@ It needs what toolbox/migrations.py needs, and threadkeep itself, whose words ar
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -12,11 +11,9 @@ from typing import Any
 import apsw
 from msgspec import Raw
 
-from threadkeep.content import canonical
-from threadkeep.errors import ThreadkeepError
-from threadkeep.search import text_of
-from threadkeep.sql.alphabet import alphabet_of
-from threadkeep.sql.statements import NEW_PADDING, indexed_words
+from threadkeep.search import text_of_content
+from threadkeep.sql.marks import mark_of
+from threadkeep.sql.sqlite_dialect import SQLITE
 from threadkeep.tokens import words_of
 from toolbox.checkout import Problem
 from toolbox.codes import Code
@@ -24,15 +21,13 @@ from toolbox.migrations import Migration, failing_statement
 
 BASE = ("owners", "conversations", "messages")
 """What a backup holds, in the order of the tables in a dump. Everything else in the schema is made from it."""
-DERIVED = ("word_lists", "words")
-"""What is not in a backup: the words of titles and messages, and their index."""
-_MADE_ANEW = ("padding",)
-
-_NUMBERED = ("conversations", "messages")  # by `n`
+DERIVED = ("search_index_2", "word_lists", "words")
+"""What is not in a backup: the index of words, and the first one with its text, which only older databases have."""
+_LEFT_OUT = ("padding",)  # that of a new row is empty
 
 
 class Scratch:
-    """Holds rows of users, and none of the ballast that a migration puts there."""
+    """Holds rows of users, and none of nobody, which migrations put there once."""
 
     def __init__(self, file: Path, migrations: Sequence[Migration]) -> None:
         self._folder = file.parent
@@ -66,7 +61,7 @@ class Scratch:
             if failure := failing_statement(self._database, migration):
                 raise Problem(failure)
             self._applied.append(migration)
-        for table in (*BASE, "word_lists"):
+        for table in BASE:
             if self.columns(table):
                 self.run(f"DELETE FROM \"{table}\" WHERE user_id = ''")
 
@@ -76,7 +71,7 @@ class Scratch:
 
     def kept_columns(self, table: str) -> list[str]:
         """Those of its columns that a backup holds."""
-        return [column for column in self.columns(table) if column not in _MADE_ANEW]
+        return [column for column in self.columns(table) if column not in _LEFT_OUT]
 
     def run(self, sql: str, *values: Any) -> Iterator[tuple[Any, ...]]:
         """The rows that a statement answers."""
@@ -115,42 +110,19 @@ class Scratch:
         ):
             self.run(statement)
 
-    def make_room_for_ballast(self) -> None:
-        """Renumbers a table's rows if any has the `n` of a row that each new database has.
+    def index(self) -> None:
+        """Indexes as the service does what messages say, and titles that somebody or something gave.
 
-        A database that is older than those rows may have given their `n` to others.
+        The words stay in `word_lists`, for the index does not give them back.
         """
-        with closing(apsw.Connection(":memory:")) as new:
-            for migration in self._applied:
-                failing_statement(new, migration)
-            for table in _NUMBERED:
-                ((reserved,),) = new.execute(f'SELECT coalesce(max(n), 0) FROM "{table}"').fetchall()
-                ((lowest,),) = self.run(f'SELECT coalesce(min(n), 0) FROM "{table}"')
-                if 0 < lowest <= reserved:
-                    self.run(f'UPDATE "{table}" SET n = -n')
-                    self.run(f'UPDATE "{table}" SET n = ? - n', reserved)
-
-    def make_room(self) -> None:
-        """Gives conversations the room that new ones have, which those of an older database have not."""
-        self.run(f"UPDATE conversations SET padding = {NEW_PADDING}")
-
-    def list_words(self) -> None:
-        """Fills `word_lists` as the service does: what a message says, and titles that somebody or something gave."""
         texts: list[tuple[str, Callable[[str], str]]] = [
             ("SELECT -n, user_id, title FROM conversations WHERE title_source <> 'default'", str),
-            ("SELECT n, user_id, content FROM messages", _said),
+            ("SELECT n, user_id, content FROM messages", lambda content: text_of_content(Raw(content.encode()))),
         ]
         for query, text in texts:
             listed = (
-                (n, user_id, indexed_words(alphabet_of(user_id), words_of(text(value))))
+                (n, user_id, SQLITE.dialect.indexed_words(mark_of(user_id), words_of(text(value))))
                 for n, user_id, value in self.run(query)
             )
             self.insert("word_lists", ("n", "user_id", "text"), (row for row in listed if row[-1]))
-
-
-def _said(content: str) -> str:
-    """What of a content is searched: nothing, where somebody has put there what the service cannot read."""
-    try:
-        return text_of(canonical(Raw(content.encode())))
-    except (ThreadkeepError, LookupError, TypeError):
-        return ""
+        self.run("INSERT INTO search_index_2 (rowid, text) SELECT n, text FROM word_lists")

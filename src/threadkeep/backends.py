@@ -163,6 +163,14 @@ async def users_to_purge(executor: "Executor", until: int, limit: int) -> list[s
     return await users_to_purge(executor, until, limit)
 
 
+async def tidy_index(executor: "Executor", parts: int) -> None:
+    """Remove from the index of an open database what was taken out of it, so many parts at the most."""
+    from threadkeep.sql.store import tidy_index
+
+    while parts > 0 and await tidy_index(executor):
+        parts -= 1
+
+
 async def open_postgres(url: str) -> "SharedExecutor":
     """A Postgres database, its schema brought to the newest version. For `open_sql`, as long as the process lives.
 

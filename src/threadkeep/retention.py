@@ -1,7 +1,8 @@
 """Getting rid of what nobody wants any more: erasing a user, and purging what was deleted long ago.
 
 Both hide it at once and remove it in parts, since there may be more than fits into one batch. What is cut off in
-between goes on with the next purge, or when it is asked for again.
+between goes on with the next purge, or when it is asked for again. Purging also brings what an earlier version has
+indexed into the index of this one, by the same parts.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -9,11 +10,15 @@ from collections.abc import Awaitable, Callable, Iterable
 from threadkeep.clock import Clock, now
 from threadkeep.models import Erased
 from threadkeep.store import Store
+from threadkeep.work import give_way
 
 DAY_MILLISECONDS = 86_400_000
 PARTS_MAX = 45
-"""How many parts are removed, and users purged, at once. A part takes up to 14 statements and a user 3, of the 1,000
+"""How many parts are removed, and users purged, at once. A part takes up to 12 statements and a user 3, of the 1,000
 that D1 allows in one go on the paid plan."""
+
+
+_PAUSE_SECONDS = 0.05  # twice what a part takes, so that others wait for one of them, and not for all
 
 
 async def erase(store: Store) -> tuple[Erased, bool]:
@@ -32,8 +37,8 @@ async def purge(store: Store, retention_days: int, clock: Clock = now) -> int | 
 
 async def purge_users(
     user_ids: Iterable[str], open_store: Callable[[str], Awaitable[Store]], retention_days: int, clock: Clock = now
-) -> None:
-    """Purge what these users deleted that long ago, as far as may be at once.
+) -> bool:
+    """Purge what these users deleted that long ago, as far as may be at once; answer whether that was all of it.
 
     One with whom it fails keeps nobody else from it; raises an ExceptionGroup in the end.
     """
@@ -48,16 +53,25 @@ async def purge_users(
             is_complete = False
             while parts > 0 and not is_complete:
                 parts -= 1
-                is_complete = not await store.sweep()
+                is_complete = await _sweep_part(store)
         except Exception as error:
             failures.append(error)
     if failures:
         raise ExceptionGroup("some users could not be purged", failures)
+    return parts > 0
 
 
 async def _sweep(store: Store) -> bool:
     """Remove parts; answer whether nothing is left."""
     for _ in range(PARTS_MAX):
-        if not await store.sweep():
+        if await _sweep_part(store):
             return True
     return False
+
+
+async def _sweep_part(store: Store) -> bool:
+    """Remove a part, and let others go first before the next; answer whether nothing is left."""
+    has_more = await store.sweep()
+    if has_more:
+        await give_way(_PAUSE_SECONDS)
+    return not has_more

@@ -1,6 +1,6 @@
 """Searching: what of a message is found, what a query asks for, and the piece of text that shows why it was found."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,11 +12,14 @@ from threadkeep.work import Work
 
 TEXT_CHARACTERS_MAX = 16_000
 """How much of a message is searched: its first characters."""
-INDEXED_MAX = 20_000_000
+INDEXED_MAX = 12_000_000
 """How much may be indexed of what is kept together: words with a space between, and `INDEXED_BESIDE_WORD` for each."""
 INDEXED_BESIDE_WORD = 8
 """The letters that stand before a word in the index."""
 TERMS_MAX = 32
+"""How many words and phrases a query may have."""
+WORDS_OF_QUERY_MAX = 512
+"""How many words a query may have, those of phrases counted, too: each character of Chinese is one."""
 
 # A number has no words. Read as a float, one might be too large.
 _blocks = msgspec.json.Decoder(list[dict[str, Any]], float_hook=lambda text: None)
@@ -48,17 +51,24 @@ def text_of(blocks: list[dict[str, Any]]) -> str:
     return "\n".join(parts)[:TEXT_CHARACTERS_MAX]
 
 
+def text_of_content(content: msgspec.Raw) -> str:
+    """`text_of` a content as it is kept."""
+    return text_of(_blocks.decode(content))
+
+
 def indexed_size(words: str) -> int:
     """How much is indexed of words that are parted by spaces."""
     return len(words) + INDEXED_BESIDE_WORD * (words.count(" ") + 1) if words else 0
 
 
-def parse_query(text: str) -> list[Term]:
+def parse_query(text: str, tokens: Callable[[str], list[str]] = tokens) -> list[Term]:
     """What people type: words, and phrases in double quotes. Everything must be found; the last word may be a prefix.
 
-    Nothing of it is syntax but the quotes, and one that is not closed ends at the end. Raises Invalid where there is no
-    word in it, or more than 32.
+    Nothing of it is syntax but the quotes, and one that is not closed ends at the end. Signs and emoji are no words: of
+    them alone there are no terms, and nothing is found. Raises Invalid where it is blank, or has too many words.
     """
+    if not text.strip():
+        raise Invalid("q: There is no word in this query; type at least one letter or digit.", "q")
     terms: list[Term] = []
     ends_in_word = False
     for number, part in enumerate(text.split('"')):
@@ -68,10 +78,10 @@ def parse_query(text: str) -> list[Term]:
             if found:
                 ends_in_word = not is_phrase
                 terms.append(Term(found, is_prefix=False))
-    if not terms:
-        raise Invalid("q: There is no word in this query; type at least one letter or digit.", "q")
-    if sum(len(term.tokens) for term in terms) > TERMS_MAX:
-        raise Invalid(f"q: A query may have {TERMS_MAX} words; search for fewer.", "q")
+    if len(terms) > TERMS_MAX:
+        raise Invalid(f"q: A query may have {TERMS_MAX} words and phrases; search for fewer.", "q")
+    if sum(len(term.tokens) for term in terms) > WORDS_OF_QUERY_MAX:
+        raise Invalid(f"q: A query may have {WORDS_OF_QUERY_MAX} words in all; search for fewer.", "q")
     if ends_in_word:
         terms[-1] = terms[-1]._replace(is_prefix=True)
     return terms
@@ -87,12 +97,12 @@ def snippet(text: str, terms: list[Term]) -> list[SnippetPart]:
     parts: list[SnippetPart] = []
     place = begin
     for start, stop in matches:
-        if start < place or start >= end:
-            continue
+        if start >= end:
+            break
         if start > place:
             parts.append(SnippetPart(text[place:start], match=False))
-        parts.append(SnippetPart(text[start : min(stop, end)], match=True))
         place = min(stop, end)
+        parts.append(SnippetPart(text[start:place], match=True))
     if place < end:
         parts.append(SnippetPart(text[place:end], match=False))
     return parts
@@ -104,8 +114,13 @@ def _matches(text: str, terms: list[Term]) -> list[tuple[int, int]]:
     matches: list[tuple[int, int]] = []
     for term in terms:
         matches += located.find(term.tokens, is_prefix=term.is_prefix, within=_SNIPPET_CHARACTERS_MAX)
-    matches.sort()
-    return matches
+    merged: list[tuple[int, int]] = []
+    for start, stop in sorted(matches):
+        if merged and start < merged[-1][1]:  # some begin within others
+            merged[-1] = merged[-1][0], max(stop, merged[-1][1])
+        else:
+            merged.append((start, stop))
+    return merged
 
 
 def hits(found: list[tuple[Conversation, Message | None]], terms: list[Term]) -> Work[list[Hit]]:
@@ -118,7 +133,7 @@ def hits(found: list[tuple[Conversation, Message | None]], terms: list[Term]) ->
 
 
 def _hit(conversation: Conversation, message: Message | None, terms: list[Term]) -> Hit:
-    text = conversation.title if message is None else text_of(_blocks.decode(message.content))
+    text = conversation.title if message is None else text_of_content(message.content)
     return Hit(conversation, message, snippet(text, terms))
 
 

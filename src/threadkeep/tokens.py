@@ -1,16 +1,19 @@
 """The words of a text, for the search index and for a query alike: one tokenizer for every back end.
 
-A word is a run of letters and digits, its case folded and its diacritics removed. In Chinese, Japanese and Korean,
-which do not part words by spaces, each character is a word, so that a phrase of them finds any substring.
+A word is a run of letters and digits, its case folded and its diacritics removed: `lodz` finds Łódź. What nobody sees
+within a word, such as a soft hyphen, is not there. In Chinese, Japanese and Korean, which do not part words by spaces,
+each character is a word, so that a phrase of them finds any substring.
 """
 
 import re
 import sys
 import unicodedata
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
+VERSION = 2
+"""Which words a text has. Where they change, this goes up, and a new index begins: see docs/decisions/0033."""
 FOLDED_CHARACTERS_MAX = 32_000
 """How much of a text has words, once it is folded: its first characters. Most texts stay as long as they are."""
 WORDS_MAX = 20_000
@@ -34,6 +37,46 @@ _WORD = re.compile(rf"[a-z0-9]+{_LETTER}*|[{_ALONE}]|{_LETTER}+")  # most are of
 _ASCII_WORD = re.compile(r"[a-z0-9]+")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _FEW = 64  # of different characters: more are folded faster with all the text at once
+# Letters of Latin alphabets that Unicode does not decompose, by what people type who do not have them.
+_PLAIN = {
+    ord(letter): plain
+    for plain, letters in {
+        "a": "ⱥ",
+        "b": "ƀƃɓ",
+        "c": "ƈȼ",
+        "d": "đðƌɖɗ",
+        "e": "ɇɛ",
+        "f": "ƒ",
+        "g": "ǥɠ",
+        "h": "ħɦⱨ",
+        "i": "ıɨ",
+        "j": "ȷɉ",
+        "k": "ƙⱪꝁĸ",
+        "l": "łƚɫⱡ",
+        "m": "ɱ",
+        "n": "ŋƞɲ",
+        "o": "øɵɔ",
+        "p": "ƥᵽ",
+        "q": "ɋ",
+        "r": "ɍɽ",
+        "s": "ȿʂ",
+        "t": "ŧƫƭʈⱦ",
+        "u": "ʉ",
+        "v": "ʋ",
+        "w": "ⱳ",
+        "y": "ƴɏ",
+        "z": "ƶȥⱬ",
+        "ae": "æ",
+        "oe": "œ",
+        "th": "þ",
+    }.items()
+    for letter in letters
+}
+# What shapes or parts a word and is not seen: soft hyphen, joiners, marks of direction, tatweel, selectors of variants.
+_UNSEEN = re.compile(
+    "[\u00ad\u034f\u061c\u0640\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200c-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f"
+    "\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]"
+)
 _VOICING = "\u3099\u309a"  # the marks of が and ぱ, which are other letters than か and は
 _PIECE = FOLDED_CHARACTERS_MAX // GROWTH_MAX  # no piece of so many characters has too many when it is folded
 
@@ -56,16 +99,19 @@ class Located:
 
     def __init__(self, text: str) -> None:
         self._folded, is_one_to_one = _folded(text)
-        self._places: Sequence[int] = range(len(text))
-        if not is_one_to_one:
+        self._begins: Sequence[int] = range(len(text))
+        self._ends: Sequence[int] = range(1, len(text) + 1)
+        if not is_one_to_one or not unicodedata.is_normalized("NFC", self._folded):
             pieces: list[str] = []
-            places: list[int] = []
-            for place, character in enumerate(text):
-                if len(places) >= FOLDED_CHARACTERS_MAX:
+            begins: list[int] = []
+            ends: list[int] = []
+            for begin, end in _clusters(text):
+                if len(begins) >= FOLDED_CHARACTERS_MAX:
                     break
-                pieces.append(_folded_character(character))
-                places += [place] * len(pieces[-1])
-            self._folded, self._places = "".join(pieces), places
+                pieces.append(_folded_character(text[begin:end]))
+                begins += [begin] * len(pieces[-1])
+                ends += [end] * len(pieces[-1])
+            self._folded, self._begins, self._ends = "".join(pieces), begins, ends
 
     def find(
         self, words: Sequence[str], *, is_prefix: bool = False, within: int = sys.maxsize
@@ -91,10 +137,10 @@ class Located:
                         count += 1
                         break
                 elif word == words[last] or (is_prefix and word.startswith(words[last])):
-                    begin = self._places[begins[0]]
+                    begin = self._begins[begins[0]]
                     if found and begin - found[0][0] > within:
                         return found
-                    found.append((begin, self._places[match.end() - 1] + 1))
+                    found.append((begin, self._ends[match.end() - 1]))
                 if count == 0:
                     break
                 count = borders[count - 1]
@@ -168,12 +214,41 @@ def _folded_piece(text: str) -> tuple[str, bool]:
     return folded, is_one_to_one
 
 
+def _clusters(text: str) -> Iterator[tuple[int, int]]:
+    """Where each character of a text begins, and where what is joined to it ends: it may become one with that."""
+    begin = 0
+    for place in range(1, len(text)):
+        if not _joins(text[place]):
+            yield begin, place
+            begin = place
+    yield begin, len(text)
+
+
+@lru_cache(maxsize=4_096)
+def _joins(character: str) -> bool:
+    """Whether a character may become one with that before it: a mark, or a part of a syllable of Hangul."""
+    if character.isascii():
+        return False
+    first = unicodedata.normalize("NFKD", character)[0]
+    return unicodedata.category(first)[0] == "M" or "\u1160" <= first <= "\u11ff" or "\ud7b0" <= first <= "\ud7fb"
+
+
 @lru_cache(maxsize=4_096)
 def _folded_character(character: str) -> str:
     return _fold(character)
 
 
 def _fold(text: str) -> str:
+    return unicodedata.normalize("NFC", _UNSEEN.sub("", _unmarked(text)).translate(_PLAIN))
+
+
+def _unmarked(text: str) -> str:
+    """Text without case and marks, decomposed."""
     parts = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     marks = [ord(part) for part in set(parts) if part not in _VOICING and unicodedata.combining(part)]
-    return unicodedata.normalize("NFC", parts.translate(dict.fromkeys(marks)) if marks else parts)
+    return parts.translate(dict.fromkeys(marks)) if marks else parts
+
+
+def first_tokens(text: str) -> list[str]:
+    """The words that a text had in version 1, as long as an index of them may be asked."""
+    return _WORD.findall(unicodedata.normalize("NFC", _unmarked(text)))

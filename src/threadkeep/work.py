@@ -51,11 +51,11 @@ def finished(work: Work[T]) -> T:
         return value
 
 
-async def give_way() -> None:
-    """Let others have their turn."""
+async def give_way(seconds: float = 0) -> None:
+    """Let others have their turn, for so long at the least."""
     import asyncio
 
-    await asyncio.sleep(0 if _HAS_THREADS else _BREAK_SECONDS)
+    await asyncio.sleep(max(seconds, 0 if _HAS_THREADS else _BREAK_SECONDS))
 
 
 async def _done_beside(work: Work[T]) -> T:

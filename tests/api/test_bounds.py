@@ -19,7 +19,7 @@ def said(text: str) -> dict[str, Any]:
 async def test_more_words_than_can_be_indexed_at_once_are_refused_however_they_are_sent(backend: Backend) -> None:
     client = backend.client_of(f"user-{new_id()}")
     kept = await create(client)
-    sent = {"messages": [said("a " * 8_000)] * 252}  # of each, 79,999 are indexed
+    sent = {"messages": [said("a " * 8_000)] * 151}  # of each, 79,999 are indexed
     document = {"version": 1, "conversation": sent}
     for path, body in ((API, sent), (f"{API}/{kept['id']}/messages", sent), ("/api/import", document)):
         response = await client.post(path, json=body)

@@ -10,7 +10,7 @@ import pytest
 from support.drafts import conversation, edit, messages, new_message
 from threadkeep.backends import open_sqlite
 from threadkeep.errors import Conflict, NotFound, Stale
-from threadkeep.sql.executor import Executor, Query
+from threadkeep.sql.executor import Executor, read
 from threadkeep.sql.store import SqlStore
 
 pytestmark = pytest.mark.anyio
@@ -23,21 +23,17 @@ async def executor() -> Any:
     made.close()
 
 
-BEGIN = 2**23
-"""Where a counter begins."""
-
-
 async def revs(executor: Executor) -> dict[str, Any]:
     """The counter of user `u`, and the revs of what they have, in order of creation."""
     owner, kept, sent = await executor.run(
-        Query("SELECT rev, floor, epoch FROM owners WHERE user_id = 'u'")(),
-        Query("SELECT rev FROM conversations WHERE user_id = 'u' ORDER BY n")(),
-        Query("SELECT rev FROM messages WHERE user_id = 'u' ORDER BY n")(),
+        read("SELECT rev, floor, epoch FROM owners WHERE user_id = 'u'")(),
+        read("SELECT rev FROM conversations WHERE user_id = 'u' ORDER BY n")(),
+        read("SELECT rev FROM messages WHERE user_id = 'u' ORDER BY n")(),
     )
     return {
-        "owner": owner[0]["rev"] - BEGIN if owner else None,
-        "conversations": [row["rev"] - BEGIN for row in kept],
-        "messages": [row["rev"] - BEGIN for row in sent],
+        "owner": owner[0]["rev"] if owner else None,
+        "conversations": [row["rev"] for row in kept],
+        "messages": [row["rev"] for row in sent],
     }
 
 
@@ -99,8 +95,8 @@ async def test_each_user_has_a_counter_and_an_epoch_of_their_own(executor: Execu
     for user_id, count in (("u", 3), ("v", 1)):
         for _ in range(count):
             await SqlStore(executor, user_id).create_conversation(conversation())
-    (owners,) = await executor.run(Query("SELECT user_id, rev, floor, epoch FROM owners ORDER BY user_id")())
-    assert [(row["user_id"], row["rev"] - BEGIN, row["floor"]) for row in owners] == [("u", 3, 0), ("v", 1, 0)]
+    (owners,) = await executor.run(read("SELECT user_id, rev, floor, epoch FROM owners ORDER BY user_id")())
+    assert [(row["user_id"], row["rev"], row["floor"]) for row in owners] == [("u", 3, 0), ("v", 1, 0)]
     assert len({row["epoch"] for row in owners}) == 2
 
 

@@ -139,12 +139,38 @@ async def test_the_syntax_of_the_database_is_only_words(backend: Backend, query:
     assert "a train" not in found
 
 
-@pytest.mark.parametrize("query", ["", " ", '"', '""', "...", "😀", "* ( ) - ^", "\u0000", "a " * 40])
-async def test_a_query_without_a_word_or_with_too_many_is_invalid(backend: Backend, query: str) -> None:
+async def test_a_query_that_is_blank_or_has_too_many_words_is_invalid(backend: Backend) -> None:
     store = await backend.store()
-    with pytest.raises(Invalid) as caught:
-        await search(store, query)
-    assert caught.value.path == "q"
+    for query in ("", " ", "a " * 40, "a-" * 250 + "漢" * 300):
+        with pytest.raises(Invalid) as caught:
+            await search(store, query)
+        assert caught.value.path == "q"
+
+
+async def test_a_query_of_signs_or_emoji_alone_finds_nothing(backend: Backend) -> None:
+    store = await backend.store()
+    await keep(store, "... 😀", "a flight")
+    for query in ('"', '""', "...", "😀", "* ( ) - ^", "\u0000"):
+        assert await search(store, query) == HitPage([], None)
+
+
+async def test_a_word_is_found_by_what_people_type_and_is_marked(backend: Backend) -> None:
+    store = await backend.store()
+    texts = {
+        "lodz": "Łódź",
+        "duong": "đường",
+        "ışık": "IŞIK",
+        "cooperation": "co\u00adop\u00aderation",
+        "كتاب": "كتـــاب",
+        "می\u200cخواهم": "میخواهم",
+        "バガ": "ﾊﾞｶﾞ",
+        "한글": "\u1112\u1161\u11ab\u1100\u1173\u11af",
+        "漢" * 40: "漢" * 41,
+    }
+    await keep(store, *(f"see {text}!" for text in texts.values()))
+    for query, text in texts.items():
+        (hit,) = (await search(store, query)).hits
+        assert "".join(part.text for part in hit.snippet if part.match) == text, query
 
 
 async def test_what_tools_were_asked_and_answered_is_found_and_what_nobody_reads_is_not(backend: Backend) -> None:

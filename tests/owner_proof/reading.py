@@ -6,7 +6,8 @@ with a RIGHT or FULL JOIN no ON counts. What the reading does not know, it repor
 
 An index has no user: each of its rows is keyed by a row of a table. It needs a condition, of the same kind, that its
 key is that of a row which is tied to the user: `index.rowid = alias.n`. A common table expression may hand the key on,
-if it reads the index and nothing else, row by row; then whoever reads that needs the condition.
+if it reads the index and nothing else, row by row, or several that do one after the other by UNION ALL; then whoever
+reads that needs the condition.
 
 What stands in an index is listed in a table of its own, which has a user, and the same key. So a row of that list names
 a row of the index as well, and a new one must bear the key of a row that is tied to the user, or one that no row has.
@@ -20,26 +21,31 @@ from typing import NamedTuple
 
 from sqlglot import exp, parse
 
-INDEXES = {"words": "rowid"}
+INDEXES = {"search_index_2": "rowid", "words": "rowid"}
 """Tables without a user, each with the column that is its key."""
 LISTS = {"word_lists": "n"}
 """Tables of what stands in an index, each with the column that is the key there."""
-OF_NO_USER = {"USERS_TO_PURGE": "It finds the users for whom there is something to purge, whoever they are."}
+_MERGES = "It merges what the index is made of, which changes no row."
+OF_NO_USER = {
+    "users_to_purge": "It finds the users for whom there is something to purge, whoever they are.",
+    "index_again_4": "It empties an index of which nothing is listed any more.",
+    **dict.fromkeys(("tidying_1", "tidying_2", "tidying_3", "tidying_4"), _MERGES),
+}
 """The statements that are about no user in particular, and so name none, each with its reason."""
+FIRST_ROWS = {"to_index_again": "The first rows are looked at, whosever they are, and of those the user's are taken."}
+"""The statements that read rows of others and let none of them out, each with its reason."""
 _KEYS = {
     "messages": ("n", False),
     "conversations": ("n", True),
     "word_lists": ("n", False),
     "words": ("n", False),
+    "search_index_2": ("n", False),
 }
 """The column by which an index names a row of a table, and whether it is the negative of it."""
 _PLACES = {"n", "rowid", "oid", "_rowid_"}
 """What the key of a row is called, in every table."""
 _WRITTEN = {"rowid", "text"}
 """The columns of an index that a row may be given. Another may make a command of it."""
-_FILLING = -9_007_199_254_740_991
-_FILLINGS = range(_FILLING, _FILLING + 990)
-"""Keys that no row has, for what fills pages up: `n` does not get so far."""
 
 Scope = exp.Select | exp.Update | exp.Delete
 
@@ -55,7 +61,9 @@ class Product(NamedTuple):
 
 
 SQLITE = Product("sqlite", INDEXES, LISTS, {"json_each"})
-POSTGRES = Product("postgres", {}, {"words": "n"}, {"jsonb_array_elements", "jsonb_array_elements_text"})
+POSTGRES = Product(
+    "postgres", {}, {"search_index_2": "n", "words": "n"}, {"jsonb_array_elements", "jsonb_array_elements_text"}
+)
 
 
 class _Key(NamedTuple):
@@ -64,6 +72,11 @@ class _Key(NamedTuple):
     alias: str
     column: str
     is_negative: bool
+
+
+def without_first_rows(text: str) -> str:
+    """A statement of `FIRST_ROWS` without its common table expression of that name, which is then a table to it."""
+    return re.sub(r"\bfirst_rows AS \([^()]*\),\s*", "", text, count=1)
 
 
 def violations(text: str, tables: Collection[str], product: Product = SQLITE) -> list[str]:
@@ -83,8 +96,13 @@ def _violations(tree: exp.Expr, tables: Collection[str], product: Product) -> It
         yield f"Two common table expressions have one name: {', '.join(names)}."
     for name in ctes & {*tables, *product.indexes}:
         yield f"A common table expression hides the table {name}."
-    handed_on = {cte.alias: key for cte in tree.find_all(exp.CTE) if (key := _handed_on(cte, product.indexes))}
-    indexes = {**product.indexes, **handed_on}
+    indexes = dict(product.indexes)
+    handing_on: list[exp.Expr] = []
+    for cte in tree.find_all(exp.CTE):
+        key = _handed_on(cte, indexes)
+        if key:
+            indexes[cte.alias] = key
+            handing_on += _halves(cte.this)
     for condition in tree.find_all(exp.In):
         if condition.args.get("field"):
             yield f"It reads a table by IN: {condition.sql()}."
@@ -93,7 +111,7 @@ def _violations(tree: exp.Expr, tables: Collection[str], product: Product) -> It
         sources = _sources(scope)
         seen += sources
         guarded = guarded_in(scope) | _keyed_in(scope, indexes)
-        if isinstance(scope.parent, exp.CTE) and _handed_on(scope.parent, product.indexes):
+        if any(scope is one for one in handing_on):
             guarded |= set(_names(scope))
         yield from _source_violations(sources, guarded, ctes - set(indexes), {*tables, *indexes}, product)
     for table in tree.find_all(exp.Table):
@@ -162,15 +180,36 @@ def _names_row(value: exp.Expr, tied: dict[str, str], *, flipped: bool = False) 
 
 def _handed_on(cte: exp.CTE, indexes: dict[str, str]) -> str | None:
     """The column in which a common table expression hands on the key of an index, if it reads that row by row."""
-    select = cte.this
-    if not isinstance(select, exp.Select) or cte.args["alias"].columns or len(_names(select)) != 1:
+    halves = _halves(cte.this)
+    found = {_handed_on_by(half, indexes) for half in halves if isinstance(half, exp.Select)}
+    if cte.args["alias"].columns or len(found) != 1 or not all(isinstance(half, exp.Select) for half in halves):
+        return None
+    (handed_on,) = found
+    return handed_on and handed_on[0]
+
+
+def _halves(query: exp.Expr) -> list[exp.Expr]:
+    """The queries that UNION ALL puts one after the other; anything else is one."""
+    if not isinstance(query, exp.Union) or {name for name, value in query.args.items() if value} != {
+        "this",
+        "expression",
+    }:
+        return [query]
+    return [*_halves(query.this), *_halves(query.expression)]
+
+
+def _handed_on_by(select: exp.Select, indexes: dict[str, str]) -> tuple[str, int] | None:
+    """The name and the place of the column in which a query hands on the key of an index."""
+    if len(_names(select)) != 1:
         return None
     ((alias, name),) = _names(select).items()
     clauses = {clause for clause, value in select.args.items() if value}
     columns = {expression.alias_or_name: _key(expression) for expression in select.expressions}
     keys = [column for column, key in columns.items() if key == _Key(alias, indexes.get(name, ""), is_negative=False)]
     is_plain = all(key and key.alias == alias for key in columns.values()) and len(columns) == len(select.expressions)
-    return keys[0] if clauses <= {"expressions", "from_", "where"} and is_plain and len(keys) == 1 else None
+    if not clauses <= {"expressions", "from_", "where"} or not is_plain or len(keys) != 1:
+        return None
+    return keys[0], list(columns).index(keys[0])
 
 
 def _conditions(scope: Scope) -> Iterator[tuple[exp.Expr, str | None]]:
@@ -265,8 +304,6 @@ def _insert_violations(insert: exp.Insert, tables: Collection[str], product: Pro
     table = _target(insert).name
     if table not in {*tables, *indexes} or _target(insert).args.get("db"):
         yield f"There is no table {_target(insert).sql()}."
-    if table in indexes and _is_merge(insert, table):
-        return
     owner = indexes.get(table, "user_id")
     what = "key" if table in indexes else "user"
     if insert.args.get("alternative") and table not in indexes:
@@ -301,67 +338,8 @@ def _listing_violations(insert: exp.Insert, columns: list[str], key: str) -> Ite
         return
     for values, tied in _rows(insert.expression):
         value = values[columns.index(key)].unalias().unnest() if len(values) == len(columns) else exp.Null()
-        if not _names_row(value, tied) and not _is_filling(value, insert.expression):
+        if not _names_row(value, tied):
             yield f"It lists the new row under the key {value.sql()}."
-
-
-def _is_merge(insert: exp.Insert, index: str) -> bool:
-    """Whether this is the one command that an index is given: to merge what it is made of, which changes no row."""
-    columns = [column.name for column in insert.this.expressions] if isinstance(insert.this, exp.Schema) else []
-    if columns != [index, "rank"] or insert.args.get("alternative") or insert.args.get("conflict"):
-        return False
-    return all(
-        len(values) == 2
-        and isinstance(values[0], exp.Literal)
-        and values[0].is_string
-        and values[0].this == "merge"
-        and _integer(values[1]) is not None
-        for values, _ in _rows(insert.expression)
-    )
-
-
-def _is_filling(value: exp.Expr, source: exp.Expr) -> bool:
-    """Whether a value is a key that no row has: one that is written out, or a sum of that and one of some numbers."""
-    if not isinstance(value, exp.Add):
-        return _integer(value) in _FILLINGS
-    if not isinstance(source, exp.Select):
-        return False
-    first, number = _key(value.this), _key(value.expression)
-    if first is None or number is None or first.is_negative or number.is_negative or number.column != "value":
-        return False
-    is_first = any(
-        _key(one) == first and _integer(other) == _FILLING
-        for condition, counts_for in _conditions(source)
-        if counts_for is None and isinstance(condition, exp.EQ)
-        for one, other in _both_ways(condition)
-    )
-    return is_first and any(
-        table.alias_or_name == number.alias
-        and isinstance(table, exp.Table)
-        and isinstance(table.this, exp.Anonymous)
-        and table.this.name == "json_each"
-        and _are_few(table.this.expressions)
-        for table in _sources(source)
-    )
-
-
-def _are_few(arguments: list[exp.Expr]) -> bool:
-    """Whether the argument of json_each is a text of an array of small numbers."""
-    match arguments:
-        case [exp.Literal(is_string=True) as text]:
-            return re.fullmatch(r"\[\d{1,2}(, \d{1,2})*\]", text.this) is not None
-    return False
-
-
-def _integer(value: exp.Expr) -> int | None:
-    """A value that is an integer, written out."""
-    value = value.unalias().unnest()
-    match value:
-        case exp.Neg(this=exp.Literal(is_string=False, this=digits)) if digits.isdecimal():
-            return -int(digits)
-        case exp.Literal(is_string=False, this=digits) if digits.isdecimal():
-            return int(digits)
-    return None
 
 
 def _rows(source: exp.Expr | None) -> Iterator[tuple[list[exp.Expr], dict[str, str]]]:
@@ -371,9 +349,25 @@ def _rows(source: exp.Expr | None) -> Iterator[tuple[list[exp.Expr], dict[str, s
             yield from ((row.expressions, {}) for row in source.expressions)
         case exp.Select():
             guarded = guarded_in(source)
-            yield source.expressions, {alias: name for alias, name in _names(source).items() if alias in guarded}
+            names = {alias: name for alias, name in _names(source).items() if alias in guarded}
+            yield source.expressions, names | _looked_up(source)
         case exp.SetOperation():
             yield from _rows(source.left)
             yield from _rows(source.right)
         case _:
             yield [], {}
+
+
+def _looked_up(scope: Scope) -> dict[str, str]:
+    """The tables of which a LATERAL gives whole rows, each of the user, by its aliases."""
+    found = {}
+    for source in _sources(scope):
+        query = source.this.unnest() if isinstance(source, exp.Lateral) else None
+        if not isinstance(query, exp.Select) or len(_names(query)) != 1:
+            continue
+        ((alias, name),) = _names(query).items()
+        clauses = {clause for clause, value in query.args.items() if value}
+        is_whole = [one.sql() for one in query.expressions] == [f"{alias}.*"]
+        if clauses <= {"expressions", "from_", "where", "offset"} and is_whole and alias in guarded_in(query):
+            found[source.alias_or_name] = name
+    return found

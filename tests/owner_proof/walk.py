@@ -11,17 +11,21 @@ from unittest import mock
 
 import msgspec
 
+from owner_proof.reading import OF_NO_USER
 from support.drafts import conversation, draft_messages, edit, new_message, plain
 from threadkeep import cursors
 from threadkeep.drafts import ImportDraft, ImportedMessage, SearchQuery
 from threadkeep.errors import ThreadkeepError
-from threadkeep.sql import statements
+from threadkeep.search import Term, text_of_content
+from threadkeep.sql import first_sqlite_index
 from threadkeep.sql import store as sql_store
-from threadkeep.sql.alphabet import Alphabet
-from threadkeep.sql.dialect import Dialect
-from threadkeep.sql.executor import Executor, Query, ReadsFirst, Row, Statement
-from threadkeep.sql.store import SqlStore
+from threadkeep.sql.executor import Executor, ReadsFirst, Row, Statement, read
+from threadkeep.sql.postgres import PostgresExecutor
+from threadkeep.sql.sqlite import SqliteExecutor
+from threadkeep.sql.sqlite_dialect import SqliteDialect
+from threadkeep.sql.store import SqlStore, tidy_index
 from threadkeep.store import Store
+from threadkeep.tokens import words_of
 
 Step = Callable[[Any], Awaitable[Any]]
 
@@ -33,20 +37,22 @@ class Recorder:
     """An executor that remembers what each statement was given, what it answered, and how many rows it changed.
 
     But for `n`: that is the place of a row in the database, and depends on who else is in it. Where a statement is
-    given places, or answers them, it remembers how many.
+    given places, or answers them, it remembers how many. What is about no user, it leaves out.
     """
 
     bookmark: str | None = None
 
     def __init__(self, executor: Executor, expected: Sequence[Ran] | None = None) -> None:
         """With what is expected, it goes on only as long as that is what happens."""
-        self.dialect: Dialect = executor.dialect
+        self.statements = executor.statements
+        self._names = {id(query): name for name, query in self.statements.queries().items()}
+        self._counts_changes = isinstance(self.statements.dialect, SqliteDialect)
         self._executor = executor
         self._expected = expected
         self.ran: list[Ran] = []
 
     async def run(self, *batch: Statement) -> list[list[Row]]:
-        if self.dialect is statements:
+        if self._counts_changes:
             results = await self._executor.run(*(one for statement in batch for one in (statement, _CHANGED())))
             self._note(batch, results[::2], [changed[0]["answer"] for changed in results[1::2]])
             return results[::2]
@@ -72,20 +78,22 @@ class Recorder:
         self._note(batch, [_unordered(rows) for rows in results], [None] * len(batch))
 
     def _note(self, batch: Sequence[Statement], results: list[list[Row]], counts: Sequence[int | None]) -> None:
-        names = {id(query): name for name, query in vars(self.dialect).items() if isinstance(query, Query)}
+        first = len(self.ran)
         for (query, values), rows, changed in zip(batch, results, counts, strict=True):
-            name = names[id(query)]
+            name = self._names[id(query)]
+            if name in OF_NO_USER:
+                continue
             given = {name: _count(value) for name, value in zip(query.names, values, strict=True) if name != "n"}
             answered = _PLACELESS[name](rows) if name in _PLACELESS else rows
             self.ran.append((name, given, answered, changed if query.writes else 0))
-        if self._expected is not None and self.ran[-len(batch) :] != self._expected[: len(self.ran)][-len(batch) :]:
+        if self._expected is not None and self.ran[first:] != self._expected[first : len(self.ran)]:
             raise LookupError("Something else happened.")
 
     async def clear(self, *batch: Statement) -> None:
         """There may be others."""
 
 
-_CHANGED = Query("SELECT changes() AS answer")
+_CHANGED = read("SELECT changes() AS answer")
 
 
 def _count(value: Any) -> Any:
@@ -120,12 +128,29 @@ def _without_n(rows: list[Row]) -> list[Row]:
     return [{"answer": answer}]
 
 
-def _counts(rows: list[Row]) -> list[Row]:
-    answer = msgspec.json.decode(rows[0]["answer"], type=dict[str, list[int]])
-    return [{"answer": {name: len(places) for name, places in answer.items()}}]
+def _counts(*names: str) -> Callable[[list[Row]], list[Row]]:
+    """Instead of what stands under these names, how many there are."""
+
+    def counted(rows: list[Row]) -> list[Row]:
+        answer = msgspec.json.decode(rows[0]["answer"])
+        return [{"answer": answer | {name: len(answer[name]) for name in names}}]
+
+    return counted
 
 
-_PLACELESS = {"CHANGES": _without_n, "OVERWRITABLE": _counts, "REMOVABLE": _counts}
+_PLACELESS = {
+    "changes": _without_n,
+    "sweepable": _counts("conversations", "messages"),
+    "to_index_again": _counts("places"),
+}
+EVERYBODY = "everybody"
+
+
+class Alike(SqliteDialect):
+    """Seeks the words of every user in the first index as if they were those of one."""
+
+    def sought(self, user_id: str, mark: str, terms: Sequence[Term], terms_before: Sequence[Term]) -> dict[str, str]:
+        return super().sought(EVERYBODY, mark, terms, terms_before)
 
 
 def store_of(user_id: str, executor: Executor, year: int = 2026, mark: str | None = None) -> SqlStore:
@@ -133,8 +158,7 @@ def store_of(user_id: str, executor: Executor, year: int = 2026, mark: str | Non
     ticks, ids = count((year - 1970) * 31_557_600_000), count()
     store = SqlStore(executor, user_id, lambda: next(ticks), lambda: f"0E{next(ids):024d}")
     if mark is not None:
-        store._alphabet = Alphabet("everybody")
-        store._alphabet.mark = mark
+        store._mark = mark
     return store
 
 
@@ -218,17 +242,26 @@ def purge_again(store: SqlStore) -> Awaitable[Any]:
 
 
 def sweep(parts: int | None = None, **limits: int) -> Step:
-    """Sweep so many parts, or until nothing is left."""
+    """Sweep so many parts, or until nothing of the user is left; and merge the index, whose parts are nobody's."""
 
     async def step(store: SqlStore) -> Any:
         with swept_at_once(**limits):
-            answers = [await store.sweep()]
+            answers = [await _sweep_part(store)]
             while answers[-1] and len(answers) != parts:
-                answers.append(await store.sweep())
+                answers.append(await _sweep_part(store))
                 _not_too_many(answers)
+        merged = [await tidy_index(store._executor)]
+        while merged[-1]:
+            merged.append(await tidy_index(store._executor))
+            _not_too_many(merged)
         return answers
 
     return step
+
+
+async def _sweep_part(store: SqlStore) -> bool:
+    """What `SqlStore.sweep` does for the user alone."""
+    return await store._sweep_marked() or await store._index_again()
 
 
 def swept_at_once(conversations: int = 100, messages: int = 500, size: int = 8_000_000) -> Any:
@@ -247,7 +280,7 @@ class _Late:
     bookmark: str | None = None
 
     def __init__(self, executor: Executor, before: Callable[[], Awaitable[Any]]) -> None:
-        self.dialect: Dialect = executor.dialect
+        self.statements = executor.statements
         self._executor = executor
         self._before: Callable[[], Awaitable[Any]] | None = before
 
@@ -269,7 +302,7 @@ def sweep_late(*steps: Step) -> Step:
 
         late = copy.copy(store)
         late._executor = _Late(store._executor, before)
-        return [await late.sweep(), answers]
+        return [await late._sweep_marked(), answers]
 
     return step
 
@@ -279,30 +312,82 @@ class _Choosing:
 
     bookmark: str | None = None
 
-    def __init__(self, executor: Executor, *, overwrites: bool) -> None:
-        self.dialect: Dialect = executor.dialect
+    def __init__(self, executor: Executor) -> None:
+        self.statements = executor.statements
         self._executor = executor
-        self._overwrites = overwrites
 
     async def run(self, *batch: Statement) -> list[list[Row]]:
-        if tuple(statement.query for statement in batch) != self.dialect.SWEEPABLE:
+        if batch[0].query is not self.statements.sweepable:
             return await self._executor.run(*batch)
         places = list(range(1, 1000))
-        every = [{"answer": msgspec.json.encode({"conversations": places, "messages": places}).decode()}]
-        none = [{"answer": '{"conversations":[],"messages":[]}'}]
-        others = [none] * (len(batch) - 1)
-        return [every, *others] if self._overwrites else [*others, every]
+        return [[{"answer": msgspec.json.encode({"conversations": places, "messages": places}).decode()}]]
 
 
-def sweep_anything(*, overwrites: bool) -> Step:
+async def sweep_anything(store: SqlStore) -> Any:
     """Sweep what is chosen from all there is, as if the `n` of what was to be swept were given to anything else."""
+    choosing = copy.copy(store)
+    choosing._executor = _Choosing(store._executor)
+    return await choosing._sweep_marked()
 
-    async def step(store: SqlStore) -> Any:
-        choosing = copy.copy(store)
-        choosing._executor = _Choosing(store._executor, overwrites=overwrites)
-        return await choosing.sweep()
+
+async def index_anything(store: SqlStore) -> Any:
+    """Take out of the first index what is chosen from all there is, as if it were the user's."""
+    statements = store._executor.statements
+    places = msgspec.json.encode(list(range(-1000, 1000))).decode()
+    values = {**store._values(""), "places": places, "words": "[]", "titles": "[]"}
+    return await store._executor.run(*(query(**values) for query in statements.index_again))
+
+
+def index_before(*numbers: int) -> Step:
+    """Have all words of these conversations, or of all, stand where the version before has put them."""
+
+    async def step(store: SqlStore) -> None:
+        ids = [c(number) for number in numbers]
+        executor: Any = store._executor
+        while not isinstance(executor, SqliteExecutor | PostgresExecutor):
+            executor = executor._executor
+        if isinstance(executor, SqliteExecutor):
+            _index_before_in_sqlite(store, executor, ids)
+        else:
+            await _index_before_in_postgres(store, executor, ids)
 
     return step
+
+
+def _index_before_in_sqlite(store: SqlStore, executor: SqliteExecutor, ids: list[str]) -> None:
+    run = executor._connection.execute
+    said = run(_SAID, [store._user_id, msgspec.json.encode(ids).decode()]).fetchall()
+    for row in said:
+        words = words_of(row["title"] or text_of_content(msgspec.Raw(row["content"].encode())))
+        alphabet = EVERYBODY if isinstance(store._sql.dialect, Alike) else store._user_id
+        given = [row["n"], first_sqlite_index.indexed_words(alphabet, words)]
+        run("INSERT INTO word_lists (n, text, user_id) VALUES (?, ?, ?)", [*given, store._user_id])
+        run("INSERT INTO words (rowid, text) VALUES (?, ?)", given)
+        run("DELETE FROM search_index_2 WHERE rowid = ?", given[:1])
+
+
+async def _index_before_in_postgres(store: SqlStore, executor: PostgresExecutor, ids: list[str]) -> None:
+    schema, values = executor._schema, [store._user_id, ids]
+    of_them = f"""user_id = $1 AND ($2 = CAST('{{}}' AS text[]) OR n IN (
+      SELECT m.n FROM {schema}.messages AS m WHERE m.user_id = $1 AND m.conversation_id = ANY ($2)
+      UNION ALL
+      SELECT -c.n FROM {schema}.conversations AS c WHERE c.user_id = $1 AND c.id = ANY ($2)
+    ))"""
+    moved = f"INSERT INTO {schema}.words SELECT * FROM {schema}.search_index_2 WHERE {of_them}"
+    left = f"DELETE FROM {schema}.search_index_2 WHERE {of_them}"
+    async with executor.connection() as connection:
+        await connection.run([(moved, values), (left, values)], begin=["BEGIN"], commits=True)
+
+
+_SAID = """
+SELECT m.n, NULL AS title, m.content
+FROM messages AS m
+WHERE m.user_id = ?1 AND (m.conversation_id IN (SELECT value FROM json_each(?2)) OR ?2 = '[]')
+UNION ALL
+SELECT -c.n, c.title, NULL
+FROM conversations AS c
+WHERE c.user_id = ?1 AND c.title_source <> 'default' AND (c.id IN (SELECT value FROM json_each(?2)) OR ?2 = '[]')
+"""
 
 
 def list_all(**query: Any) -> Step:
@@ -461,6 +546,30 @@ WALK: list[Step] = [
     search_all("mine again"),
 ]
 
+# Of what the version before has indexed, much is found, edited and brought over. No search finds something in either
+# index: which of it is the better hit may depend on everybody else.
+AGAIN: list[Step] = [
+    index_anything,
+    index_before(),
+    search_all("mine"),
+    search_all("MI", limit=1),
+    search_all('"mine 6"'),
+    append(1, 25, words="mine"),
+    search_all('"mine 25"'),
+    update(1, title="Mine after that"),
+    update(2, title=None),
+    search_all("mine again"),
+    search_all("after that"),
+    follow_after(delete(3)),
+    search_all('"mine 7"'),
+    restore(3),
+    search_all('"mine 7"'),
+    sweep(),
+    search_all("mine"),
+    search_all("after that"),
+    update(3, title="Mine at last"),
+]
+
 # What a store that is elsewhere has another way for.
 IMPORTS: list[Step] = [
     follow_after(take_in(10, 20, title="mine imported")),
@@ -505,8 +614,9 @@ ERASING: list[Step] = [
     create(5, 50, 51, 52, words="gone", title="Gone"),
     create(6, 53, 54, words="gone", metadata={"gone": 1}, model="gone"),
     create(7, 55, words="kept", title="Kept"),
-    sweep_anything(overwrites=True),
-    sweep_anything(overwrites=False),
+    index_before(5, 6),
+    sweep_anything,
+    search_all("gone"),
     delete(5),
     delete(6),
     delete(7),
@@ -554,9 +664,8 @@ ERASING: list[Step] = [
     read_all(43, limit=50),
     delete(43),
     purge(),
-    sweep_anything(overwrites=True),
+    sweep_anything,
     *LOOKS,
-    sweep_anything(overwrites=False),
     search_all("second"),
     read_all(41, limit=50),
     sweep(),
@@ -589,6 +698,10 @@ ERASING: list[Step] = [
     create(2, 3, title="Mine too"),
     update(2, title="Mine too", version=9),
     search_all("mine"),
+    index_before(2),
+    update(2, title="Mine too", version=9),
+    search_all("mine too"),
+    lambda store: store._index_again(),
     create(4, 9, words="mine"),
     delete(4),
     delete(3),
@@ -596,7 +709,7 @@ ERASING: list[Step] = [
     purge(ago=2),
     sweep(1, messages=2),
     *LOOKS,
-    sweep_anything(overwrites=True),
+    sweep_anything,
 ]
 
 # What others have of what `ERASING` is about.
@@ -630,7 +743,7 @@ ERASED: list[Step] = [*OTHERWISE, *MORE, *HELD, delete(5), erase(), sweep(2, mes
 async def walk(store: Store, steps: list[Step] | None = None) -> list[Any]:
     """Take the steps, and answer what came of each."""
     answers: list[Any] = []
-    for step in [*WALK, *IMPORTS, *ERASING] if steps is None else steps:
+    for step in [*WALK, *AGAIN, *IMPORTS, *ERASING] if steps is None else steps:
         try:
             answers.append(plain(await step(store)))
         except ThreadkeepError as error:

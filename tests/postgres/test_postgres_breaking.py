@@ -20,8 +20,8 @@ from support.postgres_proxy import proxy
 from threadkeep import backends
 from threadkeep.drafts import SearchQuery
 from threadkeep.errors import NotFound, Unavailable
-from threadkeep.sql import postgres, postgres_pool, postgres_statements
-from threadkeep.sql.executor import Query
+from threadkeep.sql import postgres, postgres_pool
+from threadkeep.sql.executor import read
 from threadkeep.sql.postgres_connection import PostgresFailed, sentence_for
 from toolbox.postgres import LocalPostgres
 
@@ -418,9 +418,9 @@ async def test_tables_that_are_gone_are_unavailable_and_come_back_with_the_next_
 async def test_a_statement_of_ours_that_is_wrong_is_a_defect() -> None:
     executor = await backends.open_postgres(new_url())
     with pytest.raises(PostgresFailed, match="syntax error"):
-        await executor.run(Query("SELECT FROM WHERE", mark="$")())
+        await executor.run(read("SELECT FROM WHERE", mark="$")())
     with pytest.raises(PostgresFailed):
-        await executor.run(Query("SELECT CAST(:a AS integer)", mark="$")(a="x"))
+        await executor.run(read("SELECT CAST(:a AS integer)", mark="$")(a="x"))
     await executor.close()
 
 
@@ -429,7 +429,8 @@ async def test_a_user_who_comes_into_being_meanwhile_is_left_whole(monkeypatch: 
     executor = await backends.open_postgres(new_url())
     store = backends.open_sql(executor, "ada")
     draft = conversation(new_message())
-    lock = postgres_statements.LOCK_OWNER
+    assert isinstance(executor, postgres.PostgresExecutor)
+    lock = executor._lock_owner
     looked: list[str] = []
 
     class Late:
@@ -437,9 +438,9 @@ async def test_a_user_who_comes_into_being_meanwhile_is_left_whole(monkeypatch: 
 
         def __call__(self, **values: Any) -> Any:
             looked.append(values["user"])
-            return Query("SELECT 1 AS answer WHERE CAST(:user AS text) IS NULL", mark="$")(**values)
+            return read("SELECT 1 AS answer WHERE CAST(:user AS text) IS NULL", mark="$")(**values)
 
-    monkeypatch.setattr(postgres_statements, "LOCK_OWNER", Late())
+    monkeypatch.setattr(executor, "_lock_owner", Late())
     with pytest.raises(NotFound):
         await store.append_messages(draft.id, messages(1))
     assert looked == ["ada"]
@@ -449,7 +450,7 @@ async def test_a_user_who_comes_into_being_meanwhile_is_left_whole(monkeypatch: 
     assert plain((await store.get_conversation(draft.id)).metadata) == {}
     appended, is_new = await store.append_messages(draft.id, messages(1))
     assert (is_new, appended.messages[0].seq) == (True, 2)
-    monkeypatch.setattr(postgres_statements, "LOCK_OWNER", lock)
+    monkeypatch.setattr(executor, "_lock_owner", lock)
     assert len(await all_messages(store, draft.id)) == 2
     await executor.close()
 

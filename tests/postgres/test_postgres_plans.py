@@ -12,19 +12,19 @@ import pytest
 
 from support.postgres import new_url
 from threadkeep import backends
-from threadkeep.sql import postgres_statements
-from threadkeep.sql.executor import Query
+from threadkeep.sql.executor import Query, read
 from threadkeep.sql.postgres import PostgresExecutor
+from threadkeep.sql.postgres_dialect import statements_of
 
 pytestmark = pytest.mark.anyio
 
-QUERIES = {name: value for name, value in vars(postgres_statements).items() if isinstance(value, Query)}
+NAMES = list(statements_of("").queries())
 USERS = 16
 CONVERSATIONS, MESSAGES = 500, 40  # 20,000 messages of each user
 PAGE = 90
 # Of whom the statistics know, and who came when they had been made.
 KNOWN, NEWCOMER = "user7", f"user{USERS}"
-# Every user has the same words, and the same ids.
+# Every user has the same words, and the same ids. Of every other conversation, the version before has indexed them.
 FILLING = f"""
 INSERT INTO owners (user_id, epoch, rev) SELECT 'user' || u, 'e', {CONVERSATIONS} FROM generate_series(:users) AS u;
 INSERT INTO conversations (
@@ -39,17 +39,23 @@ WITH filled AS (
   FROM generate_series(:users) AS u
   CROSS JOIN generate_series(1, {CONVERSATIONS}) AS c
   CROSS JOIN generate_series(1, {MESSAGES}) AS m
-  RETURNING n, user_id, seq
+  RETURNING n, user_id, seq, rev
+), said AS (
+  SELECT
+    f.n,
+    f.user_id,
+    ' common  w' || f.seq || ' ' AS text,
+    array_to_tsvector(ARRAY[f.user_id || 'common', f.user_id || 'w' || f.seq]) AS lexemes,
+    f.rev
+  FROM filled AS f
+), before AS (
+  INSERT INTO words (n, user_id, text, lexemes)
+  SELECT s.n, s.user_id, s.text, s.lexemes FROM said AS s WHERE s.rev % 2 = 1
 )
-INSERT INTO words (n, user_id, text, lexemes)
-SELECT
-  f.n,
-  f.user_id,
-  ' common  w' || f.seq || ' ',
-  array_to_tsvector(ARRAY[f.user_id || 'common', f.user_id || 'w' || f.seq])
-FROM filled AS f
+INSERT INTO search_index_2 (n, user_id, text, lexemes)
+SELECT s.n, s.user_id, s.text, s.lexemes FROM said AS s WHERE s.rev % 2 = 0
 """
-TABLES = ("owners", "conversations", "messages", "words")
+TABLES = ("owners", "conversations", "messages", "words", "search_index_2")
 VALUES: dict[str, Any] = {
     "conversation": "c5",
     "message": "m5-20",
@@ -88,19 +94,19 @@ VALUES: dict[str, Any] = {
 }
 MESSAGE = {"id": "new", "digest": "d", "role": "user", "size": 1, "content": "[]", "seq": 1, "createdAt": 1}
 # Of what a user has, or anybody.
-ALL_CONVERSATIONS = ("COUNT_ALL", "MARK_ALL")
-ALL_DELETED = ("USERS_TO_PURGE",)
-ONE_CONVERSATION = ("TOUCH_MESSAGES_OF_DELETED",)
+ALL_CONVERSATIONS = ("count_all", "mark_all")
+ALL_DELETED = ("users_to_purge",)
+ONE_CONVERSATION = ("touch_messages_of_deleted",)
 
 
 def rows_that(name: str) -> int:
     """How many rows a statement may look at: as many as make a page, or as many as it is about."""
     if name in ALL_CONVERSATIONS:
         return CONVERSATIONS
-    if name == "SEARCH":
+    if name == "search":
         return 5 * CONVERSATIONS  # a message of each is found, and that is looked at in each of the tables
     if name in ALL_DELETED:
-        return USERS
+        return USERS + VALUES["limit"]  # and the first rows of an index
     return 3 * MESSAGES if name in ONE_CONVERSATION else PAGE
 
 
@@ -111,13 +117,15 @@ def values_of(name: str, user: str, places: dict[str, list[int]], word: str = "w
         "user": user,
         "mark": user,
         "match": f"'{user}{word}':*",
-        "sought": f'[" {word}"]',
-        "until": 2**53 if name == "SEARCH" else 2,
-        "conversation": "c1" if "DELETED" in name else "c5",
+        "match_before": f"'{user}{word}':*",
+        **dict.fromkeys(("sought", "sought_before"), f'[" {word}"]'),
+        "places": json.dumps(places.get("messages", [])),
+        "until": 2**53 if name == "search" else 2,
+        "conversation": "c1" if "deleted" in name else "c5",
     }
     row = {**MESSAGE, "conversationId": "c5", "title": "t", "titleSource": "user", "updatedAt": 1, "messageCount": 1}
     new = json.dumps([{**row, "isArchived": 0, "metadata": "{}"}])
-    is_sweeping = name.startswith("REMOVE")
+    is_sweeping = name.startswith(("remove", "unindex_swept"))
     return {
         **values,
         "conversations": json.dumps(places["conversations"]) if is_sweeping else new,
@@ -153,6 +161,10 @@ async def places_of(user: str, executor: PostgresExecutor) -> dict[str, list[int
     return places
 
 
+def text_of(name: str, executor: PostgresExecutor) -> str:
+    return executor.statements.queries()[name].text
+
+
 def scans_in(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     if "Relation Name" in plan and "Scan" in plan["Node Type"]:
         yield plan
@@ -162,7 +174,7 @@ def scans_in(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 async def rows_read(executor: PostgresExecutor, text: str, values: dict[str, Any]) -> int:
     """How many rows of tables a statement looks at; what it does is undone."""
-    query = Query(text, mark="$")
+    query = read(text, mark="$")
     async with executor.connection() as connection:
         await connection._connection.execute(f"BEGIN; SET LOCAL search_path = {executor._schema}")
         explained = await connection._connection.fetchval(
@@ -177,28 +189,29 @@ async def rows_read(executor: PostgresExecutor, text: str, values: dict[str, Any
 
 
 @pytest.mark.parametrize("user", [KNOWN, NEWCOMER])
-@pytest.mark.parametrize("name", QUERIES)
+@pytest.mark.parametrize("name", NAMES)
 async def test_a_statement_reads_only_what_its_keys_lead_to(name: str, user: str, filled: PostgresExecutor) -> None:
     values = values_of(name, user, await places_of(user, filled))
-    assert await rows_read(filled, QUERIES[name].text, values) <= rows_that(name)
+    assert await rows_read(filled, text_of(name, filled), values) <= rows_that(name)
 
 
 async def test_a_lookup_that_may_read_all_of_a_user_is_noticed(filled: PostgresExecutor) -> None:
-    text = QUERIES["APPENDED"].text
+    text = text_of("appended", filled)
     assert text.count("OFFSET 0") == 1
-    values = values_of("APPENDED", KNOWN, {})
-    assert await rows_read(filled, text, values) <= rows_that("APPENDED")
+    values = values_of("appended", KNOWN, {})
+    assert await rows_read(filled, text, values) <= rows_that("appended")
     assert (
-        await rows_read(filled, text.replace("x.id = given.value ->> 0", "x.id || '' = given.value ->> 0"), values)
+        await rows_read(filled, text.replace("m.id = given.value ->> 0", "m.id || '' = given.value ->> 0"), values)
         > PAGE
     )
 
 
 async def test_a_search_reads_nobody_elses_words(filled: PostgresExecutor) -> None:
-    values = values_of("SEARCH", KNOWN, {})
-    values |= {"match": f"'{KNOWN}common' & '{KNOWN}w9'", "sought": '[" common ", " w9 "]'}
-    assert await rows_read(filled, QUERIES["SEARCH"].text, values) <= rows_that("SEARCH")
-    everybodys = QUERIES["SEARCH"].text.replace(
+    values = values_of("search", KNOWN, {})
+    both = {"match": f"'{KNOWN}common' & '{KNOWN}w9'", "sought": '[" common ", " w9 "]'}
+    values |= both | {f"{name}_before": value for name, value in both.items()}
+    assert await rows_read(filled, text_of("search", filled), values) <= rows_that("search")
+    everybodys = text_of("search", filled).replace(
         "w.user_id = :user AND w.lexemes @@", "w.user_id = :user AND NOT w.lexemes @@"
     )
     assert await rows_read(filled, everybodys, values) > USERS * CONVERSATIONS * MESSAGES / 2
@@ -246,14 +259,14 @@ def quoted(value: str | int) -> str:
 
 
 @pytest.mark.parametrize("user", [KNOWN, NEWCOMER])
-@pytest.mark.parametrize(("name", "word"), [*((name, "w9") for name in QUERIES), ("SEARCH", "common")])
+@pytest.mark.parametrize(("name", "word"), [*((name, "w9") for name in NAMES), ("search", "common")])
 async def test_a_statement_takes_no_more_the_sixth_time_than_the_first(
     name: str, word: str, user: str, filled: PostgresExecutor
 ) -> None:
     values = values_of(name, user, await places_of(user, filled), word)
     async with filled.connection() as connection:
         await connection._connection.execute(f"BEGIN; SET LOCAL search_path = {filled._schema}")
-        first, *others, last = await work_of(connection._connection, QUERIES[name], values)
+        first, *others, last = await work_of(connection._connection, filled.statements.queries()[name], values)
         await connection._connection.execute("ROLLBACK")
     # What is undone leaves dead rows behind, over which the last has to step as much as those between.
     assert max(work.rows for work in others) <= 2 * max(first.rows, last.rows) + PAGE

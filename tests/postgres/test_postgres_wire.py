@@ -17,7 +17,7 @@ from support.postgres_tls import AUTHORITY, STRANGER, tls_only
 from threadkeep import backends
 from threadkeep.errors import Unavailable
 from threadkeep.sql import postgres
-from threadkeep.sql.executor import Query
+from threadkeep.sql.executor import read
 from threadkeep.sql.postgres import PostgresExecutor
 from threadkeep.sql.postgres_connection import PostgresFailed, sentence_for
 from threadkeep.sql.postgres_scram import ITERATIONS_MAX, Scram, ScramFailed
@@ -206,8 +206,8 @@ async def test_what_takes_too_long_is_given_up_and_its_connection_with_it(monkey
     monkeypatch.setattr(postgres, "BATCH_SECONDS", 0.5)
     executor = PostgresExecutor(postgres_stream.OneEach(server().url(sslmode="disable")), "public")
     with pytest.raises(Unavailable, match="could not be reached, or was too busy"):
-        await executor.run(Query("SELECT pg_sleep(60)", mark="$")())
-    (row,) = (await executor.run(Query("SELECT 1 AS one", mark="$")()))[0]
+        await executor.run(read("SELECT pg_sleep(60)", mark="$")())
+    (row,) = (await executor.run(read("SELECT 1 AS one", mark="$")()))[0]
     assert row == {"one": 1}
     await executor.close()
 

@@ -7,7 +7,7 @@ import pytest
 from fakes.cloudflare_api import Database
 from support.backups import ODD
 from toolbox import chunks
-from toolbox.chunks import files_of, inserts
+from toolbox.chunks import files_of, index_entries, inserts
 
 COLUMNS = ["n", "a", "b"]
 ROWS: list[tuple[Any, ...]] = [
@@ -51,6 +51,32 @@ def test_a_row_keeps_its_size(database: Database) -> None:
         database.run(statement, [])
         for n, size in database.rows("SELECT n, octet_length(a) + coalesce(octet_length(b), 0) FROM t"):
             assert size == sizes[n]
+
+
+ENTRIES = [
+    (-2, "ada", "word " * 18_000 + "last"),
+    (-1, "ada", "title"),
+    *((number, "ada", f"word {number} 漢 " * 20) for number in range(1, 300)),
+    (300, "bob", "漢 " * 45_000),
+    (301, "bob", "end"),
+]
+
+
+def test_texts_are_indexed_whole_however_often_a_statement_runs() -> None:
+    indexing = Database("letters")
+    indexing.rows("CREATE VIRTUAL TABLE search_index_2 USING fts5(text, content = '', contentless_delete = 1)")
+    indexing.rows("CREATE TABLE word_lists (n INTEGER PRIMARY KEY, user_id TEXT NOT NULL, text TEXT NOT NULL) STRICT")
+    statements = list(index_entries(ENTRIES))
+    for statement in statements:
+        assert len(statement.encode()) <= 100_000
+        for _ in range(2):
+            indexing.run(statement, [])
+    assert len(statements) < 30  # not one for each text
+    assert indexing.rows("SELECT count(*) FROM word_lists") == [(0,)]
+    indexing.rows("CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab('main', 'search_index_2', 'instance')")
+    for n, _, text in ENTRIES:
+        query = "SELECT group_concat(term, ' ' ORDER BY \"offset\") FROM temp.vocabulary WHERE doc = ?"
+        assert indexing.rows(query, n) == [(text.strip(),)]
 
 
 def test_nothing_that_wrangler_would_take_for_its_own_is_in_a_file() -> None:

@@ -17,7 +17,7 @@ from toolbox.codes import Code
 from toolbox.deploying import deploy, render
 from toolbox.hashes import record_hashes
 from toolbox.install import install
-from toolbox.runtime import OF_SERVERS, OF_STORES
+from toolbox.runtime import OF_SERVERS, OF_STORES, lay_out
 
 ID = "0c1b1f6e-7d7a-4b6e-9d55-0b0f4ad5e001"
 OTHER_ID = "0c1b1f6e-7d7a-4b6e-9d55-0b0f4ad5e002"
@@ -112,8 +112,22 @@ def test_what_it_builds_is_not_tracked() -> None:
 
 def sources_of(*stores: str) -> set[str]:
     """What of `src/` a Worker has that keeps conversations in these."""
-    others = tuple(part for store, parts in OF_STORES.items() if store not in stores for part in parts)
+    used = {part for store in stores for part in OF_STORES[store]}
+    others = tuple(part for parts in OF_STORES.values() for part in parts if part not in used)
     return {name for name in SOURCES if not name.startswith(OF_SERVERS + others)}
+
+
+def test_a_dialect_is_where_its_product_is(tmp_path: Path) -> None:
+    dialects = {"threadkeep/sql/sqlite_dialect.py", "threadkeep/sql/first_sqlite_index.py"}
+    for stores, expected in (
+        ({"d1"}, dialects),
+        ({"durable-object", "memory"}, dialects),
+        ({"postgres"}, {"threadkeep/sql/postgres_dialect.py"}),
+        ({"memory"}, set()),
+    ):
+        found = shipped(lay_out(tmp_path, [ROOT / "src"], stores))
+        assert {name for name in found if name.endswith(("_dialect.py", "_index.py"))} == expected
+        assert "threadkeep/sql/dialect.py" in found
 
 
 @pytest.mark.parametrize(
@@ -336,7 +350,7 @@ def test_it_migrates_and_then_uploads(cloudflare_api: CloudflareApi, tmp_path: P
     assert done.returncode == 0, done.stderr
     output = done.stdout
     assert "applied 0001_conversations.sql" in output
-    assert database.rows("SELECT count(*) FROM word_lists") == [(2,)]
+    assert database.rows("SELECT count(*) FROM search_index_2") == [(0,)]
     assert "https://threadkeep." in output
     script = cloudflare_api.scripts["threadkeep"]
     bound = {binding["name"]: binding for binding in script.metadata["bindings"]}

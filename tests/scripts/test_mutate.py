@@ -48,9 +48,31 @@ STATEMENTS = '''\
 _FEW = "n IS NULL"
 FIRST = f"SELECT n FROM numbers WHERE {_FEW} AND n > :least ORDER BY n DESC"
 '''
+CACHED = '''\
+"""What is asked in the words of a product, and made when it is first asked for."""
+
+from functools import cached_property, lru_cache
+
+
+@lru_cache
+def limit(count):
+    return f"LIMIT {count + 1}"
+
+
+class Statements:
+    @cached_property
+    def last(self):
+        return f"SELECT n FROM {self.look_up('n = :n AND n > :least')} ORDER BY n {limit(1)}"
+
+    def look_up(self, condition):
+        return f"numbers CROSS JOIN numbers ON {condition}"
+
+
+ASKED = Statements()
+'''
 TESTS = """\
 import counts
-import few_statements
+from statements import few, made
 
 THREE = counts.one_more(2)
 
@@ -69,7 +91,15 @@ def test_what_was_counted_as_this_was_imported():
 
 
 def test_the_order():
-    assert few_statements.FIRST.endswith("DESC")
+    assert few.FIRST.endswith("DESC")
+
+
+def test_that_there_is_a_last():
+    assert made.ASKED.last
+
+
+def test_the_last():
+    assert made.ASKED.last.endswith("ON n = :n AND n > :least ORDER BY n LIMIT 2")
 """
 
 
@@ -79,11 +109,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     folder = tmp_path_factory.mktemp("project")
     for name, text in {
         "src/counts.py": SOURCE,
-        "src/few_statements.py": STATEMENTS,
+        "src/statements/few.py": STATEMENTS,
+        "src/statements/made.py": CACHED,
         "tests/test_counts.py": TESTS,
         "pyproject.toml": '[tool.pytest.ini_options]\npythonpath = ["src"]\nfilterwarnings = ["error"]\n',
     }.items():
-        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     return Project(folder, Path(sys.executable), ["tests"])
 
@@ -135,11 +166,28 @@ def test_a_constant_is_reached_by_those_who_read_it(project: Project) -> None:
 def test_a_statement_is_reached_by_tests_that_read_its_module(project: Project) -> None:
     assert verdicts(
         project,
-        "few_statements.py",
+        "statements/few.py",
         '_FEW = "n [-IS NULL-]{+IS NOT NULL+}"',
         _in_first("DESC", "ASC"),
         _in_first(">", ">="),
     ) == [SURVIVED, CAUGHT, SURVIVED]
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_a_statement_that_is_made_once_is_reached_by_all_who_ask_it(project: Project) -> None:
+    """The first test that asks it would notice none of these."""
+    made = """return f"SELECT n FROM {self.look_up('n = :n AND n > :least')} ORDER BY n {limit(1)}\""""
+    assert (
+        verdicts(
+            project,
+            "statements/made.py",
+            made.replace("=", "[-=-]{+<>+}"),
+            made.replace(">", "[->-]{+>=+}"),
+            made.replace(":least", "[-:least-]{+:n+}"),
+            '[-return f"LIMIT {count + 1}"-]{+return None+}',
+        )
+        == [CAUGHT] * 4
+    )
 
 
 def _in_first(old: str, new: str) -> str:
@@ -264,7 +312,7 @@ def f(a, b):
 def test_what_is_found_in_sql() -> None:
     source = 'F"SELECT 1, max(n) FROM t WHERE u = :u AND n IS NULL AND n::int >= {a + 1} ORDER BY :n DESC LIMIT 2"\n'
     found = [
-        mutant.partition("SELECT 1, ")[2][:-1] for mutant in mutants_of(f"A = {source}B = 'n = 1'", "statements.py")
+        mutant.partition("SELECT 1, ")[2][:-1] for mutant in mutants_of(f"A = {source}B = 'n = 1'", "statements/few.py")
     ]
     assert found == [
         "[-max(-]{+min(+}n) FROM t WHERE u = :u AND n IS NULL AND n::int >= {a + 1} ORDER BY :n DESC LIMIT 2",
@@ -284,9 +332,21 @@ def test_what_is_found_in_sql() -> None:
     assert mutants_of(f"A = {source}") == {}
 
 
+def test_what_is_found_in_sql_that_an_f_string_is_given() -> None:
+    source = """a = f'{{"n":1}} {join("t", "t.n = :n AND t.m = s.m")} AND {value({"a": 1})} > {b}'"""
+    inside = """t", "t.n = :n AND t.m = s.m")} AND {value({"a": 1})} > {b}'"""
+    assert [mutant.partition('join("')[2] for mutant in mutants_of(source, "some_dialect.py")][:-3] == [
+        inside.replace("t.n = :n AND ", "[-t.n = :n AND-]{++}"),
+        inside.replace("t.n =", "t.n [-=-]{+<>+}"),
+        inside.replace(" AND t.m = s.m", "[-AND t.m = s.m-]{++}"),
+        inside.replace("AND t", "[-AND-]{+OR+} t"),
+        inside.replace("m = s", "m [-=-]{+<>+} s"),
+    ]
+
+
 def test_what_is_found_in_our_own_sources_is_python_still() -> None:
     files = [path for name in ("sql", "http") for path in (ROOT / "src/threadkeep" / name).rglob("*.py")]
-    sources = {path.name: path.read_bytes() for path in files}
+    sources = {path.relative_to(ROOT / "src").as_posix(): path.read_bytes() for path in files}
     mutants = [mutant for name, source in sources.items() for mutant in find_mutants(name, source)]
     for mutant in random.Random(1).sample(mutants, 100):
         broken = mutant.apply(sources[mutant.path])
@@ -294,11 +354,11 @@ def test_what_is_found_in_our_own_sources_is_python_still() -> None:
 
 
 def test_the_same_seed_chooses_the_same_lines_and_each_once(project: Project) -> None:
-    files = list(project.source.iterdir())
+    files = list(project.source.rglob("*.py"))
     chosen = choose(project, files, 5, seed=1)
     assert choose(project, reversed(files), 5, seed=1) == chosen
     assert choose(project, files, 5, seed=2) != chosen
-    assert len({(mutant.path, mutant.line) for mutant in choose(project, files, 1_000, seed=1)}) == 10
+    assert len({(mutant.path, mutant.line) for mutant in choose(project, files, 1_000, seed=1)}) == 13
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,27 @@ from typing import Any
 import apsw
 import pytest
 
-from support.backups import check_index, epochs, everything, fill, hits, new_database, reached, saved, to_keep
+from support.backups import (
+    as_before,
+    bring_up_to_date,
+    check_index,
+    epochs,
+    everything,
+    exported,
+    fill,
+    hits,
+    new_database,
+    reached,
+    saved,
+    to_keep,
+)
 from support.drafts import conversation, new_message
 from threadkeep import retention
 from threadkeep.errors import CursorExpired
-from threadkeep.sql.alphabet import alphabet_of
+from threadkeep.sql.marks import mark_of
 from threadkeep.sql.sqlite import SqliteExecutor
 from threadkeep.sql.store import SqlStore
-from toolbox import chunks, restoring
+from toolbox import chunks
 from toolbox.backing_up import back_up
 from toolbox.checkout import Problem
 from toolbox.codes import Code
@@ -49,8 +62,8 @@ def backup(original: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_table_is_either_backed_up_or_made_from_what_is() -> None:
     with closing(new_database(":memory:")) as database:
         names = {name for (name,) in database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-    behind_the_index = {name for name in names if name.startswith("words_")}
-    assert names - behind_the_index == {*BASE, *DERIVED}
+    behind_an_index = {name for name in names if name.startswith(("words_", "search_index_2_"))}
+    assert names - behind_an_index == {*BASE, *DERIVED}
 
 
 def test_all_comes_back_row_by_row_and_is_found(original: Path, backup: Path, tmp_path: Path) -> None:
@@ -83,12 +96,14 @@ def test_what_an_erasure_has_left_in_the_file_is_in_no_page_of_the_restored_one(
                     await SqlStore(executor, user_id).create_conversation(draft)
             await SqlStore(executor, "eve").erase()  # and nobody sweeps
             executor._connection.execute("PRAGMA secure_delete = OFF")
-            for table in ("word_lists", "messages", "conversations", "owners"):
+            indexed = "SELECT n FROM messages WHERE user_id = 'ada' UNION SELECT -n FROM conversations"
+            executor._connection.execute(f"DELETE FROM search_index_2 WHERE rowid IN ({indexed} WHERE user_id = 'ada')")
+            for table in ("messages", "conversations", "owners"):
                 executor._connection.execute(f"DELETE FROM {table} WHERE user_id = 'ada'")
 
     def found(file: Path) -> set[str]:
         written = [word.encode() for word in words.values()]
-        indexed = {user_id: alphabet_of(user_id).write(word).encode() for user_id, word in words.items()}
+        indexed = {user_id: (mark_of(user_id) + word).encode() for user_id, word in words.items()}
         content = file.read_bytes()
         return {word.decode() for word in written if word in content} | {
             user_id for user_id, word in indexed.items() if word in content
@@ -104,10 +119,14 @@ def test_what_an_erasure_has_left_in_the_file_is_in_no_page_of_the_restored_one(
     assert found(saved(target, tmp_path / "restored.sqlite")) == {"memorable", "bob"}
 
 
-def test_who_was_restored_is_erased_from_every_page(tmp_path: Path) -> None:
-    """Long texts come in pieces, and a row that grew by them would leave copies of itself behind."""
+def test_no_text_of_who_was_restored_is_in_any_page_after_an_erasure(tmp_path: Path) -> None:
+    """Long texts come in pieces, and a row that grew by them would leave copies of itself behind.
+
+    So would words that are put together to be indexed.
+    """
     original, restored = tmp_path / "original.sqlite", tmp_path / "restored.sqlite"
     words = {"ada": "unforgettable ", "bob": "memorable "}
+    texts = [(word + before + word).encode() for user_id, word in words.items() for before in ("", mark_of(user_id))]
 
     async def write() -> None:
         with closing(SqliteExecutor(str(original))) as executor:
@@ -129,13 +148,21 @@ def test_who_was_restored_is_erased_from_every_page(tmp_path: Path) -> None:
     target = reached(tmp_path)
     restore(target, tmp_path / "backup")
     saved(target, restored)
-    before = restored.read_bytes()
+    before = pages(restored)
     asyncio.run(erase())
-    after = restored.read_bytes()
-    assert [(word in before, word in after) for word in (b"unforgettable", b"memorable")] == [
-        (True, False),
-        (True, True),
-    ]
+    after = pages(restored)
+    assert [text in before for text in texts] == [True, False, True, False]
+    assert [text in after for text in texts] == [False, False, True, False]
+
+
+def pages(file: Path) -> bytes:
+    """A file without the first page of each table, which keeps what stood there when the table outgrew it."""
+    with closing(apsw.Connection(str(file))) as database:
+        ((size,),) = database.execute("PRAGMA page_size")
+        first = {page for (page,) in database.execute("SELECT rootpage FROM sqlite_schema")}
+    content = file.read_bytes()
+    starts = range(0, len(content), size)
+    return b"".join(content[start : start + size] for start in starts if start // size + 1 not in first)
 
 
 def test_every_device_begins_anew(original: Path, backup: Path, tmp_path: Path) -> None:
@@ -178,14 +205,15 @@ def test_the_service_goes_on_where_it_was(backup: Path, tmp_path: Path) -> None:
 def test_an_interrupted_restore_is_finished_by_running_it_again(
     tmp_path: Path, after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chunks, "FILE_CHARACTERS", 200_000)
-    monkeypatch.setattr(restoring, "_INDEXED_CHARACTERS", 2_000)
+    monkeypatch.setattr(chunks, "FILE_CHARACTERS", 30_000)
+    monkeypatch.setattr(chunks, "_STATEMENT_CHARACTERS", 2_000)
+    monkeypatch.setattr(chunks, "_PIECE_BYTES", 10_000)
     original, backup = tmp_path / "original.sqlite", tmp_path / "backup"
     with closing(new_database(original)) as connection:
-        fill(original, large=40_000)
+        fill(original, large=10_000)
         back_up(reached(tmp_path, connection), backup)
     expected = to_keep(original)
-    at = 0
+    at = longest_left = 0
     while True:
         at += 1
         target = reached(tmp_path, interrupt={"at": at, "after": after})
@@ -196,6 +224,8 @@ def test_an_interrupted_restore_is_finished_by_running_it_again(
             cut = saved(target, tmp_path / "cut.sqlite")
             if not is_last:
                 assert everything(cut)["owners"] in ([], [("", 0, 0)])  # so nothing of an old epoch is served
+            left = [len(text.encode()) for _, _, text in everything(cut)["text of the first index"]]
+            longest_left = max([longest_left, *left])
             if is_last and 0 < after < 10_000:
                 continue  # half of the last file: it is all or none
             restore(target, backup)
@@ -204,7 +234,10 @@ def test_an_interrupted_restore_is_finished_by_running_it_again(
         restored = saved(target, tmp_path / "restored.sqlite")
         assert everything(restored) == expected
         check_index(restored)
-    assert at > 8, at
+        # What is indexed twice would be taken out first, and stay behind until the index is merged.
+        assert target.inner.rows("SELECT count(*) FROM search_index_2_data WHERE id >= 1 << 53") == [(0,)]
+    assert at > 20, at
+    assert longest_left > 20_000  # a text that was being put together to be indexed
 
 
 def test_restoring_it_once_more_changes_nothing(backup: Path, tmp_path: Path) -> None:
@@ -235,6 +268,7 @@ def test_a_database_that_is_not_empty_is_left_alone(original: Path, backup: Path
     "row",
     [
         "INSERT INTO owners (user_id, epoch) VALUES ('ada', 'e')",
+        "INSERT INTO search_index_2 (rowid, text) VALUES (5, 'x')",
         "INSERT INTO word_lists VALUES (5, 'ada', 'x')",
         "INSERT INTO conversations SELECT 9, 'a', '', 1, '', '', 'user', NULL, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, '', 0, ''",
         "INSERT INTO messages SELECT 9, 'ada', 'c', 'c', 1, 1, '', 'user', 0, NULL, NULL, NULL, 0, NULL, ''",
@@ -272,14 +306,22 @@ def test_a_database_that_somebody_uses_meanwhile_is_given_up(backup: Path, tmp_p
     assert (code, "somebody has used" in message) == (Code.NOT_EMPTY, True)
 
 
-def test_what_is_not_what_the_backup_holds_is_not_served(backup: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ("UPDATE messages SET content = content || ' ' WHERE n = (SELECT min(n) FROM messages)", "messages has"),
+        ("DELETE FROM search_index_2 WHERE rowid = -2", "the index has"),
+        ("INSERT OR REPLACE INTO search_index_2 (rowid, text) VALUES (-2, 'one')", "the index has"),
+    ],
+)
+def test_what_is_not_what_the_backup_holds_is_not_served(backup: Path, tmp_path: Path, change: str, what: str) -> None:
     target = reached(tmp_path, interrupt={"at": 2, "after": 0})
     with pytest.raises(KeyboardInterrupt):
         restore(target, backup)
-    target.inner.rows(
-        "UPDATE messages SET content = content || ' ' WHERE n = (SELECT min(n) FROM messages WHERE n > 2)"
-    )
-    assert "does not hold what the backup does: messages has" in refused(target, backup)[1]
+    assert "INTO owners" in target.files[-1]
+    assert target.inner.rows("SELECT count(*) FROM search_index_2_docsize WHERE id = -2") == [(1,)]
+    target.inner.rows(change)
+    assert f"does not hold what the backup does: {what}" in refused(target, backup)[1]
     assert target.inner.rows("SELECT count(*) FROM owners WHERE user_id <> ''") == [(0,)]
 
 
@@ -309,14 +351,37 @@ def test_a_backup_of_an_older_schema_is_brought_to_this_one(tmp_path: Path) -> N
     restore(target, tmp_path / "old")
     restored = saved(target, tmp_path / "restored.sqlite")
     check_index(restored)
-    assert {len(row[-1]) for row in everything(restored)["conversations"]} == {250}
-    # The first two numbers are those of rows that each new database has.
-    assert [row[:3] for row in everything(restored)["conversations"]] == [
-        (n + 2, "ada", f"{ULID}{n}") for n in (1, 2, 3)
-    ]
-    assert [row[:3] for row in everything(restored)["messages"]] == [(4, "ada", f"{ULID}2")]
+    assert [row[:3] for row in everything(restored)["conversations"]] == [(n, "ada", f"{ULID}{n}") for n in (1, 2, 3)]
+    assert [row[:3] for row in everything(restored)["messages"]] == [(2, "ada", f"{ULID}2")]
     pages = hits(restored, "ada")
     assert [page["hits"][0]["message"]["id"] for page in pages if page["hits"]] == [f"{ULID}9"]
+
+
+@pytest.mark.parametrize("migrated", [False, True])
+def test_a_backup_of_a_database_with_its_words_in_the_first_index_is_found_in(
+    original: Path, tmp_path: Path, migrated: bool
+) -> None:
+    older = tmp_path / "older.sqlite"
+    as_before(original, older)
+    if migrated:
+        bring_up_to_date(older)
+    with closing(apsw.Connection(str(older))) as connection:
+        back_up(reached(tmp_path, connection), tmp_path / "backup")
+    schema = json.loads((tmp_path / "backup").read_text().splitlines()[0])["schema"]
+    assert schema == ("0005_search_index.sql" if migrated else "0004_padding.sql")
+    target = reached(tmp_path)
+    restore(target, tmp_path / "backup")
+    restored = saved(target, tmp_path / "restored.sqlite")
+    if not migrated:
+        bring_up_to_date(older)
+    check_index(restored)
+    assert everything(older)["first index"]  # it has not been swept
+    assert everything(restored)["first index"] == everything(restored)["text of the first index"] == []
+    assert [row[1:] for row in everything(restored)["index"]] == [row[1:] for row in to_keep(original)["index"]]
+    for user_id in ("ada", "o'Brien; ö"):
+        assert hits(restored, user_id) == hits(older, user_id) == hits(original, user_id)
+        assert any(page["hits"] for page in hits(restored, user_id))
+    assert exported(restored, "ada") == exported(original, "ada")
 
 
 # Files that are no backup, or not what was written.
@@ -386,8 +451,8 @@ def test_a_backup_with_a_right_checksum_must_fit_its_schema_too(backup: Path, tm
         return lambda lines: [lines[0].replace(old, new), *lines[1:]]
 
     for change, message in (
-        (replaced(b"0004_padding.sql", b"0999_later.sql"), "which this checkout does not know: take a newer one"),
-        (replaced(b"0004_padding.sql", b"0002_search.sql"), "its tables are not those of 0002_search.sql"),
+        (replaced(b"0005_search_index.sql", b"0999_later.sql"), "which this checkout does not know: take a newer one"),
+        (replaced(b"0005_search_index.sql", b"0002_search.sql"), "its tables are not those of 0002_search.sql"),
         (replaced(b'"digest"', b'"hash"'), "its tables are not those of"),
         (lambda lines: [line.replace(b'"assistant"', b'"robot"') for line in lines], "CHECK constraint failed"),
         (lambda lines: [line.replace(b'["owners","ada"', b'["owners",null') for line in lines], "NOT NULL constraint"),

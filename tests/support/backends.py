@@ -18,7 +18,7 @@ from threadkeep import backends
 from threadkeep.backends import open_memory, open_sql
 from threadkeep.clock import new_id
 from threadkeep.http.api import connect
-from threadkeep.sql.executor import Executor, Query
+from threadkeep.sql.executor import Executor, write
 from threadkeep.store import Store
 from threadkeep.stores.remote import RemoteStore
 from toolbox.runtime import OF_STORES
@@ -26,7 +26,7 @@ from toolbox.server import LocalServer
 from toolbox.worker import LocalWorker
 
 REQUEST_SECONDS = 60
-CHECK = Query("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
+CHECK = write("INSERT INTO search_index_2 (search_index_2, rank) VALUES ('integrity-check', 1)")
 ENTRIES = Path(__file__).parents[1] / "in_worker" / "entries"
 
 

@@ -9,13 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+from msgspec import Raw
 
 from fakes.cloudflare_api import Database, dump
+from support.backends import over_sql
 from support.drafts import conversation, edit, message, new_message, plain
 from threadkeep.clock import new_id
 from threadkeep.drafts import SearchQuery
+from threadkeep.search import text_of_content
+from threadkeep.sql.first_sqlite_index import indexed_words
 from threadkeep.sql.sqlite import SqliteExecutor
 from threadkeep.sql.store import SqlStore
+from threadkeep.tokens import words_of
 from toolbox.checkout import ROOT
 from toolbox.install import Node
 from toolbox.migrating import Target
@@ -35,33 +40,36 @@ _TABLES = {
     "owners": "SELECT user_id, rev, floor FROM owners ORDER BY user_id",
     "conversations": "SELECT n, user_id, id, * FROM conversations WHERE user_id <> '' ORDER BY n",
     "messages": "SELECT n, user_id, conversation_id, * FROM messages WHERE user_id <> '' ORDER BY n",
-    "word_lists": "SELECT n, user_id, text FROM word_lists WHERE user_id <> '' ORDER BY n",
-    "words": "SELECT id FROM words_docsize WHERE id > -9007199254700000 ORDER BY id",
+    "index": 'SELECT doc, "offset", term FROM temp.vocabulary ORDER BY doc, "offset"',
+    "first index": "SELECT id FROM words_docsize ORDER BY id",
+    "text of the first index": "SELECT n, user_id, text FROM word_lists ORDER BY n",
 }
 
 Rows = dict[str, list[tuple[Any, ...]]]
 
 
 def everything(file: Path) -> Rows:
-    """Every row of every table that belongs to a user, but for the epochs."""
+    """Every row of every table that belongs to a user, but for the epochs; and every word of the index."""
     with closing(apsw.Connection(str(file))) as database:
+        database.execute("CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab('main', 'search_index_2', 'instance')")
         return {table: database.execute(query).fetchall() for table, query in _TABLES.items()}
 
 
 def to_keep(file: Path) -> Rows:
-    """The same without what was erased or purged, and is only still to be removed; `padding` is that of a new row."""
+    """The same without what was erased or purged, and is only still to be removed, as a new database has it."""
     rows = everything(file)
     with closing(apsw.Connection(str(file))) as database:
         marked = set(database.execute("SELECT user_id, id FROM conversations WHERE deleted_at <= 0"))
     kept = {table: [row for row in rows[table] if row[1:3] not in marked] for table in ("conversations", "messages")}
-    kept["conversations"] = [(*row[:-1], "\0" * 250) for row in kept["conversations"]]
+    kept["conversations"] = [(*row[:-1], "") for row in kept["conversations"]]
     numbers = {row[0] for row in kept["messages"]} | {-row[0] for row in kept["conversations"]}
     users = {row[1] for row in kept["conversations"]}
     return {
         "owners": [row for row in rows["owners"] if row[0] in users],
         **kept,
-        "word_lists": [row for row in rows["word_lists"] if row[0] in numbers],
-        "words": [row for row in rows["words"] if row[0] in numbers],
+        "index": [row for row in rows["index"] if row[0] in numbers],
+        "first index": [],
+        "text of the first index": [],
     }
 
 
@@ -72,9 +80,10 @@ def epochs(file: Path) -> dict[str, str]:
 
 
 def check_index(file: Path) -> None:
-    """Fails where the index is not that of the words that are listed."""
+    """Fails where an index is not whole, or has anything that is not in its tables."""
     with closing(apsw.Connection(str(file))) as database:
-        database.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
+        for index in ("search_index_2", "words"):
+            database.execute(f"INSERT INTO {index} ({index}, rank) VALUES ('integrity-check', 1)")
 
 
 def hits(file: Path, user_id: str) -> list[Any]:
@@ -86,6 +95,18 @@ def hits(file: Path, user_id: str) -> list[Any]:
             return [plain(await store.search(SearchQuery(text=word), limit=50)) for word in WORDS]
 
     return asyncio.run(search())
+
+
+def exported(file: Path, user_id: str) -> list[str]:
+    """All conversations of a user, as the API hands them out."""
+
+    async def export() -> list[str]:
+        with closing(SqliteExecutor(str(file))) as executor:
+            async with over_sql(executor) as backend, backend.client_of(user_id) as client:
+                documents = (await client.get("/api/export")).raise_for_status().text.splitlines()
+                return [document.partition('"conversation":')[2] for document in documents]
+
+    return asyncio.run(export())
 
 
 def fill(file: Path, *, large: int = 99_000) -> None:
@@ -125,6 +146,35 @@ async def _fill(executor: SqliteExecutor, large: int) -> None:
     executor._connection.execute("UPDATE conversations SET title = ? WHERE title_source = 'default'", (ODD,))
     executor._connection.execute("UPDATE conversations SET model = ? WHERE id = ?", (ODD, titled.id))
     executor._connection.execute("UPDATE messages SET model = ? WHERE model IS NOT NULL AND unicode(model) > 0", (ODD,))
+
+
+def as_before(file: Path, older: Path) -> None:
+    """Makes of a database one of before the second index: with the same rows, and their words in the first."""
+    with closing(new_database(older, 4)) as database:
+        database.execute("ATTACH ? AS newer", (str(file),))
+        database.execute("INSERT INTO owners SELECT * FROM newer.owners")
+        for table in ("conversations", "messages"):
+            columns = [name for (name,) in database.execute(f"SELECT name FROM newer.pragma_table_info('{table}')")]
+            # The first two numbers are those of rows of nobody.
+            values = {name: name for name in columns} | {"n": "n + 2", "padding": "printf('%0250d', 0)"}
+            selected = ", ".join(values[name] for name in columns)
+            database.execute(f"INSERT INTO {table} SELECT {selected} FROM newer.{table}")
+        for query in (
+            "SELECT -n, user_id, title FROM conversations WHERE user_id <> '' AND title_source <> 'default'",
+            "SELECT n, user_id, content FROM messages WHERE user_id <> ''",
+        ):
+            for n, user_id, text in database.execute(query).fetchall():
+                words = words_of(text if n < 0 else text_of_content(Raw(text.encode())))
+                row = (n, user_id, indexed_words(user_id, words))
+                database.execute("INSERT INTO word_lists VALUES (?, ?, ?)", row)
+                database.execute("INSERT INTO words (rowid, text) VALUES (?, ?)", (row[0], row[2]))
+
+
+def bring_up_to_date(file: Path) -> None:
+    """Applies the migrations that a database of before the second index has not had."""
+    with closing(apsw.Connection(str(file))) as database:
+        for migration in read_migrations(ROOT / "migrations/sqlite")[4:]:
+            assert failing_statement(database, migration) is None
 
 
 def new_database(file: Path | str, count: int | None = None) -> apsw.Connection:

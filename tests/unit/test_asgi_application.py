@@ -30,6 +30,7 @@ from threadkeep.server.application import Application, purge
 from threadkeep.server.database import open_database
 from threadkeep.server.logs import CutShort, JsonFormatter, write_logs
 from threadkeep.settings import Settings
+from threadkeep.sql.postgres_dialect import statements_of
 
 pytestmark = pytest.mark.anyio
 
@@ -596,12 +597,14 @@ async def test_it_purges_on_a_timer_and_goes_on_after_a_failure(
 
 async def test_a_database_that_keeps_no_log_of_writes_has_none_to_empty() -> None:
     class Other:
-        """A database that has been asked nothing."""
+        """A database that tidies its index by itself, and has been asked nothing."""
+
+        statements = statements_of("public")
 
         async def close(self) -> None:
             """It was never open."""
 
-    await database._Sql(Other()).tidy()  # type: ignore[arg-type]
+    await database._Sql(Other()).tidy(9)  # type: ignore[arg-type]
 
 
 async def test_two_that_purge_at_once_are_no_harm(on_file: dict[str, str]) -> None:

@@ -15,7 +15,7 @@ from threadkeep.backends import Choice, choose, d1_binding
 from threadkeep.drafts import ConversationDraft
 from threadkeep.errors import Unavailable
 from threadkeep.settings import Settings
-from threadkeep.sql.executor import Query
+from threadkeep.sql.executor import read, write
 from threadkeep.sql.postgres_schema import MIGRATIONS
 from threadkeep.sql.sqlite import SqliteExecutor, SqliteFile
 from threadkeep.store import Store
@@ -262,7 +262,7 @@ async def test_a_store_in_d1_begins_a_session_when_it_writes(query: str, expecte
 
     executor = D1Executor(Database())
     for _ in range(2):
-        await executor.run(Query(query)())
+        await executor.run((write if query.startswith("DELETE") else read)(query)())
     assert opened == expected
 
 

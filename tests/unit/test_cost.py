@@ -58,6 +58,10 @@ class Meter:
         self.steps += len(text)
         return unicodedata.normalize(form, text)
 
+    def is_normalized(self, form: Any, text: str) -> bool:
+        """`unicodedata.is_normalized`, which may have to normalize as well."""
+        return self.normalize(form, text) == text
+
     def _trace(self, _frame: FrameType, event: str, _argument: Any) -> Any:
         self.steps += event == "line"
         return self._trace
@@ -72,7 +76,7 @@ class MeteredExecutor:
     def __init__(self, executor: Executor, meter: Meter) -> None:
         self._executor = executor
         self._meter = meter
-        self.dialect = executor.dialect
+        self.statements = executor.statements
         self.bookmark = None
         self.clear = executor.clear
 
@@ -118,7 +122,12 @@ async def service(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Service]:
     executor = await open_sqlite(":memory:")
     variables = {**VARIABLES, "AGENT_CONVERSATION_STORE": "sqlite", "SQLITE_PATH": "set"}
     service = Service(connect(variables.get, lambda _: False, ("sqlite",)), executor)
-    counted = SimpleNamespace(normalize=service.meter.normalize, combining=unicodedata.combining)
+    counted = SimpleNamespace(
+        normalize=service.meter.normalize,
+        is_normalized=service.meter.is_normalized,
+        combining=unicodedata.combining,
+        category=unicodedata.category,
+    )
     monkeypatch.setattr(tokens, "unicodedata", counted)
     yield service
     executor.close()  # type: ignore[attr-defined]

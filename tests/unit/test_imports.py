@@ -53,15 +53,22 @@ IN_SNAPSHOT = {
     "threadkeep.http.docs",
     "threadkeep.http.openapi",
     "threadkeep.sql",
-    "threadkeep.sql.alphabet",
+    "threadkeep.sql.columns",
     "threadkeep.sql.crossing",
     "threadkeep.sql.d1",
     "threadkeep.sql.dialect",
     "threadkeep.sql.durable_object",
     "threadkeep.sql.executor",
+    "threadkeep.sql.first_sqlite_index",
+    "threadkeep.sql.marks",
     "threadkeep.sql.migrations",
     "threadkeep.sql.schema",
+    "threadkeep.sql.sqlite_dialect",
     "threadkeep.sql.statements",
+    *(
+        f"threadkeep.sql.statements.{name}"
+        for name in ("base", "erasing", "indexing", "reading", "searching", "writing")
+    ),
     "threadkeep.sql.store",
     "threadkeep.stores",
     "threadkeep.stores.memory",
@@ -73,7 +80,7 @@ IN_SNAPSHOT = {
 }
 IN_SNAPSHOT_WITH_POSTGRES = {
     f"threadkeep.sql.postgres{name}"
-    for name in ("", "_connection", "_schema", "_scram", "_socket", "_statements", "_url", "_wire")
+    for name in ("", "_connection", "_dialect", "_schema", "_scram", "_socket", "_url", "_wire")
 }
 # What ours adds to what its dependencies cost: the log, what tells letters from signs, and when to look for garbage.
 DEPENDENCIES = ["jwt", "msgspec", "msgspec.structs", "ulid"]
@@ -214,7 +221,7 @@ ALLOWED: dict[str, set[str]] = {
     "transfer": {
         *("clock", "content", "drafts", "errors", "models", "search", "service", "store", "validation", "work"),
     },
-    "retention": {"clock", "models", "store"},
+    "retention": {"clock", "models", "store", "work"},
     "turns": set(),
     "worker/__init__": set(),
     "worker/sdk_patches": {"turns"},
@@ -255,7 +262,17 @@ ALLOWED: dict[str, set[str]] = {
     "sql/__init__": set(),
     "sql/executor": {"errors", "models"},
     "sql/dialect": {"search", "sql"},
-    "sql/statements": {"search", "sql"},
+    "sql/columns": set(),
+    "sql/marks": set(),
+    "sql/statements/__init__": {"sql"},
+    "sql/statements/base": {"sql"},
+    "sql/statements/erasing": {"sql"},
+    "sql/statements/indexing": {"sql"},
+    "sql/statements/reading": {"sql"},
+    "sql/statements/searching": {"sql"},
+    "sql/statements/writing": {"sql"},
+    "sql/sqlite_dialect": {"search", "sql"},
+    "sql/first_sqlite_index": {"search", "sql"},
     "sql/schema": {"sql"},
     "sql/migrations": {"errors", "sql"},
     "sql/store": {*DOMAIN, "feed", "search", "sql", "store", "tokens", "work"},
@@ -267,9 +284,8 @@ ALLOWED: dict[str, set[str]] = {
     "sql/postgres_socket": {"errors", "sql"},
     "sql/postgres_wire": {"sql"},
     "sql/postgres_schema": {"sql"},
-    "sql/postgres_statements": {"search", "sql"},
+    "sql/postgres_dialect": {"search", "sql"},
     "sql/postgres_url": {"errors"},
-    "sql/alphabet": set(),
     "sql/crossing": {"sql"},
     "sql/d1": {"errors", "sql"},
     "sql/durable_object": {"errors", "sql"},

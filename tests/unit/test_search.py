@@ -12,6 +12,7 @@ from threadkeep.models import Conversation, SnippetPart
 from threadkeep.search import (
     TERMS_MAX,
     TEXT_CHARACTERS_MAX,
+    WORDS_OF_QUERY_MAX,
     Term,
     hits,
     indexed_size,
@@ -20,8 +21,8 @@ from threadkeep.search import (
     starts_at,
     text_of,
 )
-from threadkeep.sql.alphabet import alphabet_of
-from threadkeep.sql.statements import indexed_words
+from threadkeep.sql.marks import mark_of
+from threadkeep.sql.sqlite_dialect import SqliteDialect
 from threadkeep.stores.memory import MemoryDatabase, MemoryStore
 from threadkeep.tokens import tokens
 from threadkeep.work import finished
@@ -61,19 +62,34 @@ def test_a_query_is_words_and_phrases(query: str, terms: list[str]) -> None:
     assert parse_query(query) == [term(words) for words in terms]
 
 
-@pytest.mark.parametrize("query", ["", "   ", '"', '""', '" "', "...", "😀", "\u0000", "\u0301"])
-def test_a_query_without_a_word_is_invalid(query: str) -> None:
+@pytest.mark.parametrize("query", ["", "   ", "\t\n", "\u3000"])
+def test_a_blank_query_is_invalid(query: str) -> None:
     with pytest.raises(Invalid) as caught:
         parse_query(query)
     assert caught.value.path == "q"
     assert "no word" in caught.value.message
 
 
-@pytest.mark.parametrize("words", ["a ", "漢", "a-", '"a" '])
-def test_a_query_may_have_32_words_however_they_are_written(words: str) -> None:
-    assert sum(len(term.tokens) for term in parse_query(words * TERMS_MAX)) == TERMS_MAX == 32
-    with pytest.raises(Invalid, match="may have 32 words") as caught:
+@pytest.mark.parametrize("query", ['"', '""', '" "', "...", "😀", "👍🏽 👨\u200d👩", "\u0000", "\u0301", "\u00ad"])
+def test_a_query_of_signs_alone_asks_for_nothing(query: str) -> None:
+    assert parse_query(query) == []
+
+
+@pytest.mark.parametrize("words", ["a ", "漢字 ", "a-b ", '"a b c" '])
+def test_a_query_may_have_32_words_and_phrases(words: str) -> None:
+    assert len(parse_query(words * TERMS_MAX)) == TERMS_MAX == 32
+    with pytest.raises(Invalid, match="may have 32 words and phrases") as caught:
         parse_query(words * (TERMS_MAX + 1))
+    assert caught.value.path == "q"
+
+
+@pytest.mark.parametrize("words", ["漢", "a-"])
+def test_a_phrase_may_be_long_but_not_without_end(words: str) -> None:
+    count = WORDS_OF_QUERY_MAX // len(tokens(words))
+    (term,) = parse_query(words * count)
+    assert len(term.tokens) == WORDS_OF_QUERY_MAX
+    with pytest.raises(Invalid, match="may have 512 words in all") as caught:
+        parse_query(words * (count + 1))
     assert caught.value.path == "q"
 
 
@@ -85,6 +101,7 @@ def test_any_text_is_a_query_of_its_words_or_invalid(text: str) -> None:
         assert error.path == "q"  # noqa: PT017
     else:
         assert all(term.tokens for term in terms)
+        assert terms or not tokens(text)
         assert not any(term.is_prefix for term in terms[:-1])
         assert [word for term in terms for word in term.tokens] == tokens(text)
 
@@ -174,8 +191,8 @@ def shown(text: str, query: str) -> str:
         ("flight", "flight", "[flight]"),
         ("Café, <b>CAFÉ</b>", "cafe", "[Café], <b>[CAFÉ]</b>"),
         ("日本語の漢字", "本語", "日[本語]の漢字"),
-        ("aa aa aa", '"aa aa"', "[aa aa] aa"),
-        ("a b c", '"a b" "b c"', "[a b] c"),
+        ("aa aa aa", '"aa aa"', "[aa aa aa]"),
+        ("a b c", '"a b" "b c"', "[a b c]"),
         ("nothing of it", "else", "nothing of it"),
         ("", "else", ""),
         ("line\nbreak", "break", "line\n[break]"),
@@ -184,6 +201,10 @@ def shown(text: str, query: str) -> str:
 )
 def test_a_snippet_marks_what_matches(text: str, query: str, expected: str) -> None:
     assert shown(text, query) == expected
+
+
+def test_a_snippet_marks_nothing_beyond_its_end() -> None:
+    assert shown("flight " + "and " * 100 + "train", "flight train").startswith("[flight] and")
 
 
 def test_a_snippet_begins_a_little_before_the_first_match_at_a_word() -> None:
@@ -265,4 +286,4 @@ async def test_a_snippet_has_no_numbers_however_they_are_written() -> None:
 
 @pytest.mark.parametrize("words", ["", "a", "gold finch", "東 京 é1"])
 def test_how_much_is_indexed_is_what_stands_in_the_index(words: str) -> None:
-    assert indexed_size(words) == len(indexed_words(alphabet_of("ada"), words))
+    assert indexed_size(words) == len(SqliteDialect().indexed_words(mark_of("ada"), words))

@@ -5,32 +5,37 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
-from support.drafts import conversation, edit, message, messages, new_message, plain
+from support.drafts import conversation, message, messages, new_message
 from threadkeep import backends, retention
 from threadkeep.drafts import SearchQuery
 from threadkeep.errors import Conflict, CursorExpired, NotFound
 from threadkeep.models import Erased
-from threadkeep.sql import statements
-from threadkeep.sql.dialect import Dialect
-from threadkeep.sql.executor import KeepsLog, Query, Row, SharedExecutor, Statement
+from threadkeep.sql import store as sql_store
+from threadkeep.sql.executor import KeepsLog, Query, Row, SharedExecutor, Statement, read, write
+from threadkeep.sql.first_sqlite_index import indexed_words
 from threadkeep.sql.migrations import migrate
 from threadkeep.sql.schema import MIGRATIONS
 from threadkeep.sql.sqlite import SqliteExecutor
+from threadkeep.sql.sqlite_dialect import SQLITE, SqliteDialect
+from threadkeep.sql.statements import Statements
 from threadkeep.sql.store import SqlStore, users_to_purge
 
 pytestmark = pytest.mark.anyio
 
 # Every table has a user, as tests/owner_proof sees to. Which user that is stays until the row is removed: it is how the
 # row is found.
-TABLES = Query("""
+TABLES = read("""
 SELECT t.name
 FROM sqlite_schema AS t
 WHERE t.type = 'table' AND EXISTS (SELECT 1 FROM pragma_table_info(t.name) AS c WHERE c.name = 'user_id')
 """)
-TEXTS = Query("""
+BEFORE = "word_lists"
+"""The table of which sweeping removes what the version before has put there, and nothing is put there any more."""
+TEXTS = read("""
 SELECT c.name, c.type
 FROM pragma_table_info(:table) AS c
 WHERE c.name <> 'user_id' AND c.type NOT IN ('INT', 'INTEGER', 'REAL')
@@ -38,6 +43,7 @@ WHERE c.name <> 'user_id' AND c.type NOT IN ('INT', 'INTEGER', 'REAL')
 NOT_OVERWRITTEN = {
     "owners.epoch": "It is an id that we made.",
     "conversations.id": "It is an id, and has no words.",
+    "conversations.padding": "It is empty: it is in no use any more.",
     "conversations.title_source": "It is one of four words that the schema lists.",
     "messages.id": "It is an id, and has no words.",
     "messages.conversation_id": "It is an id, by which the messages of a conversation are found.",
@@ -50,7 +56,7 @@ NOT_OVERWRITTEN = {
 class OneUser:
     """A database of one user alone, which begins anew as that of a Durable Object does."""
 
-    dialect: Dialect = statements
+    statements = SQLITE
     bookmark: str | None = None
 
     def __init__(self) -> None:
@@ -72,7 +78,7 @@ class OneUser:
 class Interrupted:
     """An executor that does something else between two round trips: before the one of this number."""
 
-    dialect: Dialect = statements
+    statements = SQLITE
     bookmark: str | None = None
 
     def __init__(self, inner: SqliteExecutor, number: int, meanwhile: Callable[[], Any]) -> None:
@@ -90,6 +96,23 @@ class Interrupted:
         """Everybody is in one database."""
 
 
+class Sparing:
+    """An executor that removes no row."""
+
+    statements = SQLITE
+    bookmark: str | None = None
+
+    def __init__(self, inner: SqliteExecutor) -> None:
+        self._inner = inner
+
+    async def run(self, *statements: Statement) -> list[list[Row]]:
+        removing = (SQLITE.remove_messages, SQLITE.remove_conversations, SQLITE.remove_owner)
+        return await self._inner.run(*(each for each in statements if each.query not in removing))
+
+    async def clear(self, *statements: Statement) -> None:
+        """Everybody is in one database."""
+
+
 @pytest.fixture
 async def database(executor: SqliteExecutor) -> SqliteExecutor:
     await migrate(executor, MIGRATIONS)
@@ -101,7 +124,7 @@ async def rows_of(executor: Any, user_id: str) -> dict[str, int]:
     (tables,) = await executor.run(TABLES())
     counts = {}
     for table in (row["name"] for row in tables):
-        query = Query(f"SELECT count(*) AS n FROM {table} AS t WHERE t.user_id = :user")
+        query = read(f"SELECT count(*) AS n FROM {table} AS t WHERE t.user_id = :user")
         ((row,),) = await executor.run(query(user=user_id))
         counts[table] = row["n"]
     return {table: count for table, count in counts.items() if count}
@@ -111,16 +134,16 @@ async def texts_of(executor: SqliteExecutor, user_id: str) -> dict[str, Query]:
     """Fill what is empty in the rows of a user; answer a query for each column that may hold text, by its name."""
     (tables,) = await executor.run(TABLES())
     queries = {}
-    for table in (row["name"] for row in tables):
+    for table in (row["name"] for row in tables if row["name"] != BEFORE):
         (columns,) = await executor.run(TEXTS(table=table))
         for column, kind in ((row["name"], row["type"]) for row in columns):
-            fill = Query(
+            fill = write(
                 f"UPDATE {table} SET {column} = CAST('unforgettable' AS {'BLOB' if kind == 'BLOB' else 'TEXT'}) "
                 f"WHERE {table}.user_id = :user AND coalesce({column}, '') = ''"
             )
             await executor.run(fill(user=user_id))
             value = f"CAST(t.{column} AS BLOB)"
-            queries[f"{table}.{column}"] = Query(
+            queries[f"{table}.{column}"] = read(
                 f"SELECT {value} AS value FROM {table} AS t WHERE t.user_id = :user ORDER BY {value}"
             )
     return queries
@@ -132,10 +155,10 @@ async def values_of(executor: SqliteExecutor, queries: dict[str, Query], user_id
     return {name: [row["value"] for row in rows] for name, rows in zip(queries, answers, strict=True)}
 
 
-async def assert_sound(executor: SqliteExecutor, *, is_swept: bool = True) -> None:
-    """Fail unless the index is whole and, where nothing is being swept, holds what is listed and nothing else."""
-    rank = 1 if is_swept else 0
-    await executor.run(Query(f"INSERT INTO words (words, rank) VALUES ('integrity-check', {rank})")())
+async def assert_sound(executor: SqliteExecutor) -> None:
+    """Fail unless either index is whole, and that of the version before holds what is listed and nothing else."""
+    for index in ("search_index_2", "words"):
+        await executor.run(write(f"INSERT INTO {index} ({index}, rank) VALUES ('integrity-check', 1)")())
 
 
 # A database of one user alone
@@ -177,24 +200,22 @@ async def test_what_is_erased_is_removed_in_parts_and_its_owner_last(database: S
         await owner.create_conversation(draft)
         await owner.append_messages(draft.id, messages(700))
     kept = await rows_of(database, "bob")
-    assert kept == {"owners": 1, "conversations": 1, "messages": 700, "word_lists": 701}
+    assert kept == {"owners": 1, "conversations": 1, "messages": 700}
     await store.erase()
     parts = [await rows_of(database, "ada")]
     while await store.sweep():
         parts.append(await rows_of(database, "ada"))
         assert len(parts) < 10
-        await assert_untouched(database, other, kept, is_swept=False)
-    # Twice nothing goes, since all is overwritten before anything is removed.
-    assert [part["messages"] for part in parts] == [700, 700, 700, 200]
-    assert all(part["conversations"] == part["owners"] == 1 for part in parts)
-    assert await rows_of(database, "ada") == {}
+        await assert_untouched(database, other, kept)
+    # At last the index is merged, of which nothing is the user's.
+    assert [part.get("messages", 0) for part in parts[:3]] == [700, 200, 0]
+    assert parts[1] == {"owners": 1, "conversations": 1, "messages": 200}
+    assert parts[2:] == [{}] * len(parts[2:])
     await assert_untouched(database, other, kept)
 
 
-async def assert_untouched(
-    database: SqliteExecutor, other: SqlStore, kept: dict[str, int], *, is_swept: bool = True
-) -> None:
-    await assert_sound(database, is_swept=is_swept)
+async def assert_untouched(database: SqliteExecutor, other: SqlStore, kept: dict[str, int]) -> None:
+    await assert_sound(database)
     assert await rows_of(database, "bob") == kept
     assert len((await other.search(SearchQuery(text="message 700"))).hits) == 1
 
@@ -202,21 +223,26 @@ async def assert_untouched(
 async def test_a_sweep_that_was_overtaken_leaves_what_is_new_alone(database: SqliteExecutor) -> None:
     store = SqlStore(database, "ada")
     kept = [conversation(new_message("a dolphin"), new_message("an eel"), title=f"Animals {n}") for n in range(2)]
+    came: list[int] = []
 
     async def meanwhile() -> None:
         assert (await retention.erase(store))[1]
         for draft in kept:
             await store.create_conversation(draft)
+        came.append(1)
 
-    # Before each of its round trips: of one that overwrites, and of one that removes.
-    for overwritten in (False, True):
-        for number in (1, 2):
+    # Before each of its round trips: it chooses, removes, looks for what is to be indexed again, and for what to merge.
+    for is_begun in (False, True):
+        for number in (1, 2, 3, 4):
             await store.create_conversation(conversation(new_message("an aardvark"), new_message(), title="Old"))
             await store.erase()
-            if overwritten:
-                assert await store.sweep()
+            if is_begun:
+                with mock.patch.object(sql_store, "_SWEPT_MESSAGES_MAX", 1):
+                    assert await store.sweep()
+            came.clear()
             await SqlStore(Interrupted(database, number, meanwhile), "ada").sweep()
-            assert await rows_of(database, "ada") == {"conversations": 2, "messages": 4, "owners": 1, "word_lists": 6}
+            assert came == [1]
+            assert await rows_of(database, "ada") == {"conversations": 2, "messages": 4, "owners": 1}
             for draft in kept:
                 listed = (await store.list_messages(draft.id)).messages
                 assert [bytes(row.content) for row in listed] == [bytes(row.content) for row in draft.messages]
@@ -265,23 +291,15 @@ async def test_a_purge_sweeps_what_is_due_and_leaves_what_is_not(database: Sqlit
     assert await store.purge(1_000) == 1_001
     with pytest.raises(NotFound):
         await store.restore_conversation(early.id)
-    assert await rows_of(database, "ada") == {"owners": 1, "conversations": 3, "messages": 3, "word_lists": 6}
+    assert await rows_of(database, "ada") == {"owners": 1, "conversations": 3, "messages": 3}
     with pytest.raises(Conflict):
         await store.create_conversation(early)
     while await store.sweep():
         pass
-    assert await rows_of(database, "ada") == {"owners": 1, "conversations": 2, "messages": 2, "word_lists": 4}
+    assert await rows_of(database, "ada") == {"owners": 1, "conversations": 2, "messages": 2}
     assert (await store.restore_conversation(late.id)).message_count == 1
     assert (await store.create_conversation(early))[1]
     await assert_sound(database)
-
-
-async def sizes_of_rows(executor: SqliteExecutor, table: str = "conversations") -> int:
-    """How many bytes the rows of a table take, as SQLite counts them."""
-    query = Query("SELECT sum(d.payload) AS size FROM dbstat AS d WHERE d.name = :table")
-    (rows,) = await executor.run(query(table=table))
-    size: int = rows[0]["size"]
-    return size
 
 
 # What is left in the file
@@ -298,7 +316,7 @@ async def test_every_text_is_overwritten_in_its_row_before_the_row_is_removed(da
     empty = [name for name, values in before.items() if not values]
     assert not empty, f"This test has to keep something in {', '.join(empty)}."
     await store.erase()
-    assert await store.sweep()
+    await SqlStore(Sparing(database), "ada")._sweep_marked()
     after = await values_of(database, texts, "ada")
     # By NULs, as many as it was bytes, so that the row stays where it is.
     left = {name for name in texts if after[name] != sorted(bytes(len(value)) for value in before[name])}
@@ -308,44 +326,6 @@ async def test_every_text_is_overwritten_in_its_row_before_the_row_is_removed(da
     while await store.sweep():
         pass
     assert await rows_of(database, "ada") == {}
-
-
-async def test_rows_stay_as_large_as_they_are_through_appends_edits_and_restores(database: SqliteExecutor) -> None:
-    """One that changes its size is moved, and its page keeps what it was."""
-    store = SqlStore(database, "ada")
-    drafts = [conversation(model="m"), conversation(title="Titled", metadata={"a": 1})]
-    for draft in drafts:
-        await store.create_conversation(draft)
-        await store.append_messages(draft.id, [message("one")])
-    sizes = await sizes_of_rows(database)
-    for draft in drafts:
-        for title in ("x" * 57, "x" * 58, "", "é" * 60, None):
-            changes = edit(title=title, model=title and "m2", is_archived=True, metadata={"a": (title or "")[:20]})
-            await store.update_conversation(draft.id, changes)
-            assert await sizes_of_rows(database) == sizes
-        for _ in range(2):
-            await store.delete_conversation(draft.id)
-            await store.restore_conversation(draft.id)
-        await store.update_conversation(draft.id, edit(metadata=None))
-        assert await sizes_of_rows(database) == sizes
-        for number in range(130):
-            await store.append_messages(draft.id, [message(f"{number}")])
-        assert await sizes_of_rows(database) == sizes
-    sizes = await sizes_of_rows(database, "messages")
-    await store.delete_conversation(drafts[0].id)
-    await store.restore_conversation(drafts[0].id)
-    assert await sizes_of_rows(database, "messages") == sizes
-
-
-async def test_a_row_that_outgrows_its_room_gets_what_it_needs(database: SqliteExecutor) -> None:
-    store = SqlStore(database, "ada")
-    draft = conversation()
-    await store.create_conversation(draft)
-    sizes = await sizes_of_rows(database)
-    await store.update_conversation(draft.id, edit(metadata={"a": "x" * 9_000}, title="x" * 200))
-    assert await sizes_of_rows(database) > sizes
-    kept = await store.get_conversation(draft.id)
-    assert (kept.title, plain(kept.metadata)) == ("x" * 200, {"a": "x" * 9_000})
 
 
 async def test_a_log_of_writes_is_emptied_of_what_was_erased_while_the_file_is_open(tmp_path: Path) -> None:
@@ -430,17 +410,43 @@ async def test_those_with_something_to_sweep_are_found_whenever_it_was_marked(da
     await retention.purge_users(await users_to_purge(database, 1, 9), open_store, 30)
     assert await users_to_purge(database, 1, 9) == []
     assert await rows_of(database, "ada") == {}
-    assert await rows_of(database, "bob") == {"owners": 1, "conversations": 1, "messages": 1, "word_lists": 1 + 1}
+    assert await rows_of(database, "bob") == {"owners": 1, "conversations": 1, "messages": 1}
 
 
-async def test_the_ballast_of_the_tables_is_nobodys_to_erase(database: SqliteExecutor) -> None:
-    before = await rows_of(database, "")
-    assert before == {"conversations": 2, "messages": 2, "word_lists": 2}
-    draft = conversation(new_message())
-    await SqlStore(database, "ada").create_conversation(draft)
-    await retention.erase(SqlStore(database, "ada"))
-    assert await rows_of(database, "") == before
+async def test_a_new_database_has_nothing_of_anybody(database: SqliteExecutor) -> None:
+    (tables,) = await database.run(TABLES())
+    assert {row["name"] for row in tables} == {"owners", "conversations", "messages", BEFORE}
+    for row in tables:
+        (rows,) = await database.run(read(f"SELECT 1 AS value FROM {row['name']}")())
+        assert rows == []
     assert await users_to_purge(database, 2**53 - 1, 9) == []
+
+
+async def test_what_the_version_before_has_indexed_is_brought_over_and_nothing_of_it_is_left(
+    database: SqliteExecutor,
+) -> None:
+    store = SqlStore(database, "ada")
+    draft = conversation(new_message("an aardvark"), new_message("an aardvark"), title="Animals")
+    await store.create_conversation(draft)
+    said = [(1, "an aardvark"), (2, "an aardvark"), (-1, "animals"), (77, "gone before")]
+    for place, words in said:
+        given = {"n": place, "words": indexed_words("ada", words)}
+        await database.run(
+            write("INSERT INTO word_lists (n, user_id, text) VALUES (:n, 'ada', :words)")(**given),
+            write("INSERT INTO words (rowid, text) VALUES (:n, :words)")(**given),
+            write("DELETE FROM search_index_2 WHERE search_index_2.rowid = :n")(**given),
+        )
+    assert await users_to_purge(database, 0, 9) == ["ada"]
+    found = [(await store.search(SearchQuery(text=word))).hits for word in ("aardvark", "animals")]
+    assert [len(hits) for hits in found] == [2, 1]
+    assert await store.sweep()
+    assert await users_to_purge(database, 0, 9) == []
+    assert [(await store.search(SearchQuery(text=word))).hits for word in ("aardvark", "animals")] == found
+    await assert_sound(database)
+    (listed, indexed) = await database.run(
+        read("SELECT l.n FROM word_lists AS l")(), read("SELECT d.id FROM words_docsize AS d")()
+    )
+    assert (listed, indexed) == ([], [])
 
 
 async def test_what_was_erased_is_swept_however_long_deletions_are_kept(executor: SqliteExecutor) -> None:
@@ -449,3 +455,35 @@ async def test_what_was_erased_is_swept_however_long_deletions_are_kept(executor
     await store.create_conversation(conversation(new_message()))
     await store.erase()
     assert await users_to_purge(executor, -1, 9) == ["ada"]  # a time before 1970
+
+
+async def test_what_a_sweep_that_was_cut_off_has_left_in_the_index_is_removed_by_tidying(
+    database: SqliteExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nothing is merged by itself.
+    await database.run(write("INSERT INTO search_index_2 (search_index_2, rank) VALUES ('automerge', 0)")())
+    store = SqlStore(database, "ada")
+    words = [f"word{number}" for number in range(4_000)]
+    for one, word in ((store, "word"), (SqlStore(database, "bob"), "kept")):
+        texts = [" ".join(words[number : number + 200]).replace("word", word) for number in range(0, 4_000, 40)]
+        await one.create_conversation(conversation(*(new_message(text) for text in texts)))
+    await store.erase()
+    while await store._sweep_marked():
+        pass
+    left = read("SELECT count(*) AS n FROM search_index_2_data AS d WHERE instr(d.block, CAST('word' AS BLOB)) > 0")
+    assert (await database.run(left()))[0][0]["n"] > 10
+    tidying = database.statements.tidying
+    assert tidying is not None
+    # A merge that takes one page at a time takes several parts.
+    slow = tidying._replace(
+        go_on=write("INSERT INTO search_index_2 (search_index_2, rank) VALUES ('merge', 1)"),
+        begin=write("INSERT INTO search_index_2 (search_index_2, rank) VALUES ('merge', -1)"),
+    )
+    statements = Statements(SqliteDialect())
+    statements.tidying = slow
+    monkeypatch.setattr(database, "statements", statements)
+    await backends.tidy_index(database, 1)
+    assert (await database.run(tidying.is_due()))[0] == [{"value": 1}]
+    await backends.tidy_index(database, 1_000)
+    assert (await database.run(tidying.is_due()))[0] == [{"value": 0}]
+    assert (await database.run(left()))[0] == [{"n": 0}]

@@ -1,16 +1,17 @@
 """Queries and their values: what reaches a driver, and what never does."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from threadkeep.errors import TooLarge
 from threadkeep.models import VALUE_BYTES_MAX
-from threadkeep.sql import statements
-from threadkeep.sql.executor import Query, Statement
+from threadkeep.sql.executor import Query, Statement, answer, read, write
+from threadkeep.sql.sqlite_dialect import SQLITE
 
-QUERIES = {name: value for name, value in vars(statements).items() if isinstance(value, Query)}
+QUERIES = SQLITE.queries()
 
 
 @pytest.mark.parametrize(
@@ -32,12 +33,12 @@ QUERIES = {name: value for name, value in vars(statements).items() if isinstance
     ],
 )
 def test_parameters_are_numbered_in_the_order_they_appear(text: str, names: tuple[str, ...], numbered: str) -> None:
-    query = Query(text)
+    query = read(text)
     assert (query.names, query.numbered) == (names, numbered)
 
 
 def test_a_query_without_parameters_is_run_as_it_is_written() -> None:
-    query = Query(" INSERT INTO a VALUES ('at :noon', '12:30') ", has_parameters=False)
+    query = write(" INSERT INTO a VALUES ('at :noon', '12:30') ", has_parameters=False)
     assert (query.names, query.numbered) == ((), "INSERT INTO a VALUES ('at :noon', '12:30')")
     assert query() == Statement(query, ())
     assert query.writes
@@ -52,29 +53,31 @@ def test_a_statement_of_ours_has_only_parameters_with_numbers(name: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("text", "writes"),
-    [
-        ("SELECT 1", False),
-        ("\n  SELECT 1", False),
-        ("WITH a AS (SELECT 1) SELECT * FROM a", False),
-        ("INSERT INTO a VALUES (1)", True),
-        ("UPDATE a SET b = 1", True),
-        ("DELETE FROM a", True),
-        ("CREATE TABLE a (b TEXT)", True),
-    ],
+    ("make", "writes", "answers"), [(read, False, False), (answer, False, True), (write, True, False)]
 )
-def test_a_query_knows_whether_it_writes(text: str, writes: bool) -> None:
-    assert Query(text).writes is writes
+def test_a_query_knows_whether_it_writes_and_whether_it_answers(
+    make: Callable[[str], Query], writes: bool, answers: bool
+) -> None:
+    query = make("SELECT :a AS answer")
+    assert (query.writes, query.answers, query.names) == (writes, answers, ("a",))
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_what_answers_has_one_column_of_that_name(name: str) -> None:
+    query = QUERIES[name]
+    assert query.answers == query.text.rpartition("\nSELECT ")[2].partition("\nFROM ")[0].endswith(" AS answer") or (
+        query.answers and " AS answer\nFROM " in query.text
+    )
 
 
 def test_values_come_in_the_order_of_the_parameters_and_others_are_left_out() -> None:
-    query = Query("SELECT :b, :a, :b")
+    query = read("SELECT :b, :a, :b")
     assert query(a=1, b="two", c=object()) == Statement(query, ("two", 1))  # type: ignore[arg-type]
 
 
 def test_a_value_that_is_missing_is_an_error() -> None:
     with pytest.raises(KeyError, match="b"):
-        Query("SELECT :a, :b")(a=1)
+        read("SELECT :a, :b")(a=1)
 
 
 @pytest.mark.parametrize(
@@ -82,12 +85,12 @@ def test_a_value_that_is_missing_is_an_error() -> None:
     [(None, None), (0, 0), (-1, -1), (2**53, 2**53), ("", ""), ("a\x00\u00e9\U0001f600", "a\x00\u00e9\U0001f600")],
 )
 def test_text_integers_and_none_are_bound_as_they_are(value: Any, bound: Any) -> None:
-    assert Query("SELECT :a")(a=value).values == (bound,)
+    assert read("SELECT :a")(a=value).values == (bound,)
 
 
 @pytest.mark.parametrize(("value", "bound"), [(True, 1), (False, 0)])
 def test_a_boolean_is_bound_as_an_integer(value: bool, bound: int) -> None:
-    (made,) = Query("SELECT :a")(a=value).values
+    (made,) = read("SELECT :a")(a=value).values
     assert made == bound
     assert type(made) is int
 
@@ -103,13 +106,13 @@ class Text(str):
 )
 def test_what_drivers_disagree_about_is_not_bound(value: Any) -> None:
     with pytest.raises(TypeError, match=f"{type(value).__name__} cannot be bound"):
-        Query("SELECT :a")(a=value)
+        read("SELECT :a")(a=value)
 
 
 @pytest.mark.parametrize("character", ["x", "\u00e9", "\u6f22", "\U0001f600"])
 def test_a_value_is_bounded_by_its_bytes(character: str) -> None:
     count, rest = divmod(VALUE_BYTES_MAX, len(character.encode()))
     most = character * count + "x" * rest
-    assert Query("SELECT :a")(a=most).values == (most,)
+    assert read("SELECT :a")(a=most).values == (most,)
     with pytest.raises(TooLarge, match="may have 1900000 bytes"):
-        Query("SELECT :a")(a=most + "x")
+        read("SELECT :a")(a=most + "x")

@@ -10,8 +10,8 @@ import threadkeep.sql.schema
 from support.drafts import edit, message
 from threadkeep.clock import new_id
 from threadkeep.drafts import SearchQuery
-from threadkeep.sql.alphabet import alphabet_of
-from threadkeep.sql.executor import Query
+from threadkeep.sql.executor import read, write
+from threadkeep.sql.first_sqlite_index import indexed_words
 from threadkeep.sql.migrations import Migration, migrate
 from threadkeep.sql.schema import MIGRATIONS
 from threadkeep.sql.sqlite import SqliteExecutor
@@ -30,7 +30,7 @@ BROKEN = Migration("0003_c.sql", ("CREATE TABLE c (z TEXT) STRICT", "UPDATE a SE
 
 
 async def select(executor: SqliteExecutor, text: str) -> list[object]:
-    (rows,) = await executor.run(Query(text)())
+    (rows,) = await executor.run(read(text)())
     return [value for row in rows for value in row.values()]
 
 
@@ -83,18 +83,17 @@ async def test_our_own_are_applied_once(executor: SqliteExecutor) -> None:
 
 async def test_what_was_indexed_before_the_index_had_its_own_table_is_found_after_it(executor: SqliteExecutor) -> None:
     await migrate(executor, MIGRATIONS[:2])
-    alphabet = alphabet_of("ada")
     ids = [new_id(), new_id(), new_id()]
     await executor.run(
-        Query("INSERT INTO owners (user_id, epoch, rev) VALUES ('ada', 'e', 1)")(),
-        Query("""
+        write("INSERT INTO owners (user_id, epoch, rev) VALUES ('ada', 'e', 1)")(),
+        write("""
             INSERT INTO conversations (
               n, user_id, id, rev, digest, title, title_source, created_at, updated_at, message_count, is_archived,
               version, metadata
             )
             VALUES (1, 'ada', :conversation, 1, 'd', 'Armadillo', 'user', 1, 1, 2, 0, 1, '{}')
             """)(conversation=ids[0]),
-        Query("""
+        write("""
             INSERT INTO messages (n, user_id, id, conversation_id, seq, rev, digest, role, created_at, bytes, content)
             VALUES
               (1, 'ada', :message, :conversation, 1, 1, 'd', 'user', 1, 9, :content),
@@ -102,9 +101,9 @@ async def test_what_was_indexed_before_the_index_had_its_own_table_is_found_afte
             """)(
             message=ids[1], wordless=ids[2], conversation=ids[0], content='[{"type":"text","text":"An aardvark."}]'
         ),
-        Query("INSERT INTO words (rowid, text) VALUES (2, '')")(),
-        Query("INSERT INTO words (rowid, text) VALUES (1, :words)")(words=alphabet.write("an aardvark")),
-        Query("INSERT INTO words (rowid, text) VALUES (-1, :words)")(words=alphabet.write("armadillo")),
+        write("INSERT INTO words (rowid, text) VALUES (2, '')")(),
+        write("INSERT INTO words (rowid, text) VALUES (1, :words)")(words=indexed_words("ada", "an aardvark")),
+        write("INSERT INTO words (rowid, text) VALUES (-1, :words)")(words=indexed_words("ada", "armadillo")),
     )
     await migrate(executor, MIGRATIONS)
     store = SqlStore(executor, "ada")
@@ -119,7 +118,7 @@ async def test_what_was_indexed_before_the_index_had_its_own_table_is_found_afte
     await store.erase()
     while await store.sweep():
         pass
-    await executor.run(Query("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")())
+    await executor.run(write("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")())
     assert await select(executor, "SELECT count(*) FROM messages WHERE user_id <> ''") == [0]
     left = "SELECT count(*) FROM {} WHERE {} NOT IN (SELECT l.n FROM word_lists AS l WHERE l.user_id = '')"
     for table, place in (("word_lists", "n"), ("words_docsize", "id")):

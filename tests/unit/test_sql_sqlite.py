@@ -12,17 +12,17 @@ import pytest
 
 from threadkeep.errors import Unavailable
 from threadkeep.sql import sqlite
-from threadkeep.sql.executor import Query, Statement
+from threadkeep.sql.executor import Statement, read, write
 from threadkeep.sql.sqlite import SqliteExecutor
 
 pytestmark = pytest.mark.anyio
 
-CREATE = Query("CREATE TABLE a (x TEXT NOT NULL UNIQUE) STRICT")()
-COUNT = Query("SELECT count(*) AS n FROM a")()
+CREATE = write("CREATE TABLE a (x TEXT NOT NULL UNIQUE) STRICT")()
+COUNT = read("SELECT count(*) AS n FROM a")()
 
 
 def insert(text: str) -> Statement:
-    return Query("INSERT INTO a (x) VALUES (:x)")(x=text)
+    return write("INSERT INTO a (x) VALUES (:x)")(x=text)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def file(path: Path) -> Iterator[SqliteExecutor]:
 
 async def test_each_statement_is_answered_with_its_rows(executor: SqliteExecutor) -> None:
     rows = await executor.run(
-        CREATE, insert("one"), insert("two"), Query("SELECT x, :n AS n FROM a ORDER BY x")(n=None), COUNT
+        CREATE, insert("one"), insert("two"), read("SELECT x, :n AS n FROM a ORDER BY x")(n=None), COUNT
     )
     assert rows == [[], [], [], [{"x": "one", "n": None}, {"x": "two", "n": None}], [{"n": 2}]]
     assert executor.bookmark is None
@@ -130,7 +130,7 @@ async def test_a_statement_of_ours_that_is_wrong_is_a_defect_and_not_unavailable
 ) -> None:
     await executor.run(CREATE)
     with pytest.raises(apsw.SQLError):
-        await executor.run(insert("one"), Query(text)())
+        await executor.run(insert("one"), (write if text.startswith("INSERT") else read)(text)())
     assert await executor.run(COUNT) == [[{"n": 0}]]
 
 
@@ -156,7 +156,7 @@ async def test_only_what_is_not_our_fault_is_unavailable(error: type[apsw.Error]
     executor._connection.create_scalar_function("fail", fail)
     await executor.run(CREATE)
     with pytest.raises(Unavailable if error in OF_OTHERS else error, match="It breaks down"):
-        await executor.run(insert("one"), Query("SELECT fail() AS n")())
+        await executor.run(insert("one"), read("SELECT fail() AS n")())
     assert await executor.run(COUNT) == [[{"n": 0}]]
 
 
@@ -202,7 +202,7 @@ async def test_what_is_deleted_is_overwritten(path: Path) -> None:
         await first.run(CREATE, insert("memorable"), insert("unmistakable"), insert(long))
     assert words_in(path) == {b"memorable", b"unmistakable", b"unforgettable"}
     with closing(SqliteExecutor(str(path))) as second:
-        await second.run(Query("DELETE FROM a WHERE x <> :x")(x="memorable"))
+        await second.run(write("DELETE FROM a WHERE x <> :x")(x="memorable"))
     assert words_in(path) == {b"memorable"}
 
 
@@ -216,19 +216,19 @@ def words_in(path: Path) -> set[bytes]:
     ("statement", "error", "message"),
     [
         pytest.param(
-            Query("SELECT length(zeroblob(2000001)) AS n")(),
+            read("SELECT length(zeroblob(2000001)) AS n")(),
             apsw.TooBigError,
             "too big",
             id="a value over 2,000,000 bytes",
         ),
         pytest.param(
-            Query(f"SELECT 1 /* {'x' * 100_000} */ AS n")(),
+            read(f"SELECT 1 /* {'x' * 100_000} */ AS n")(),
             apsw.TooBigError,
             "too big",
             id="a statement over 100,000 bytes",
         ),
         pytest.param(
-            Query("SELECT 'a' LIKE :x AS n")(x="x" * 51),
+            read("SELECT 'a' LIKE :x AS n")(x="x" * 51),
             apsw.SQLError,
             "pattern too complex",
             id="a pattern over 50 characters",
@@ -245,7 +245,7 @@ async def test_the_limits_are_those_of_d1(
 async def test_a_hundred_values_are_bound_and_no_more(executor: SqliteExecutor) -> None:
     def bind(count: int) -> Statement:
         names = [f"{'a' * number}" for number in range(1, count + 1)]
-        return Query(f"SELECT {' + '.join(f':{name}' for name in names)} AS n")(**dict.fromkeys(names, 1))
+        return read(f"SELECT {' + '.join(f':{name}' for name in names)} AS n")(**dict.fromkeys(names, 1))
 
     assert await executor.run(bind(100)) == [[{"n": 100}]]
     with pytest.raises(apsw.SQLError, match=r"variable number must be between \?1 and \?100"):

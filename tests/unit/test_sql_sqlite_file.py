@@ -15,7 +15,7 @@ import pytest
 from threadkeep.backends import open_sqlite_file
 from threadkeep.errors import Unavailable
 from threadkeep.sql import sqlite
-from threadkeep.sql.executor import Query, Statement
+from threadkeep.sql.executor import Statement, read, write
 from threadkeep.sql.migrations import Migration
 from threadkeep.sql.schema import MIGRATIONS
 from threadkeep.sql.sqlite import SqliteExecutor, SqliteFile
@@ -23,15 +23,15 @@ from threadkeep.sql.sqlite import SqliteExecutor, SqliteFile
 pytestmark = pytest.mark.anyio
 
 CREATE = Migration("0001_a.sql", ("CREATE TABLE a (x TEXT NOT NULL UNIQUE) STRICT",))
-COUNT = Query("SELECT count(*) AS n FROM a")()
-NAMES = Query("SELECT m.name FROM schema_migrations AS m ORDER BY m.name")()
-SLOW = Query(
+COUNT = read("SELECT count(*) AS n FROM a")()
+NAMES = read("SELECT m.name FROM schema_migrations AS m ORDER BY m.name")()
+SLOW = read(
     "WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 3000000) SELECT max(n) AS n FROM c"
 )()
 
 
 def insert(text: str) -> Statement:
-    return Query("INSERT INTO a (x) VALUES (:x)")(x=text)
+    return write("INSERT INTO a (x) VALUES (:x)")(x=text)
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ async def test_many_at_once_are_all_kept(file: SqliteFile) -> None:
 async def test_what_fails_changes_nothing_and_the_next_goes_on(file: SqliteFile) -> None:
     for _ in range(sqlite._READERS + 1):
         with pytest.raises(apsw.SQLError):
-            await file.run(Query("SELECT b.x FROM b")())
+            await file.run(read("SELECT b.x FROM b")())
     with pytest.raises(apsw.ConstraintError):
         await file.run(insert("one"), insert("one"))
     assert await file.run(COUNT) == [[{"n": 0}]]
@@ -119,7 +119,7 @@ async def test_who_waits_behind_others_for_too_long_is_told_and_never_gets_a_tur
         assert await file.run(COUNT) == [[{"n": 0}]]
         other.execute("COMMIT")
     monkeypatch.undo()
-    _, rows = await file.run(insert("after"), Query("SELECT a.x FROM a")())
+    _, rows = await file.run(insert("after"), read("SELECT a.x FROM a")())
     # The one that had its turn could not be called back.
     assert [row["x"] for row in rows if row["x"] != "0"] == ["after"]
 

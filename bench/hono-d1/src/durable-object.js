@@ -4,6 +4,7 @@ import conversations from "../../../migrations/sqlite/0001_conversations.sql";
 import search from "../../../migrations/sqlite/0002_search.sql";
 import erasing from "../../../migrations/sqlite/0003_erasing.sql";
 import padding from "../../../migrations/sqlite/0004_padding.sql";
+import searchIndex from "../../../migrations/sqlite/0005_search_index.sql";
 import { createApp } from "./app.js";
 import { ApiError } from "./errors.js";
 import { Store } from "./store.js";
@@ -13,6 +14,7 @@ const MIGRATIONS = {
   "0002_search.sql": search,
   "0003_erasing.sql": erasing,
   "0004_padding.sql": padding,
+  "0005_search_index.sql": searchIndex,
 };
 const METHODS = ["append", "messages", "conversations", "changes", "search", "import"];
 

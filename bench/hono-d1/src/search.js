@@ -1,9 +1,10 @@
 // What of a message is searched, what a query asks for, and the piece of text that shows why it was found.
 import { invalid } from "./errors.js";
-import { located, tokens } from "./words.js";
+import { located, marked, tokens } from "./words.js";
 
 const TEXT_CHARACTERS_MAX = 16_000;
 const TERMS_MAX = 32;
+const WORDS_OF_QUERY_MAX = 512;
 const SNIPPET_BEFORE = 60;
 const SNIPPET_MAX = 200;
 
@@ -40,8 +41,9 @@ function* strings(value) {
   }
 }
 
-/** Words, and phrases in double quotes. Everything must be found; the last word may be a prefix. */
+/** Words, and phrases in double quotes; of signs alone, none. Everything must be found; the last may be a prefix. */
 export function parseQuery(text) {
+  if (text.trim() === "") throw invalid("q: There is no word in this query; type at least one letter or digit.", "q");
   const terms = [];
   let endsInWord = false;
   for (const [number, part] of text.split('"').entries()) {
@@ -54,17 +56,19 @@ export function parseQuery(text) {
       }
     }
   }
-  if (terms.length === 0) throw invalid("q: There is no word in this query; type at least one letter or digit.", "q");
-  if (terms.reduce((sum, term) => sum + term.tokens.length, 0) > TERMS_MAX) {
-    throw invalid(`q: A query may have ${TERMS_MAX} words; search for fewer.`, "q");
+  if (terms.length > TERMS_MAX) {
+    throw invalid(`q: A query may have ${TERMS_MAX} words and phrases; search for fewer.`, "q");
+  }
+  if (terms.reduce((sum, term) => sum + term.tokens.length, 0) > WORDS_OF_QUERY_MAX) {
+    throw invalid(`q: A query may have ${WORDS_OF_QUERY_MAX} words in all; search for fewer.`, "q");
   }
   if (endsInWord) terms.at(-1).isPrefix = true;
   return terms;
 }
 
 /** The query in the syntax of FTS5. */
-export function matchOf(terms, write) {
-  return terms.map((term) => `"${write(term.tokens)}"${term.isPrefix ? "*" : ""}`).join(" ");
+export function matchOf(terms, mark) {
+  return terms.map((term) => `"${marked(term.tokens, mark)}"${term.isPrefix ? "*" : ""}`).join(" ");
 }
 
 /** The piece of a text around the first match, in parts that say whether they match. */
@@ -73,8 +77,13 @@ export function snippet(text, terms) {
   const matches = [];
   for (const [index, word] of words.entries()) {
     if (matches.length > 0 && word.start > matches[0][0] + SNIPPET_MAX) break;
-    const term = terms.find((candidate) => startsAt(words, index, candidate));
-    if (term) matches.push([word.start, words[index + term.tokens.length - 1].end]);
+    for (const term of terms) {
+      if (!startsAt(words, index, term)) continue;
+      const end = words[index + term.tokens.length - 1].end;
+      const last = matches.at(-1);
+      if (last && word.start < last[1]) last[1] = Math.max(last[1], end);
+      else matches.push([word.start, end]);
+    }
   }
   const first = matches[0]?.[0] ?? 0;
   let begin = first <= SNIPPET_BEFORE ? 0 : text.lastIndexOf(" ", first - SNIPPET_BEFORE) + 1;
@@ -83,10 +92,15 @@ export function snippet(text, terms) {
   const parts = [];
   let place = begin;
   for (const [start, stop] of matches) {
-    if (start < place || start >= end) continue;
-    if (start > place) parts.push({ text: text.slice(place, start), match: false });
-    parts.push({ text: text.slice(start, Math.min(stop, end)), match: true });
-    place = Math.min(stop, end);
+    if (start >= end) break;
+    if (start > place) {
+      parts.push({ text: text.slice(place, start), match: false });
+      place = start;
+    }
+    if (stop > place) {
+      parts.push({ text: text.slice(place, Math.min(stop, end)), match: true });
+      place = Math.min(stop, end);
+    }
   }
   if (place < end) parts.push({ text: text.slice(place, end), match: false });
   return parts;

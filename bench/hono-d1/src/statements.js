@@ -54,21 +54,19 @@ SET
 WHERE user_id = ?1 AND id = ?2 AND message_count < ${LAST_SEQ}`;
 
 // The words of what bears this rev. ?2 is an array of [message, words], ?3 one of [conversation, title, words].
-const wordsWith = (user) => `
-SELECT m.n, ${user}given.value ->> 1
+export const INDEX_WORDS = `
+INSERT OR REPLACE INTO search_index_2 (rowid, text)
+SELECT m.n, given.value ->> 1
 FROM owners AS o
 CROSS JOIN json_each(?2) AS given
 CROSS JOIN messages AS m ON m.user_id = ?1 AND m.id = given.value ->> 0
 WHERE o.user_id = ?1 AND m.rev = o.rev + 1
 UNION ALL
-SELECT -c.n, ${user}given.value ->> 2
+SELECT -c.n, given.value ->> 2
 FROM owners AS o
 CROSS JOIN json_each(?3) AS given
 CROSS JOIN conversations AS c ON c.user_id = ?1 AND c.id = given.value ->> 0
-WHERE o.user_id = ?1 AND c.rev = o.rev + 1 AND c.title = given.value ->> 1 AND c.title_source <> 'default'
-  AND NOT EXISTS (SELECT 1 FROM word_lists AS l WHERE l.user_id = ?1 AND l.n = -c.n)`;
-export const INDEX_WORDS = `INSERT INTO words (rowid, text) ${wordsWith("")}`;
-export const LIST_WORDS = `INSERT INTO word_lists (n, user_id, text) ${wordsWith("?1, ")}`;
+WHERE o.user_id = ?1 AND c.rev = o.rev + 1 AND c.title = given.value ->> 1 AND c.title_source <> 'default'`;
 
 export const BUMP_REV = `
 UPDATE owners SET rev = rev + 1
@@ -146,7 +144,7 @@ ORDER BY s.rev, s.kind, s.n`;
 
 export const SEARCH = `
 WITH found AS MATERIALIZED (
-  SELECT w.rowid AS n, w.rank AS score FROM words AS w WHERE w.words MATCH ?2
+  SELECT w.rowid AS n, w.rank AS score FROM search_index_2 AS w WHERE w.search_index_2 MATCH ?2
 ), hits AS (
   SELECT f.score, m.created_at AS time, m.n, m.bytes, c.n AS conversation_n
   FROM found AS f

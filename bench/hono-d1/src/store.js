@@ -6,7 +6,7 @@ import { matchOf } from "./search.js";
 import { ID } from "./schemas.js";
 import * as sql from "./statements.js";
 import { ulid } from "./ulid.js";
-import { alphabetOf, indexed } from "./words.js";
+import { indexed, markOf } from "./words.js";
 
 const BEYOND = Number.MAX_SAFE_INTEGER - 1;
 const LIST_BYTES_MAX = 1_000_000;
@@ -16,7 +16,7 @@ export class Store {
   constructor(run, userId) {
     this.run = run;
     this.userId = userId;
-    this.write = alphabetOf(userId);
+    this.mark = markOf(userId);
   }
 
   async append(id, drafts, expected = null) {
@@ -140,7 +140,8 @@ export class Store {
 
   async search(terms, { role = null, from = 0, to = BEYOND, cursor, limit }) {
     const skip = cursor === undefined ? 0 : cursors.decode(cursor, cursors.HITS)[1];
-    const match = matchOf(terms, this.write);
+    if (terms.length === 0) return { rows: [], nextCursor: null };
+    const match = matchOf(terms, this.mark);
     const [rows] = await this.run([
       [sql.SEARCH, this.userId, match, role, Math.min(from, BEYOND), Math.min(to, BEYOND), limit, skip],
     ]);
@@ -173,17 +174,19 @@ export class Store {
   }
 
   words(drafts) {
-    return drafts.map((draft) => [draft.id, indexed(draft.text, this.write)]).filter(([, words]) => words !== "");
+    return drafts.map((draft) => [draft.id, indexed(draft.text, this.mark)]).filter(([, words]) => words !== "");
   }
 
   /** The statements that index messages by their words, and titles of conversations. */
   index(words, titles) {
-    const rows = titles.map(([id, title]) => [id, title, indexed(title, this.write)]).filter((row) => row[2] !== "");
+    const rows = titles.map(([id, title]) => [id, title, indexed(title, this.mark)]).filter((row) => row[2] !== "");
     const [wordParts, titleParts] = [[...arrays(words)], [...arrays(rows)]];
     return Array.from({ length: Math.max(wordParts.length, titleParts.length) }, (_, i) => [
-      [sql.INDEX_WORDS, this.userId, wordParts[i] ?? "[]", titleParts[i] ?? "[]"],
-      [sql.LIST_WORDS, this.userId, wordParts[i] ?? "[]", titleParts[i] ?? "[]"],
-    ]).flat();
+      sql.INDEX_WORDS,
+      this.userId,
+      wordParts[i] ?? "[]",
+      titleParts[i] ?? "[]",
+    ]);
   }
 }
 

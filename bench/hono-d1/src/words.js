@@ -16,6 +16,23 @@ const ASCII_WORD = /[A-Za-z0-9]+/g;
 const SIGNS_THAT_COMBINE = "[\\u093c\\u094d\\u0e38-\\u0e3a\\u0e48-\\u0e4b]";
 const MARKS = new RegExp(`[\\p{Mn}--[\\u3099\\u309a${WITH_SIGNS}]]|${SIGNS_THAT_COMBINE}`, "gv");
 const WORDS_CHARACTERS_MAX = 200_000;
+// Letters of Latin alphabets that Unicode does not decompose, by what people type who do not have them.
+const PLAIN = new Map(
+  Object.entries({
+    a: "ⱥ", b: "ƀƃɓ", c: "ƈȼ", d: "đðƌɖɗ", e: "ɇɛ", f: "ƒ", g: "ǥɠ", h: "ħɦⱨ", i: "ıɨ", j: "ȷɉ", k: "ƙⱪꝁĸ", l: "łƚɫⱡ",
+    m: "ɱ", n: "ŋƞɲ", o: "øɵɔ", p: "ƥᵽ", q: "ɋ", r: "ɍɽ", s: "ȿʂ", t: "ŧƫƭʈⱦ", u: "ʉ", v: "ʋ", w: "ⱳ", y: "ƴɏ",
+    z: "ƶȥⱬ", ae: "æ", oe: "œ", th: "þ",
+  }).flatMap(([plain, letters]) => [...letters].map((letter) => [letter, plain])),
+);
+const NOT_PLAIN = new RegExp(`[${[...PLAIN.keys()].join("")}]`, "gv");
+// What shapes or parts a word and is not seen.
+const UNSEEN = new RegExp(
+  "[\\u00ad\\u034f\\u061c\\u0640\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\u200c-\\u200f" +
+    "\\u202a-\\u202e\\u2060-\\u2064\\u2066-\\u206f\\u3164\\ufe00-\\ufe0f\\ufeff\\uffa0\\u{e0000}-\\u{e0fff}]",
+  "gv",
+);
+// What may become one with the character before it: a mark, or a part of a syllable of Hangul.
+const JOINS = /^[\p{M}\u1160-\u11ff\ud7b0-\ud7fb]/v;
 
 /** The words of a text in order. */
 export function tokens(text) {
@@ -35,11 +52,11 @@ export function located(text) {
   let whole = "";
   const places = [];
   let place = 0;
-  for (const character of text) {
-    const part = foldedCharacter(character);
-    for (let i = 0; i < part.length; i++) places.push([place, place + character.length]);
+  for (const cluster of clusters(text)) {
+    const part = foldedCharacter(cluster);
+    for (let i = 0; i < part.length; i++) places.push([place, place + cluster.length]);
     whole += part;
-    place += character.length;
+    place += cluster.length;
   }
   return Array.from(whole.matchAll(WORD), ({ 0: token, index }) => ({
     token,
@@ -48,61 +65,50 @@ export function located(text) {
   }));
 }
 
-// Each user's words stand in the index behind letters of their own, and in an alphabet of their own.
-const LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz";
-const alphabets = new Map();
+// Each user's words stand in the index behind letters of their own.
+const LETTERS = "abcdefghijklmnopqrstuvwxyz234567";
+const marks = new Map();
 
-/** The alphabet of a user: a function that writes words as the index holds them. */
-export function alphabetOf(userId) {
-  let write = alphabets.get(userId);
-  if (write === undefined) {
-    if (alphabets.size >= 1024) alphabets.clear();
-    write = alphabet(userId);
-    alphabets.set(userId, write);
+/** The letters of a user. */
+export function markOf(userId) {
+  let mark = marks.get(userId);
+  if (mark === undefined) {
+    if (marks.size >= 1024) marks.clear();
+    const bytes = createHash("sha256").update(userId).digest();
+    const bits = BigInt(`0x${bytes.toString("hex", 0, 5)}`);
+    mark = Array.from({ length: 8 }, (_, i) => LETTERS[Number((bits >> BigInt(35 - 5 * i)) & 31n)]).join("");
+    marks.set(userId, mark);
   }
-  return write;
+  return mark;
 }
 
-function alphabet(userId) {
-  const mark = markOf(userId);
-  let number = BigInt(`0x${createHash("sha512").update(userId).digest("hex")}`);
-  const mask = Number(number & 0xffffn) | 1;
-  const left = [...LETTERS];
-  const letters = new Map();
-  for (const letter of LETTERS) {
-    const count = BigInt(left.length);
-    letters.set(letter, left.splice(Number(number % count), 1)[0]);
-    number /= count;
-  }
-  const become = (letter) => {
-    const known = letters.get(letter);
-    if (known !== undefined) return known;
-    const code = letter.codePointAt(0);
-    const bits = code < 0x800 ? 7 : code < 0x10000 ? 11 : 16;
-    const other = String.fromCodePoint(code ^ (mask & ((1 << bits) - 1)));
-    letters.set(letter, other);
-    return other;
-  };
-  return (words) => words.map((word) => mark + Array.from(word, become).join("")).join(" ");
-}
+/** Words as they stand in the index. */
+export const marked = (words, mark) => words.map((word) => mark + word).join(" ");
 
-function markOf(userId) {
-  const letters = "abcdefghijklmnopqrstuvwxyz234567";
-  const bytes = createHash("sha256").update(userId).digest();
-  const bits = BigInt(`0x${bytes.toString("hex", 0, 5)}`);
-  return Array.from({ length: 8 }, (_, i) => letters[Number((bits >> BigInt(35 - 5 * i)) & 31n)]).join("");
-}
-
-/** The words of a text as the index holds them. */
-export function indexed(text, write) {
-  const words = write(tokens(text));
+/** The words of a text as they stand in the index. */
+export function indexed(text, mark) {
+  const words = marked(tokens(text), mark);
   if (words.length <= WORDS_CHARACTERS_MAX) return words;
   return words.slice(0, words.lastIndexOf(" ", WORDS_CHARACTERS_MAX - 1));
 }
 
 function folded(text) {
   const lower = text.normalize("NFKD").toLowerCase().replaceAll("ß", "ss").replaceAll("ς", "σ");
-  return lower.normalize("NFKD").replace(MARKS, "").normalize("NFC");
+  const unmarked = lower.normalize("NFKD").replace(MARKS, "").replace(UNSEEN, "");
+  return unmarked.replace(NOT_PLAIN, (letter) => PLAIN.get(letter)).normalize("NFC");
+}
+
+/** Characters, each with what is joined to it. */
+function* clusters(text) {
+  let cluster = "";
+  for (const character of text) {
+    if (cluster !== "" && (character < "\x80" || !JOINS.test(character.normalize("NFKD")))) {
+      yield cluster;
+      cluster = "";
+    }
+    cluster += character;
+  }
+  if (cluster !== "") yield cluster;
 }
 
 const known = new Map();

@@ -9,9 +9,8 @@ from typing import Any
 from threadkeep.errors import Unavailable
 from threadkeep.http import wire
 from threadkeep.http.api import Api, connect
-from threadkeep.sql import statements
-from threadkeep.sql.dialect import Dialect
 from threadkeep.sql.executor import Statement
+from threadkeep.sql.sqlite_dialect import SQLITE
 from threadkeep.sql.store import SqlStore
 from threadkeep.store import Store
 from toolbox.bench.asking import USER, Request
@@ -26,14 +25,14 @@ _VARIABLES = {
 class _Recorder:
     """Takes statements down, and goes no further."""
 
-    dialect: Dialect = statements
+    statements = SQLITE
     bookmark: str | None = None
 
     def __init__(self) -> None:
-        self.statements: tuple[Statement, ...] = ()
+        self.taken_down: tuple[Statement, ...] = ()
 
     async def run(self, *statements: Statement) -> Any:
-        self.statements = statements
+        self.taken_down = statements
         raise Unavailable("This is taken down, and not run.")
 
     async def clear(self, *statements: Statement) -> None:
@@ -57,7 +56,7 @@ def statements_of(request: Request) -> Request:
 
     asked = wire.Request(request.method, path, query, headers.get, body, stream)
     asyncio.run(_api().answer(asked, USER, open_store))
-    statements = [[statement.query.numbered, *statement.values] for statement in recorder.statements]
+    statements = [[statement.query.numbered, *statement.values] for statement in recorder.taken_down]
     return Request("POST", "/statements", json.dumps(statements, ensure_ascii=False))
 
 

@@ -27,6 +27,7 @@ METRICS_PATH = "/metrics"
 PURGE_SECONDS = 600
 """How often what was deleted long ago is purged: as on D1."""
 
+_NEXT_PARTS_SECONDS = 1  # where there was more than may be done at once
 _FIRST_PURGE_SECONDS = 30  # when whoever waited for the server to start has been served
 _READY_SECONDS = 5
 _GONE_STATUS = 499  # what is logged for a request whose sender has gone; nobody gets it
@@ -203,23 +204,29 @@ class Application:
         """Purge on a timer. Several processes may do so at once: each finds what the others have left."""
         await asyncio.sleep(_FIRST_PURGE_SECONDS)
         while True:
+            seconds = PURGE_SECONDS
             try:
-                await purge(database, self.api.settings.retention_days)
+                is_complete = await purge(database, self.api.settings.retention_days)
+                seconds = PURGE_SECONDS if is_complete else _NEXT_PARTS_SECONDS
             except Exception:  # whatever it was, the next time may do better, and nobody else would see it
                 _log.exception("a purge has failed, and is tried again in %d seconds", PURGE_SECONDS)
-            await asyncio.sleep(PURGE_SECONDS)
+            await asyncio.sleep(seconds)
 
 
-async def purge(database: Database, retention_days: int) -> None:
-    """Purge what was deleted so long ago, of some users. Raises an ExceptionGroup for those with whom it fails."""
+async def purge(database: Database, retention_days: int) -> bool:
+    """Purge what was deleted so long ago, of some users; answer whether that was all of it.
+
+    Raises an ExceptionGroup for those with whom it fails.
+    """
 
     async def open_store(user_id: str) -> Store:
         return database.open_store(user_id)
 
     until = now() - retention_days * retention.DAY_MILLISECONDS
     user_ids = await database.users_to_purge(until, retention.PARTS_MAX)
-    await retention.purge_users(user_ids, open_store, retention_days)
-    await database.tidy()
+    is_complete = await retention.purge_users(user_ids, open_store, retention_days)
+    await database.tidy(retention.PARTS_MAX)
+    return is_complete and len(user_ids) < retention.PARTS_MAX
 
 
 def _pattern(path: str) -> str:

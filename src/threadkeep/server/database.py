@@ -8,7 +8,7 @@ from threadkeep import backends
 from threadkeep.backends import Choice
 from threadkeep.errors import Unavailable
 from threadkeep.settings import Settings
-from threadkeep.sql.executor import KeepsLog, Query
+from threadkeep.sql.executor import KeepsLog, read
 from threadkeep.store import Store
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 TRIAL_SECONDS = 5
 """How long what was found out about writing holds: anybody may ask, as often as they like, and a write costs."""
 
-_ASK = Query("SELECT 1 AS answer")
+_ASK = read("SELECT 1 AS value")
 
 
 class Database(Protocol):
@@ -32,8 +32,11 @@ class Database(Protocol):
     async def users_to_purge(self, until: int, limit: int) -> list[str]:
         """Some of the users who deleted something then or before, in Unix milliseconds."""
 
-    async def tidy(self) -> None:
-        """Remove what is left in logs of what was erased. Raises Unavailable."""
+    async def tidy(self, parts: int) -> None:
+        """Remove what is left in the index, so many parts at the most, and in logs, of what was erased.
+
+        Raises Unavailable.
+        """
 
     async def close(self) -> None:
         """Finish what is running, and let go of it."""
@@ -72,7 +75,8 @@ class _Sql:
     async def users_to_purge(self, until: int, limit: int) -> list[str]:
         return await backends.users_to_purge(self._executor, until, limit)
 
-    async def tidy(self) -> None:
+    async def tidy(self, parts: int) -> None:
+        await backends.tidy_index(self._executor, parts)
         if isinstance(self._executor, KeepsLog):
             await self._executor.empty_log()
 
@@ -97,7 +101,7 @@ class _Memory:
         )
         return list(islice(found, limit))
 
-    async def tidy(self) -> None:
+    async def tidy(self, parts: int) -> None:
         """It has no logs."""
 
     async def close(self) -> None:

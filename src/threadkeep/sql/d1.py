@@ -5,10 +5,9 @@ from typing import Any
 from pyodide.ffi import JsException, to_js
 
 from threadkeep.errors import Unavailable
-from threadkeep.sql import statements as sqlite_statements
 from threadkeep.sql.crossing import answers_of, bound, rows_of
-from threadkeep.sql.dialect import Dialect
 from threadkeep.sql.executor import Row, Statement
+from threadkeep.sql.sqlite_dialect import SQLITE
 
 
 class D1Executor:
@@ -18,7 +17,7 @@ class D1Executor:
     its own writes on any replica, and so does the next one that brings the bookmark.
     """
 
-    dialect: Dialect = sqlite_statements
+    statements = SQLITE
 
     def __init__(self, database: Any, bookmark: str | None = None) -> None:
         """`database` is the binding, as JavaScript has it; `bookmark` is where the caller's last session ended."""

@@ -5,18 +5,17 @@ from typing import Any
 from pyodide.ffi import JsException
 
 from threadkeep.errors import Unavailable
-from threadkeep.sql import statements as sqlite_statements
 from threadkeep.sql.crossing import answers_of, bound, rows_of
-from threadkeep.sql.dialect import Dialect
 from threadkeep.sql.executor import Row, Statement
 from threadkeep.sql.migrations import migrate
 from threadkeep.sql.schema import MIGRATIONS
+from threadkeep.sql.sqlite_dialect import SQLITE
 
 
 class DurableObjectExecutor:
     """The database of one object. It is in the object's own process: there is nothing to reach, and no replica."""
 
-    dialect: Dialect = sqlite_statements
+    statements = SQLITE
     bookmark: str | None = None
 
     def __init__(self, storage: Any) -> None:

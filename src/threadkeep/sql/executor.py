@@ -8,31 +8,35 @@ from threadkeep.errors import TooLarge
 from threadkeep.models import VALUE_BYTES_MAX
 
 if TYPE_CHECKING:
-    from threadkeep.sql.dialect import Dialect
+    from threadkeep.sql.statements import Statements
 
 Value = str | int | None
 Row = dict[str, Any]
+
+SQLITE_MARK = "+?"
+"""What stands before the number of a parameter."""
+POSTGRES_MARK = "$"
 
 _CHARACTERS_THAT_FIT = VALUE_BYTES_MAX // 4  # whatever they are
 _PARAMETER = re.compile(r":([a-z_][a-z0-9_]*)")
 
 
 class Query:
-    """A text of SQL with named parameters, `:user`; numbered, for the drivers that know no names: `+?1`, or `$1`.
+    """A text of SQL with named parameters, `:user`; made by `read`, `answer` or `write`.
 
-    The plus does nothing, but for this: where a column is compared with a parameter alone, SQLite (3.54) looks at its
-    value to plan a join or an order, and prepares the statement anew whenever it is given another. That takes several
-    times as long as to run it.
+    `numbered` is for the drivers that know no names. SQLite is given `+?1`: where a column is compared with a parameter
+    alone, it (3.54) looks at its value to plan a join or an order, and prepares the statement anew whenever it is given
+    another. That takes several times as long as to run it.
     """
 
-    def __init__(self, text: str, *, has_parameters: bool = True, mark: str = "+?") -> None:
+    def __init__(self, text: str, *, writes: bool, answers: bool, has_parameters: bool, mark: str) -> None:
         self.text = text.strip()
         self.names = tuple(dict.fromkeys(_PARAMETER.findall(self.text))) if has_parameters else ()
         self.numbered = self.text
         for number, name in enumerate(self.names, start=1):
             self.numbered = re.sub(rf":{name}\b", f"{mark}{number}", self.numbered)
-        self.writes = not self.text.startswith(("SELECT", "WITH"))
-        self.answers = not self.writes and " AS answer" in self.text
+        self.writes = writes
+        self.answers = answers
         """Whether it gives one row at most, with one column `answer`: JSON, as text or as UTF-8, or NULL."""
 
     def __call__(self, **values: Value) -> "Statement":
@@ -42,6 +46,21 @@ class Query:
             if not (type(value) is int or (type(value) is str and len(value) <= _CHARACTERS_THAT_FIT)):
                 bound[place] = _checked(value)
         return Statement(self, tuple(bound))
+
+
+def read(text: str, *, mark: str = SQLITE_MARK) -> Query:
+    """A query that gives rows, and changes nothing."""
+    return Query(text, writes=False, answers=False, has_parameters=True, mark=mark)
+
+
+def answer(text: str, *, mark: str = SQLITE_MARK) -> Query:
+    """A query that changes nothing and gives one row at most, whose one column `answer` is JSON, or NULL."""
+    return Query(text, writes=False, answers=True, has_parameters=True, mark=mark)
+
+
+def write(text: str, *, mark: str = SQLITE_MARK, has_parameters: bool = True) -> Query:
+    """A query that changes something, and gives no rows."""
+    return Query(text, writes=True, answers=False, has_parameters=has_parameters, mark=mark)
 
 
 class Statement(NamedTuple):
@@ -55,8 +74,8 @@ class Executor(Protocol):
     """Runs statements together. Drivers differ; this is all that the rest of the code sees of them."""
 
     @property
-    def dialect(self) -> "Dialect":
-        """The statements that the database understands."""
+    def statements(self) -> "Statements":
+        """The statements, in the words of the database."""
 
     @property
     def bookmark(self) -> str | None:

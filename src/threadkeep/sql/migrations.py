@@ -7,7 +7,7 @@ Worker. D1 is the exception: there, `scripts/migrate` runs the files.
 from typing import NamedTuple
 
 from threadkeep.errors import Unavailable
-from threadkeep.sql.executor import Executor, Query
+from threadkeep.sql.executor import Executor, read, write
 
 
 class Migration(NamedTuple):
@@ -17,13 +17,13 @@ class Migration(NamedTuple):
     statements: tuple[str, ...]
 
 
-_CREATE_RECORD = Query("""
+_CREATE_RECORD = write("""
 CREATE TABLE IF NOT EXISTS schema_migrations (name TEXT NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID
 """)
-_NAMES = Query("SELECT s.name FROM sqlite_schema AS s WHERE s.name NOT GLOB 'sqlite_*'")
-_COLUMNS_OF_RECORD = Query("SELECT c.name FROM pragma_table_info('schema_migrations') AS c")
-_APPLIED = Query("SELECT a.name FROM schema_migrations AS a")
-_RECORD = Query("INSERT INTO schema_migrations (name) VALUES (:name)")
+_NAMES = read("SELECT s.name FROM sqlite_schema AS s WHERE s.name NOT GLOB 'sqlite_*'")
+_COLUMNS_OF_RECORD = read("SELECT c.name FROM pragma_table_info('schema_migrations') AS c")
+_APPLIED = read("SELECT a.name FROM schema_migrations AS a")
+_RECORD = write("INSERT INTO schema_migrations (name) VALUES (:name)")
 
 
 async def migrate(executor: Executor, migrations: tuple[Migration, ...]) -> list[str]:
@@ -36,7 +36,7 @@ async def migrate(executor: Executor, migrations: tuple[Migration, ...]) -> list
     pending = [migration for migration in migrations if migration.name not in applied]
     for migration in pending:
         await executor.run(
-            *(Query(text, has_parameters=False)() for text in migration.statements), _RECORD(name=migration.name)
+            *(write(text, has_parameters=False)() for text in migration.statements), _RECORD(name=migration.name)
         )
     return [migration.name for migration in pending]
 

@@ -5,16 +5,12 @@ anything failed is closed, and the server undoes what was begun there.
 """
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from functools import cache
 from typing import Any
 
 from threadkeep.errors import Unavailable
-from threadkeep.sql import postgres_statements as statements_of_postgres
-from threadkeep.sql.dialect import Dialect
-from threadkeep.sql.executor import Query, Row, Statement
+from threadkeep.sql.executor import Row, Statement
 from threadkeep.sql.migrations import Migration
 from threadkeep.sql.postgres_connection import (
     CANCELED,
@@ -24,6 +20,7 @@ from threadkeep.sql.postgres_connection import (
     Prepared,
     sentence_for,
 )
+from threadkeep.sql.postgres_dialect import lock_owner_of, statements_of
 
 BATCH_SECONDS = 30
 """How long a batch may take, a migration as well."""
@@ -34,8 +31,6 @@ _ATTEMPTS = 5
 """How often a batch that writes is tried, where the server undoes it for the sake of another writer."""
 
 _UNDONE = ("40001", "40P01")  # serialization_failure and deadlock_detected: certainly nothing of it was kept
-
-_TABLE = re.compile(r"\b(FROM|JOIN|INTO|UPDATE) (owners|conversations|messages|words)\b")
 
 
 def _begin(mode: str, seconds: float) -> tuple[str, ...]:
@@ -60,7 +55,6 @@ _LOCK_OF_MIGRATIONS = 0x7468726561640001  # any number that others are not likel
 class PostgresExecutor:
     """One database, whose tables are in one schema."""
 
-    dialect: Dialect = statements_of_postgres
     bookmark: str | None = None
 
     def __init__(self, connections: Connections, schema: str, *, parts_reads: bool = False) -> None:
@@ -71,9 +65,11 @@ class PostgresExecutor:
         self._connections = connections
         self._parts_reads = parts_reads
         self._schema = _quoted(schema)
+        self.statements = statements_of(self._schema)
+        self._lock_owner = lock_owner_of(self._schema)
 
     async def run(self, *statements: Statement) -> list[list[Row]]:
-        if statements[0].query is statements_of_postgres.SEARCH:
+        if statements[0].query is self.statements.search:
             return await self._search(statements)
         if any(statement.query.writes for statement in statements):
             return await self._write(lambda connection: self._write_on(connection, statements))
@@ -124,7 +120,7 @@ class PostgresExecutor:
 
     async def _write_on(self, connection: Connection, statements: Sequence[Statement]) -> list[list[Row]]:
         prepared = self._prepared(statements)
-        if statements[0].query is statements_of_postgres.ENSURE_OWNER:
+        if statements[0].query is self.statements.ensure_owner:
             return await connection.run(prepared, begin=_WRITING, commits=True)
         lock = self._lock(statements)
         (owners,) = await connection.run(lock, begin=_WRITING)
@@ -145,10 +141,10 @@ class PostgresExecutor:
 
     def _lock(self, statements: Sequence[Statement]) -> list[Prepared]:
         """What keeps other writers of the user of these statements waiting, until the transaction ends."""
-        return self._prepared([statements_of_postgres.LOCK_OWNER(user=_user_of(statements))])
+        return self._prepared([self._lock_owner(user=_user_of(statements))])
 
     def _prepared(self, statements: Sequence[Statement]) -> list[Prepared]:
-        return [(_text(query, self._schema), values) for query, values in statements]
+        return [(query.numbered, values) for query, values in statements]
 
     @asynccontextmanager
     async def connection(self, *, searches: bool = False) -> AsyncIterator[Connection]:
@@ -221,12 +217,6 @@ def _refuse_newer(schema: str, applied: set[str], names: set[str]) -> None:
             f"The tables in the schema {schema!r} are of a newer version of Threadkeep, and are left as they are. "
             "Install that version, or name another schema in DATABASE_URL."
         )
-
-
-@cache  # in a Worker, an executor lives no longer than a request
-def _text(query: Query, schema: str) -> str:
-    """The query with its tables named by their schema, which is quoted."""
-    return _TABLE.sub(lambda found: f"{found[1]} {schema}.{found[2]}", query.numbered)
 
 
 def _user_of(statements: Sequence[Statement]) -> Any:

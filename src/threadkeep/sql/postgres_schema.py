@@ -84,4 +84,19 @@ WHERE deleted_at IS NOT NULL""",
   ALTER COLUMN user_id TYPE text COLLATE "C", ALTER COLUMN user_id SET STATISTICS 0""",
         ),
     ),
+    Migration(
+        "0003_search_index.sql",
+        (
+            """CREATE TABLE search_index_2 (
+  n bigint NOT NULL PRIMARY KEY,
+  user_id text COLLATE "C" NOT NULL,
+  -- In order, each with a space before it and behind it.
+  text text COLLATE "C" NOT NULL,
+  -- Each behind letters of its user's own.
+  lexemes tsvector NOT NULL
+)""",
+            """ALTER TABLE search_index_2 ALTER COLUMN user_id SET STATISTICS 0""",
+            """CREATE INDEX search_index_2_by_lexeme ON search_index_2 USING gin (lexemes) WITH (fastupdate = off)""",
+        ),
+    ),
 )

@@ -112,4 +112,18 @@ GROUP BY b.value""",
         "0004_padding.sql",
         ("""ALTER TABLE conversations ADD COLUMN padding TEXT NOT NULL DEFAULT ''""",),
     ),
+    Migration(
+        "0005_search_index.sql",
+        (
+            """CREATE VIRTUAL TABLE search_index_2 USING fts5(
+  text, content = '', contentless_delete = 1, tokenize = 'ascii'
+)""",
+            """INSERT INTO search_index_2 (search_index_2, rank) VALUES ('deletemerge', 0)""",
+            """INSERT INTO words (words, rank) VALUES ('secure-delete', 0)""",
+            """DELETE FROM words WHERE words.rowid IN (SELECT l.n FROM word_lists AS l WHERE l.user_id = '')""",
+            """DELETE FROM word_lists WHERE user_id = ''""",
+            """DELETE FROM messages WHERE user_id = ''""",
+            """DELETE FROM conversations WHERE user_id = ''""",
+        ),
+    ),
 )

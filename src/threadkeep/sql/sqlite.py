@@ -17,10 +17,9 @@ from typing import Any
 import apsw
 
 from threadkeep.errors import Unavailable
-from threadkeep.sql import statements as sqlite_statements
-from threadkeep.sql.dialect import Dialect
 from threadkeep.sql.executor import Row, Statement
 from threadkeep.sql.migrations import Migration, migrate, refuse_others
+from threadkeep.sql.sqlite_dialect import SQLITE
 
 # Source: workerd's sqlite.c++ and https://developers.cloudflare.com/d1/platform/limits/
 _LIMITS = {
@@ -42,7 +41,7 @@ _READERS = 4
 class SqliteExecutor:
     """One connection to a SQLite file, or to `:memory:`."""
 
-    dialect: Dialect = sqlite_statements
+    statements = SQLITE
     bookmark: str | None = None
 
     def __init__(self, path: str, *, is_reader: bool = False) -> None:
@@ -163,7 +162,7 @@ class SqliteExecutor:
 class SqliteFile:
     """A SQLite file that many tasks read and write at once. Made by `open`."""
 
-    dialect: Dialect = sqlite_statements
+    statements = SQLITE
     bookmark: str | None = None
 
     def __init__(self, writer: SqliteExecutor, readers: list[SqliteExecutor]) -> None:
@@ -238,7 +237,7 @@ class SqliteFile:
 class _Within:
     """Runs statements in the transaction that a connection is in."""
 
-    dialect: Dialect = sqlite_statements
+    statements = SQLITE
     bookmark: str | None = None
 
     def __init__(self, executor: SqliteExecutor) -> None:

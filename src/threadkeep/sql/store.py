@@ -34,10 +34,9 @@ from threadkeep.models import (
     MessagePage,
     Receipt,
 )
-from threadkeep.search import hits, indexed_size, parse_query
-from threadkeep.sql.alphabet import alphabet_of
-from threadkeep.sql.dialect import Dialect
+from threadkeep.search import hits, indexed_size, parse_query, text_of_content
 from threadkeep.sql.executor import Executor, ReadsFirst, Row, Statement
+from threadkeep.sql.marks import mark_of
 from threadkeep.store import (
     conversation_conflict,
     count_stale,
@@ -46,7 +45,7 @@ from threadkeep.store import (
     no_conversation,
     version_stale,
 )
-from threadkeep.tokens import words_of
+from threadkeep.tokens import first_tokens, words_of
 from threadkeep.work import Work, done, finished
 
 T = TypeVar("T")
@@ -135,16 +134,34 @@ class _Swept(Struct):
     messages: list[int]
 
 
+class _ToIndexAgain(Struct):
+    """What only the index of the version before has: everything by its `n`, and what of it says something."""
+
+    places: list[int]
+    messages: list["_Said"]
+    titles: list["_Titled"]
+
+
+class _Said(Struct):
+    id: str
+    content: msgspec.Raw
+
+
+class _Titled(Struct):
+    id: str
+    title: str
+
+
 class SqlStore:
     """A `Store` over an executor. See `store.py` for what each method promises."""
 
     def __init__(self, executor: Executor, user_id: str, clock: Clock = now, new_id: NewId = new_id) -> None:
         self._executor = executor
-        self._sql: Dialect = executor.dialect
+        self._sql = executor.statements
         self._user_id = user_id
         self._clock = clock
         self._new_id = new_id
-        self._alphabet = alphabet_of(user_id)
+        self._mark = mark_of(user_id)
 
     @property
     def bookmark(self) -> str | None:
@@ -164,11 +181,11 @@ class SqlStore:
         }
         inserts = await done(self._inserts(draft.messages, {**values, "expected": None}, draft.title, creates=True))
         *_, answers, _ = await self._executor.run(
-            self._sql.ENSURE_OWNER(**values),
-            self._sql.INSERT_CONVERSATION(**values),
+            self._sql.ensure_owner(**values),
+            self._sql.insert_conversation(**values),
             *inserts,
-            self._sql.CREATED(**values),
-            self._sql.BUMP_REV(**values),
+            self._sql.created(**values),
+            self._sql.bump_rev(**values),
         )
         created = _decode(answers, _Created, draft.id)
         if created.digest is None:
@@ -183,7 +200,7 @@ class SqlStore:
         return conversation, bool(created.is_new)
 
     async def get_conversation(self, conversation_id: str) -> Conversation:
-        (answers,) = await self._executor.run(self._sql.GET_CONVERSATION(**self._values(conversation_id)))
+        (answers,) = await self._executor.run(self._sql.get_conversation(**self._values(conversation_id)))
         conversation = _decode(answers, Conversation, conversation_id)
         if conversation.deleted_at is not None:
             raise no_conversation(conversation_id)
@@ -202,11 +219,11 @@ class SqlStore:
         anchors = []
         if cursor is not None and is_id(cursor):
             values |= {"updated_at": None, "before_id": cursor}
-            anchors = [self._sql.CONVERSATION_EXISTS(**values)]
+            anchors = [self._sql.conversation_exists(**values)]
         elif cursor is not None:
             position = cursors.decode_conversation(cursor)
             values |= {"updated_at": min(position.updated_at, _BEYOND), "before_id": position.id}
-        *found, answers = await self._executor.run(*anchors, self._sql.LIST_CONVERSATIONS(**values))
+        *found, answers = await self._executor.run(*anchors, self._sql.list_conversations(**values))
         if [] in found:
             raise cursors.invalid()
         page = _decode(answers, _ConversationRows, "")
@@ -248,28 +265,28 @@ class SqlStore:
         titles = []
         if edit.title is not UNSET:
             titles = [
-                *(query(**values) for query in self._sql.UNINDEXING_OF_TITLE),
+                *(query(**values) for query in self._sql.unindex_title),
                 *finished(self._indexing(values, [], [(conversation_id, edit.title)] if edit.title else [])),
             ]
 
         def writes(**merged: str) -> list[Statement]:
             return [
-                self._sql.EDIT_VERDICT(**values | merged),
-                self._sql.EDIT_CONVERSATION(**values | merged),
+                self._sql.edit_verdict(**values | merged),
+                self._sql.edit_conversation(**values | merged),
                 *titles,
-                self._sql.BUMP_REV(**values),
-                self._sql.GET_CONVERSATION(**values),
+                self._sql.bump_rev(**values),
+                self._sql.get_conversation(**values),
             ]
 
         patch = edit.metadata
-        if isinstance(patch, msgspec.Raw) and self._sql.METADATA is not None:
+        if isinstance(patch, msgspec.Raw) and not self._sql.dialect.merges_metadata:
             assert isinstance(self._executor, ReadsFirst)  # noqa: S101 see the dialect
 
             def merged_into(before: list[Row], patch: msgspec.Raw = patch) -> list[Statement]:
                 kept = msgspec.Raw(before[0]["answer"].encode())
                 return writes(metadata=_text(merged_metadata(kept, patch)))
 
-            results = await self._executor.run_on(self._sql.METADATA(**values), merged_into)
+            results = await self._executor.run_on(self._sql.metadata(**values), merged_into)
         else:
             results = await self._executor.run(*writes())
         verdicts, *_, answers = results or [[], []]
@@ -284,9 +301,9 @@ class SqlStore:
     async def delete_conversation(self, conversation_id: str, *, expected_version: int | None = None) -> None:
         values = {**self._values(conversation_id), "expected": expected_version}
         before, _, _ = await self._executor.run(
-            self._sql.GET_CONVERSATION(**values),
-            self._sql.DELETE_CONVERSATION(**values),
-            self._sql.BUMP_REV(**values),
+            self._sql.get_conversation(**values),
+            self._sql.delete_conversation(**values),
+            self._sql.bump_rev(**values),
         )
         conversation = _decode(before, Conversation, conversation_id)
         if conversation.deleted_at is None and expected_version not in (None, conversation.version):
@@ -295,10 +312,10 @@ class SqlStore:
     async def restore_conversation(self, conversation_id: str) -> Conversation:
         values = self._values(conversation_id)
         *_, answers = await self._executor.run(
-            self._sql.TOUCH_MESSAGES_OF_DELETED(**values),
-            self._sql.RESTORE_CONVERSATION(**values),
-            self._sql.BUMP_REV(**values),
-            self._sql.GET_CONVERSATION(**values),
+            self._sql.touch_messages_of_deleted(**values),
+            self._sql.restore_conversation(**values),
+            self._sql.bump_rev(**values),
+            self._sql.get_conversation(**values),
         )
         return _decode(answers, Conversation, conversation_id)
 
@@ -310,8 +327,8 @@ class SqlStore:
         inserts = await done(self._inserts(messages, values, None, creates=False))
         *_, answers, _ = await self._executor.run(
             *inserts,
-            self._sql.APPENDED(**values),
-            self._sql.BUMP_REV(**values),
+            self._sql.appended(**values),
+            self._sql.bump_rev(**values),
         )
         answer = _decode(answers, _Appended, conversation_id)
         conflicts = [row.id for row in answer.messages if not row.is_same]
@@ -341,15 +358,15 @@ class SqlStore:
             values["seq"] = min(after, _BEYOND)
         elif cursor is not None and is_id(cursor):
             values["seq"] = None
-            anchors = [self._sql.MESSAGE_EXISTS(**values)]
+            anchors = [self._sql.message_exists(**values)]
         elif cursor is not None:
             position = cursors.decode_message(cursor)
             values["seq"] = min(position.seq, _BEYOND)
             forward = isinstance(position, cursors.AfterMessage)
-        query = self._sql.LIST_MESSAGES_AFTER if forward else self._sql.LIST_MESSAGES_BEFORE
+        query = self._sql.list_messages_after if forward else self._sql.list_messages_before
         *found, answers = await self._executor.run(*anchors, query(**values))
         if answers and answers[0]["answer"] is None:
-            query = self._sql.LIST_LARGE_MESSAGES_AFTER if forward else self._sql.LIST_LARGE_MESSAGES_BEFORE
+            query = self._sql.list_large_messages_after if forward else self._sql.list_large_messages_before
             (answers,) = await self._executor.run(query(**values))
         page = _decode(answers, _MessageRows, conversation_id)
         if [] in found:
@@ -365,7 +382,7 @@ class SqlStore:
 
     async def changes(self, since: str | None = None, *, limit: int = 200) -> Changes:
         if since is None:
-            (owners,) = await self._executor.run(self._sql.GET_OWNER(**self._values("")))
+            (owners,) = await self._executor.run(self._sql.get_owner(**self._values("")))
             return Changes([], [], cursors.encode(end_of(_owner(owners))), has_more=False)
         position = cursors.decode_change(since)
         values = {
@@ -376,7 +393,7 @@ class SqlStore:
             "limit": limit,
             "page_bytes": PAGE_BYTES_MAX,
         }
-        (answers,) = await self._executor.run(self._sql.CHANGES(**values))
+        (answers,) = await self._executor.run(self._sql.changes(**values))
         page = _decode(answers, _ChangeRows, "")
         owner = page.owner or _NOBODY
         floor = follow(position, owner)
@@ -395,9 +412,11 @@ class SqlStore:
     async def search(self, query: SearchQuery, *, cursor: str | None = None, limit: int = 20) -> HitPage:
         terms = parse_query(query.text)
         skip = cursors.decode_hits(cursor).count if cursor is not None else 0
+        if not terms:
+            return HitPage([], None)
         values = {
             **self._values(""),
-            **self._sql.sought(self._alphabet, terms),
+            **self._sql.dialect.sought(self._user_id, self._mark, terms, parse_query(query.text, first_tokens)),
             "role": query.role,
             "since": min(query.since or 0, _BEYOND),
             "until": _BEYOND if query.until is None else min(query.until, _BEYOND),
@@ -405,7 +424,7 @@ class SqlStore:
             "skip": skip,
             "page_bytes": PAGE_BYTES_MAX,
         }
-        (answers,) = await self._executor.run(self._sql.SEARCH(**values))
+        (answers,) = await self._executor.run(self._sql.search(**values))
         page = _decode(answers, _HitRows, "")
         page.rows.sort(key=attrgetter("position"))
         count = skip + len(page.rows)
@@ -419,11 +438,11 @@ class SqlStore:
         values = {**self._values(""), "epoch": self._new_id()}
         inserts = await done(self._imports(drafts, values))
         _, *results = await self._executor.run(
-            self._sql.ENSURE_OWNER(**values),
-            *(self._sql.IMPORT_VERDICT(**values, conversations=part) for part in conversations),
-            *(self._sql.IMPORT_CONVERSATIONS(**values, conversations=part) for part in conversations),
+            self._sql.ensure_owner(**values),
+            *(self._sql.import_verdict(**values, conversations=part) for part in conversations),
+            *(self._sql.import_conversations(**values, conversations=part) for part in conversations),
             *inserts,
-            self._sql.BUMP_REV(**values),
+            self._sql.bump_rev(**values),
         )
         known = {
             verdict.id: verdict
@@ -439,57 +458,71 @@ class SqlStore:
 
     async def erase(self) -> Erased:
         values = {**self._values(""), "epoch": self._new_id()}
-        count = self._sql.COUNT_ALL(**values)
+        count = self._sql.count_all(**values)
         results = await self._executor.clear(count) or await self._executor.run(
             count,
-            self._sql.BEGIN_EPOCH(**values),
-            self._sql.MARK_ALL(**values),
+            self._sql.begin_epoch(**values),
+            self._sql.mark_all(**values),
         )
         return _decode(results[0], Erased, "")
 
     async def purge(self, until: int) -> int | None:
         values = {**self._values(""), "until": until}
         *_, answers = await self._executor.run(
-            self._sql.RAISE_FLOOR(**values),
-            self._sql.MARK_DUE(**values),
-            self._sql.EARLIEST_DELETION(**values),
+            self._sql.raise_floor(**values),
+            self._sql.mark_due(**values),
+            self._sql.earliest_deletion(**values),
         )
         earliest: int | None = answers[0]["value"]
         return earliest
 
     async def sweep(self) -> bool:
+        return await self._sweep_marked() or await self._index_again() or await tidy_index(self._executor)
+
+    async def _sweep_marked(self) -> bool:
+        """Remove a part of what is marked; answer whether there is more."""
         values: dict[str, Any] = {
             **self._values(""),
             "conversation_limit": _SWEPT_CONVERSATIONS_MAX,
             "limit": _SWEPT_MESSAGES_MAX,
             "bytes": _SWEPT_BYTES_MAX,
         }
-        *overwritable, removable = await self._executor.run(*(query(**values) for query in self._sql.SWEEPABLE))
-        for answers in overwritable:
-            swept = _decode(answers, _Swept, "")
-            if swept.conversations:
-                values |= {"conversations": _text(swept.conversations), "messages": _text(swept.messages)}
-                await self._executor.run(*(query(**values) for query in self._sql.OVERWRITING))
-                return True
-        swept = _decode(removable, _Swept, "")
+        (answers,) = await self._executor.run(self._sql.sweepable(**values))
+        swept = _decode(answers, _Swept, "")
         values |= {"conversations": _text(swept.conversations), "messages": _text(swept.messages)}
         *_, answers = await self._executor.run(
-            self._sql.REMOVE_WORDS(**values),
-            self._sql.REMOVE_MESSAGES(**values),
-            self._sql.REMOVE_CONVERSATIONS(**values),
-            self._sql.REMOVE_OWNER(**values),
-            self._sql.IS_MARKED(**values),
+            *(query(**values) for query in (*self._sql.unindex_swept, *self._sql.overwrite)),
+            self._sql.remove_messages(**values),
+            self._sql.remove_conversations(**values),
+            self._sql.remove_owner(**values),
+            self._sql.marked(**values),
         )
-        if answers[0]["value"]:
-            return True
-        if swept.conversations and self._sql.FILLING:  # the last ones; by itself: a database may be too full for it
-            await self._executor.run(*(query(**values) for query in self._sql.FILLING))
-        return False
+        return answers[0]["value"] is not None
+
+    async def _index_again(self) -> bool:
+        """Bring a part of what an earlier version has indexed into the index of this one; answer whether any was."""
+        values = {**self._values(""), "limit": _SWEPT_MESSAGES_MAX, "bytes": PAGE_BYTES_MAX}
+        (answers,) = await self._executor.run(self._sql.to_index_again(**values))
+        part = _decode(answers, _ToIndexAgain, "")
+        if not part.places:
+            return False
+        values |= {"places": _text(part.places), **await done(self._words_again(part))}
+        await self._executor.run(*(query(**values) for query in self._sql.index_again))
+        return True
+
+    def _words_again(self, part: _ToIndexAgain) -> Work[dict[str, str]]:
+        """What `index_again` is given of messages and titles."""
+        messages = []
+        for message in part.messages:
+            yield len(memoryview(message.content))
+            messages.append((message.id, self._indexed(words_of(text_of_content(message.content)))))
+        titles = [(each.id, each.title, self._indexed(words_of(each.title))) for each in part.titles]
+        return {"words": _text([each for each in messages if each[-1]]), "titles": _text(titles)}
 
     def _values(self, conversation_id: str) -> dict[str, Any]:
         return {
             "user": self._user_id,
-            "mark": self._alphabet.mark,
+            "mark": self._mark,
             "conversation": conversation_id,
             "now": self._clock(),
         }
@@ -503,9 +536,9 @@ class SqlStore:
         rows = (self._message_row(message) for message in messages)
         # As many as it takes to keep each value small enough to cross.
         inserting = yield from _by_parts(
-            _arrays(rows), lambda part: [self._sql.INSERT_MESSAGES(**values, messages=part, creates=creates)]
+            _arrays(rows), lambda part: [self._sql.insert_messages(**values, messages=part, creates=creates)]
         )
-        counting = [self._sql.COUNT_MESSAGES(**{**values, "title": given})] if messages else []
+        counting = [self._sql.count_messages(**{**values, "title": given})] if messages else []
         indexing = yield from self._indexing(values, messages, [(values["conversation"], given)] if given else [])
         return [*inserting, *counting, *indexing]
 
@@ -519,7 +552,7 @@ class SqlStore:
             for seq, message in enumerate(draft.messages, start=1)
         )
         inserting = yield from _by_parts(
-            _arrays(rows), lambda part: [self._sql.IMPORT_MESSAGES(**values, messages=part)]
+            _arrays(rows), lambda part: [self._sql.import_messages(**values, messages=part)]
         )
         titles = [(draft.id, draft.title) for draft in drafts if draft.title_source != "default"]
         indexing = yield from self._indexing(values, messages, titles)
@@ -542,12 +575,12 @@ class SqlStore:
         return (
             yield from _by_parts(
                 zip_longest(_arrays(listed), _arrays(listed_titles), fillvalue="[]"),
-                lambda parts: [query(**values, words=parts[0], titles=parts[1]) for query in self._sql.INDEXING],
+                lambda parts: [query(**values, words=parts[0], titles=parts[1]) for query in self._sql.index],
             )
         )
 
     def _indexed(self, words: str) -> str:
-        return self._sql.indexed_words(self._alphabet, words)
+        return self._sql.dialect.indexed_words(self._mark, words)
 
     def _message_row(self, draft: MessageDraft) -> dict[str, Any]:
         """What the database takes of a message, beside its index; what is None is left out."""
@@ -559,8 +592,8 @@ class SqlStore:
             "model": draft.model,
             "parentId": draft.parent_id,
             "size": draft.size,
-            **({} if draft.metadata is None else {"metadata": self._sql.nested(draft.metadata)}),
-            "content": self._sql.nested(draft.content),
+            **({} if draft.metadata is None else {"metadata": self._sql.dialect.nested(draft.metadata)}),
+            "content": self._sql.dialect.nested(draft.content),
         }
 
     def _conversation_row(self, draft: ImportDraft) -> dict[str, Any]:
@@ -575,14 +608,28 @@ class SqlStore:
             "updatedAt": draft.updated_at,
             "messageCount": len(draft.messages),
             "isArchived": int(draft.is_archived),
-            "metadata": self._sql.nested(draft.metadata),
+            "metadata": self._sql.dialect.nested(draft.metadata),
         }
 
 
 async def users_to_purge(executor: Executor, until: int, limit: int) -> list[str]:
     """Some of the users for whom `SqlStore.purge` or `sweep` has something to do."""
-    (rows,) = await executor.run(executor.dialect.USERS_TO_PURGE(until=max(until, 0), limit=limit))
+    (rows,) = await executor.run(executor.statements.users_to_purge(until=max(until, 0), limit=limit))
     return [row["value"] for row in rows]
+
+
+async def tidy_index(executor: Executor) -> bool:
+    """Remove a part of what was taken out of the index, whosever it was, for good; answer whether there may be more."""
+    tidying = executor.statements.tidying
+    if tidying is None:
+        return False
+    (due,) = await executor.run(tidying.is_due())
+    if not due[0]["value"]:
+        return False
+    before, _, after = await executor.run(tidying.changes(), tidying.go_on(), tidying.changes())
+    if after[0]["value"] - before[0]["value"] < 2:
+        await executor.run(tidying.begin())
+    return True
 
 
 def _owner(rows: list[Row]) -> Owner:

@@ -382,6 +382,8 @@ class MemoryStore:
     async def search(self, query: SearchQuery, *, cursor: str | None = None, limit: int = 20) -> HitPage:
         terms = parse_query(query.text)
         skip = cursors.decode_hits(cursor).count if cursor is not None else 0
+        if not terms:
+            return HitPage([], None)
         since, until = query.since or 0, query.until if query.until is not None else INTEGER_MAX
         found: list[tuple[tuple[float, int, int], int, Conversation, Message | None]] = []
         for kept in self._owner.conversations.values():

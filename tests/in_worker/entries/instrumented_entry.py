@@ -32,13 +32,13 @@ from workers import Response, import_from_javascript  # noqa: E402
 import entry  # noqa: E402
 from threadkeep import backends  # noqa: E402
 from threadkeep.errors import Unavailable  # noqa: E402
-from threadkeep.sql import statements as sqlite_statements  # noqa: E402
-from threadkeep.sql.executor import Executor, Query  # noqa: E402
+from threadkeep.sql.executor import Executor, write  # noqa: E402
+from threadkeep.sql.sqlite_dialect import SQLITE  # noqa: E402
 from threadkeep.store import Store  # noqa: E402
 from threadkeep.worker import turnstile  # noqa: E402
 
 _in_snapshot = set(sys.modules)
-_CHECK = Query("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
+_CHECK = write("INSERT INTO search_index_2 (search_index_2, rank) VALUES ('integrity-check', 1)")
 _database_url: ContextVar[str | None] = ContextVar("_database_url")
 _connect_postgres = entry._connect_postgres
 
@@ -67,7 +67,7 @@ def _imported_since() -> Response:
 
 async def _do(what: str, order: dict[str, Any], store: Store, executor: Executor) -> Response:
     if what == "check":
-        if executor.dialect is sqlite_statements:  # others keep no index of their own making
+        if executor.statements is SQLITE:  # others keep no index of their own making
             await executor.run(_CHECK())
         return Response.json(None)
     earliest = await store.purge(order["until"])

@@ -1,14 +1,16 @@
-"""Alphabets: each user's words stand in the search index in an alphabet of their own, behind letters of their own.
+"""The first index of SQLite, as long as there are databases that have it: only `sought` in it, and emptied by sweeping.
 
-The letters before them keep a query from reading anybody else's. The alphabet keeps them from being read where SQLite
-leaves a copy of a page that the index once had, which on D1 nothing can overwrite. A letter is always the same letter,
-so that a beginning stays a beginning.
+Each user's words stand in it in an alphabet of their own, which kept them from being read in copies of pages that
+SQLite had left.
 """
 
 import hashlib
-from base64 import b32encode
+from collections.abc import Sequence
 from functools import lru_cache
 from string import ascii_lowercase, digits
+
+from threadkeep.search import Term
+from threadkeep.sql.marks import mark_of
 
 _ASCII = digits + ascii_lowercase
 # Of a letter beyond ASCII, the bits that change: as many as leave it as long in UTF-8, and no surrogate.
@@ -20,8 +22,6 @@ class Alphabet(dict[int, int]):
 
     def __init__(self, user_id: str) -> None:
         given = user_id.encode()
-        self.mark = b32encode(hashlib.sha256(given).digest())[:8].decode().lower()
-        """What stands before each word."""
         number = int.from_bytes(hashlib.sha512(given).digest())
         self._mask = number & 0xFFFF | 1
         left = list(_ASCII)
@@ -36,13 +36,21 @@ class Alphabet(dict[int, int]):
         self[code] = code ^ (self._mask & (1 << bits) - 1)
         return self[code]
 
-    def write(self, words: str) -> str:
-        """Words, parted by spaces, as they stand in the index."""
-        text = words.translate(self)
-        return f"{self.mark}{text.replace(' ', f' {self.mark}')}" if text else ""
+
+def indexed_words(user_id: str, words: str) -> str:
+    """Words, parted by spaces, as they stand in the index."""
+    mark = mark_of(user_id)
+    return f"{mark}{words.translate(_alphabet_of(user_id)).replace(' ', f' {mark}')}" if words else ""
+
+
+def match(user_id: str, terms: Sequence[Term]) -> str:
+    """What the index is asked for. It takes a phrase of no words, which nothing has, and not a query of nothing."""
+    return (
+        " ".join(f'"{indexed_words(user_id, " ".join(term.tokens))}"{"*" if term.is_prefix else ""}' for term in terms)
+        or '""'
+    )
 
 
 @lru_cache(maxsize=1_024)
-def alphabet_of(user_id: str) -> Alphabet:
-    """The alphabet of a user. It follows from the id alone."""
+def _alphabet_of(user_id: str) -> Alphabet:
     return Alphabet(user_id)

@@ -1,4 +1,4 @@
-"""Alphabets: how a user's words are written in the index, and that it loses nothing of them."""
+"""The first index of SQLite: how a user's words stand in it, and that it loses nothing of them."""
 
 import unicodedata
 from string import ascii_lowercase, digits
@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from threadkeep.sql.alphabet import Alphabet, alphabet_of
+from threadkeep.search import Term
+from threadkeep.sql.first_sqlite_index import indexed_words, match
+from threadkeep.sql.marks import mark_of
 
 # Categories, and not a filter over all characters: Hypothesis gives up where too few are left.
 LETTERS = st.characters(categories=["Ll", "Lm", "Lo", "Nd", "Nl", "No"]).filter(lambda letter: letter == letter.lower())
@@ -16,8 +18,7 @@ WORDS = st.text(LETTERS | st.sampled_from(digits + ascii_lowercase), min_size=1,
 
 def written(word: str, user_id: str = "ada") -> str:
     """A word as it stands in the index, without the letters before it."""
-    alphabet = alphabet_of(user_id)
-    return alphabet.write(word).removeprefix(alphabet.mark)
+    return indexed_words(user_id, word).removeprefix(mark_of(user_id))
 
 
 @given(WORDS, WORDS)
@@ -53,21 +54,26 @@ def test_a_word_cannot_be_read_in_it(word: str) -> None:
 
 def test_each_user_has_their_own_and_it_is_always_the_same() -> None:
     assert written("goldfinch", "ada") != written("goldfinch", "bob")
-    assert Alphabet("ada").mark != Alphabet("bob").mark
-    assert Alphabet("ada").write("goldfinch") == Alphabet("ada").write("goldfinch")
+    assert mark_of("ada") != mark_of("bob")
 
 
 def test_every_word_stands_behind_the_letters_of_its_user() -> None:
-    alphabet = Alphabet("ada")
-    words = alphabet.write("gold finch gold").split(" ")
-    assert [word.startswith(alphabet.mark) for word in words] == [True] * 3
+    words = indexed_words("ada", "gold finch gold").split(" ")
+    assert [word.startswith(mark_of("ada")) for word in words] == [True] * 3
     assert words[0] == words[2] != words[1]
-    assert alphabet.write("") == ""
+    assert indexed_words("ada", "") == ""
 
 
 def test_what_is_written_today_is_found_tomorrow() -> None:
     # The index of every database is written like this: it must not change.
-    assert alphabet_of("ada").write("goldfinch in 東京 é1") == EXPECTED
+    assert indexed_words("ada", "goldfinch in 東京 é1") == EXPECTED
 
 
 EXPECTED = "7xxegdkaiadnhc830 7xxegdkac8 7xxegdka\u6480\u4d5d 7xxegdka\x98w"
+
+
+def test_what_is_asked_of_it_stands_in_quotes_and_what_has_no_words_finds_nothing() -> None:
+    terms = [Term(["gold", "finch"], is_prefix=False), Term(["wren"], is_prefix=True)]
+    gold, finch, wren = (indexed_words("ada", word) for word in ("gold", "finch", "wren"))
+    assert match("ada", terms) == f'"{gold} {finch}" "{wren}"*'
+    assert match("ada", []) == '""'

@@ -1,0 +1,41 @@
+"""A Postgres database that an earlier version made is found in at once, and is like a new one after some sweeps."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from support.backends import over_sql
+from support.older import bring_over, exported_before, holds_what_it_held, unpack
+from support.postgres import ask, new_schema, server
+from threadkeep import backends
+from threadkeep.sql import store
+from threadkeep.sql.postgres_pool import open_pool
+from threadkeep.sql.postgres_schema import MIGRATIONS
+from threadkeep.sql.postgres_url import parse_url
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_postgres_database_of_an_earlier_version_holds_what_it_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unpack("postgres", tmp_path)
+    monkeypatch.setattr(store, "_SWEPT_MESSAGES_MAX", 7)
+    schema = new_schema()
+    url = server().url(schema=schema)
+    await (await open_pool(parse_url(url), MIGRATIONS[:2])).close()
+    for table, rows in msgspec.json.decode((tmp_path / "rows.json").read_bytes()).items():
+        insert = f"""
+            INSERT INTO {schema}.{table} {"OVERRIDING SYSTEM VALUE" if table in ("conversations", "messages") else ""}
+            SELECT * FROM json_populate_record(NULL::{schema}.{table}, CAST(CAST($1 AS text) AS json))
+        """
+        for row in rows:
+            await ask(insert, row)
+        if "SYSTEM" in insert:
+            await ask(f"SELECT setval(pg_get_serial_sequence('{schema}.{table}', 'n'), 1000)")
+    executor = await backends.open_postgres(url)
+    async with over_sql(executor) as backend:
+        await holds_what_it_held(backend.client, exported_before("postgres", tmp_path), lambda: bring_over(executor))
+        assert [row["n"] for row in await ask(f"SELECT count(*) AS n FROM {schema}.words")] == [0]
+    await executor.close()

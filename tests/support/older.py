@@ -1,0 +1,118 @@
+"""Databases that an earlier version made, and what must hold when this version opens them."""
+
+import lzma
+import tarfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+
+from support.in_process import as_user
+from threadkeep import backends
+from threadkeep.sql.executor import Executor
+from threadkeep.sql.store import users_to_purge
+
+_FOLDER = Path(__file__).parents[1] / "data" / "before_search_index_2"
+API = "/api/conversations"
+DELETED = f"{API}/01KAGQ3W6ZJ8Y0V4M2T7N5C004"
+# What is found, and by how many hits, before anything is indexed again: by the words of that version.
+FOUND_AT_ONCE = {
+    "sparrow": 90,
+    "Łódź": 2,
+    "naïve numb": 90,
+    '"station"': 1,
+    "字テ": 1,
+    "kestrel": 1,
+    "become its title": 2,
+    "before": 0,
+    "wagtail": 0,
+}
+# What is found only by the words of this version.
+FOUND_AFTERWARDS = {**FOUND_AT_ONCE, "lodz": 2, "cooperation": 1}
+
+
+def unpack(name: str, folder: Path) -> None:
+    """Put the files that belong to a back end into a folder."""
+    with tarfile.open(_FOLDER / f"{name}.tar.xz") as archive:
+        archive.extractall(folder, filter="data")
+
+
+def statements_before() -> list[list[tuple[str, list[Any], list[list[Any]] | None]]]:
+    """The batches that were run by then on SQLite: each statement's text, its values, and what it answered."""
+    text = lzma.decompress((_FOLDER / "statements.json.xz").read_bytes())
+    return msgspec.json.decode(text, type=list[list[tuple[str, list[Any], list[list[Any]] | None]]])
+
+
+def exported_before(name: str, folder: Path) -> dict[str, list[Any]]:
+    """What was exported by then, by user."""
+    unpack("exports", folder)
+    return {user: documents((folder / f"{name}-{user}.ndjson").read_text()) for user in ("ada", "bob")}
+
+
+def documents(lines: str) -> list[Any]:
+    """The documents of an export, without the time at which it was made."""
+    made = [msgspec.json.decode(line) for line in lines.splitlines()]
+    return [{name: value for name, value in document.items() if name != "exportedAt"} for document in made]
+
+
+async def holds_what_it_held(
+    client: httpx.AsyncClient, before: dict[str, list[Any]], bring_over: Callable[[], Awaitable[Any]]
+) -> None:
+    """Fail where anything was lost or is not found, before `bring_over` has swept, meanwhile or afterwards."""
+    assert await exported(client) == before
+    assert await found(client, FOUND_AT_ONCE) == FOUND_AT_ONCE
+    sent = {"title": "New", "messages": [{"role": "user", "content": [{"type": "text", "text": "a heron in Łódź"}]}]}
+    created = (await ask(client, "POST", API, "ada", json=sent)).json()
+    await ask(client, "PATCH", f"{API}/01KAGQ3W6ZJ8Y0V4M2T7N5C003", "ada", json={"title": "Renamed to bittern"})
+    await ask(client, "POST", f"{DELETED}/restore", "ada")
+    changed = {"kestrel": 0, "bittern": 1, "wagtail": 1, "heron": 1, "Łódź": 3}
+    assert await found(client, FOUND_AT_ONCE | changed) == FOUND_AT_ONCE | changed
+    await bring_over()
+    changed |= {"lodz": 3}
+    assert await found(client, FOUND_AFTERWARDS | changed) == FOUND_AFTERWARDS | changed
+    assert await found(client, {"lodz": 1, "sparrow": 1}, "bob") == {"lodz": 1, "sparrow": 1}
+    await ask(client, "DELETE", f"{API}/{created['id']}", "ada")
+    await ask(client, "DELETE", DELETED, "ada")
+    await ask(client, "PATCH", f"{API}/01KAGQ3W6ZJ8Y0V4M2T7N5C003", "ada", json={"title": "Renamed to kestrel"})
+    by_id = {user: {each["conversation"]["id"]: each for each in listed} for user, listed in before.items()}
+    after = await exported(client)
+    assert {user: {each["conversation"]["id"]: each for each in listed} for user, listed in after.items()} == by_id
+
+
+async def exported(client: httpx.AsyncClient) -> dict[str, list[Any]]:
+    """What each user exports."""
+    return {user: documents((await ask(client, "GET", "/api/export", user)).text) for user in ("ada", "bob")}
+
+
+async def found(client: httpx.AsyncClient, queries: dict[str, int], user: str = "ada") -> dict[str, int]:
+    """How many hits each query has."""
+    hits = {}
+    for query in queries:
+        hits[query], cursor = 0, {}
+        while True:
+            page = (await ask(client, "GET", f"{API}/search", user, params={"q": query, "limit": 100, **cursor})).json()
+            hits[query] += len(page["hits"])
+            if page["nextCursor"] is None:
+                break
+            cursor = {"cursor": page["nextCursor"]}
+    return hits
+
+
+async def ask(client: httpx.AsyncClient, method: str, path: str, user: str, **options: Any) -> httpx.Response:
+    """Send a request that is answered well."""
+    response = await client.request(method, path, headers=as_user(user), **options)
+    assert response.is_success, response.text
+    return response
+
+
+async def bring_over(executor: Executor) -> None:
+    """Sweep, as purging does on a timer, until there is nobody left for whom that does anything."""
+    for _ in range(100):
+        users = await users_to_purge(executor, 0, 100)
+        if not users:
+            break
+        for user_id in users:
+            await backends.open_sql(executor, user_id).sweep()
+    assert users == []
