@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from threadkeep.errors import Unavailable
 from threadkeep.settings import D1_BINDINGS, Settings
-from threadkeep.store import Store
+from threadkeep.store import DatabaseStore
 
 if TYPE_CHECKING:
     from threadkeep.sql.executor import Executor, SharedExecutor
@@ -163,12 +163,11 @@ async def users_to_purge(executor: "Executor", until: int, limit: int) -> list[s
     return await users_to_purge(executor, until, limit)
 
 
-async def tidy_index(executor: "Executor", parts: int) -> None:
-    """Remove from the index of an open database what was taken out of it, so many parts at the most."""
+async def tidy_index(executor: "Executor") -> bool:
+    """Remove from an open database's index a part of what was taken out of it; answer whether there may be more."""
     from threadkeep.sql.store import tidy_index
 
-    while parts > 0 and await tidy_index(executor):
-        parts -= 1
+    return await tidy_index(executor)
 
 
 async def open_postgres(url: str) -> "SharedExecutor":
@@ -199,7 +198,7 @@ async def connect_postgres(connect: Any, url: str) -> "Executor":
     return await open_for_request(connect, url, MIGRATIONS)
 
 
-def open_sql(executor: "Executor", user_id: str) -> Store:
+def open_sql(executor: "Executor", user_id: str) -> DatabaseStore:
     """A user's store in a database that is open already."""
     from threadkeep.sql.store import SqlStore
 
@@ -214,7 +213,7 @@ def new_memory() -> "MemoryDatabase":
     return MemoryDatabase()
 
 
-def open_memory(database: "MemoryDatabase", user_id: str) -> Store:
+def open_memory(database: "MemoryDatabase", user_id: str) -> DatabaseStore:
     """A user's store in memory."""
     from threadkeep.stores.memory import MemoryStore
 

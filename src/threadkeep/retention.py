@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from threadkeep.clock import Clock, now
 from threadkeep.models import Erased
-from threadkeep.store import Store
+from threadkeep.store import DatabaseStore, Upkeep
 from threadkeep.work import give_way
 
 DAY_MILLISECONDS = 86_400_000
@@ -21,22 +21,24 @@ that D1 allows in one go on the paid plan."""
 _PAUSE_SECONDS = 0.05  # twice what a part takes, so that others wait for one of them, and not for all
 
 
-async def erase(store: Store) -> tuple[Erased, bool]:
+async def erase(store: DatabaseStore) -> tuple[Erased, bool]:
     """Erase everything of a user; answer how much it was, and whether all of it is removed."""
-    return await store.erase(), await _sweep(store)
+    erased, is_complete = await store.erase(), await _sweep(store)
+    await tidy(store.tidy)
+    return erased, is_complete
 
 
-async def purge(store: Store, retention_days: int, clock: Clock = now) -> int | None:
+async def purge(store: Upkeep, retention_days: int, clock: Clock = now) -> int | None:
     """Purge what a user deleted that long ago; answer when to do so again, in Unix milliseconds, or None."""
     time = clock()
     earliest = await store.purge(time - retention_days * DAY_MILLISECONDS)
-    if not await _sweep(store):
+    if not await _sweep(store) or not await tidy(store.tidy):
         return time
     return None if earliest is None else earliest + retention_days * DAY_MILLISECONDS
 
 
 async def purge_users(
-    user_ids: Iterable[str], open_store: Callable[[str], Awaitable[Store]], retention_days: int, clock: Clock = now
+    user_ids: Iterable[str], open_store: Callable[[str], Awaitable[Upkeep]], retention_days: int, clock: Clock = now
 ) -> bool:
     """Purge what these users deleted that long ago, as far as may be at once; answer whether that was all of it.
 
@@ -61,7 +63,16 @@ async def purge_users(
     return parts > 0
 
 
-async def _sweep(store: Store) -> bool:
+async def tidy(tidy_part: Callable[[], Awaitable[bool]]) -> bool:
+    """Remove what is left in an index, as far as may be at once; answer whether nothing is left."""
+    for _ in range(PARTS_MAX):
+        if not await tidy_part():
+            return True
+        await give_way(_PAUSE_SECONDS)
+    return False
+
+
+async def _sweep(store: Upkeep) -> bool:
     """Remove parts; answer whether nothing is left."""
     for _ in range(PARTS_MAX):
         if await _sweep_part(store):
@@ -69,7 +80,7 @@ async def _sweep(store: Store) -> bool:
     return False
 
 
-async def _sweep_part(store: Store) -> bool:
+async def _sweep_part(store: Upkeep) -> bool:
     """Remove a part, and let others go first before the next; answer whether nothing is left."""
     has_more = await store.sweep()
     if has_more:

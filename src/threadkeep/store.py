@@ -1,9 +1,16 @@
-"""Store: the contract of every back end. Read this first.
+"""The contract of every back end. Read this first.
 
-A store is opened for one user, so no method takes a user and none can forget one: whatever belongs to somebody
-else does not exist here. Every method but `sweep` is one round trip to the
-database and all or nothing. What a method has
-answered is kept, whatever happens next. Calls may come at the same time, from many processes.
+`Store` is what a user does with their conversations, and `Upkeep` what a platform does for them: on a timer, by an
+alarm, or after an erasure. A back end that keeps the conversations itself offers both, as a `DatabaseStore`; a client
+of a server offers the first.
+
+A store is opened for one user, so no method takes a user and none can forget one: whatever belongs to somebody else
+does not exist here. Every method is all or nothing, and what it has returned is kept, whatever happens next. Calls may
+come at the same time, from many processes.
+
+A method is one round trip to the database, with these exceptions: a page of messages that are too large together takes
+two; a write on Postgres over a driver that cannot send a batch takes one for each statement; and `sweep` and `tidy`
+take several.
 
 Every write stamps what it touched with the next `rev` of the user's change counter.
 Any method raises Unavailable when the back end cannot be reached; then nothing was done, or all of it was.
@@ -17,7 +24,7 @@ from threadkeep.models import Appended, Changes, Conversation, ConversationPage,
 
 
 class Store(Protocol):
-    """The conversations of one user."""
+    """The conversations of one user, as that user has them."""
 
     @property
     def bookmark(self) -> str | None:
@@ -150,8 +157,12 @@ class Store(Protocol):
 
         Nothing of it can be read, found, restored or followed from then on, and a new epoch begins: every cursor of the
         changes has expired. What another writer keeps at the same time comes before that, and is erased, or after it,
-        and is kept. `sweep` removes what is left in the database.
+        and is kept. `Upkeep.sweep` removes what is left in the database.
         """
+
+
+class Upkeep(Protocol):
+    """What has to be done for one user now and then, so that what is gone is gone."""
 
     async def purge(self, until: int) -> int | None:
         """Remove for good what was deleted then or before, in Unix milliseconds; answer the earliest deletion after it.
@@ -161,11 +172,22 @@ class Store(Protocol):
         """
 
     async def sweep(self) -> bool:
-        """Overwrite and remove a part of what was erased or purged; answer whether there is more of it.
+        """Overwrite and remove a part of what was erased or purged; answer whether there may be more to do.
 
-        Once there is none, ids are free again, and of a user who has nothing there is nothing: an epoch ends. It takes
-        two round trips or three, and may be cut off between any two: whoever calls next goes on.
+        Once there is no more, ids are free again, and of a user who has nothing there is nothing: an epoch ends. What
+        an earlier version has indexed is brought into the index of this one by the same calls. One takes up to four
+        round trips, and may be cut off between any two: whoever calls next goes on.
         """
+
+    async def tidy(self) -> bool:
+        """Remove from the index for good a part of what was taken out of it; answer whether there may be more.
+
+        In a database that many share that is what was anybody's. Nothing finds it any more, and no id waits for it.
+        """
+
+
+class DatabaseStore(Store, Upkeep, Protocol):
+    """A store in the database that keeps the conversations."""
 
 
 # The words in which every back end refuses.

@@ -23,7 +23,7 @@ from threadkeep.sql.executor import Executor, ReadsFirst, Row, Statement, read
 from threadkeep.sql.postgres import PostgresExecutor
 from threadkeep.sql.sqlite import SqliteExecutor
 from threadkeep.sql.sqlite_dialect import SqliteDialect
-from threadkeep.sql.store import SqlStore, tidy_index
+from threadkeep.sql.store import SqlStore
 from threadkeep.store import Store
 from threadkeep.tokens import words_of
 
@@ -246,22 +246,17 @@ def sweep(parts: int | None = None, **limits: int) -> Step:
 
     async def step(store: SqlStore) -> Any:
         with swept_at_once(**limits):
-            answers = [await _sweep_part(store)]
+            answers = [await store.sweep()]
             while answers[-1] and len(answers) != parts:
-                answers.append(await _sweep_part(store))
+                answers.append(await store.sweep())
                 _not_too_many(answers)
-        merged = [await tidy_index(store._executor)]
+        merged = [await store.tidy()]
         while merged[-1]:
-            merged.append(await tidy_index(store._executor))
+            merged.append(await store.tidy())
             _not_too_many(merged)
         return answers
 
     return step
-
-
-async def _sweep_part(store: SqlStore) -> bool:
-    """What `SqlStore.sweep` does for the user alone."""
-    return await store._sweep_marked() or await store._index_again()
 
 
 def swept_at_once(conversations: int = 100, messages: int = 500, size: int = 8_000_000) -> Any:

@@ -19,7 +19,7 @@ from threadkeep.backends import open_memory, open_sql
 from threadkeep.clock import new_id
 from threadkeep.http.api import connect
 from threadkeep.sql.executor import Executor, write
-from threadkeep.store import Store
+from threadkeep.store import DatabaseStore, Store
 from threadkeep.stores.remote import RemoteStore
 from toolbox.runtime import OF_STORES
 from toolbox.server import LocalServer
@@ -37,7 +37,7 @@ class Backend:
     name: str
     client: httpx.AsyncClient
     """Speaks to the API over this back end, as nobody in particular."""
-    open_natively: Callable[[str], Awaitable[Store]] | None = None
+    open_natively: Callable[[str], Awaitable[DatabaseStore]] | None = None
     """Opens the store itself, where it can be had in this process."""
     executor: Executor | None = None
     """What the store works on, where it is SQL in this process."""
@@ -45,7 +45,7 @@ class Backend:
     """Whether it runs in workerd."""
 
     async def purge(self, user_id: str, until: int, *, parts: int = 1_000) -> int | None:
-        """`Store.purge` of a user, and `Store.sweep` as often as it takes, or at the most so often."""
+        """`Upkeep.purge` of a user, and `Upkeep.sweep` as often as it takes, or at the most so often."""
         if self.open_natively is None:
             response = await self.client.post("/purge", json={"user_id": user_id, "until": until, "parts": parts})
             earliest: int | None = response.raise_for_status().json()
@@ -63,10 +63,14 @@ class Backend:
             (await self.client.post("/check", json={"user_id": user_id})).raise_for_status()
 
     async def sweep(self, store: Store, *, parts: int = 1_000) -> None:
-        """`Store.sweep` as often as it takes, or at the most so often."""
+        """`Upkeep.sweep` as often as it takes, or at the most so often; a server elsewhere does so by itself."""
+        if isinstance(store, RemoteStore):
+            return
         for _ in range(parts):
             if not await store.sweep():
                 break
+        while await store.tidy():
+            pass
 
     async def store(self, user_id: str | None = None) -> Store:
         """The store of a user: of a new one, unless it is named."""
@@ -100,7 +104,7 @@ async def memory(tmp_path: Path) -> AsyncIterator[Backend]:
     """Plain Python in this process."""
     database = backends.new_memory()
 
-    async def open_store(user_id: str) -> Store:
+    async def open_store(user_id: str) -> DatabaseStore:
         return open_memory(database, user_id)
 
     async with _in_process("memory", open_store) as backend:
@@ -127,7 +131,7 @@ async def sqlite_in_memory(tmp_path: Path) -> AsyncIterator[Backend]:
 async def over_sql(executor: Executor) -> AsyncIterator[Backend]:
     """A database that is open already."""
 
-    async def open_store(user_id: str) -> Store:
+    async def open_store(user_id: str) -> DatabaseStore:
         return open_sql(executor, user_id)
 
     async with _in_process("sqlite", open_store) as backend:
@@ -140,7 +144,7 @@ async def postgres(tmp_path: Path) -> AsyncIterator[Backend]:
     """A real Postgres, in a schema of its own, through asyncpg."""
     executor = await backends.open_postgres(new_url())
 
-    async def open_store(user_id: str) -> Store:
+    async def open_store(user_id: str) -> DatabaseStore:
         return open_sql(executor, user_id)
 
     try:

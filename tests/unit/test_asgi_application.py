@@ -604,7 +604,7 @@ async def test_a_database_that_keeps_no_log_of_writes_has_none_to_empty() -> Non
         async def close(self) -> None:
             """It was never open."""
 
-    await database._Sql(Other()).tidy(9)  # type: ignore[arg-type]
+    await database._Sql(Other()).tidy()  # type: ignore[arg-type]
 
 
 async def test_two_that_purge_at_once_are_no_harm(on_file: dict[str, str]) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from support.drafts import conversation, new_message
 from support.in_process import SERVICE_KEY, VARIABLES, as_user, no_stream
-from threadkeep import __version__, backends
+from threadkeep import __version__, backends, retention
 from threadkeep.errors import Unavailable
 from threadkeep.http.api import Api, connect
 from threadkeep.http.wire import Request, Response, body_too_large
@@ -420,7 +420,11 @@ async def test_what_a_user_confirms_is_held_against_who_was_admitted() -> None:
     assert json.loads(erased.body) == {"conversations": 1, "messages": 1, "userId": "ada", "isComplete": True}
 
 
-async def test_an_erasure_that_leaves_something_to_remove_is_accepted_and_says_so() -> None:
+async def test_an_erasure_that_leaves_something_to_remove_is_accepted_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(retention, "_PAUSE_SECONDS", 0)
+
     class Slow:
         bookmark = None
 
@@ -429,6 +433,9 @@ async def test_an_erasure_that_leaves_something_to_remove_is_accepted_and_says_s
 
         async def sweep(self) -> bool:
             return True
+
+        async def tidy(self) -> bool:
+            return False
 
     erased = await api().answer(of_ada("DELETE", "/api/me?confirm=ada"), "ada", opens(Slow()))
     assert erased.status == 202

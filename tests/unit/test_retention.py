@@ -16,11 +16,20 @@ pytestmark = pytest.mark.anyio
 NOW = 1_800_000_000_000
 
 
-class Slow:
-    """A store with so many parts to sweep. The call that removes the last of them says so."""
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nobody else go first between the parts: there is nobody."""
+    monkeypatch.setattr(retention, "_PAUSE_SECONDS", 0)
 
-    def __init__(self, parts: int, earliest: int | None = None, *, fails_after: int | None = None) -> None:
+
+class Slow:
+    """A store with so many parts to sweep, and to tidy. The call that removes the last of them says so."""
+
+    def __init__(
+        self, parts: int, earliest: int | None = None, *, fails_after: int | None = None, untidy: int = 0
+    ) -> None:
         self.parts = parts
+        self.untidy = untidy
         self.earliest = earliest
         self.fails_after = fails_after
         self.until: list[int] = []
@@ -41,6 +50,11 @@ class Slow:
         self.swept += 1
         self.parts -= 1
         return self.parts > 0
+
+    async def tidy(self) -> bool:
+        assert self.parts <= 0 or self.swept >= retention.PARTS_MAX
+        self.untidy -= 1
+        return self.untidy > 0
 
 
 def at(time: int) -> retention.Clock:
@@ -84,6 +98,12 @@ async def test_an_erasure_that_is_cut_off_goes_on_when_it_is_asked_for_again() -
 async def test_an_erasure_too_large_for_one_time_is_complete_the_second_time() -> None:
     store = Slow(retention.PARTS_MAX + 3)
     assert [(await erase(store))[1] for _ in range(2)] == [False, True]
+
+
+async def test_an_erasure_is_complete_though_its_words_are_still_to_be_merged_away() -> None:
+    store = Slow(1, untidy=retention.PARTS_MAX + 1)
+    assert (await erase(store))[1] is True
+    assert store.untidy == 1
 
 
 # Purging one user
@@ -139,6 +159,12 @@ async def test_with_something_left_to_remove_the_next_time_is_now(earliest: int 
     assert await purge(store, 30, at(NOW)) == NOW
     assert await purge(store, 30, at(NOW)) == (None if earliest is None else earliest + 30 * DAY_MILLISECONDS)
     assert store.parts == 0
+
+
+async def test_with_words_left_in_the_index_the_next_time_is_now() -> None:
+    store = Slow(1, untidy=retention.PARTS_MAX + 1)
+    assert await purge(store, 30, at(NOW)) == NOW
+    assert await purge(store, 30, at(NOW)) is None
 
 
 async def test_a_purge_that_is_cut_off_goes_on_the_next_time() -> None:

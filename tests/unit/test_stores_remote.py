@@ -11,7 +11,7 @@ import pytest
 
 from owner_proof.walk import WALK, walk
 from support.in_process import VARIABLES, ApiTransport, as_user
-from threadkeep.errors import Conflict, Invalid, NotFound, Stale, ThreadkeepError, Unavailable, Unsupported
+from threadkeep.errors import Conflict, Invalid, NotFound, Stale, ThreadkeepError, Unavailable
 from threadkeep.http.api import connect
 from threadkeep.models import Conversation, Erased
 from threadkeep.store import Store
@@ -160,7 +160,6 @@ async def test_an_erasure_that_is_not_complete_is_asked_for_again_and_counted_on
     remote = store(answer)
     assert await remote.erase() == Erased(2, 9)
     assert list(receipts) == []
-    assert await remote.sweep() is False
 
 
 async def test_an_erasure_that_is_refused_is_refused_here() -> None:
@@ -169,13 +168,8 @@ async def test_an_erasure_that_is_refused_is_refused_here() -> None:
     assert raised.value.path == "confirm"
 
 
-async def test_a_server_that_is_elsewhere_purges_by_itself() -> None:
-    def never(request: httpx.Request) -> httpx.Response:
-        raise AssertionError("It was asked.")
-
-    with pytest.raises(Unsupported, match="RETENTION_DAYS"):
-        await store(never).purge(1)
-    assert await store(never).sweep() is False
+def test_a_server_that_is_elsewhere_is_no_store_that_anybody_else_keeps_up() -> None:
+    assert not {"purge", "sweep"} & set(dir(RemoteStore))
 
 
 def in_memory() -> MemoryStore:

@@ -26,10 +26,10 @@ from threadkeep.http.wire import (
     query_fields,
 )
 from threadkeep.settings import D1_BINDINGS, Settings
-from threadkeep.store import Store
+from threadkeep.store import DatabaseStore
 from threadkeep.validation import convert_texts
 
-OpenStore = Callable[[str | None], Awaitable[Store]]
+OpenStore = Callable[[str | None], Awaitable[DatabaseStore]]
 """Opens the store of the user who asks. The bookmark is where the client's last request ended, or None."""
 
 _router = Router([*PUBLIC_ROUTES, *ROUTES])

@@ -29,7 +29,7 @@ from threadkeep.models import (
     NewMessages,
     Role,
 )
-from threadkeep.store import Store
+from threadkeep.store import DatabaseStore
 from threadkeep.validation import decoding, parse
 from threadkeep.work import Work, done
 
@@ -112,7 +112,7 @@ class Call(Struct):
 
     request: Request
     user_id: str
-    store: Store
+    store: DatabaseStore
     path: dict[str, str]
     query: Any
     body: Any

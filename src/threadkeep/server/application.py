@@ -18,7 +18,7 @@ from threadkeep.server.limits import LIMITS, Limits
 from threadkeep.server.load import Load
 from threadkeep.server.logs import CutShort
 from threadkeep.server.metrics import Metrics, new_metrics
-from threadkeep.store import Store
+from threadkeep.store import DatabaseStore
 
 OFFERED = ("postgres", "sqlite", "memory", "local")
 
@@ -161,7 +161,7 @@ class Application:
         if isinstance(admitted, Response):
             return admitted
 
-        async def open_store(bookmark: str | None) -> Store:
+        async def open_store(bookmark: str | None) -> DatabaseStore:
             return (await self._open_database()).open_store(admitted)
 
         try:
@@ -219,13 +219,14 @@ async def purge(database: Database, retention_days: int) -> bool:
     Raises an ExceptionGroup for those with whom it fails.
     """
 
-    async def open_store(user_id: str) -> Store:
+    async def open_store(user_id: str) -> DatabaseStore:
         return database.open_store(user_id)
 
     until = now() - retention_days * retention.DAY_MILLISECONDS
     user_ids = await database.users_to_purge(until, retention.PARTS_MAX)
     is_complete = await retention.purge_users(user_ids, open_store, retention_days)
-    await database.tidy(retention.PARTS_MAX)
+    is_complete = await retention.tidy(database.tidy_index) and is_complete
+    await database.tidy()
     return is_complete and len(user_ids) < retention.PARTS_MAX
 
 

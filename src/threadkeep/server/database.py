@@ -9,7 +9,7 @@ from threadkeep.backends import Choice
 from threadkeep.errors import Unavailable
 from threadkeep.settings import Settings
 from threadkeep.sql.executor import KeepsLog, read
-from threadkeep.store import Store
+from threadkeep.store import DatabaseStore
 
 if TYPE_CHECKING:
     from threadkeep.sql.executor import SharedExecutor
@@ -23,7 +23,7 @@ _ASK = read("SELECT 1 AS value")
 class Database(Protocol):
     """The back end of a server, open as long as the process lives."""
 
-    def open_store(self, user_id: str) -> Store:
+    def open_store(self, user_id: str) -> DatabaseStore:
         """A user's store."""
 
     async def check(self) -> None:
@@ -32,11 +32,11 @@ class Database(Protocol):
     async def users_to_purge(self, until: int, limit: int) -> list[str]:
         """Some of the users who deleted something then or before, in Unix milliseconds."""
 
-    async def tidy(self, parts: int) -> None:
-        """Remove what is left in the index, so many parts at the most, and in logs, of what was erased.
+    async def tidy_index(self) -> bool:
+        """See `Upkeep.tidy`. Raises Unavailable."""
 
-        Raises Unavailable.
-        """
+    async def tidy(self) -> None:
+        """Remove what is left in logs of what was erased. Raises Unavailable."""
 
     async def close(self) -> None:
         """Finish what is running, and let go of it."""
@@ -57,7 +57,7 @@ class _Sql:
         self._try_from = 0.0
         self._refusal: str | None = None
 
-    def open_store(self, user_id: str) -> Store:
+    def open_store(self, user_id: str) -> DatabaseStore:
         return backends.open_sql(self._executor, user_id)
 
     async def check(self) -> None:
@@ -75,8 +75,10 @@ class _Sql:
     async def users_to_purge(self, until: int, limit: int) -> list[str]:
         return await backends.users_to_purge(self._executor, until, limit)
 
-    async def tidy(self, parts: int) -> None:
-        await backends.tidy_index(self._executor, parts)
+    async def tidy_index(self) -> bool:
+        return await backends.tidy_index(self._executor)
+
+    async def tidy(self) -> None:
         if isinstance(self._executor, KeepsLog):
             await self._executor.empty_log()
 
@@ -87,7 +89,7 @@ class _Memory:
     def __init__(self) -> None:
         self._database = backends.new_memory()
 
-    def open_store(self, user_id: str) -> Store:
+    def open_store(self, user_id: str) -> DatabaseStore:
         return backends.open_memory(self._database, user_id)
 
     async def check(self) -> None:
@@ -101,7 +103,10 @@ class _Memory:
         )
         return list(islice(found, limit))
 
-    async def tidy(self, parts: int) -> None:
+    async def tidy_index(self) -> bool:
+        return False
+
+    async def tidy(self) -> None:
         """It has no logs."""
 
     async def close(self) -> None:

@@ -477,7 +477,10 @@ class SqlStore:
         return earliest
 
     async def sweep(self) -> bool:
-        return await self._sweep_marked() or await self._index_again() or await tidy_index(self._executor)
+        return await self._sweep_marked() or await self._index_again()
+
+    async def tidy(self) -> bool:
+        return await tidy_index(self._executor)
 
     async def _sweep_marked(self) -> bool:
         """Remove a part of what is marked; answer whether there is more."""

@@ -375,6 +375,9 @@ class MemoryStore:
     async def sweep(self) -> bool:
         return False
 
+    async def tidy(self) -> bool:
+        return False
+
     def _place_in_changes(self) -> Owner:
         owner = self._owner
         return Owner(owner.epoch, owner.rev, owner.floor) if owner.rev else Owner("", 0, 0)

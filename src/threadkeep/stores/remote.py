@@ -124,12 +124,6 @@ class RemoteStore:
             receipt = await self._erase()
         return Erased(first.conversations, first.messages)
 
-    async def purge(self, until: int) -> int | None:
-        raise Unsupported("A server purges by itself, after RETENTION_DAYS.")
-
-    async def sweep(self) -> bool:
-        return False  # a server does that too
-
     async def _erase(self) -> Erasure:
         return _read(await self._send("DELETE", "/api/me", query={"confirm": self._user_id}), Erasure)
 

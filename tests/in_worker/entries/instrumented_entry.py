@@ -74,6 +74,8 @@ async def _do(what: str, order: dict[str, Any], store: Store, executor: Executor
     for _ in range(order["parts"]):
         if not await store.sweep():
             break
+    while await store.tidy():
+        pass
     return Response.json(earliest)
 
 
