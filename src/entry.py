@@ -20,7 +20,7 @@ from threadkeep.errors import Invalid, ThreadkeepError, Unavailable
 from threadkeep.http import docs, openapi, wire  # noqa: F401 the first two for the snapshot alone
 from threadkeep.http.api import Api, connect
 from threadkeep.settings import D1_BINDINGS, HYPERDRIVE_BINDING
-from threadkeep.store import Store
+from threadkeep.store import DatabaseStore
 from threadkeep.worker import sdk_patches
 from threadkeep.worker.sdk_patches import CalledAsItIs
 from threadkeep.worker.turnstile import LARGE_BYTES, Turnstile
@@ -77,7 +77,7 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]
                 unavailable.__cause__ = error
                 return _outgoing(api.refuse(incoming, unavailable))
 
-        async def open_store(bookmark: str | None) -> Store:
+        async def open_store(bookmark: str | None) -> DatabaseStore:
             if isinstance(api.choice, backends.Choice) and api.choice.store == "memory":
                 if not _memory:
                     _memory.append(backends.new_memory())
@@ -101,14 +101,14 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]
         is_d1 = api.choice.store == "d1"
         executor = backends.open_d1(database) if is_d1 else await _connect_postgres(api)
 
-        async def open_store(user_id: str) -> Store:
+        async def open_store(user_id: str) -> DatabaseStore:
             return backends.open_sql(executor, user_id)
 
         days = api.settings.retention_days
         until = now() - days * retention.DAY_MILLISECONDS
         user_ids = await backends.users_to_purge(executor, until, retention.PARTS_MAX)
         await retention.purge_users(user_ids, open_store, days)
-        await backends.tidy_index(executor, retention.PARTS_MAX)
+        await retention.tidy(lambda: backends.tidy_index(executor))
 
 
 class UserConversations(DurableObject):  # type: ignore[misc]
@@ -154,7 +154,7 @@ class UserConversations(DurableObject):  # type: ignore[misc]
         if not isinstance(alarm, int | float) or alarm > time:  # null, where none is set
             await self._storage.setAlarm(time)
 
-    async def _open_store(self, bookmark: str | None) -> Store:
+    async def _open_store(self, bookmark: str | None) -> DatabaseStore:
         # The user is the object's own name: no header can say otherwise.
         if self._executor is None:
             self._executor = await backends.open_durable_object(self._storage)

@@ -28,6 +28,7 @@ from owner_proof.walk import (
     sweep,
     walk,
 )
+from support.examples import is_night
 from support.postgres import new_schema, server
 from threadkeep import backends
 from threadkeep.errors import Unavailable
@@ -264,7 +265,24 @@ async def is_missed(broken: Iterable[str], alone: Alone, beside: PostgresExecuto
     return [answers, recorder.ran, *kept] != [*alone, others]
 
 
-@pytest.mark.parametrize("broken", [each for each in BROKEN if each not in SUPERFLUOUS])
+# A statement stands once, so a guard that is missing is found out on SQLite, too. What Postgres has of its own is tried
+# on a push as well: its index, and what is looked up in a LATERAL.
+OF_ITS_OWN = (
+    "index",
+    "unindex",
+    "search",
+    "to_index_again",
+    "insert_messages",
+    "appended",
+    "changes",
+    "import_messages",
+)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [each for each in BROKEN if each not in SUPERFLUOUS and (is_night() or each.startswith(OF_ITS_OWN))],
+)
 async def test_a_statement_without_one_of_its_guards_is_found_out(
     broken: str, alone: Alone, beside: PostgresExecutor, others: Kept
 ) -> None:

@@ -12,15 +12,16 @@ _PART_IN_A_WORKER = 3  # each takes ten times as long there as in this process
 def examples(nightly: int, *, in_a_worker: bool = False) -> int:
     """So many by night, and as much fewer otherwise as the profile has it; in a Worker, a third of these."""
     otherwise = nightly * _percent() // 100
-    return nightly if _is_night() else max(1, otherwise // _PART_IN_A_WORKER if in_a_worker else otherwise)
+    return nightly if is_night() else max(1, otherwise // _PART_IN_A_WORKER if in_a_worker else otherwise)
 
 
 def some(values: Iterable[T], *, in_a_worker: bool) -> list[T]:
     """All of them; in a Worker, every third on a push. It runs the same Python as whoever is asked for all of them."""
-    return list(values)[:: _PART_IN_A_WORKER if in_a_worker and not _is_night() else 1]
+    return list(values)[:: _PART_IN_A_WORKER if in_a_worker and not is_night() else 1]
 
 
-def _is_night() -> bool:
+def is_night() -> bool:
+    """Whether all is tried that could be."""
     return _percent() >= 100
 
 
