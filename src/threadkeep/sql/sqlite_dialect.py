@@ -159,20 +159,14 @@ WHERE search_index_2.rowid IN ({places})
         ]
 
     def found(self) -> str:
-        return """found AS MATERIALIZED (
+        return """scored AS MATERIALIZED (
     SELECT w.rowid AS n, w.rank AS score
     FROM search_index_2 AS w
     WHERE w.search_index_2 MATCH :match
-  ),
-  found_before AS MATERIALIZED (
+    UNION ALL
     SELECT w.rowid AS n, w.rank AS score
     FROM words AS w
     WHERE w.words MATCH :match_before
-  ),
-  scored AS (
-    SELECT a.n, a.score FROM found AS a
-    UNION ALL
-    SELECT b.n, b.score FROM found_before AS b
   )"""
 
     def tidying(self) -> Tidying:
