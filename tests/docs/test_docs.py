@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+import tiers
 from support.backends import BACKENDS, WORKERS
 from support.postgres import new_url
 from threadkeep.http.public import PUBLIC_ROUTES
@@ -30,6 +31,7 @@ from toolbox.worker import LocalWorker
 
 README = (ROOT / "README.md").read_text()
 API = (ROOT / "docs/api.md").read_text()
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 CODES = {**STATUS, "internal": 500}
 """The status of each code of an error; a defect of ours is no error of the tree, and has a code of its own."""
 TIMES = {"createdAt", "updatedAt", "deletedAt", "exportedAt"}
@@ -240,13 +242,46 @@ def test_the_time_limits_of_postgres_are_those_that_its_page_tells() -> None:
     ]
 
 
-def test_every_decision_is_in_the_list_of_decisions_and_the_links_lead_somewhere() -> None:
+def test_every_decision_is_in_the_list_of_decisions_by_its_title() -> None:
     folder = ROOT / "docs/decisions"
-    listed = set(re.findall(r"\((\d{4}-[a-z-]+\.md)\)", (folder / "README.md").read_text()))
-    assert listed == {path.name for path in folder.glob("0*.md")}
-    for document in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
+    line = re.compile(r"^- (\d+): \[(.*)\]\((\d{4}-[a-z0-9-]+\.md)\)$", re.MULTILINE)
+    listed = line.findall((folder / "README.md").read_text())
+    titles = {path.name: path.read_text().partition("\n")[0] for path in folder.glob("0*.md")}
+    assert {name: f"# {title}" for _, title, name in listed} == titles
+    assert [int(number) for number, _, _ in listed] == sorted(int(name[:4]) for name in titles)
+
+
+def test_every_decision_has_a_status_and_a_date_below_its_title() -> None:
+    status = r"# .*\n\nStatus: (accepted|superseded by \[\d{4}\]\(\d{4}-[a-z0-9-]+\.md\)), \d{4}-\d{2}-\d{2}\.\n\n"
+    decisions = list((ROOT / "docs/decisions").glob("0*.md"))
+    assert decisions
+    assert [path.name for path in decisions if not re.match(status, path.read_text())] == []
+
+
+def test_the_links_of_the_documents_lead_somewhere() -> None:
+    documents = (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "bench/notes").glob("*.md"))
+    for document in documents:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name} leads to {target}"
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/ARCHITECTURE.md"])
+def test_whatever_file_a_page_for_contributors_names_is_there(name: str) -> None:
+    text = (ROOT / name).read_text()
+    paths = set(re.findall(r"(?<![\w./-])(?:src|scripts|tests|docs|migrations|bench)/[\w./-]*\w", text))
+    assert paths
+    assert [path for path in sorted(paths) if not (ROOT / path).exists()] == []
+
+
+def test_the_page_for_contributors_names_every_tier_every_folder_of_tests_and_flags_that_there_are() -> None:
+    named = set(re.findall(r"^\| `([a-z]+)` \|", CONTRIBUTING, re.MULTILINE))
+    assert named == {"checks", *tiers.TIERS}
+    folders = {folder for each in tiers.TIERS.values() for folder in each}
+    assert {folder for folder in folders if f"`tests/{folder}/`" not in CONTRIBUTING} == set()
+    flags = set(re.findall(r"scripts/test (--[a-z]+)", CONTRIBUTING))
+    told = subprocess.run([ROOT / "scripts/test", "--help"], capture_output=True, text=True, check=True, timeout=60)
+    assert flags
+    assert {flag for flag in flags if not re.search(rf"{flag}(?![\w-])", told.stdout)} == set()
 
 
 def test_every_script_is_in_the_readme_of_the_scripts() -> None:
