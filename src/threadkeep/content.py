@@ -37,7 +37,7 @@ def read_content(raw: Raw, path: str) -> list[dict[str, Any]]:
     blocks = _parse(raw, path, _canonical)
     if type(blocks) is not list or not blocks:
         raise Invalid(
-            f'{path}: Content is an array of at least one block, such as [{{"type": "text", "text": "Hello"}}].',
+            f'{path}: Content must be an array of at least one block, such as [{{"type": "text", "text": "Hello"}}].',
             path,
         )
     for index, block in enumerate(blocks):
@@ -58,11 +58,11 @@ def read_metadata(raw: Raw | UnsetType, path: str) -> dict[str, Any] | None:
     if metadata is None:
         return None
     if type(metadata) is not dict:
-        raise Invalid(f"{path}: Metadata is a JSON object.", path)
+        raise Invalid(f"{path}: Metadata must be a JSON object.", path)
     if len(msgspec.json.encode(metadata)) > METADATA_BYTES_MAX:
         raise metadata_too_large(path)
     if _has_nul_in_key(metadata):
-        raise Invalid(f"{path}: The names in metadata have no NUL in them.", path)
+        raise Invalid(f"{path}: The names in metadata must not contain NUL.", path)
     return metadata
 
 
@@ -118,10 +118,12 @@ def title_from(blocks: list[dict[str, Any]]) -> str | None:
 
 def _check_block(block: Any, path: str) -> None:
     if type(block) is not dict:
-        raise Invalid(f'{path}: A block is an object with a `type`, such as {{"type": "text", "text": "Hello"}}.', path)
+        raise Invalid(
+            f'{path}: A block must be an object with a `type`, such as {{"type": "text", "text": "Hello"}}.', path
+        )
     name = block.get("type")
     if type(name) is not str or not name:
-        raise Invalid(f"{path}: A block names its `type`, such as `text`.", join(path, "type"))
+        raise Invalid(f"{path}: A block must have a `type`, such as `text`.", join(path, "type"))
     if name in BLOCKS:
         convert(block, BLOCKS[name], path)
 

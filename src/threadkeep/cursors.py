@@ -86,7 +86,7 @@ def decode_change(text: str) -> AfterChange:
 
 def invalid(path: str = "cursor") -> Invalid:
     """The error for a cursor that leads nowhere."""
-    return Invalid(f"{path}: This is no cursor of this list; send one as it came, or none.", path)
+    return Invalid(f"{path}: This is not a cursor of this list; send one unchanged, or none.", path)
 
 
 def _decode(text: str, decoder: msgspec.json.Decoder[C], path: str = "cursor") -> C:

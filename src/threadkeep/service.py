@@ -112,7 +112,7 @@ class IndexBudget:
         self._left -= indexed_size(draft.words)
         if self._left < 0:
             raise TooLarge(
-                f"{self._path}: There are too many words in these to index at once. Send them apart.",
+                f"{self._path}: There are too many words here to index at once. Send them separately.",
                 {"path": self._path},
             )
 
@@ -148,7 +148,7 @@ def _checked_size(new: NewMessage, path: str) -> int:
     if size > MESSAGE_BYTES_MAX:
         raise TooLarge(
             f"{path or 'body'}: A message may have {MESSAGE_BYTES_MAX} bytes as JSON; this one has {size}. "
-            "Keep what is large elsewhere, and a link to it here.",
+            "Keep large things elsewhere, and a link to them here.",
             {"path": path} if path else None,
         )
     return size

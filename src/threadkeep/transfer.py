@@ -301,7 +301,9 @@ async def import_documents(
 
 
 def _too_many() -> TooLarge:
-    return TooLarge(f"An import may have {DOCUMENTS_MAX} documents; this and what follows was not read. Send it apart.")
+    return TooLarge(
+        f"An import may have {DOCUMENTS_MAX} documents; this one and the rest were not read. Send them separately."
+    )
 
 
 async def _keep(store: Store, batch: list[tuple[int, ImportDraft]], report: ImportReport) -> None:
@@ -318,7 +320,7 @@ async def _keep(store: Store, batch: list[tuple[int, ImportDraft]], report: Impo
 def check_key(key: str) -> str:
     """The key itself, if it may be one: 1 to 255 visible ASCII characters. Raises Invalid."""
     if not re.fullmatch(KEY_PATTERN[:-1], key):
-        raise Invalid("idempotency-key: A key has 1 to 255 visible ASCII characters.", "idempotency-key")
+        raise Invalid("idempotency-key: A key must have 1 to 255 visible ASCII characters.", "idempotency-key")
     return key
 
 
@@ -439,5 +441,5 @@ def _time(time: datetime | None, path: str, otherwise: T) -> int | T:
         return otherwise
     milliseconds = ((time if time.tzinfo else time.replace(tzinfo=UTC)) - _EPOCH) // _MILLISECOND
     if not 0 <= milliseconds <= _LAST_MILLISECOND:
-        raise Invalid(f"{path}: A time is in the years 1970 to 9999, in UTC.", path)
+        raise Invalid(f"{path}: A time must be in the years 1970 to 9999, in UTC.", path)
     return milliseconds

@@ -88,7 +88,7 @@ def _names(value: Any) -> Iterator[str]:
 
 REASONS: dict[str, Callable[[Sent, str], bool]] = {
     # Something has the right form, and leads nowhere.
-    r"(cursor|since): This is no cursor of this list": lambda sent, place: not _is_cursor(sent.query[place]),
+    r"(cursor|since): This is not a cursor of this list": lambda sent, place: not _is_cursor(sent.query[place]),
     r"This cursor ": lambda sent, _: _is_cursor(sent.query["since"]),
     r"There is no conversation ": lambda sent, _: "{id}" in sent.path,
     r"The conversation \w+ (exists already|is deleted)": lambda sent, _: bool(_ids(sent)),
@@ -104,7 +104,7 @@ REASONS: dict[str, Callable[[Sent, str], bool]] = {
     r"q: A query may have 32 words": lambda sent, _: _words(sent) > 32,
     # To a schema 1.0 is an integer.
     r"[\w.[\]]+: Expected `int( \| null)?`, got `float`": lambda sent, place: isinstance(sent.at(place), float),
-    r"[\w.[\]]+: The names in metadata have no NUL": lambda sent, place: "\0" in "".join(_names(sent.at(place))),
+    r"[\w.[\]]+: The names in metadata must not contain": lambda sent, place: "\0" in "".join(_names(sent.at(place))),
     r"(x-d1-bookmark|if-match|idempotency-key): ": lambda sent, place: place in _malformed(sent),
 }
 

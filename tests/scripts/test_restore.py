@@ -472,11 +472,11 @@ def test_a_backup_with_a_right_checksum_must_fit_its_schema_too(backup: Path, tm
 IMPOSSIBLE = {
     "content that is no JSON": ("messages", {"content": "nonsense"}, "content: This is not JSON"),
     "content that is nothing": ("messages", {"content": ""}, "content: This is not JSON"),
-    "content without a block": ("messages", {"content": "[]"}, "content: Content is an array"),
-    "a block without a type": ("messages", {"content": "[{}]"}, "content[0]: A block names its `type`"),
+    "content without a block": ("messages", {"content": "[]"}, "content: Content must be an array"),
+    "a block without a type": ("messages", {"content": "[{}]"}, "content[0]: A block must have a `type`"),
     "a text that is a number": ("messages", {"content": '[{"type":"text","text":1}]'}, "content[0].text: Expected"),
     "content without end": ("messages", {"content": "[" * 100_000}, "nested more than 100 levels"),
-    "metadata that is an array": ("messages", {"metadata": "[]"}, "metadata: Metadata is a JSON object."),
+    "metadata that is an array": ("messages", {"metadata": "[]"}, "metadata: Metadata must be a JSON object."),
     "too much metadata": (
         "conversations",
         {"metadata": json.dumps({"a": "b" * 20_000})},

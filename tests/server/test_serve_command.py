@@ -128,7 +128,7 @@ REFUSED: dict[str, tuple[dict[str, str], tuple[str, ...], str]] = {
     "memory of several processes": (
         {"ENVIRONMENT": "test", "AGENT_CONVERSATION_STORE": "memory"},
         ("--workers=2",),
-        "memory is of one process: set --workers to 1",
+        "memory is for one process: set --workers to 1",
     ),
     "a host that is not here": ({}, ("--host=192.0.2.1",), "192.0.2.1 port 0 cannot be had (Cannot assign"),
     "a host that nobody knows": ({}, ("--host=a..b",), "a..b port 0 cannot be had (Name or service not known)"),
@@ -192,7 +192,7 @@ def test_a_file_of_something_else_is_refused_and_left_as_it_is(tmp_path: Path) -
     with closing(apsw.Connection(str(file))) as database:
         database.execute("CREATE TABLE messages (subject TEXT)")
     before = file.read_bytes()
-    assert "tables of something else, and is left alone" in refusal(tmp_path, variables={"SQLITE_PATH": str(file)})
+    assert "tables of another application, and is left alone" in refusal(tmp_path, variables={"SQLITE_PATH": str(file)})
     assert (file.read_bytes(), [path.name for path in tmp_path.iterdir()]) == (before, [file.name])
 
 
@@ -224,7 +224,7 @@ def test_a_file_that_may_only_be_read_is_refused(tmp_path: Path) -> None:
     file.chmod(0o444)
     before = file.read_bytes()
     message = refusal(tmp_path, variables=variables, preexec_fn=heed_permissions)
-    assert "The SQLite file may only be read. Check SQLITE_PATH" in message
+    assert "The SQLite file is read-only. Check SQLITE_PATH" in message
     assert file.read_bytes() == before
 
 

@@ -64,7 +64,7 @@ REFUSED: dict[str, tuple[Callable[[], str], str]] = {
     "another product": (lambda: f"mysql://ada:{quote(PASSWORD, safe='')}@db/kept", "DATABASE_URL must begin with"),
     "a password as it is": (lambda: "postgresql://ada:wo:rd/x#@db/kept", "DATABASE_URL is no URL; a password"),
     "a wrong password": (url_of_a_wrong_password, "refuses the user or the password of DATABASE_URL"),
-    "no rights": (url_without_rights, "lets the user of DATABASE_URL not do this. Grant it USAGE and CREATE"),
+    "no rights": (url_without_rights, "does not let the user of DATABASE_URL do this. Grant it USAGE and CREATE"),
     "no such database": (url_of_no_database, "no such database in Postgres. Create it, or correct DATABASE_URL"),
     "a port where nobody listens": (url_of_nobody, "Postgres could not be reached"),
     "a name that nobody knows": (lambda: "postgresql://ada@not-there.invalid/kept", "Postgres could not be reached"),

@@ -71,13 +71,13 @@ def test_every_known_type_is_among_those_tested() -> None:
 
 
 WRONG = {
-    "no object": ("text", "content[1]", "A block is an object with a `type`"),
-    "null": (None, "content[1]", "A block is an object"),
-    "an array": ([], "content[1]", "A block is an object"),
-    "no type": ({"text": "x"}, "content[1].type", "A block names its `type`"),
-    "a type that is no text": ({"type": 1}, "content[1].type", "A block names its `type`"),
-    "a type that is nothing": ({"type": ""}, "content[1].type", "A block names its `type`"),
-    "a type that is null": ({"type": None}, "content[1].type", "A block names its `type`"),
+    "no object": ("text", "content[1]", "A block must be an object with a `type`"),
+    "null": (None, "content[1]", "A block must be an object"),
+    "an array": ([], "content[1]", "A block must be an object"),
+    "no type": ({"text": "x"}, "content[1].type", "A block must have a `type`"),
+    "a type that is no text": ({"type": 1}, "content[1].type", "A block must have a `type`"),
+    "a type that is nothing": ({"type": ""}, "content[1].type", "A block must have a `type`"),
+    "a type that is null": ({"type": None}, "content[1].type", "A block must have a `type`"),
     "no text": ({"type": "text"}, "content[1]", "missing required field `text`"),
     "a text that is a number": ({"type": "text", "text": 1}, "content[1].text", "Expected `str`, got `int`"),
     "a text that is null": ({"type": "text", "text": None}, "content[1].text", "Expected `str`"),
@@ -145,7 +145,7 @@ def test_a_block_that_is_wrong_is_refused_with_its_path(block: Any, path: str, m
 
 @pytest.mark.parametrize("content", ["[]", "{}", '"text"', "null", "1", "true"])
 def test_content_is_an_array_of_at_least_one_block(content: str) -> None:
-    with pytest.raises(Invalid, match="Content is an array of at least one block") as raised:
+    with pytest.raises(Invalid, match="Content must be an array of at least one block") as raised:
         read_content(raw(content), "messages[2].content")
     assert raised.value.path == "messages[2].content"
 
@@ -166,7 +166,7 @@ def test_no_metadata_is_none() -> None:
 
 @pytest.mark.parametrize("metadata", ["[]", '"x"', "1", "false", "[null]"])
 def test_metadata_is_an_object(metadata: str) -> None:
-    with pytest.raises(Invalid, match="Metadata is a JSON object") as raised:
+    with pytest.raises(Invalid, match="Metadata must be a JSON object") as raised:
         read_metadata(raw(metadata), "messages[1].metadata")
     assert raised.value.path == "messages[1].metadata"
 

@@ -256,7 +256,7 @@ def test_a_token_that_is_not_good_is_refused(token: str) -> None:
 @pytest.mark.parametrize("audience", ["https://others.example", ["a", "b"], "", [], None])
 def test_a_token_for_an_audience_is_refused_since_none_is_set_up(audience: Any) -> None:
     token = signed(HS256, claims(aud=audience))
-    assert refusal(bearer(token)) == "The token is for an audience, `aud`, and this server is set up for none."
+    assert refusal(bearer(token)) == "The token has an audience, `aud`, and this server accepts none."
 
 
 @pytest.mark.parametrize(
@@ -304,7 +304,7 @@ def test_the_user_of_a_developers_machine_needs_no_credentials() -> None:
 
 
 def test_the_user_of_a_developers_machine_is_nobody_else() -> None:
-    assert "`X-User-Id` is for requests with a service key" in refusal({"x-user-id": "ada"}, DEVELOPMENT)
+    assert "`X-User-Id` is only for requests with a service key" in refusal({"x-user-id": "ada"}, DEVELOPMENT)
     assert "not known" in refusal(bearer("tk_wrong", x_user_id="ada"), {**VARIABLES, **DEVELOPMENT})
     assert user_of(bearer(KEY, x_user_id="ada"), {**VARIABLES, **DEVELOPMENT}) == "ada"
     assert user_of(bearer(jwt.encode(claims(), SECRET)), {**VARIABLES, **DEVELOPMENT}) == "ada"

@@ -38,7 +38,7 @@ def load() -> Load:
 async def test_as_many_requests_as_there_may_be_and_no_more_until_one_is_over(load: Load) -> None:
     first = load.begin("ada")
     load.begin("ada")
-    with pytest.raises(Unavailable, match="as many requests as it can"):
+    with pytest.raises(Unavailable, match="as many requests as it can take"):
         load.begin("grace")
     await first.end()
     load.begin("grace")

@@ -247,7 +247,7 @@ def test_what_is_wrong_with_a_message_is_named_by_its_path(fields: dict[str, Any
 
 
 def test_what_is_wrong_with_a_conversation_is_named_by_its_path() -> None:
-    with pytest.raises(Invalid, match="metadata: Metadata is a JSON object"):
+    with pytest.raises(Invalid, match="metadata: Metadata must be a JSON object"):
         draft_of(metadata=[1])
     with pytest.raises(TooLarge, match="metadata: Metadata may have 16384 bytes"):
         draft_of(metadata={"a": "x" * METADATA_BYTES_MAX})
@@ -284,7 +284,7 @@ def test_an_edit_with_empty_metadata_is_not_one_that_clears_it() -> None:
 
 
 def test_an_edit_is_checked_like_a_conversation() -> None:
-    with pytest.raises(Invalid, match="metadata: Metadata is a JSON object"):
+    with pytest.raises(Invalid, match="metadata: Metadata must be a JSON object"):
         draft_edit(changes('{"metadata":[]}'))
     with pytest.raises(TooLarge, match="metadata: "):
         draft_edit(ConversationChanges(metadata=Raw(msgspec.json.encode({"a": "x" * METADATA_BYTES_MAX}))))

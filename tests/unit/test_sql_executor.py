@@ -114,5 +114,5 @@ def test_a_value_is_bounded_by_its_bytes(character: str) -> None:
     count, rest = divmod(VALUE_BYTES_MAX, len(character.encode()))
     most = character * count + "x" * rest
     assert read("SELECT :a")(a=most).values == (most,)
-    with pytest.raises(TooLarge, match="may have 1900000 bytes"):
+    with pytest.raises(TooLarge, match="may have at most 1900000 bytes"):
         read("SELECT :a")(a=most + "x")

@@ -115,7 +115,7 @@ async def test_who_waits_behind_others_for_too_long_is_told_and_never_gets_a_tur
         other.execute("BEGIN IMMEDIATE")
         for told in await asyncio.gather(*(file.run(insert(str(n))) for n in range(5)), return_exceptions=True):
             assert isinstance(told, Unavailable)
-            assert told.message == "SQLite has not done this in time, or others are before it. Try again."
+            assert told.message == "SQLite was too busy to do this in time. Try again."
         assert await file.run(COUNT) == [[{"n": 0}]]
         other.execute("COMMIT")
     monkeypatch.undo()
@@ -257,7 +257,7 @@ def test_a_file_of_something_else_is_refused_and_left_as_it_is(theirs: str, path
     with closing(apsw.Connection(str(path))) as database:
         database.execute(f"CREATE {theirs}")
     before = path.read_bytes()
-    with pytest.raises(Unavailable, match="tables of something else, and is left alone"):
+    with pytest.raises(Unavailable, match="tables of another application, and is left alone"):
         asyncio.run(open_sqlite_file(str(path)))
     assert path.read_bytes() == before
     assert [each.name for each in path.parent.iterdir()] == ["kept.sqlite"]
@@ -291,7 +291,7 @@ def test_a_file_that_may_only_be_read_is_unavailable(path: Path, monkeypatch: py
         database.migrate_now((CREATE,))
     connect = apsw.Connection
     monkeypatch.setattr(apsw, "Connection", lambda name: connect(name, flags=apsw.SQLITE_OPEN_READONLY))
-    with pytest.raises(Unavailable, match=r"may only be read\. Check SQLITE_PATH"):
+    with pytest.raises(Unavailable, match=r"is read-only\. Check SQLITE_PATH"):
         asyncio.run(SqliteFile.open(str(path), (CREATE,)))
 
 

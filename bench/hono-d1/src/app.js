@@ -100,7 +100,7 @@ export function createApp(openStore) {
   app.post("/api/import", async (c) => {
     const key = c.req.header("idempotency-key");
     if (key !== undefined && !/^[!-~]{1,255}$/.test(key)) {
-      throw invalid("idempotency-key: A key has 1 to 255 visible ASCII characters.", "idempotency-key");
+      throw invalid("idempotency-key: A key must have 1 to 255 visible ASCII characters.", "idempotency-key");
     }
     checkMediaType(c, "application/json", "application/x-ndjson");
     const isMany = mediaType(c) === "application/x-ndjson";
@@ -152,7 +152,7 @@ function checkMediaType(c, ...types) {
 function bookmarkOf(c) {
   const bookmark = c.req.header("x-d1-bookmark");
   if (bookmark !== undefined && !BOOKMARK.test(bookmark)) {
-    throw invalid("x-d1-bookmark: This is no bookmark; send one as it came, or none.", "x-d1-bookmark");
+    throw invalid("x-d1-bookmark: This is not a bookmark; send one unchanged, or none.", "x-d1-bookmark");
   }
   return bookmark;
 }

@@ -19,7 +19,7 @@ export function decode(text, kinds, path = "cursor") {
 }
 
 export const notOfThisList = (path = "cursor") =>
-  invalid(`${path}: This is no cursor of this list; send one as it came, or none.`, path);
+  invalid(`${path}: This is not a cursor of this list; send one unchanged, or none.`, path);
 
 export const CONVERSATIONS = { c: (updatedAt, id) => isCount(updatedAt) && typeof id === "string" && id.length === 26 };
 export const MESSAGES = { b: (seq) => isCount(seq) && seq > 0, a: isCount };

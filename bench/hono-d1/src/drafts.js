@@ -80,6 +80,6 @@ export function* arrays(values) {
 
 export function checkWords(words) {
   if (words.reduce((sum, [, text]) => sum + text.length, 0) > WORDS_OF_REQUEST_MAX) {
-    throw new ApiError("too_large", "messages: There are too many words in these to index at once. Send them apart.");
+    throw new ApiError("too_large", "messages: There are too many words here to index at once. Send them separately.");
   }
 }

@@ -86,7 +86,7 @@ export function checkMetadata(value, path, bytesMax = 16 * 1024) {
   if (Buffer.byteLength(JSON.stringify(value)) > bytesMax) {
     throw tooLarge(`${path}: Metadata may have ${bytesMax} bytes as JSON.`, path);
   }
-  if (hasNulInKey(value)) throw invalid(`${path}: The names in metadata have no NUL in them.`, path);
+  if (hasNulInKey(value)) throw invalid(`${path}: The names in metadata must not contain NUL.`, path);
   return value;
 }
 

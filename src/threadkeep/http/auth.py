@@ -50,7 +50,7 @@ class Authenticator:
         if self._development_user is None:
             raise Unauthenticated("Send `Authorization: Bearer`, followed by a token or a service key.")
         if user_id is not None:
-            raise Unauthenticated("`X-User-Id` is for requests with a service key; send one along.")
+            raise Unauthenticated("`X-User-Id` is only for requests with a service key; send a key with it.")
         return self._development_user
 
     def _user_of_service(self, key: str, user_id: str | None) -> str:
@@ -88,7 +88,7 @@ class Authenticator:
         except jwt.ImmatureSignatureError as error:
             raise Unauthenticated("The token is not valid yet.") from error
         except jwt.InvalidAudienceError as error:
-            raise Unauthenticated("The token is for an audience, `aud`, and this server is set up for none.") from error
+            raise Unauthenticated("The token has an audience, `aud`, and this server accepts none.") from error
         except (jwt.InvalidTokenError, Invalid, ValueError) as error:
             raise Unauthenticated(
                 "The token is not valid: it must be signed by HS256 with the secret of this server, "

@@ -143,7 +143,7 @@ def version_in(if_match: str | None) -> int | None:
         return None
     match = _matches_if_match(if_match)
     if match is None:
-        raise Invalid('if-match: This names no version; send an `ETag` as it came, such as "3".', "if-match")
+        raise Invalid('if-match: This is not a version; send an `ETag` unchanged, such as "3".', "if-match")
     return int(match[1])
 
 
@@ -152,7 +152,7 @@ def bookmark_in(header: str | None) -> str | None:
     if header is None:
         return None
     if not _matches_bookmark(header):
-        raise Invalid("x-d1-bookmark: This is no bookmark; send one as it came, or none.", "x-d1-bookmark")
+        raise Invalid("x-d1-bookmark: This is not a bookmark; send one unchanged, or none.", "x-d1-bookmark")
     return header
 
 

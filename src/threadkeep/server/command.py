@@ -65,7 +65,7 @@ def serve(host: str, port: int, workers: int, dev_user: str | None) -> None:
     complete_environment(os.environ, dev_user)
     choice, settings = asyncio.run(_try_out())
     if choice.store == "memory" and workers > 1:
-        raise Refusal("memory is of one process: set --workers to 1, or another AGENT_CONVERSATION_STORE.")
+        raise Refusal("memory is for one process: set --workers to 1, or another AGENT_CONVERSATION_STORE.")
     try:
         listening = listen(host, port)
     except OSError as error:

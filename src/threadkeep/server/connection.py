@@ -141,7 +141,7 @@ class ClientConnection(H11Protocol):
             limit = self.limits.head_bytes
             self._refuse(HeadTooLarge(f"The address and the headers of a request may have {limit} bytes. Send less."))
         else:
-            self._refuse(Invalid("This is no HTTP request: the method, the address, a header or a chunk is malformed."))
+            self._refuse(Invalid("This is not HTTP: the method, the address, a header or a chunk is malformed."))
 
     def _read(self, data: bytes) -> None:
         """Read a slice, and the rest when others have had their turn."""

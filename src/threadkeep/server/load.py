@@ -20,7 +20,7 @@ class Load:
     def begin(self, user_id: str) -> "Share":
         """Count a request of a user. Raises Unavailable where there are too many."""
         if self.requests >= self.limits.requests:
-            raise Unavailable("This server answers as many requests as it can. Send this one again in a moment.")
+            raise Unavailable("This server has as many requests as it can take. Send this one again in a moment.")
         self.requests += 1
         return Share(self, user_id)
 

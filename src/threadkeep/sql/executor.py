@@ -137,6 +137,6 @@ def _checked(value: Value) -> Value:
         return int(value)
     if type(value) is str:
         if len(value) > _CHARACTERS_THAT_FIT and len(value.encode()) > VALUE_BYTES_MAX:
-            raise TooLarge(f"A value for the database may have {VALUE_BYTES_MAX} bytes. Send less at once.")
+            raise TooLarge(f"A value in the database may have at most {VALUE_BYTES_MAX} bytes. Send less at once.")
         return value
     raise TypeError(f"{type(value).__name__} cannot be bound; text, integers and None can")

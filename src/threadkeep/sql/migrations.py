@@ -51,7 +51,7 @@ async def refuse_others(executor: Executor, migrations: tuple[Migration, ...]) -
     others = {row["name"] for row in tables} - ({"schema_migrations"} if has_record else set())
     if others and not rows:
         raise Unavailable(
-            "The database has tables of something else, and is left alone. Name another database, or a new one."
+            "The database has the tables of another application, and is left alone. Name another database."
         )
     newer = {row["name"] for row in rows} - {migration.name for migration in migrations}
     if newer:

@@ -59,21 +59,21 @@ def sentence_for(failure: PostgresFailed) -> str | None:
 
 _UNREACHABLE = "Postgres could not be reached, or was too busy. Try again."
 _WHERE_THE_TABLES_ARE_NOT = (
-    "The Postgres database lacks its tables. Start again: what is missing is created at the start."
+    "The Postgres database lacks its tables. Restart: they are created at the start."
 )
 _TABLES_OF_OTHERS = (
-    "The schema has tables of something else under our names. Name another in DATABASE_URL: ?schema=threadkeep"
+    "The schema has other tables under Threadkeep's names. Name another in DATABASE_URL: ?schema=threadkeep"
 )
-_POOLER = "A pooler stands before Postgres that keeps no prepared statements. Add pgbouncer=true to DATABASE_URL."
+_POOLER = "A pooler in front of Postgres keeps no prepared statements. Add pgbouncer=true to DATABASE_URL."
 _SENTENCES = {
     "28": "Postgres refuses the user or the password of DATABASE_URL.",
     "3D000": "There is no such database in Postgres. Create it, or correct DATABASE_URL.",
-    "42501": "Postgres lets the user of DATABASE_URL not do this. Grant it USAGE and CREATE on the schema.",
+    "42501": "Postgres does not let the user of DATABASE_URL do this. Grant it USAGE and CREATE on the schema.",
     "42P07": _TABLES_OF_OTHERS,
     "42710": _TABLES_OF_OTHERS,
     "42P01": _WHERE_THE_TABLES_ARE_NOT,
     "3F000": _WHERE_THE_TABLES_ARE_NOT,
-    "42939": "Postgres keeps names that begin with pg_. Name another schema in DATABASE_URL.",
+    "42939": "Postgres reserves names that begin with pg_. Name another schema in DATABASE_URL.",
     "26000": _POOLER,
     "42P05": _POOLER,
     "53100": "The disk of Postgres is full. Make room, and try again.",

@@ -96,7 +96,7 @@ class SqliteExecutor:
         """
         try:
             if self._connection.readonly("main"):
-                raise Unavailable("The SQLite file may only be read. Check SQLITE_PATH, and who owns the file.")
+                raise Unavailable("The SQLite file is read-only. Check SQLITE_PATH, and the owner of the file.")
             with self._transaction("BEGIN IMMEDIATE"):
                 asyncio.run(refuse_others(_Within(self), migrations))
                 asyncio.run(migrate(_Within(self), migrations))
@@ -190,7 +190,7 @@ class SqliteFile:
             async with asyncio.timeout(BATCH_SECONDS):
                 return await asyncio.get_running_loop().run_in_executor(threads, work, statements)
         except TimeoutError as error:
-            raise Unavailable("SQLite has not done this in time, or others are before it. Try again.") from error
+            raise Unavailable("SQLite was too busy to do this in time. Try again.") from error
 
     async def clear(self, *statements: Statement) -> None:
         """See `Executor.clear`: everybody is in one file."""

@@ -29,7 +29,7 @@ class Turnstile:
         begin = self._clock()
         while self._is_taken_from(who):
             if self._clock() - begin >= _WAIT_MILLISECONDS:
-                raise Unavailable("Others have sent much, and are served one after the other. Send the same again.")
+                raise Unavailable("Other large requests are served first, one after the other. Send the same again.")
             await asyncio.sleep(_LOOK_SECONDS)
         if self._inside is not who:
             self._inside, self._since = who, self._clock()
