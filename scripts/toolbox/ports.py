@@ -20,5 +20,5 @@ def checked_port(port: int) -> int:
             probe.bind(("127.0.0.1", port))
         except (OSError, OverflowError) as error:
             reason = error.strerror if isinstance(error, OSError) else "there is no such port"
-            raise Problem(f"port {port} cannot be had ({reason}): name another with --port") from None
+            raise Problem(f"port {port} is not available ({reason}): name another with --port") from None
     return port

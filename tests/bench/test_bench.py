@@ -75,7 +75,7 @@ def test_a_port_that_is_taken_and_a_file_that_cannot_be_written_are_named(tmp_pa
         port = taken.getsockname()[1]
         done = bench("--smoke", "--port", str(port))
     assert done.returncode == 1
-    assert f"port {port} cannot be had" in done.stderr
+    assert f"port {port} is not available" in done.stderr
     done = bench("--smoke", "--json", tmp_path / "nowhere" / "figures.json")
     assert done.returncode == 1
     assert "cannot be written" in done.stderr

@@ -146,11 +146,12 @@ def refusal(*arguments: str) -> str:
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        assert f"port {port} cannot be had (Address already in use)" in refusal(f"--port={port}", f"--state={tmp_path}")
+        said = refusal(f"--port={port}", f"--state={tmp_path}")
+        assert f"port {port} is not available (Address already in use)" in said
 
 
 def test_a_port_that_cannot_be_is_named(tmp_path: Path) -> None:
-    assert "port 70000 cannot be had" in refusal("--port=70000", f"--state={tmp_path}")
+    assert "port 70000 is not available" in refusal("--port=70000", f"--state={tmp_path}")
 
 
 def test_a_service_key_begins_with_its_prefix(tmp_path: Path) -> None:

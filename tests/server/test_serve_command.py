@@ -130,8 +130,8 @@ REFUSED: dict[str, tuple[dict[str, str], tuple[str, ...], str]] = {
         ("--workers=2",),
         "memory is for one process: set --workers to 1",
     ),
-    "a host that is not here": ({}, ("--host=192.0.2.1",), "192.0.2.1 port 0 cannot be had (Cannot assign"),
-    "a host that nobody knows": ({}, ("--host=a..b",), "a..b port 0 cannot be had (Name or service not known)"),
+    "a host that is not here": ({}, ("--host=192.0.2.1",), "192.0.2.1 port 0 is not available (Cannot assign"),
+    "a host that nobody knows": ({}, ("--host=a..b",), "a..b port 0 is not available (Name or service not known)"),
 }
 
 
@@ -150,7 +150,7 @@ def test_it_does_not_start_and_says_in_a_line_what_to_set(
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert f"port {port} cannot be had (Address already in use)" in refusal(tmp_path, f"--port={port}")
+        assert f"port {port} is not available (Address already in use)" in refusal(tmp_path, f"--port={port}")
 
 
 def test_a_flag_that_there_is_not_is_a_misuse(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def serve(host: str, port: int, workers: int, dev_user: str | None) -> None:
         listening = listen(host, port)
     except OSError as error:
         reason = (error.strerror or str(error)).partition(" (while ")[0]  # Python adds the address to it
-        raise Refusal(f"{host} port {port} cannot be had ({reason}): name others with --host and --port.") from error
+        raise Refusal(f"{host} port {port} is not available ({reason}): name others with --host and --port.") from error
     _say_who_gets_in(choice, settings)
     print(f"ready {_address(listening)} store={choice.store}{_place(choice)}", flush=True)
     with tempfile.TemporaryDirectory(prefix="threadkeep-metrics-") as folder:
