@@ -144,7 +144,7 @@ class ToolUseBlock(Struct, rename="camel", tag="tool_use", tag_field="type"):
 
 
 class ToolResultBlock(Struct, rename="camel", tag="tool_result", tag_field="type"):
-    """What a tool answered. `content` is any JSON: text, blocks, or the tool's own."""
+    """What a tool returned. `content` is any JSON: text, blocks, or the tool's own."""
 
     tool_use_id: str
     content: Any

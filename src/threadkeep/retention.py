@@ -1,8 +1,8 @@
-"""Getting rid of what nobody wants any more: erasing a user, and purging what was deleted long ago.
+"""Erasing a user, and purging what was deleted long ago.
 
-Both hide it at once and remove it in parts, since there may be more than fits into one batch. What is cut off in
-between goes on with the next purge, or when it is asked for again. Purging also brings what an earlier version has
-indexed into the index of this one, by the same parts.
+Both hide it at once and remove it in parts, since there may be more than fits into one batch. If this is cut off, the
+next purge continues, or the same request sent again. Purging also moves what an earlier version has indexed into the
+index of this one, in the same parts.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -22,14 +22,14 @@ _PAUSE_SECONDS = 0.05  # twice what a part takes, so that others wait for one of
 
 
 async def erase(store: DatabaseStore) -> tuple[Erased, bool]:
-    """Erase everything of a user; answer how much it was, and whether all of it is removed."""
+    """Erase everything of a user; return how much it was, and whether all of it is removed."""
     erased, is_complete = await store.erase(), await _sweep(store)
     await tidy(store.tidy)
     return erased, is_complete
 
 
 async def purge(store: Upkeep, retention_days: int, clock: Clock = now) -> int | None:
-    """Purge what a user deleted that long ago; answer when to do so again, in Unix milliseconds, or None."""
+    """Purge what a user deleted that long ago; return when to do so again, in Unix milliseconds, or None."""
     time = clock()
     earliest = await store.purge(time - retention_days * DAY_MILLISECONDS)
     if not await _sweep(store) or not await tidy(store.tidy):
@@ -40,9 +40,9 @@ async def purge(store: Upkeep, retention_days: int, clock: Clock = now) -> int |
 async def purge_users(
     user_ids: Iterable[str], open_store: Callable[[str], Awaitable[Upkeep]], retention_days: int, clock: Clock = now
 ) -> bool:
-    """Purge what these users deleted that long ago, as far as may be at once; answer whether that was all of it.
+    """Purge what these users deleted that long ago, as far as may be at once; return whether that was all of it.
 
-    One with whom it fails keeps nobody else from it; raises an ExceptionGroup in the end.
+    A failure with one user does not stop the others; raises an ExceptionGroup in the end.
     """
     parts = PARTS_MAX
     failures: list[Exception] = []
@@ -64,7 +64,7 @@ async def purge_users(
 
 
 async def tidy(tidy_part: Callable[[], Awaitable[bool]]) -> bool:
-    """Remove what is left in an index, as far as may be at once; answer whether nothing is left."""
+    """Remove what is left in an index, as far as may be at once; return whether nothing is left."""
     for _ in range(PARTS_MAX):
         if not await tidy_part():
             return True
@@ -73,7 +73,7 @@ async def tidy(tidy_part: Callable[[], Awaitable[bool]]) -> bool:
 
 
 async def _sweep(store: Upkeep) -> bool:
-    """Remove parts; answer whether nothing is left."""
+    """Remove parts; return whether nothing is left."""
     for _ in range(PARTS_MAX):
         if await _sweep_part(store):
             return True
@@ -81,7 +81,7 @@ async def _sweep(store: Upkeep) -> bool:
 
 
 async def _sweep_part(store: Upkeep) -> bool:
-    """Remove a part, and let others go first before the next; answer whether nothing is left."""
+    """Remove a part, and let others go first before the next; return whether nothing is left."""
     has_more = await store.sweep()
     if has_more:
         await give_way(_PAUSE_SECONDS)

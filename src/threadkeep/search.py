@@ -37,7 +37,7 @@ class Term(NamedTuple):
 
 
 def text_of(blocks: list[dict[str, Any]]) -> str:
-    """What of a content is searched: text, what tools answered, and the strings that they were called with."""
+    """What of a content is searched: text, what tools returned, and the strings that they were called with."""
     if len(blocks) == 1 and blocks[0]["type"] == "text":  # as nearly all are
         text: str = blocks[0]["text"]
         return text[:TEXT_CHARACTERS_MAX]
@@ -156,7 +156,7 @@ def _strings_of_blocks(blocks: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _strings(value: Any) -> Iterator[str]:
-    """The strings in any JSON, in order; in blocks within a tool's answer, those that are words."""
+    """The strings in any JSON, in order; in blocks within a tool's result, those that are words."""
     rest = [value]  # from the last to the first: a generator within each other would take a step of each for a string
     while rest:
         value = rest.pop()

@@ -26,12 +26,12 @@ _MESSAGE_SIZE = 1_000  # as much work as so many bytes, however small it is
 
 
 async def create_conversation(store: Store, new: NewConversation) -> tuple[Conversation, bool]:
-    """Create a conversation. Answers and raises as `Store.create_conversation`; also Invalid and TooLarge."""
+    """Create a conversation. Returns and raises as `Store.create_conversation`; also Invalid and TooLarge."""
     return await store.create_conversation(await done(draft_conversation(new)))
 
 
 async def append_messages(store: Store, conversation_id: str, new: NewMessages | NewMessage) -> tuple[Appended, bool]:
-    """Append messages, or one. Answers and raises as `Store.append_messages`; also Invalid and TooLarge."""
+    """Append messages, or one. Returns and raises as `Store.append_messages`; also Invalid and TooLarge."""
     if isinstance(new, NewMessage):
         return await store.append_messages(conversation_id, [await done(draft_message(new, "", new_id))])
     drafts = await done(draft_messages(new.messages))
@@ -41,7 +41,7 @@ async def append_messages(store: Store, conversation_id: str, new: NewMessages |
 async def update_conversation(
     store: Store, conversation_id: str, changes: ConversationChanges, expected_version: int | None
 ) -> Conversation:
-    """Edit a conversation. Answers and raises as `Store.update_conversation`; also Invalid and TooLarge."""
+    """Edit a conversation. Returns and raises as `Store.update_conversation`; also Invalid and TooLarge."""
     return await store.update_conversation(conversation_id, draft_edit(changes), expected_version=expected_version)
 
 

@@ -26,7 +26,7 @@ _BREAK_SECONDS = 0.003  # a real timer: Pyodide runs what is due sooner before a
 
 
 async def done(work: Work[T]) -> T:
-    """Do work, and answer what it returns. Raises what it raises."""
+    """Do work, and return what it returns. Raises what it raises."""
     size = 0
     try:
         while True:
@@ -42,7 +42,7 @@ async def done(work: Work[T]) -> T:
 
 
 def finished(work: Work[T]) -> T:
-    """Do work without a break, in the thread that calls, and answer what it returns. Raises what it raises."""
+    """Do work without a break, in the thread that calls, and return what it returns. Raises what it raises."""
     try:
         while True:
             _next(work)

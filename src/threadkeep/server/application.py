@@ -214,9 +214,9 @@ class Application:
 
 
 async def purge(database: Database, retention_days: int) -> bool:
-    """Purge what was deleted so long ago, of some users; answer whether that was all of it.
+    """Purge what was deleted so long ago, of some users; return whether that was all of it.
 
-    Raises an ExceptionGroup for those with whom it fails.
+    Raises an ExceptionGroup for those users with whom it fails.
     """
 
     async def open_store(user_id: str) -> DatabaseStore:

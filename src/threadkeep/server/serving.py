@@ -126,7 +126,7 @@ class Supervisor:
         self._wake, self._waker = os.pipe()
 
     def run(self) -> bool:
-        """Serve until SIGTERM or Ctrl-C; answer whether that was the reason to end."""
+        """Serve until SIGTERM or Ctrl-C; return whether that was the reason to end."""
         for number in _ENDING:
             signal.signal(number, lambda *_: os.write(self._waker, b"!"))
         for _ in range(self._count):

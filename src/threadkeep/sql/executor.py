@@ -82,7 +82,7 @@ class Executor(Protocol):
         """See `Store.bookmark`."""
 
     async def run(self, *statements: Statement) -> list[list[Row]]:
-        """Run the statements in order, all or none, in one round trip, and answer the rows of each.
+        """Run the statements in order, all or none, in one round trip, and return the rows of each.
 
         Raises Unavailable where the database could not be reached.
         """
@@ -90,7 +90,7 @@ class Executor(Protocol):
     async def clear(self, *statements: Statement) -> list[list[Row]] | None:
         """Run the statements and, with nothing in between, begin with an empty database, at the newest schema.
 
-        Answers the rows of each; or None, and does nothing, where the database is not of one user alone.
+        Returns the rows of each; or None, and does nothing, where the database is not of one user alone.
         Raises Unavailable where the database could not be reached.
         """
 
@@ -113,9 +113,9 @@ class ReadsFirst(Protocol):
     """An executor that can write what depends on what it has read, with nobody in between."""
 
     async def run_on(self, read: Statement, write: Callable[[list[Row]], Sequence[Statement]]) -> list[list[Row]]:
-        """Run a statement, and those that are made of its rows, all or none; answer the rows of the latter.
+        """Run a statement, and those that are made of its rows, all or none; return the rows of the latter.
 
-        Nobody else writes for this user between them. Where there are no rows, nothing is written, and the answer is
+        Nobody else writes for this user between them. Where there are no rows, nothing is written, and the list is
         empty. `write` may be called again, where the database has undone all of it.
         Raises Unavailable where the database could not be reached.
         """

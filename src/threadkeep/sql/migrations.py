@@ -27,7 +27,7 @@ _RECORD = write("INSERT INTO schema_migrations (name) VALUES (:name)")
 
 
 async def migrate(executor: Executor, migrations: tuple[Migration, ...]) -> list[str]:
-    """Apply what is pending, in order, and answer the names. A migration and its record are kept together or not.
+    """Apply what is pending, in order, and return the names. A migration and its record are kept together or not.
 
     Running it again changes nothing. Names in the database that are not among `migrations` are left alone.
     """

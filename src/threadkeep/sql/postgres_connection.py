@@ -1,4 +1,4 @@
-"""What `PostgresExecutor` needs of a driver, and what is said of the failures that a driver tells of."""
+"""What `PostgresExecutor` needs of a driver, and how the failures of a driver are reported."""
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
@@ -15,13 +15,13 @@ CANCELED = "57014"
 class PostgresFailed(Exception):
     """Postgres refused something, or could not be spoken with.
 
-    Its text is that of the server or the network, and not for everybody. Of how it came about, the cause tells.
+    Its text is that of the server or the network, and not for everybody. The cause tells how it came about.
     """
 
     def __init__(self, text: str, sqlstate: str | None = None) -> None:
         super().__init__(text)
         self.sqlstate = sqlstate
-        """The server's five characters (Appendix A of its manual); None where it was not the server that told."""
+        """The server's five characters (Appendix A of its manual); None if the failure does not come from the server."""
 
 
 class Connection(Protocol):
@@ -30,7 +30,7 @@ class Connection(Protocol):
     async def run(
         self, statements: Sequence[Prepared], *, begin: Sequence[str] = (), commits: bool = False
     ) -> list[list[Row]]:
-        """Run statements in order, and answer the rows of each.
+        """Run statements in order, and return the rows of each.
 
         `begin` are texts without parameters that begin a transaction before them; with `commits`, it ends after them.
         Where anything fails, what comes after it is not run, and a transaction that has begun is not committed.

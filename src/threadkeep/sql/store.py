@@ -483,7 +483,7 @@ class SqlStore:
         return await tidy_index(self._executor)
 
     async def _sweep_marked(self) -> bool:
-        """Remove a part of what is marked; answer whether there is more."""
+        """Remove a part of what is marked; return whether there is more."""
         values: dict[str, Any] = {
             **self._values(""),
             "conversation_limit": _SWEPT_CONVERSATIONS_MAX,
@@ -503,7 +503,7 @@ class SqlStore:
         return answers[0]["value"] is not None
 
     async def _index_again(self) -> bool:
-        """Bring a part of what an earlier version has indexed into the index of this one; answer whether any was."""
+        """Bring a part of what an earlier version has indexed into the index of this one; return whether there was any."""
         values = {**self._values(""), "limit": _SWEPT_MESSAGES_MAX, "bytes": PAGE_BYTES_MAX}
         (answers,) = await self._executor.run(self._sql.to_index_again(**values))
         part = _decode(answers, _ToIndexAgain, "")
@@ -622,7 +622,7 @@ async def users_to_purge(executor: Executor, until: int, limit: int) -> list[str
 
 
 async def tidy_index(executor: Executor) -> bool:
-    """Remove a part of what was taken out of the index, whosever it was, for good; answer whether there may be more."""
+    """Remove for good a part of what was taken out of the index, of all users; return whether there may be more."""
     tidying = executor.statements.tidying
     if tidying is None:
         return False
