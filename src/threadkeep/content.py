@@ -1,4 +1,4 @@
-"""The content of a message: is it well formed, what is it the same as, and what title would it give."""
+"""The content of a message: whether it is well formed, its digest, and the title that it gives."""
 
 import hashlib
 import re
@@ -67,7 +67,7 @@ def read_metadata(raw: Raw | UnsetType, path: str) -> dict[str, Any] | None:
 
 
 def metadata_too_large(path: str) -> TooLarge:
-    """The error for metadata over its limit, be it as sent or as merged."""
+    """The error for metadata over its limit, whether as sent or as merged."""
     return TooLarge(
         f"{path}: Metadata may have {METADATA_BYTES_MAX} bytes as JSON, and this would be more; keep less in it.",
         {"path": path},

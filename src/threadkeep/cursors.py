@@ -10,7 +10,7 @@ from threadkeep.errors import Invalid
 from threadkeep.models import INTEGER_MAX, Count, Id
 
 HITS_MAX = 10_000
-"""How far into a search anybody can page: nobody reads on that far, and each page looks at all before it."""
+"""How far into a search anybody can page: nobody reads that far, and each page has to pass all hits before it."""
 
 END_OF_REV = 2
 """A kind after that of every row; see `AfterChange`."""

@@ -13,13 +13,13 @@ from threadkeep.work import Work
 TEXT_CHARACTERS_MAX = 16_000
 """How much of a message is searched: its first characters."""
 INDEXED_MAX = 12_000_000
-"""How much may be indexed of what is kept together: words with a space between, and `INDEXED_BESIDE_WORD` for each."""
+"""How many characters may be indexed in one write: words with a space between, and `INDEXED_BESIDE_WORD` for each."""
 INDEXED_BESIDE_WORD = 8
 """The letters that stand before a word in the index."""
 TERMS_MAX = 32
 """How many words and phrases a query may have."""
 WORDS_OF_QUERY_MAX = 512
-"""How many words a query may have, those of phrases counted, too: each character of Chinese is one."""
+"""How many words a query may have, those in phrases included. Each character of Chinese is one."""
 
 # A number has no words. Read as a float, one might be too large.
 _blocks = msgspec.json.Decoder(list[dict[str, Any]], float_hook=lambda text: None)

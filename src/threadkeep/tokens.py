@@ -13,13 +13,13 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 VERSION = 2
-"""Which words a text has. Where they change, this goes up, and a new index begins: see docs/decisions/0033."""
+"""The version of the words that a text has. When they change, it goes up, and a new index begins: see decision 0033."""
 FOLDED_CHARACTERS_MAX = 32_000
-"""How much of a text has words, once it is folded: its first characters. Most texts stay as long as they are."""
+"""How many characters of a text are cut into words once it is folded. Most texts keep their length."""
 WORDS_MAX = 20_000
-"""How many words a text has, at the most: its first."""
+"""How many words a text can have: its first ones."""
 GROWTH_MAX = 18
-"""How many characters one may become when it is folded: so many does U+FDFA."""
+"""How many characters one may become when it is folded; U+FDFA becomes this many."""
 
 # Han, Kana, Bopomofo, Hangul and their extensions. Source: the Unicode Character Database, Blocks.txt.
 _ALONE = (
@@ -90,12 +90,12 @@ def tokens(text: str) -> list[str]:
 
 
 def words_of(text: str) -> str:
-    """The words of a text, parted by spaces: as short as they can be kept."""
+    """The words of a text, separated by spaces, which is the shortest way to keep them."""
     return " ".join(tokens(text))
 
 
 class Located:
-    """A text in which words are found at the places where they stand in it."""
+    """A text in which words can be located."""
 
     def __init__(self, text: str) -> None:
         self._folded, is_one_to_one = _folded(text)
@@ -159,7 +159,9 @@ class Located:
 
 
 def _borders(words: Sequence[str]) -> list[int]:
-    """Of the first so many words, each time: how many of their last ones are their first ones again."""
+    """The failure function of Knuth, Morris and Pratt: for each prefix of the words, how many of its last words are its
+    first ones again.
+    """
     borders = [0] * len(words)
     count = 0
     for index in range(1, len(words)):

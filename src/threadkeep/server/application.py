@@ -89,7 +89,7 @@ class Application:
             await database.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or go along with the life of the server."""
+        """Answer a request, or follow the start and the end of the server."""
         if scope["type"] == "http":
             await self._answer(Exchange(scope, receive, send, self._load.limits))
         elif scope["type"] == "lifespan":
@@ -132,7 +132,7 @@ class Application:
             self._note(exchange.request, status, request_id, time.perf_counter() - began)
 
     def _note(self, request: Request, status: int, request_id: str | None, seconds: float) -> None:
-        """Log and count a request. Nothing of it that somebody chose is told: no id, no query, no header."""
+        """Log and count a request, without anything that the caller chose: no id, no query, no header."""
         method = request.method if request.method in _METHODS else "other"
         route = _pattern(request.path)
         _requests_log.info(

@@ -38,7 +38,7 @@ class Refusal(Exception):
 
 
 def main() -> Never:
-    """Runs the command, and exits: with 0 after a signal, with 1 where it cannot start, with 2 for a wrong flag."""
+    """Run the command, and exit: with 0 after a signal, with 1 if it cannot start, with 2 for a wrong flag."""
     arguments = _arguments()
     try:
         serve(arguments.host, arguments.port, arguments.workers, arguments.dev_user)
@@ -84,7 +84,7 @@ def serve(host: str, port: int, workers: int, dev_user: str | None) -> None:
 
 
 def complete_environment(environ: "os._Environ[str] | dict[str, str]", dev_user: str | None) -> None:
-    """Set what nobody has set, as somebody who starts a server means it: that it keeps conversations, and where."""
+    """Set what nobody has set, as whoever starts a server means it: that it keeps conversations, and where."""
     defaults = {"persistence": "true", "sqlite_path": DEFAULT_FILE}
     if dev_user is not None:
         environ[NAMES["development_user"][0]] = dev_user

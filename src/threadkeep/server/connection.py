@@ -20,7 +20,7 @@ from threadkeep.http.wire import STATUS, HeadTooLarge, TimedOut, error_response,
 from threadkeep.server.limits import LIMITS, Limits
 
 LINGER_SECONDS = 1.0
-"""How long a client may still send after it was told that it is not heard any more."""
+"""How long a client may go on sending after it was refused."""
 
 _SLICE_BYTES = 16 * 1024
 """How much is read before others have their turn: chunks of one byte take a while, and uvloop reads megabytes."""
@@ -33,7 +33,7 @@ _ambiguous_line = re.compile(rb"(?<!\r)\n|\n[ \t]").search
 
 
 class StrictParser(h11.Connection):
-    """A parser that takes no request that a proxy before it may have read in another way."""
+    """A parser that refuses every request that a proxy in front of it may have read differently."""
 
     def __init__(self, head_bytes_max: int) -> None:
         super().__init__(h11.SERVER, head_bytes_max)
@@ -136,7 +136,7 @@ class ClientConnection(H11Protocol):
             self.loop.call_later(LINGER_SECONDS, self._close_when_idle)
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP, in the one shape of every error, and end."""
+        """Refuse what is not HTTP, in the one shape of every error, and close."""
         if self.conn.refusal_status == _TOO_LARGE:
             limit = self.limits.head_bytes
             self._refuse(HeadTooLarge(f"The address and the headers of a request may have {limit} bytes. Send less."))

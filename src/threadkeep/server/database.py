@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from threadkeep.sql.executor import SharedExecutor
 
 TRIAL_SECONDS = 5
-"""How long what was found out about writing holds: anybody may ask, as often as they like, and a write costs."""
+"""How long the result of a trial write is reused: anybody may ask, as often as they like, and a write costs."""
 
 _ASK = read("SELECT 1 AS value")
 

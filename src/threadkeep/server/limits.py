@@ -6,20 +6,20 @@ from threadkeep.http.wire import BODY_BYTES_MAX
 
 
 class Limits(Struct, frozen=True):
-    """What a process does not go beyond. Each name says its unit; what says nothing is a count."""
+    """What a process does not exceed. Each name says its unit; a name without one is a count."""
 
     head_bytes: int = 64 * 1024
     """The request line and the headers, as they came."""
     head_seconds: float = 10
-    """From the first byte of a head to its last; so long, too, what is left of a body is read after the answer."""
+    """From the first byte of a head to its last; also how long the rest of a body is read after the answer."""
     idle_seconds: float = 5
     """Between an answer, or the beginning of a connection, and the first byte of a request."""
     body_pause_seconds: float = 15
     """From one piece of a body to the next."""
     body_seconds: float = 120
-    """Waiting for each 8 MiB of a body, all in all."""
+    """Waiting for each 8 MiB of a body, in total."""
     answer_pause_seconds: float = 60
-    """In which a client takes nothing of its answer."""
+    """How long a client may take nothing of its answer."""
     connections: int = 3_000
     requests: int = 1_000
     """Requests of users that are being answered."""

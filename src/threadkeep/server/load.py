@@ -1,4 +1,4 @@
-"""Load: what a process has on its hands, so that no number of clients makes it hold more than it can."""
+"""Load: the work that a process has taken on, so that no number of clients makes it take on more than it can."""
 
 import asyncio
 from collections import Counter
@@ -8,7 +8,7 @@ from threadkeep.server.limits import Limits
 
 
 class Load:
-    """All that is being answered, and the share that each user has in it."""
+    """All requests that are being answered, and the share of each user."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
@@ -33,7 +33,7 @@ class Load:
 
 
 class Share:
-    """What one request has of a load, until it is over."""
+    """The share of one request in the load, until it is over."""
 
     def __init__(self, load: Load, user_id: str) -> None:
         self._load = load
@@ -80,7 +80,7 @@ class Share:
 
 
 def _take(counts: Counter[str], user_id: str, count: int) -> None:
-    """Take so much from a user's count, and forget who has nothing left."""
+    """Lower a user's count, and forget the user when it is zero."""
     counts[user_id] -= count
     if counts[user_id] == 0:
         del counts[user_id]

@@ -503,7 +503,7 @@ class SqlStore:
         return answers[0]["value"] is not None
 
     async def _index_again(self) -> bool:
-        """Bring a part of what an earlier version has indexed into the index of this one; return whether there was any."""
+        """Move a part of what an earlier version has indexed to the index of this one; return whether there was any."""
         values = {**self._values(""), "limit": _SWEPT_MESSAGES_MAX, "bytes": PAGE_BYTES_MAX}
         (answers,) = await self._executor.run(self._sql.to_index_again(**values))
         part = _decode(answers, _ToIndexAgain, "")
