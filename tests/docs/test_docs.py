@@ -271,6 +271,9 @@ def test_whatever_file_a_page_for_contributors_names_is_there(name: str) -> None
     paths = set(re.findall(r"(?<![\w./-])(?:src|scripts|tests|docs|migrations|bench)/[\w./-]*\w", text))
     assert paths
     assert [path for path in sorted(paths) if not (ROOT / path).exists()] == []
+    modules = [path.as_posix() for folder in ("src", "tests") for path in (ROOT / folder).rglob("*.py")]
+    named = set(re.findall(r"(?<![\w./-])[\w/]+\.py\b", text))
+    assert [name for name in sorted(named) if not any(module.endswith(f"/{name}") for module in modules)] == []
 
 
 def test_the_page_for_contributors_names_every_tier_every_folder_of_tests_and_flags_that_there_are() -> None:
