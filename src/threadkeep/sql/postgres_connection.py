@@ -21,7 +21,7 @@ class PostgresFailed(Exception):
     def __init__(self, text: str, sqlstate: str | None = None) -> None:
         super().__init__(text)
         self.sqlstate = sqlstate
-        """The server's five characters (Appendix A of its manual); None if the failure does not come from the server."""
+        """The server's five characters (Appendix A of its manual); None if the failure is not from the server."""
 
 
 class Connection(Protocol):
@@ -58,9 +58,7 @@ def sentence_for(failure: PostgresFailed) -> str | None:
 
 
 _UNREACHABLE = "Postgres could not be reached, or was too busy. Try again."
-_WHERE_THE_TABLES_ARE_NOT = (
-    "The Postgres database lacks its tables. Restart: they are created at the start."
-)
+_WHERE_THE_TABLES_ARE_NOT = "The Postgres database lacks its tables. Restart: they are created at the start."
 _TABLES_OF_OTHERS = (
     "The schema has other tables under Threadkeep's names. Name another in DATABASE_URL: ?schema=threadkeep"
 )
