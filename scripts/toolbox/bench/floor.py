@@ -12,7 +12,7 @@ from threadkeep.http.api import Api, connect
 from threadkeep.sql.executor import Statement
 from threadkeep.sql.sqlite_dialect import SQLITE
 from threadkeep.sql.store import SqlStore
-from threadkeep.store import Store
+from threadkeep.store import DatabaseStore
 from toolbox.bench.asking import USER, Request
 
 _VARIABLES = {
@@ -45,7 +45,7 @@ def statements_of(request: Request) -> Request:
     path, _, query = request.path.partition("?")
     headers = request.all_headers()
 
-    async def open_store(bookmark: str | None) -> Store:
+    async def open_store(bookmark: str | None) -> DatabaseStore:
         return SqlStore(recorder, USER)
 
     async def body() -> bytes:
