@@ -99,9 +99,10 @@ REASONS: dict[str, Callable[[Sent, str], bool]] = {
     r"to: `to` must be later": lambda sent, _: int(sent.query["from"]) >= int(sent.query["to"]),
     r"confirm: This is not your user id": lambda sent, _: sent.query["confirm"] != sent.headers["x-user-id"],
     r"messages\[\d+\]\.id: \w+ is also the id of": lambda sent, _: len(set(_ids(sent))) < len(_ids(sent)),
-    # A query has 1 to 32 words.
-    r"q: There is no word": lambda sent, _: _words(sent) == 0,
+    # A query has something in it, at most 32 words and phrases, and 512 words in all.
+    r"q: There is no word": lambda sent, _: not sent.query["q"].strip(),
     r"q: A query may have 32 words": lambda sent, _: _words(sent) > 32,
+    r"q: A query may have 512 words": lambda sent, _: _words(sent) > 512,
     # To a schema 1.0 is an integer.
     r"[\w.[\]]+: Expected `int( \| null)?`, got `float`": lambda sent, place: isinstance(sent.at(place), float),
     r"[\w.[\]]+: The names in metadata must not contain": lambda sent, place: "\0" in "".join(_names(sent.at(place))),
