@@ -14,19 +14,20 @@ import msgspec
 from pyodide.ffi import JsException, to_js
 from workers import DurableObject, Request, WorkerEntrypoint, import_from_javascript, wait_until
 
-from threadkeep import backends, retention
 from threadkeep.clock import now
+from threadkeep.conversations import retention
+from threadkeep.conversations.store import DatabaseStore
 from threadkeep.errors import Invalid, ThreadkeepError, Unavailable
-from threadkeep.http import docs, openapi, wire  # noqa: F401 the first two for the snapshot alone
+from threadkeep.http import docs, messages, openapi, problems  # noqa: F401 the first two for the snapshot alone
 from threadkeep.http.api import Api, connect
 from threadkeep.settings import D1_BINDINGS, HYPERDRIVE_BINDING
-from threadkeep.store import DatabaseStore
+from threadkeep.storage import backends
 from threadkeep.worker import sdk_patches
 from threadkeep.worker.sdk_patches import CalledAsItIs
 from threadkeep.worker.turnstile import LARGE_BYTES, Turnstile
 
 if TYPE_CHECKING:
-    from threadkeep.sql.executor import Executor
+    from threadkeep.storage.sql.executor import Executor
 
 _OFFERED = ("d1", "durable-object", "postgres", "memory", "local")
 
@@ -38,7 +39,7 @@ _memory: list[Any] = []
 _large_bodies = Turnstile()
 
 _RETRY_MILLISECONDS = 3_600_000
-_LET_RUN_BY_BYTES_MAX = 4 * wire.BODY_BYTES_MAX
+_LET_RUN_BY_BYTES_MAX = 4 * messages.BODY_BYTES_MAX
 
 
 # What requests need is imported here, so that it is in the snapshot that Cloudflare starts a Worker from.
@@ -64,9 +65,9 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]
             # workerd hands a user's object a GET without a body in its place, and the answer would be to that.
             refusal = Invalid("upgrade: No WebSocket is spoken here. Send the request without it.", "upgrade")
             await _let_run_by(raw)
-            return _outgoing(api.finish(wire.error_response(refusal), incoming))
+            return _outgoing(api.finish(problems.error_response(refusal), incoming))
         admitted = await api.admit(incoming)
-        if isinstance(admitted, wire.Response):
+        if isinstance(admitted, messages.Response):
             await _let_run_by(raw)
             return _outgoing(admitted)
         if isinstance(api.choice, backends.Choice) and api.choice.store == "durable-object":
@@ -209,7 +210,7 @@ def _raw(request: Any) -> Any:
     return request.js_object if isinstance(request, Request) else request
 
 
-def _incoming(raw: Any) -> wire.Request:
+def _incoming(raw: Any) -> messages.Request:
     path, _, query = raw.url.partition("#")[0].partition("//")[2].partition("/")[2].partition("?")
     get = raw.headers.get
 
@@ -221,8 +222,8 @@ def _incoming(raw: Any) -> wire.Request:
         # Most requests say how long they are.
         length = header("content-length")
         if length is not None:
-            if int(length) > wire.BODY_BYTES_MAX:
-                raise wire.body_too_large()
+            if int(length) > messages.BODY_BYTES_MAX:
+                raise problems.body_too_large()
             if int(length) > LARGE_BYTES:
                 await _large_bodies.enter(raw)
             whole: bytes = (await raw.arrayBuffer()).to_bytes()
@@ -234,12 +235,12 @@ def _incoming(raw: Any) -> wire.Request:
             size += len(part)
             if size > LARGE_BYTES:
                 await enter(rest)
-            if size <= wire.BODY_BYTES_MAX:
+            if size <= messages.BODY_BYTES_MAX:
                 parts.append(part)
             elif size > _LET_RUN_BY_BYTES_MAX:
                 break
-        if size > wire.BODY_BYTES_MAX:
-            raise wire.body_too_large()
+        if size > messages.BODY_BYTES_MAX:
+            raise problems.body_too_large()
         return b"".join(parts)
 
     async def stream() -> AsyncIterator[bytes]:
@@ -268,7 +269,7 @@ def _incoming(raw: Any) -> wire.Request:
             async for part in raw.body:
                 yield part.to_bytes()
 
-    return wire.Request(raw.method, f"/{path}", query, header, body, stream)
+    return messages.Request(raw.method, f"/{path}", query, header, body, stream)
 
 
 async def _let_run_by(raw: Any) -> None:
@@ -278,7 +279,7 @@ async def _let_run_by(raw: Any) -> None:
         await body.pipeTo(js.WritableStream.new())
 
 
-def _outgoing(response: wire.Response) -> Any:
+def _outgoing(response: messages.Response) -> Any:
     """A response as JavaScript has it: the SDK's own takes as long to make as it takes to find out what to answer."""
     if not isinstance(response.body, bytes):
         stream = js.TransformStream.new()

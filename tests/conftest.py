@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 import tiers
 from support.backends import BACKENDS, Backend, fixture_of, opening, shared_by_all_tests, worker
 from support.interrupts import pytest_keyboard_interrupt  # noqa: F401 a hook
-from toolbox.worker import LocalWorker
+from tools.local.worker import LocalWorker
 
 # A machine that is busy is slow, and nothing is wrong with that. httpx would give up after five seconds, and Hypothesis
 # refuse an example that takes longer than 0.2.

@@ -15,7 +15,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from toolbox.bench.conversations import BEGIN, Writer
+from tools.bench.conversations import BEGIN, Writer
 
 LOADED = 50
 ITEMS = LOADED * 5 // 4  # a turn of four messages is five items to the OpenAI Agents SDK
@@ -28,9 +28,9 @@ class Threadkeep:
     """Validates, knows a message that comes again, and indexes every word for search."""
 
     async def open(self, file: str) -> None:
-        from threadkeep.backends import open_sql, open_sqlite
-        from threadkeep.models import NewConversation
-        from threadkeep.service import create_conversation
+        from threadkeep.conversations.models import NewConversation
+        from threadkeep.conversations.service import create_conversation
+        from threadkeep.storage.backends import open_sql, open_sqlite
 
         self._store = open_sql(await open_sqlite(file), "user")
         self._id = Writer("long").new_id(BEGIN)
@@ -39,8 +39,8 @@ class Threadkeep:
     async def append(self, messages: Messages) -> None:
         import msgspec
 
-        from threadkeep.models import NewMessages
-        from threadkeep.service import append_messages
+        from threadkeep.conversations.models import NewMessages
+        from threadkeep.conversations.service import append_messages
         from threadkeep.validation import decode
 
         await append_messages(self._store, self._id, decode(msgspec.json.encode({"messages": messages}), NewMessages))

@@ -1,3 +1,3 @@
-"""Threadkeep keeps AI conversations. Start with `store.py`, the contract, and `models.py`, what is kept."""
+"""Threadkeep keeps AI conversations. Start in `conversations/`: `store.py` is the contract, `models.py` what is kept."""
 
 __version__ = "0.1.0"

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from threadkeep.clock import ID_PATTERN
+from threadkeep.conversations.models import LINE_PATTERN, NESTING_MAX
 from threadkeep.errors import Invalid
-from threadkeep.models import LINE_PATTERN, NESTING_MAX
 from threadkeep.work import Work, finished
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ import httpx
 from support.backends import Backend
 from support.examples import T, some
 from threadkeep.clock import new_id
-from threadkeep.http.wire import STATUS
+from threadkeep.http.problems import STATUS
 
 API = "/api/conversations"
 JSON = {"Content-Type": "application/json"}

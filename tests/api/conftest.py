@@ -8,7 +8,7 @@ from asking import API, Kept, create, everything, message, send
 
 from support.backends import BACKENDS, Backend, over_http, server, shared_by_all_tests
 from threadkeep.clock import new_id
-from toolbox.server import LocalServer
+from tools.local.server import LocalServer
 
 SERVER = "server"
 DOORS = ("sqlite", "durable-object", SERVER)

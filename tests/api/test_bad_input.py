@@ -25,9 +25,9 @@ from asking import (
 
 from support.backends import Backend
 from threadkeep.clock import new_id
+from threadkeep.conversations.models import APPEND_MESSAGES_MAX, MESSAGE_BYTES_MAX, METADATA_BYTES_MAX, NESTING_MAX
 from threadkeep.http.public import PUBLIC_ROUTES
 from threadkeep.http.routes import ROUTES
-from threadkeep.models import APPEND_MESSAGES_MAX, MESSAGE_BYTES_MAX, METADATA_BYTES_MAX, NESTING_MAX
 
 pytestmark = [pytest.mark.anyio, pytest.mark.front_door]
 

@@ -11,9 +11,9 @@ import pytest
 from asking import API, ask, check_refusal, create, everything, import_document, message, send, someone
 
 from support.backends import NATIVE, Backend
-from threadkeep import retention
 from threadkeep.clock import new_id
-from threadkeep.sql import store as sql_store
+from threadkeep.conversations import retention
+from threadkeep.storage.sql import conversations as sql_store
 
 pytestmark = pytest.mark.anyio
 

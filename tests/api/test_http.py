@@ -10,9 +10,9 @@ from asking import API, JSON, MISSING, ask, check_refusal, create, everything, m
 from support.backends import Backend
 from threadkeep import __version__
 from threadkeep.clock import is_id, new_id, now
+from threadkeep.http.problems import STATUS
 from threadkeep.http.public import PUBLIC_ROUTES
 from threadkeep.http.routes import ROUTES
-from threadkeep.http.wire import STATUS
 
 pytestmark = pytest.mark.anyio
 

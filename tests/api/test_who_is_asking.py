@@ -14,9 +14,9 @@ from asking import API, JSON, MISSING, ask, check_refusal, create, everything, m
 from support.backends import Backend
 from support.in_process import SERVICE_KEY, VARIABLES
 from threadkeep.clock import new_id
+from threadkeep.http.messages import BODY_BYTES_MAX
 from threadkeep.http.public import PUBLIC_ROUTES
 from threadkeep.http.routes import ROUTES
-from threadkeep.http.wire import BODY_BYTES_MAX
 
 pytestmark = [pytest.mark.anyio, pytest.mark.front_door]
 

@@ -16,19 +16,19 @@ from typing import Any
 
 import pytest
 
-from toolbox.bench.asking import Request
-from toolbox.bench.chart import chart
-from toolbox.bench.comparing import compare
-from toolbox.bench.conversations import TURN, Writer
-from toolbox.bench.document import document
-from toolbox.bench.figures import figure, ratio
-from toolbox.bench.load import Load
-from toolbox.bench.operations import OPERATIONS, Target
-from toolbox.bench.running import WORKER_STORES, write_whole
-from toolbox.bench.seeds import Shape
-from toolbox.checkout import ROOT, Problem
-from toolbox.install import install
-from toolbox.processes import living_processes
+from tools.bench.asking import Request
+from tools.bench.chart import chart
+from tools.bench.comparing import compare
+from tools.bench.conversations import TURN, Writer
+from tools.bench.document import document
+from tools.bench.figures import figure, ratio
+from tools.bench.load import Load
+from tools.bench.operations import OPERATIONS, Target
+from tools.bench.running import WORKER_STORES, write_whole
+from tools.bench.seeds import Shape
+from tools.checkout import ROOT, Problem
+from tools.local.install import install
+from tools.local.processes import living_processes
 
 BENCH = ROOT / "scripts/bench"
 SECONDS = 240

@@ -8,13 +8,13 @@ from urllib.parse import quote
 
 import pytest
 
-from toolbox.bench.asking import Answer, Request, ask
-from toolbox.bench.comparing import compare, differs
-from toolbox.bench.contestants import JAVASCRIPT, THREADKEEP, Contestant, JavaScriptWorker
-from toolbox.bench.measuring import check_counts
-from toolbox.bench.operations import OPERATIONS, Operation, find_target
-from toolbox.bench.seeds import Shape, long_conversation
-from toolbox.checkout import Problem
+from tools.bench.asking import Answer, Request, ask
+from tools.bench.comparing import compare, differs
+from tools.bench.contestants import JAVASCRIPT, THREADKEEP, Contestant, JavaScriptWorker
+from tools.bench.measuring import check_counts
+from tools.bench.operations import OPERATIONS, Operation, find_target
+from tools.bench.seeds import Shape, long_conversation
+from tools.checkout import Problem
 
 SHAPE = Shape(200, others=2)
 MESSAGES = f"/api/conversations/{long_conversation()}/messages"

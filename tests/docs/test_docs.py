@@ -15,19 +15,21 @@ import pytest
 import tiers
 from support.backends import BACKENDS, WORKERS
 from support.postgres import new_url
+from threadkeep.http.problems import STATUS
 from threadkeep.http.public import PUBLIC_ROUTES
 from threadkeep.http.routes import ROUTES
-from threadkeep.http.wire import STATUS
 from threadkeep.server import application, serving
 from threadkeep.server.limits import LIMITS
 from threadkeep.settings import D1_BINDINGS, NAMES
-from threadkeep.sql import postgres, postgres_pool, sqlite
-from toolbox.checkout import ROOT
-from toolbox.install import install_server
-from toolbox.server import STORES as SERVER_STORES
-from toolbox.server import LocalServer
-from toolbox.service import LocalService
-from toolbox.worker import LocalWorker
+from threadkeep.storage.postgres import executor as postgres_executor
+from threadkeep.storage.postgres import pool
+from threadkeep.storage.sqlite import file
+from tools.checkout import ROOT
+from tools.local.install import install_server
+from tools.local.server import STORES as SERVER_STORES
+from tools.local.server import LocalServer
+from tools.local.service import LocalService
+from tools.local.worker import LocalWorker
 
 README = (ROOT / "README.md").read_text()
 API = (ROOT / "docs/api.md").read_text()
@@ -82,7 +84,7 @@ def test_the_commands_of_the_readme_answer_as_printed(url: str) -> None:
     assert sent_again[0] == {**answers[0], "messageCount": 2}
 
 
-@pytest.mark.parametrize("name", ["search", "sync", "transfer"])
+@pytest.mark.parametrize("name", ["search", "sync", "export-and-import"])
 def test_the_commands_of_a_guide_answer_as_printed(url: str, name: str) -> None:
     steps = steps_in((ROOT / f"docs/{name}.md").read_text())
     assert len(steps) >= 4
@@ -199,8 +201,8 @@ def test_the_time_limits_of_the_server_are_those_that_its_page_tells() -> None:
     limits = re.search(r"## Timeouts\n(.*?)\n## ", (ROOT / "docs/server.md").read_text(), re.DOTALL)
     assert limits is not None
     assert [int(seconds) for seconds in re.findall(r"\| (\d+) seconds", limits[1])] == [
-        sqlite._BUSY_MILLISECONDS // 1000,
-        sqlite.BATCH_SECONDS,
+        file._BUSY_MILLISECONDS // 1000,
+        file.BATCH_SECONDS,
         application._READY_SECONDS,
         LIMITS.head_seconds,
         LIMITS.body_pause_seconds,
@@ -236,9 +238,9 @@ def test_the_time_limits_of_postgres_are_those_that_its_page_tells() -> None:
     limits = re.search(r"## Limits.*?\n(.*?)\n## ", (ROOT / "docs/backends/postgres.md").read_text(), re.DOTALL)
     assert limits is not None
     assert [int(seconds) for seconds in re.findall(r"\| (\d+) seconds", limits[1])] == [
-        postgres.SEARCH_SECONDS,
-        postgres.BATCH_SECONDS,
-        postgres_pool.CLOSE_SECONDS,
+        postgres_executor.SEARCH_SECONDS,
+        postgres_executor.BATCH_SECONDS,
+        pool.CLOSE_SECONDS,
     ]
 
 

@@ -8,8 +8,8 @@ import pytest
 from support.backends import over_http
 from support.choices import AGENTSTATE, ASKED, DEVELOPMENT, FIRST, Row, asks_for, cases, check
 from support.in_process import VARIABLES
-from toolbox.checkout import Problem
-from toolbox.worker import LocalWorker
+from tools.checkout import Problem
+from tools.local.worker import LocalWorker
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,7 @@ import pytest
 from support.backends import REQUEST_SECONDS
 from support.in_process import as_user
 from threadkeep.clock import new_id
-from toolbox.worker import LocalWorker
+from tools.local.worker import LocalWorker
 
 API = "/api/conversations"
 FAIL = {"X-Fail": "now", "X-Request-Id": "mine"}

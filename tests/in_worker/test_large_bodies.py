@@ -10,7 +10,7 @@ import pytest
 from support.backends import REQUEST_SECONDS, WORKERS, running_worker
 from support.in_process import as_user
 from threadkeep.worker import turnstile
-from toolbox.worker import LocalWorker
+from tools.local.worker import LocalWorker
 
 pytestmark = pytest.mark.anyio
 

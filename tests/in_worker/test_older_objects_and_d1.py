@@ -9,7 +9,7 @@ import pytest
 
 from support.backends import WORKERS, over_http, worker
 from support.older import exported_before, holds_what_it_held, unpack
-from toolbox.state import MARK
+from tools.local.state import MARK
 
 pytestmark = pytest.mark.anyio
 

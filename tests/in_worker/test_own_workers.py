@@ -14,13 +14,13 @@ import httpx
 import pytest
 
 from support.backends import REQUEST_SECONDS, WORKERS, over_http, worker
-from support.drafts import all_messages, conversation, message, plain
 from support.in_process import as_user
-from threadkeep.drafts import MessageDraft
+from support.records import all_messages, conversation, message, plain
+from threadkeep.conversations.records import MessageRecord
 from threadkeep.errors import ThreadkeepError
 from threadkeep.http.public import PUBLIC_ROUTES
 from threadkeep.http.routes import ROUTES
-from toolbox.worker import LocalWorker
+from tools.local.worker import LocalWorker
 
 API = "/api/conversations"
 CLIENTS = 16
@@ -121,19 +121,19 @@ def test_whoever_goes_in_the_middle_of_an_export_leaves_no_error_behind(running:
 
 @pytest.mark.anyio
 async def test_what_was_acknowledged_before_a_kill_is_there_once_and_in_order(running: LocalWorker) -> None:
-    draft = conversation()
+    record = conversation()
     acknowledged: dict[str, int] = {}
-    unanswered: list[MessageDraft] = []
+    unanswered: list[MessageRecord] = []
     busy = asyncio.Event()
     async with over_http(running.store, running.url) as backend:
         store = await backend.store("u")
-        await store.create_conversation(draft)
+        await store.create_conversation(record)
 
         async def append_until_it_dies(client: int) -> None:
             for number in itertools.count():
                 sent = message(f"client {client}, message {number}")
                 try:
-                    appended, _ = await store.append_messages(draft.id, [sent])
+                    appended, _ = await store.append_messages(record.id, [sent])
                 except (ThreadkeepError, RuntimeError):
                     unanswered.append(sent)
                     return
@@ -151,17 +151,17 @@ async def test_what_was_acknowledged_before_a_kill_is_there_once_and_in_order(ru
     running.start()
     async with over_http(running.store, running.url) as backend:
         store = await backend.store("u")
-        rows = await all_messages(store, draft.id)
+        rows = await all_messages(store, record.id)
         kept = {row.id: row.seq for row in rows}
         assert [*kept.values()] == [*range(1, len(rows) + 1)]
         assert acknowledged.items() <= kept.items()
         assert kept.keys() <= acknowledged.keys() | {sent.id for sent in unanswered}
-        assert (await store.get_conversation(draft.id)).message_count == len(rows)
+        assert (await store.get_conversation(record.id)).message_count == len(rows)
 
         # Whoever got no answer sends again, and then everything is there once.
         for sent in unanswered:
-            await store.append_messages(draft.id, [sent])
-        rows = await all_messages(store, draft.id)
+            await store.append_messages(record.id, [sent])
+        rows = await all_messages(store, record.id)
         assert len(rows) == len(acknowledged) + CLIENTS
         assert [row.seq for row in rows] == [*range(1, len(rows) + 1)]
         assert len({plain(row.content)[0]["text"] for row in rows}) == len(rows)

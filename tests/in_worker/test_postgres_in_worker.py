@@ -11,16 +11,16 @@ import httpx
 import pytest
 
 from support.backends import REQUEST_SECONDS, worker
-from support.drafts import all_messages, conversation, message
 from support.in_process import VARIABLES, as_user
 from support.postgres import SECRETIVE, SETTINGS, ask, new_folder, new_schema, new_url, server
 from support.postgres_proxy import proxy
 from support.postgres_tls import AUTHORITY, tls_only
+from support.records import all_messages, conversation, message
+from threadkeep.client import RemoteStore
 from threadkeep.errors import Unavailable
-from threadkeep.stores.remote import RemoteStore
-from toolbox.checkout import ROOT, Problem
-from toolbox.postgres import LocalPostgres
-from toolbox.worker import LocalWorker
+from tools.checkout import ROOT, Problem
+from tools.local.postgres import LocalPostgres
+from tools.local.worker import LocalWorker
 
 pytestmark = pytest.mark.anyio
 

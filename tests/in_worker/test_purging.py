@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 
 from support.in_process import as_user
-from threadkeep.retention import DAY_MILLISECONDS
-from toolbox.worker import LocalWorker
+from threadkeep.conversations.retention import DAY_MILLISECONDS
+from tools.local.worker import LocalWorker
 
 API = "/api/conversations"
 RETENTION = 30 * DAY_MILLISECONDS

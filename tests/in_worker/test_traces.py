@@ -16,11 +16,11 @@ import apsw
 import pytest
 
 from support.backends import WORKERS, Backend, over_http, sqlite, worker
-from support.drafts import conversation, draft_messages, edit, new_message
+from support.records import conversation, edit, message_records, new_message
 from support.replica import everything_in
+from threadkeep.conversations.models import NewMessage
+from threadkeep.conversations.store import Store
 from threadkeep.errors import NotFound, ThreadkeepError
-from threadkeep.models import NewMessage
-from threadkeep.store import Store
 
 pytestmark = pytest.mark.anyio
 
@@ -48,15 +48,15 @@ def messages(words: dict[str, str], number: int, chance: random.Random) -> list[
 async def write(store: Store, words: dict[str, str], chance: random.Random) -> None:
     """Create conversations and append to them."""
     for number in range(12):
-        draft = conversation(
+        record = conversation(
             *messages(words, number, chance),
             title=chance.choice([None, f"{words['title']} {number}"]),
             model=words["model"],
             metadata={"m": words["metadata"]},
         )
-        await store.create_conversation(draft)
+        await store.create_conversation(record)
         for _ in range(4):
-            await store.append_messages(draft.id, draft_messages(messages(words, number, chance)))
+            await store.append_messages(record.id, message_records(messages(words, number, chance)))
 
 
 async def edit_much(store: Store, words: dict[str, str], chance: random.Random) -> None:
@@ -172,10 +172,10 @@ async def test_an_erasure_that_is_killed_in_the_middle_hides_everything_or_nothi
             ada, bob = await backend.store("ada"), await backend.store("bob")
             for store, word in ((ada, TEXT), (bob, OTHERS)):
                 for _ in range(CONVERSATIONS):
-                    draft = conversation()
-                    await store.create_conversation(draft)
+                    record = conversation()
+                    await store.create_conversation(record)
                     sent = [new_message(f"{word} {number} " * 20) for number in range(MESSAGES)]
-                    await store.append_messages(draft.id, draft_messages(sent))
+                    await store.append_messages(record.id, message_records(sent))
             cursor = (await ada.changes()).next
             before = await everything_in(bob)
 

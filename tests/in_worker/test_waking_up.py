@@ -6,7 +6,7 @@ import httpx
 
 from support.backends import worker
 from support.in_process import as_user
-from threadkeep.sql.schema import MIGRATIONS
+from threadkeep.storage.sqlite.migrations import MIGRATIONS
 
 
 def test_an_object_made_before_a_migration_applies_it_when_it_wakes_up(tmp_path: Path) -> None:

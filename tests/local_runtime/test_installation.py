@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from toolbox import install
-from toolbox.checkout import ROOT, Problem
+from tools.checkout import ROOT, Problem
+from tools.local import install
 
 
 @pytest.fixture

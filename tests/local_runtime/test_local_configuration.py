@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from toolbox.checkout import Problem
-from toolbox.configuration import (
+from tools.checkout import Problem
+from tools.local.configuration import (
     bound_stores,
     dev_vars,
     local_configuration,

@@ -13,10 +13,10 @@ from typing import Any
 import httpx
 import pytest
 
-from toolbox.checkout import Problem
-from toolbox.processes import living_processes
-from toolbox.state import MARK
-from toolbox.worker import LocalWorker
+from tools.checkout import Problem
+from tools.local.processes import living_processes
+from tools.local.state import MARK
+from tools.local.worker import LocalWorker
 
 REFUSED = """
 import asyncio

@@ -15,9 +15,9 @@ import httpx
 import pytest
 
 from support.postgres import new_folder
-from toolbox.checkout import ROOT
-from toolbox.ports import free_port
-from toolbox.processes import living_processes
+from tools.checkout import ROOT
+from tools.local.ports import free_port
+from tools.local.processes import living_processes
 
 PATIENCE_SECONDS = 60
 
@@ -164,7 +164,7 @@ def test_a_state_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_old_python_is_told_so() -> None:
-    program = "import sys; sys.version_info = (3, 10, 4); import toolbox"
+    program = "import sys; sys.version_info = (3, 10, 4); import tools"
     answer = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT / "scripts", capture_output=True, text=True, check=False
     )

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from support.workerd_text import modules, releases
-from toolbox.checkout import ROOT
-from toolbox.install import node_packages
+from tools.checkout import ROOT
+from tools.local.install import node_packages
 
 DECISION = (ROOT / "docs/decisions/0008-local-runtime.md").read_text()
 READ = dict(re.findall(r"^\|.*?\| `(pyodide[^`]+)` \|.*\| `([0-9a-f]{12})` \|$", DECISION, re.MULTILINE))

@@ -12,8 +12,8 @@ import pytest
 import tomlkit
 
 from support.scripts import copy_checkout, run_here
-from toolbox.checkout import ROOT
-from toolbox.install import install
+from tools.checkout import ROOT
+from tools.local.install import install
 
 CONFIGURATIONS = 300
 PATHS = (

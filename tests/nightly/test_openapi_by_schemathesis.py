@@ -10,7 +10,7 @@ import pytest
 from support.backends import server
 from support.in_process import as_user
 from threadkeep.http.routes import ROUTES
-from toolbox.install import install_schemathesis
+from tools.local.install import install_schemathesis
 
 SECONDS = 240
 SETTINGS = Path(__file__).parent / "schemathesis.toml"

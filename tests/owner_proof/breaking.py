@@ -3,8 +3,8 @@
 import re
 from collections.abc import Collection, Iterable
 
-from threadkeep.sql.executor import POSTGRES_MARK, SQLITE_MARK, Query
-from threadkeep.sql.statements import Statements
+from threadkeep.storage.sql.executor import POSTGRES_MARK, SQLITE_MARK, Query
+from threadkeep.storage.sql.statements import Statements
 
 GUARD = re.compile(r"\b\w+\.user_id = :user\b")
 

@@ -5,9 +5,9 @@ import re
 import apsw
 import pytest
 
-from threadkeep.sql.executor import read
-from threadkeep.sql.schema import MIGRATIONS
-from threadkeep.sql.sqlite_dialect import SQLITE
+from threadkeep.storage.sql.executor import read
+from threadkeep.storage.sqlite.dialect import SQLITE
+from threadkeep.storage.sqlite.migrations import MIGRATIONS
 
 QUERIES = SQLITE.queries()
 SCHEMA = [statement for migration in MIGRATIONS for statement in migration.statements]

@@ -13,11 +13,11 @@ import pytest
 import threadkeep
 from owner_proof.breaking import GUARD
 from owner_proof.reading import FIRST_ROWS, INDEXES, LISTS, OF_NO_USER, violations, without_first_rows
-from threadkeep.sql.executor import Query
-from threadkeep.sql.postgres_dialect import PostgresDialect
-from threadkeep.sql.schema import MIGRATIONS
-from threadkeep.sql.sqlite_dialect import SQLITE, SqliteDialect
-from threadkeep.sql.statements import Statements
+from threadkeep.storage.postgres.dialect import PostgresDialect
+from threadkeep.storage.sql.executor import Query
+from threadkeep.storage.sql.statements import Statements
+from threadkeep.storage.sqlite.dialect import SQLITE, SqliteDialect
+from threadkeep.storage.sqlite.migrations import MIGRATIONS
 
 QUERIES = SQLITE.queries()
 OF_A_USER = [name for name in QUERIES if name not in OF_NO_USER]
@@ -139,15 +139,15 @@ def test_the_others_merge_an_index_and_see_whether_they_have_to(database: apsw.C
 
 def test_the_statements_of_no_user_are_run_for_no_user() -> None:
     used = []
-    for path in (PACKAGE / "sql").rglob("*.py"):
+    for path in (PACKAGE / "storage").rglob("*.py"):
         for node in ast.parse(path.read_text()).body:
             names = {part.attr for part in ast.walk(node) if isinstance(part, ast.Attribute)}
             if names & {"users_to_purge", "tidying"}:
                 used.append((path.relative_to(PACKAGE).as_posix(), getattr(node, "name", None)))
     assert sorted(used, key=str) == [
-        ("sql/statements/indexing.py", "Indexing"),  # where the dialect is asked for it
-        ("sql/store.py", "tidy_index"),
-        ("sql/store.py", "users_to_purge"),
+        ("storage/sql/conversations.py", "tidy_index"),
+        ("storage/sql/conversations.py", "users_to_purge"),
+        ("storage/sql/statements/indexing.py", "Indexing"),  # where the dialect is asked for it
     ]
 
 
@@ -160,11 +160,11 @@ def makers_in(path: Path) -> list[str]:
     imported = {
         name.asname or name.name
         for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and node.module == "threadkeep.sql.executor"
+        if isinstance(node, ast.ImportFrom) and node.module == "threadkeep.storage.sql.executor"
         for name in node.names
         if name.name in MAKERS
     }
-    if path.name == "executor.py":
+    if path == PACKAGE / "storage/sql/executor.py":
         imported = MAKERS
     found = []
 
@@ -186,16 +186,16 @@ def makers_in(path: Path) -> list[str]:
 def test_no_statement_is_kept_where_the_proof_does_not_look() -> None:
     paths = {path.relative_to(PACKAGE).as_posix(): path for path in PACKAGE.rglob("*.py")}
     made = {name: found for name, path in paths.items() if (found := makers_in(path))}
-    assert made.pop("sql/executor.py") == made.pop("sql/dialect.py") == ["answer", "read", "write"]
+    assert made.pop("storage/sql/executor.py") == made.pop("storage/sql/dialect.py") == ["answer", "read", "write"]
     # The record of migrations is nobody's; it is made before there is any user.
-    assert made.pop("sql/migrations.py") == ["-"] * 5 + ["migrate"]
+    assert made.pop("storage/sql/migrate.py") == ["-"] * 5 + ["migrate"]
     # Whether a database answers at all is asked of no table.
     assert made.pop("server/database.py") == ["-"]
     # What a dialect makes, the statements of that name hand on.
     indexing = {"indexing", "indexing_again", "unindexing", "_removal_from_first_index"}
-    assert set(made.pop("sql/sqlite_dialect.py")) == {*indexing, "tidying"}
-    assert set(made.pop("sql/postgres_dialect.py")) == {*indexing, "lock_owner_of"} - {"_removal_from_first_index"}
-    assert {name for name in made if not name.startswith("sql/statements/")} == set()
+    assert set(made.pop("storage/sqlite/dialect.py")) == {*indexing, "tidying"}
+    assert set(made.pop("storage/postgres/dialect.py")) == {*indexing, "lock_owner_of"} - {"_removal_from_first_index"}
+    assert {name for name in made if not name.startswith("storage/sql/statements/")} == set()
     in_statements = {function for found in made.values() for function in found}
     names = {name.rstrip("_0123456789") for name in QUERIES}
     assert in_statements <= names | {"_page", "_page_of_large"}

@@ -6,8 +6,8 @@ import pytest
 
 from owner_proof.breaking import GUARD
 from owner_proof.reading import FIRST_ROWS, OF_NO_USER, POSTGRES, violations, without_first_rows
-from threadkeep.sql.postgres_dialect import lock_owner_of, statements_of
-from threadkeep.sql.postgres_schema import MIGRATIONS
+from threadkeep.storage.postgres.dialect import lock_owner_of, statements_of
+from threadkeep.storage.postgres.migrations import MIGRATIONS
 
 SCHEMA_OF_TABLES = '"public"'
 QUERIES = {**statements_of(SCHEMA_OF_TABLES).queries(), "lock_owner": lock_owner_of(SCHEMA_OF_TABLES)}

@@ -37,13 +37,13 @@ from owner_proof.walk import (
     sweep_late,
     walk,
 )
-from threadkeep.sql.migrations import migrate
-from threadkeep.sql.schema import MIGRATIONS
-from threadkeep.sql.sqlite import SqliteExecutor
-from threadkeep.sql.sqlite_dialect import SQLITE, SqliteDialect
-from threadkeep.sql.statements import Statements
-from threadkeep.sql.store import users_to_purge
-from threadkeep.store import Store
+from threadkeep.conversations.store import Store
+from threadkeep.storage.sql.conversations import users_to_purge
+from threadkeep.storage.sql.migrate import migrate
+from threadkeep.storage.sql.statements import Statements
+from threadkeep.storage.sqlite.dialect import SQLITE, SqliteDialect
+from threadkeep.storage.sqlite.file import SqliteExecutor
+from threadkeep.storage.sqlite.migrations import MIGRATIONS
 
 pytestmark = pytest.mark.anyio
 

@@ -30,15 +30,15 @@ from owner_proof.walk import (
 )
 from support.examples import is_night
 from support.postgres import new_schema, server
-from threadkeep import backends
 from threadkeep.errors import Unavailable
-from threadkeep.sql.executor import Row
-from threadkeep.sql.postgres import PostgresExecutor
-from threadkeep.sql.postgres_connection import PostgresFailed, Prepared
-from threadkeep.sql.postgres_dialect import PostgresDialect, lock_owner_of, statements_of
-from threadkeep.sql.postgres_pool import translated
-from threadkeep.sql.statements import Statements
-from threadkeep.sql.store import users_to_purge
+from threadkeep.storage import backends
+from threadkeep.storage.postgres.connection import PostgresFailed, Prepared
+from threadkeep.storage.postgres.dialect import PostgresDialect, lock_owner_of, statements_of
+from threadkeep.storage.postgres.executor import PostgresExecutor
+from threadkeep.storage.postgres.pool import translated
+from threadkeep.storage.sql.conversations import users_to_purge
+from threadkeep.storage.sql.executor import Row
+from threadkeep.storage.sql.statements import Statements
 
 pytestmark = pytest.mark.anyio
 

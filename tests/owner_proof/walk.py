@@ -12,20 +12,20 @@ from unittest import mock
 import msgspec
 
 from owner_proof.reading import OF_NO_USER
-from support.drafts import conversation, draft_messages, edit, new_message, plain
-from threadkeep import cursors
-from threadkeep.drafts import ImportDraft, ImportedMessage, SearchQuery
+from support.records import conversation, edit, message_records, new_message, plain
+from threadkeep.conversations import cursors
+from threadkeep.conversations.records import ImportedMessage, ImportRecord, SearchQuery
+from threadkeep.conversations.search import Term, text_of_content
+from threadkeep.conversations.store import Store
 from threadkeep.errors import ThreadkeepError
-from threadkeep.search import Term, text_of_content
-from threadkeep.sql import first_sqlite_index
-from threadkeep.sql import store as sql_store
-from threadkeep.sql.executor import Executor, ReadsFirst, Row, Statement, read
-from threadkeep.sql.postgres import PostgresExecutor
-from threadkeep.sql.sqlite import SqliteExecutor
-from threadkeep.sql.sqlite_dialect import SqliteDialect
-from threadkeep.sql.store import SqlStore
-from threadkeep.store import Store
-from threadkeep.tokens import words_of
+from threadkeep.storage.postgres.executor import PostgresExecutor
+from threadkeep.storage.sql import conversations as sql_store
+from threadkeep.storage.sql.conversations import SqlStore
+from threadkeep.storage.sql.executor import Executor, ReadsFirst, Row, Statement, read
+from threadkeep.storage.sqlite import first_index
+from threadkeep.storage.sqlite.dialect import SqliteDialect
+from threadkeep.storage.sqlite.file import SqliteExecutor
+from threadkeep.tokenizer import words_of
 
 Step = Callable[[Any], Awaitable[Any]]
 
@@ -178,8 +178,8 @@ def create(number: int, *messages: int, words: str = "", **fields: Any) -> Step:
 
 
 def append(number: int, *messages: int, words: str = "", expected: int | None = None) -> Step:
-    drafts = draft_messages([new_message(f"{words} {message}", id=m(message)) for message in messages])
-    return lambda store: store.append_messages(c(number), drafts, expected_message_count=expected)
+    records = message_records([new_message(f"{words} {message}", id=m(message)) for message in messages])
+    return lambda store: store.append_messages(c(number), records, expected_message_count=expected)
 
 
 def update(number: int, version: int | None = None, **fields: Any) -> Step:
@@ -188,8 +188,8 @@ def update(number: int, version: int | None = None, **fields: Any) -> Step:
 
 def take_in(*numbers: int, title: str) -> Step:
     """Import conversations, each with two messages that have its number and the next after 100."""
-    drafts = [
-        ImportDraft(
+    records = [
+        ImportRecord(
             id=c(number),
             title=title,
             title_source="user",
@@ -199,8 +199,8 @@ def take_in(*numbers: int, title: str) -> Step:
             created_at=1,
             updated_at=3,
             messages=[
-                ImportedMessage(draft, created_at=2)
-                for draft in draft_messages(
+                ImportedMessage(record, created_at=2)
+                for record in message_records(
                     [new_message(f"{title} {message}", id=m(message)) for message in (100 + number, 101 + number)]
                 )
             ],
@@ -210,7 +210,7 @@ def take_in(*numbers: int, title: str) -> Step:
     ]
 
     async def step(store: Store) -> Any:
-        return [error and [error.code, error.message] for error in await store.import_conversations(drafts)]
+        return [error and [error.code, error.message] for error in await store.import_conversations(records)]
 
     return step
 
@@ -355,7 +355,7 @@ def _index_before_in_sqlite(store: SqlStore, executor: SqliteExecutor, ids: list
     for row in said:
         words = words_of(row["title"] or text_of_content(msgspec.Raw(row["content"].encode())))
         alphabet = EVERYBODY if isinstance(store._sql.dialect, Alike) else store._user_id
-        given = [row["n"], first_sqlite_index.indexed_words(alphabet, words)]
+        given = [row["n"], first_index.indexed_words(alphabet, words)]
         run("INSERT INTO word_lists (n, text, user_id) VALUES (?, ?, ?)", [*given, store._user_id])
         run("INSERT INTO words (rowid, text) VALUES (?, ?)", given)
         run("DELETE FROM search_index_2 WHERE rowid = ?", given[:1])

@@ -14,16 +14,17 @@ from typing import Any
 import asyncpg
 import pytest
 
-from support.drafts import all_messages, conversation, edit, message, messages, new_message, plain
 from support.postgres import SETTINGS, ask, new_folder, new_schema, new_url, server
 from support.postgres_proxy import proxy
-from threadkeep import backends
-from threadkeep.drafts import SearchQuery
+from support.records import all_messages, conversation, edit, message, messages, new_message, plain
+from threadkeep.conversations.records import SearchQuery
 from threadkeep.errors import NotFound, Unavailable
-from threadkeep.sql import postgres, postgres_pool
-from threadkeep.sql.executor import read
-from threadkeep.sql.postgres_connection import PostgresFailed, sentence_for
-from toolbox.postgres import LocalPostgres
+from threadkeep.storage import backends
+from threadkeep.storage.postgres import executor as postgres_executor
+from threadkeep.storage.postgres import pool
+from threadkeep.storage.postgres.connection import PostgresFailed, sentence_for
+from threadkeep.storage.sql.executor import read
+from tools.local.postgres import LocalPostgres
 
 pytestmark = pytest.mark.anyio
 
@@ -120,8 +121,8 @@ async def test_what_the_server_undoes_for_another_writer_is_begun_again_and_give
 
 WRITING = """
 import asyncio, json, sys
-from support.drafts import message
-from threadkeep import backends
+from support.records import message
+from threadkeep.storage import backends
 
 async def main(url, conversation_id, count):
     executor = await backends.open_postgres(url)
@@ -205,7 +206,7 @@ async def test_a_server_that_stops_answering_is_given_up_and_comes_back(monkeypa
         executor = await backends.open_postgres(between.url(new_schema()))
         store = backends.open_sql(executor, "ada")
         created, _ = await store.create_conversation(conversation(new_message()))
-        monkeypatch.setattr(postgres, "BATCH_SECONDS", 0.3)
+        monkeypatch.setattr(postgres_executor, "BATCH_SECONDS", 0.3)
         executor._connections._seconds = 1  # type: ignore[attr-defined]
         between.flows.clear()
         for attempt in (store.append_messages(created.id, messages(1)), store.get_conversation(created.id)):
@@ -223,7 +224,7 @@ async def test_a_search_that_nobody_answers_is_given_up_before_anything_else_is(
 ) -> None:
     async with proxy() as between:
         executor = await backends.open_postgres(between.url(new_schema()))
-        monkeypatch.setattr(postgres, "SEARCH_SECONDS", 0.3)
+        monkeypatch.setattr(postgres_executor, "SEARCH_SECONDS", 0.3)
         between.flows.clear()
         with pytest.raises(Unavailable, match="The search took too long"):
             await backends.open_sql(executor, "ada").search(SearchQuery(text="word"))
@@ -241,7 +242,7 @@ async def test_who_waits_too_long_for_a_connection_is_told() -> None:
 
 
 async def test_closing_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postgres_pool, "CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr(pool, "CLOSE_SECONDS", 0.1)
     executor = await backends.open_postgres(new_url())
     with pytest.raises(Unavailable):  # noqa: PT012 it is the end of the connection that tells
         async with executor.connection() as connection:  # type: ignore[attr-defined]
@@ -269,12 +270,12 @@ async def test_behind_a_pooler_that_parts_transactions_everything_works_and_no_s
     async with proxy(parts_transactions=True) as between:
         executor = await backends.open_postgres(between.url(new_schema(), pgbouncer="true", connection_limit=1))
         store = backends.open_sql(executor, "ada")
-        draft = conversation(new_message("one"))
+        record = conversation(new_message("one"))
         for is_new in (True, False, False):
-            assert (await store.create_conversation(draft))[1] is is_new
+            assert (await store.create_conversation(record))[1] is is_new
             assert len((await store.list_conversations()).conversations) == 1
-            assert len((await store.list_conversations(cursor=draft.id)).conversations) == 0
-            assert len(await all_messages(store, draft.id)) == 1
+            assert len((await store.list_conversations(cursor=record.id)).conversations) == 0
+            assert len(await all_messages(store, record.id)) == 1
         async with executor.connection() as connection:  # type: ignore[attr-defined]
             count = "SELECT count(*) AS count FROM pg_prepared_statements"
             assert await connection.run([(count, ())]) == [[{"count": 0}]]
@@ -428,8 +429,8 @@ async def test_a_user_who_comes_into_being_meanwhile_is_left_whole(monkeypatch: 
     """A write that found no owner to lock looks again, at one moment, and so does nothing or all of it."""
     executor = await backends.open_postgres(new_url())
     store = backends.open_sql(executor, "ada")
-    draft = conversation(new_message())
-    assert isinstance(executor, postgres.PostgresExecutor)
+    record = conversation(new_message())
+    assert isinstance(executor, postgres_executor.PostgresExecutor)
     lock = executor._lock_owner
     looked: list[str] = []
 
@@ -442,16 +443,16 @@ async def test_a_user_who_comes_into_being_meanwhile_is_left_whole(monkeypatch: 
 
     monkeypatch.setattr(executor, "_lock_owner", Late())
     with pytest.raises(NotFound):
-        await store.append_messages(draft.id, messages(1))
+        await store.append_messages(record.id, messages(1))
     assert looked == ["ada"]
-    await store.create_conversation(draft)
+    await store.create_conversation(record)
     with pytest.raises(NotFound):
-        await store.update_conversation(draft.id, edit(metadata={"a": 1}))
-    assert plain((await store.get_conversation(draft.id)).metadata) == {}
-    appended, is_new = await store.append_messages(draft.id, messages(1))
+        await store.update_conversation(record.id, edit(metadata={"a": 1}))
+    assert plain((await store.get_conversation(record.id)).metadata) == {}
+    appended, is_new = await store.append_messages(record.id, messages(1))
     assert (is_new, appended.messages[0].seq) == (True, 2)
     monkeypatch.setattr(executor, "_lock_owner", lock)
-    assert len(await all_messages(store, draft.id)) == 2
+    assert len(await all_messages(store, record.id)) == 2
     await executor.close()
 
 
@@ -485,6 +486,6 @@ async def test_a_user_who_comes_into_being_meanwhile_is_left_whole(monkeypatch: 
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
 def test_what_is_out_of_reach_is_told_from_what_is_a_defect(error: Exception, sentence: str | None) -> None:
-    said = sentence_for(postgres_pool.translated(error))
+    said = sentence_for(pool.translated(error))
     assert (said is None) == (sentence is None)
     assert (sentence or "") in (said or "")

@@ -2,10 +2,11 @@
 
 import pytest
 
-from support.drafts import conversation, new_message
 from support.postgres import ask, new_schema, server
-from threadkeep import backends, retention
-from threadkeep.models import Erased
+from support.records import conversation, new_message
+from threadkeep.conversations import retention
+from threadkeep.conversations.models import Erased
+from threadkeep.storage import backends
 
 pytestmark = pytest.mark.anyio
 

@@ -8,11 +8,11 @@ import pytest
 from support.backends import over_sql
 from support.older import bring_over, exported_before, holds_what_it_held, unpack
 from support.postgres import ask, new_schema, server
-from threadkeep import backends
-from threadkeep.sql import store
-from threadkeep.sql.postgres_pool import open_pool
-from threadkeep.sql.postgres_schema import MIGRATIONS
-from threadkeep.sql.postgres_url import parse_url
+from threadkeep.storage import backends
+from threadkeep.storage.postgres.migrations import MIGRATIONS
+from threadkeep.storage.postgres.pool import open_pool
+from threadkeep.storage.postgres.url import parse_url
+from threadkeep.storage.sql import conversations
 
 pytestmark = pytest.mark.anyio
 
@@ -21,7 +21,7 @@ async def test_a_postgres_database_of_an_earlier_version_holds_what_it_held(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unpack("postgres", tmp_path)
-    monkeypatch.setattr(store, "_SWEPT_MESSAGES_MAX", 7)
+    monkeypatch.setattr(conversations, "_SWEPT_MESSAGES_MAX", 7)
     schema = new_schema()
     url = server().url(schema=schema)
     await (await open_pool(parse_url(url), MIGRATIONS[:2])).close()

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from support.postgres import new_url
-from threadkeep import backends
-from threadkeep.sql.executor import Query, read
-from threadkeep.sql.postgres import PostgresExecutor
-from threadkeep.sql.postgres_dialect import statements_of
+from threadkeep.storage import backends
+from threadkeep.storage.postgres.dialect import statements_of
+from threadkeep.storage.postgres.executor import PostgresExecutor
+from threadkeep.storage.sql.executor import Query, read
 
 pytestmark = pytest.mark.anyio
 

@@ -5,16 +5,16 @@ import asyncio
 import asyncpg
 import pytest
 
-from support.drafts import conversation, new_message
 from support.postgres import ask, new_schema, new_url, server
 from support.postgres_stream import OneEach
-from threadkeep import backends
-from threadkeep.drafts import SearchQuery
+from support.records import conversation, new_message
+from threadkeep.conversations.models import ConversationPage
+from threadkeep.conversations.records import SearchQuery
 from threadkeep.errors import Unavailable
-from threadkeep.models import ConversationPage
-from threadkeep.sql import postgres
-from threadkeep.sql.postgres import PostgresExecutor
-from threadkeep.sql.postgres_url import parse_url
+from threadkeep.storage import backends
+from threadkeep.storage.postgres import executor as postgres_executor
+from threadkeep.storage.postgres.executor import PostgresExecutor
+from threadkeep.storage.postgres.url import parse_url
 
 pytestmark = pytest.mark.anyio
 
@@ -49,7 +49,7 @@ async def test_a_search_that_takes_too_long_is_ended_and_who_waited_for_its_conn
         executor = PostgresExecutor(OneEach(url), schema)
     store = backends.open_sql(executor, "ada")
     await store.create_conversation(conversation(new_message("a badger", role="assistant")))
-    monkeypatch.setattr(postgres, "SEARCH_SECONDS", 0.5)
+    monkeypatch.setattr(postgres_executor, "SEARCH_SECONDS", 0.5)
     badger = SearchQuery(text="badger")
     other = await asyncpg.connect(server().url())
     await other.execute(f"BEGIN; LOCK TABLE {schema}.words IN ACCESS EXCLUSIVE MODE")
@@ -68,4 +68,4 @@ async def test_a_search_that_takes_too_long_is_ended_and_who_waited_for_its_conn
 
 
 def test_a_search_may_take_less_time_than_others_wait_for_its_connection() -> None:
-    assert parse_url(new_url()).pool_seconds > postgres.SEARCH_SECONDS
+    assert parse_url(new_url()).pool_seconds > postgres_executor.SEARCH_SECONDS

@@ -12,17 +12,18 @@ from typing import Any
 import asyncpg
 import pytest
 
-from support.drafts import conversation, edit, message, new_message
 from support.postgres import SECRETIVE, ask, new_schema, new_url, server
-from threadkeep import backends
-from threadkeep.drafts import SearchQuery
+from support.records import conversation, edit, message, new_message
+from threadkeep.conversations.records import SearchQuery
 from threadkeep.errors import Unavailable
-from threadkeep.sql import postgres, postgres_pool
-from threadkeep.sql.migrations import Migration
-from threadkeep.sql.postgres import PostgresExecutor
-from threadkeep.sql.postgres_connection import PostgresFailed
-from threadkeep.sql.postgres_schema import MIGRATIONS
-from threadkeep.sql.postgres_url import parse_url
+from threadkeep.storage import backends
+from threadkeep.storage.postgres import executor as postgres_executor
+from threadkeep.storage.postgres import pool
+from threadkeep.storage.postgres.connection import PostgresFailed
+from threadkeep.storage.postgres.executor import PostgresExecutor
+from threadkeep.storage.postgres.migrations import MIGRATIONS
+from threadkeep.storage.postgres.url import parse_url
+from threadkeep.storage.sql.migrate import Migration
 
 pytestmark = pytest.mark.anyio
 
@@ -88,10 +89,10 @@ async def use_everything(executor: PostgresExecutor) -> None:
 
 STARTING = """
 import asyncio, sys
-from threadkeep import backends
+from threadkeep.storage import backends
 
 async def main():
-    import threadkeep.sql.postgres
+    import threadkeep.storage.postgres.executor
     print("ready", flush=True)
     sys.stdin.readline()
     executor = await backends.open_postgres(sys.argv[1])
@@ -123,11 +124,11 @@ async def test_ten_processes_that_start_at_once_make_one_schema() -> None:
 
 async def test_opening_again_changes_nothing_and_keeps_what_is_there() -> None:
     schema = new_schema()
-    draft = conversation(new_message())
+    record = conversation(new_message())
     before = None
     for is_new in (True, False):
         executor = await opened(server().url(schema=schema))
-        assert (await backends.open_sql(executor, "ada").create_conversation(draft))[1] is is_new
+        assert (await backends.open_sql(executor, "ada").create_conversation(record))[1] is is_new
         assert executor.bookmark is None
         await executor.close()
         assert before in (None, await everything_about(schema))
@@ -137,14 +138,14 @@ async def test_opening_again_changes_nothing_and_keeps_what_is_there() -> None:
 async def test_only_what_is_pending_is_applied_and_all_of_it_or_nothing() -> None:
     schema = new_schema()
     url = parse_url(server().url(schema=schema))
-    await (await postgres_pool.open_pool(url, MIGRATIONS)).close()
+    await (await pool.open_pool(url, MIGRATIONS)).close()
     later = Migration("9998_later.sql", ("CREATE TABLE later (x bigint)", "INSERT INTO later (x) VALUES (1)"))
     broken = Migration("9999_broken.sql", ("CREATE TABLE broken (x bigint)", "INSERT INTO broken (y) VALUES (1)"))
     with pytest.raises(PostgresFailed, match='column "y"'):
-        await postgres_pool.open_pool(url, (*MIGRATIONS, later, broken))
+        await pool.open_pool(url, (*MIGRATIONS, later, broken))
     assert await tables_in(schema) == TABLES
     for _ in range(2):
-        await (await postgres_pool.open_pool(url, (*MIGRATIONS, later))).close()
+        await (await pool.open_pool(url, (*MIGRATIONS, later))).close()
     assert await tables_in(schema) == {*TABLES, "later"}
     assert len(await ask(f"SELECT l.x FROM {schema}.later AS l")) == 1
 
@@ -152,7 +153,7 @@ async def test_only_what_is_pending_is_applied_and_all_of_it_or_nothing() -> Non
 async def test_what_statistics_knew_of_users_is_forgotten_and_no_large_index_is_made_anew() -> None:
     schema, newest = new_schema(), new_schema()
     url = parse_url(server().url(schema=schema))
-    await (await postgres_pool.open_pool(url, MIGRATIONS[:1])).close()
+    await (await pool.open_pool(url, MIGRATIONS[:1])).close()
     executor = await opened(server().url(schema=newest))
     await use_everything(executor)
     await backends.open_sql(executor, "bob").create_conversation(conversation(new_message("a badger")))
@@ -168,7 +169,7 @@ async def test_what_statistics_knew_of_users_is_forgotten_and_no_large_index_is_
     await ask(analyze)
     assert [row["of"] for row in await ask(known, schema)] == tables
     before = await ask(indexes, schema)
-    await (await postgres_pool.open_pool(url, MIGRATIONS)).close()
+    await (await pool.open_pool(url, MIGRATIONS)).close()
     assert await ask(indexes, schema) == before
     for _ in range(2):
         assert [row["of"] for row in await ask(known, schema)] == ["owners"]  # where a user is one row
@@ -234,7 +235,7 @@ async def test_a_newer_version_that_comes_first_is_noticed_by_who_waited(monkeyp
     async def applied(*_: Any) -> set[str]:
         return next(found)
 
-    monkeypatch.setattr(postgres, "_applied", applied)
+    monkeypatch.setattr(postgres_executor, "_applied", applied)
     assert "newer version" in await refused(server().url(schema=schema))
     assert await tables_in(schema) == set()
 
@@ -244,8 +245,8 @@ async def test_who_waits_too_long_for_another_to_migrate_is_told_and_changes_not
 ) -> None:
     schema = new_schema()
     other = await asyncpg.connect(server().url())
-    await other.fetchval("SELECT pg_advisory_lock($1)", postgres._LOCK_OF_MIGRATIONS)
-    monkeypatch.setattr(postgres, "BATCH_SECONDS", 0.5)
+    await other.fetchval("SELECT pg_advisory_lock($1)", postgres_executor._LOCK_OF_MIGRATIONS)
+    monkeypatch.setattr(postgres_executor, "BATCH_SECONDS", 0.5)
     async with asyncio.timeout(60):
         assert "could not be reached, or was too busy" in await refused(server().url(schema=schema))
     assert await tables_in(schema) == set()

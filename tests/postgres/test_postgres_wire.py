@@ -14,15 +14,15 @@ import pytest
 from support import postgres_stream
 from support.postgres import SETTINGS, new_folder, new_schema, server
 from support.postgres_tls import AUTHORITY, STRANGER, tls_only
-from threadkeep import backends
 from threadkeep.errors import Unavailable
-from threadkeep.sql import postgres
-from threadkeep.sql.executor import read
-from threadkeep.sql.postgres import PostgresExecutor
-from threadkeep.sql.postgres_connection import PostgresFailed, sentence_for
-from threadkeep.sql.postgres_scram import ITERATIONS_MAX, Scram, ScramFailed
-from threadkeep.sql.postgres_wire import WireConnection
-from toolbox.postgres import LocalPostgres
+from threadkeep.storage import backends
+from threadkeep.storage.postgres import executor as postgres_executor
+from threadkeep.storage.postgres.connection import PostgresFailed, sentence_for
+from threadkeep.storage.postgres.executor import PostgresExecutor
+from threadkeep.storage.postgres.scram import ITERATIONS_MAX, Scram, ScramFailed
+from threadkeep.storage.postgres.wire import WireConnection
+from threadkeep.storage.sql.executor import read
+from tools.local.postgres import LocalPostgres
 
 pytestmark = pytest.mark.anyio
 
@@ -203,7 +203,7 @@ async def test_what_the_server_says_before_it_ends_a_connection_is_what_is_raise
 
 
 async def test_what_takes_too_long_is_given_up_and_its_connection_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postgres, "BATCH_SECONDS", 0.5)
+    monkeypatch.setattr(postgres_executor, "BATCH_SECONDS", 0.5)
     executor = PostgresExecutor(postgres_stream.OneEach(server().url(sslmode="disable")), "public")
     with pytest.raises(Unavailable, match="could not be reached, or was too busy"):
         await executor.run(read("SELECT pg_sleep(60)", mark="$")())

@@ -19,17 +19,19 @@ from fakes.cloudflare_api import ACCOUNT, CloudflareApi, Misbehaviour
 from support.backends import over_sql
 from support.backups import ODD, Direct, check_index, everything, fill, hits, new_database, reached, to_keep
 from support.scripts import run_here
-from threadkeep.sql.sqlite import SqliteExecutor
-from toolbox import backing_up, scratch, wrangler
-from toolbox.backing_up import back_up
-from toolbox.checkout import ROOT, Problem
-from toolbox.codes import Code
-from toolbox.deploying import local_database, reach_database
-from toolbox.install import install
-from toolbox.migrating import Target, local_target
-from toolbox.restoring import restore
-from toolbox.scratch import BASE
-from toolbox.worker import LocalWorker
+from threadkeep.storage.sqlite.file import SqliteExecutor
+from tools.checkout import ROOT, Problem
+from tools.cloudflare import wrangler
+from tools.cloudflare.deploy import local_database, reach_database
+from tools.d1 import backup as backup_module
+from tools.d1 import scratch
+from tools.d1.backup import back_up
+from tools.d1.migrate import Target, local_target
+from tools.d1.restore import restore
+from tools.d1.scratch import BASE
+from tools.exit_codes import Code
+from tools.local.install import install
+from tools.local.worker import LocalWorker
 
 
 @pytest.fixture(scope="module")
@@ -254,14 +256,14 @@ def test_what_does_not_read_back_as_it_was_written_is_no_backup(
 ) -> None:
     with closing(apsw.Connection(str(original))) as content:
         target = reached(tmp_path, content)
-    write = backing_up.write_backup
+    write = backup_module.write_backup
 
     def spoiled(file: Path, *arguments: Any) -> str:
         sha256 = write(file, *arguments)
         file.write_bytes(file.read_bytes().replace(b"monad", b"nomad", 1))
         return sha256
 
-    monkeypatch.setattr(backing_up, "write_backup", spoiled)
+    monkeypatch.setattr(backup_module, "write_backup", spoiled)
     with pytest.raises(Problem, match="the backup is not what was written"):
         back_up(target, tmp_path / "backup")
     assert files_in(tmp_path) == []
@@ -341,7 +343,7 @@ def test_an_interruption_leaves_the_older_backup(tmp_path: Path, monkeypatch: py
         assert len(files_in(tmp_path)) == 2
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(backing_up, "_compare", interrupted)
+    monkeypatch.setattr(backup_module, "_compare", interrupted)
     with pytest.raises(KeyboardInterrupt):
         back_up(reached(tmp_path), tmp_path / "backup")
     assert (tmp_path / "backup").read_text() == "an older one"

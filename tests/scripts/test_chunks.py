@@ -6,8 +6,8 @@ import pytest
 
 from fakes.cloudflare_api import Database
 from support.backups import ODD
-from toolbox import chunks
-from toolbox.chunks import files_of, index_entries, inserts
+from tools.d1 import chunks
+from tools.d1.chunks import files_of, index_entries, inserts
 
 COLUMNS = ["n", "a", "b"]
 ROWS: list[tuple[Any, ...]] = [

@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from fakes.cloudflare_api import ACCOUNT, TOKEN, CloudflareApi
-from toolbox import wrangler
-from toolbox.install import install
+from tools.cloudflare import wrangler
+from tools.local.install import install
 
 Wrangler = Callable[..., subprocess.CompletedProcess[str]]
 

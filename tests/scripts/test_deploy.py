@@ -11,13 +11,13 @@ import pytest
 
 from fakes.cloudflare_api import CloudflareApi
 from support.scripts import copy_checkout, run_here
-from toolbox import cloudflare
-from toolbox.checkout import ROOT, Problem
-from toolbox.codes import Code
-from toolbox.deploying import deploy, render
-from toolbox.hashes import record_hashes
-from toolbox.install import install
-from toolbox.runtime import OF_SERVERS, OF_STORES, lay_out
+from tools.checkout import ROOT, Problem
+from tools.cloudflare import account
+from tools.cloudflare.deploy import deploy, render
+from tools.exit_codes import Code
+from tools.local.install import install
+from tools.local.runtime import OF_SERVERS, OF_STORES, lay_out
+from tools.migrations.hashes import record_hashes
 
 ID = "0c1b1f6e-7d7a-4b6e-9d55-0b0f4ad5e001"
 OTHER_ID = "0c1b1f6e-7d7a-4b6e-9d55-0b0f4ad5e002"
@@ -118,16 +118,16 @@ def sources_of(*stores: str) -> set[str]:
 
 
 def test_a_dialect_is_where_its_product_is(tmp_path: Path) -> None:
-    dialects = {"threadkeep/sql/sqlite_dialect.py", "threadkeep/sql/first_sqlite_index.py"}
+    dialects = {"threadkeep/storage/sqlite/dialect.py", "threadkeep/storage/sqlite/first_index.py"}
     for stores, expected in (
         ({"d1"}, dialects),
         ({"durable-object", "memory"}, dialects),
-        ({"postgres"}, {"threadkeep/sql/postgres_dialect.py"}),
+        ({"postgres"}, {"threadkeep/storage/postgres/dialect.py"}),
         ({"memory"}, set()),
     ):
         found = shipped(lay_out(tmp_path, [ROOT / "src"], stores))
         assert {name for name in found if name.endswith(("_dialect.py", "_index.py"))} == expected
-        assert "threadkeep/sql/dialect.py" in found
+        assert "threadkeep/storage/sql/dialect.py" in found
 
 
 @pytest.mark.parametrize(
@@ -356,7 +356,7 @@ def test_it_migrates_and_then_uploads(cloudflare_api: CloudflareApi, tmp_path: P
     bound = {binding["name"]: binding for binding in script.metadata["bindings"]}
     assert bound["CONVERSATIONS_D1"] == {"name": "CONVERSATIONS_D1", "type": "d1", "id": database.uuid}
     assert script.metadata["main_module"] == "entry.py"
-    assert {"threadkeep/service.py", "python_modules/msgspec/__init__.py"} <= script.modules.keys()
+    assert {"threadkeep/conversations/service.py", "python_modules/msgspec/__init__.py"} <= script.modules.keys()
     assert script.crons == ["*/10 * * * *"]
     calls = [call for call in cloudflare_api.calls if call.startswith(("POST", "PUT"))]
     uploads = [number for number, call in enumerate(calls) if "/workers/scripts/threadkeep" in call]
@@ -413,7 +413,7 @@ def test_an_upload_that_is_refused_is_told_of_in_a_line(
     command: list[str | Path] = ["deploy", "--config", tmp_path / "wrangler.json", "--env="]
     patience = 2 if code == Code.NO_ANSWER else 60
     with pytest.raises(Problem) as raised:
-        cloudflare.call(install(), command, folder=tmp_path, failed="could not deploy", patience_seconds=patience)
+        account.call(install(), command, folder=tmp_path, failed="could not deploy", patience_seconds=patience)
     assert (raised.value.code, message in str(raised.value)) == (code, True), str(raised.value)
     assert "\n" not in str(raised.value)
     assert cloudflare_api.scripts == {}

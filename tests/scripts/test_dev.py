@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from toolbox.checkout import ROOT, Problem
+from tools.checkout import ROOT, Problem
 
 
 class Running:

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from threadkeep.settings import D1_BINDINGS, HYPERDRIVE_BINDING, NAMES
-from toolbox import choosing, configuration, diagnosis
-from toolbox.checkout import ROOT
-from toolbox.diagnosis import Diagnosis, diagnose, for_environment
-from toolbox.secrets import may_be_secret
+from tools.checkout import ROOT
+from tools.cloudflare import choice, diagnosis
+from tools.cloudflare.diagnosis import Diagnosis, diagnose, for_environment
+from tools.cloudflare.secrets import may_be_secret
+from tools.local import configuration
 
 DATABASE_ID = "2fd1c8a0-51b4-4b07-a3ab-8d0fd1b5c0f2"
 SECRET = "kept-from-everybody-0123456789-abcdef"
@@ -421,7 +422,7 @@ def test_what_a_deployment_would_refuse_is_wrong(installed: Path) -> None:
 
 
 def test_code_that_cannot_be_asked_is_told(installed: Path) -> None:
-    (installed / "src/threadkeep/backends.py").write_text("nonsense(")
+    (installed / "src/threadkeep/storage/backends.py").write_text("nonsense(")
     found = diagnose(installed, None, {})
     assert "could not be asked which back end it chooses: SyntaxError" in found.wrong[0]
     assert stores(found) == {"deployed": None, "scripts/dev": None}
@@ -441,5 +442,5 @@ def test_the_names_and_the_back_ends_are_those_of_the_worker() -> None:
     assert configuration.D1_BINDINGS == D1_BINDINGS
     offered = re.search(r"^_OFFERED = (\(.*\))$", (ROOT / "src/entry.py").read_text(), re.MULTILINE)
     assert offered is not None
-    assert offered[1].replace('"', "'") == str(choosing.OFFERED)
+    assert offered[1].replace('"', "'") == str(choice.OFFERED)
     assert diagnosis._variables(tomllib.loads("[vars]\na = true\nb = 3")) == {"a": "true", "b": "3"}

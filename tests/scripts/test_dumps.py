@@ -6,9 +6,9 @@ import pytest
 
 from fakes.cloudflare_api import Database, dump
 from support.backups import ODD
-from toolbox.checkout import Problem
-from toolbox.codes import Code
-from toolbox.dumps import escaped, read_dump
+from tools.checkout import Problem
+from tools.d1.dumps import escaped, read_dump
+from tools.exit_codes import Code
 
 TEXTS = [
     "",

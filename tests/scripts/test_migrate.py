@@ -11,13 +11,13 @@ import pytest
 
 from fakes.cloudflare_api import ACCOUNT, CloudflareApi
 from support.scripts import run_here
-from toolbox import migrating
-from toolbox.checkout import ROOT, Problem
-from toolbox.codes import Code
-from toolbox.deploying import local_database, reach_database
-from toolbox.hashes import record_hashes
-from toolbox.migrating import Target, local_target, migrate, schema_difference
-from toolbox.migrations import destructive, read_migrations, rehearse
+from tools.checkout import ROOT, Problem
+from tools.cloudflare.deploy import local_database, reach_database
+from tools.d1 import migrate as migrate_module
+from tools.d1.migrate import Target, local_target, migrate, schema_difference
+from tools.exit_codes import Code
+from tools.migrations.files import destructive, read_migrations, rehearse
+from tools.migrations.hashes import record_hashes
 
 NOTE = "CREATE TABLE note (body TEXT NOT NULL UNIQUE) STRICT;\n"
 DATABASE_ID = "0c1b1f6e-7d7a-4b6e-9d55-0b0f4ad5e001"
@@ -251,7 +251,7 @@ def test_what_fails_at_cloudflare_is_what_its_reason_fits(migrations: Migrations
     text += "DROP VIEW v;\n"
     (migration,) = read_migrations(migrations(text))
     remote = Target({"binding": "D1"}, Path("/nowhere"))
-    assert migrating._failure(remote, migration, reason).startswith(where)
+    assert migrate_module._failure(remote, migration, reason).startswith(where)
 
 
 # On this machine.

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from toolbox.checkout import ROOT, Problem, files_below
-from toolbox.mutants import Mutant, find_mutants
-from toolbox.mutating import CAUGHT, ENDLESS, SURVIVED, UNTESTED, Project, choose, judge
+from tools.checkout import ROOT, Problem, files_below
+from tools.mutations.mutants import Mutant, find_mutants
+from tools.mutations.trial import CAUGHT, ENDLESS, SURVIVED, UNTESTED, Project, choose, judge
 
 SCRIPT = ROOT / "scripts/mutate"
 SOURCE = '''\
@@ -240,9 +240,9 @@ def test_what_is_reached_is_recorded_once_until_something_changes(project: Proje
 INTERRUPTED = """
 import sys
 from pathlib import Path
-from toolbox.command import run_command
-from toolbox.mutants import find_mutants
-from toolbox.mutating import Project, judge
+from tools.command import run_command
+from tools.mutations.mutants import find_mutants
+from tools.mutations.trial import Project, judge
 
 def main():
     project = Project(Path(sys.argv[1]), Path(sys.executable), ["tests"])
@@ -370,7 +370,7 @@ def test_the_same_seed_chooses_the_same_lines_and_each_once(project: Project) ->
         (["--count", "0"], "--count: 1 or more"),
         (["--count", "x"], "argument --count: invalid int value: 'x'"),
         (["--seed", "x"], "argument --seed: invalid int value: 'x'"),
-        (["src/threadkeep/sql/d1.py"], "there is nothing to put a mistake into"),
+        (["src/threadkeep/storage/sqlite/d1.py"], "there is nothing to put a mistake into"),
     ],
 )
 def test_what_cannot_be_done_is_refused_in_a_line(arguments: list[str], said: str) -> None:
@@ -380,6 +380,8 @@ def test_what_cannot_be_done_is_refused_in_a_line(arguments: list[str], said: st
 
 
 def test_what_would_be_tried_is_listed(project: Project) -> None:
-    command = [SCRIPT, "src/threadkeep/service.py", "--count", "3", "--seed", "4", "--list"]
+    command = [SCRIPT, "src/threadkeep/conversations/service.py", "--count", "3", "--seed", "4", "--list"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
-    assert [line.partition(":")[0] for line in listed.stdout.splitlines()] == ["src/threadkeep/service.py"] * 3
+    assert [line.partition(":")[0] for line in listed.stdout.splitlines()] == [
+        "src/threadkeep/conversations/service.py"
+    ] * 3

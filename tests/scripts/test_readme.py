@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from toolbox.checkout import ROOT
-from toolbox.codes import Code
+from tools.checkout import ROOT
+from tools.exit_codes import Code
 
 SCRIPTS = sorted(path for path in (ROOT / "scripts").iterdir() if path.is_file() and not path.suffix)
 README = (ROOT / "scripts/README.md").read_text()

@@ -7,12 +7,12 @@ from importlib.metadata import packages_distributions
 
 import pytest
 
-from toolbox.checkout import ROOT
+from tools.checkout import ROOT
 
 LISTED = set(re.findall(r"^([\w-]+)==", (ROOT / "requirements/scripts.txt").read_text(), re.MULTILINE))
 INSTALLED = packages_distributions()
-NEEDING = ("toolbox.binding", "toolbox.choosing", "toolbox.deploying")
-STANDARD = ("toolbox.diagnosis", "toolbox.worker", "toolbox.cloudflare", "toolbox.install")
+NEEDING = ("tools.cloudflare.wrangler_toml", "tools.cloudflare.choice", "tools.cloudflare.deploy")
+STANDARD = ("tools.cloudflare.diagnosis", "tools.local.worker", "tools.cloudflare.account", "tools.local.install")
 PROGRAM = """
 import importlib, sys
 module, *absent = sys.argv[1:]

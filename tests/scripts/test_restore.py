@@ -24,19 +24,19 @@ from support.backups import (
     saved,
     to_keep,
 )
-from support.drafts import conversation, new_message
-from threadkeep import retention
+from support.records import conversation, new_message
+from threadkeep.conversations import retention
 from threadkeep.errors import CursorExpired
-from threadkeep.sql.marks import mark_of
-from threadkeep.sql.sqlite import SqliteExecutor
-from threadkeep.sql.store import SqlStore
-from toolbox import chunks
-from toolbox.backing_up import back_up
-from toolbox.checkout import Problem
-from toolbox.codes import Code
-from toolbox.migrating import Target
-from toolbox.restoring import restore
-from toolbox.scratch import BASE, DERIVED
+from threadkeep.storage.sql.conversations import SqlStore
+from threadkeep.storage.sql.marks import mark_of
+from threadkeep.storage.sqlite.file import SqliteExecutor
+from tools.checkout import Problem
+from tools.d1 import chunks
+from tools.d1.backup import back_up
+from tools.d1.migrate import Target
+from tools.d1.restore import restore
+from tools.d1.scratch import BASE, DERIVED
+from tools.exit_codes import Code
 
 ULID = "01KAGQ3W6ZJ8Y0V4M2T7N5C9X"  # but for its last character
 
@@ -92,8 +92,8 @@ def test_what_an_erasure_has_left_in_the_file_is_in_no_page_of_the_restored_one(
         with closing(SqliteExecutor(str(tmp_path / "old.sqlite"))) as executor:
             for _ in range(50):
                 for user_id, word in words.items():
-                    draft = conversation(new_message(f"{word} " * 20), title=word)
-                    await SqlStore(executor, user_id).create_conversation(draft)
+                    record = conversation(new_message(f"{word} " * 20), title=word)
+                    await SqlStore(executor, user_id).create_conversation(record)
             await SqlStore(executor, "eve").erase()  # and nobody sweeps
             executor._connection.execute("PRAGMA secure_delete = OFF")
             indexed = "SELECT n FROM messages WHERE user_id = 'ada' UNION SELECT -n FROM conversations"
@@ -133,8 +133,8 @@ def test_no_text_of_who_was_restored_is_in_any_page_after_an_erasure(tmp_path: P
             for number in range(20):
                 for user_id, word in words.items():
                     texts = (word * (number * 1_237 % 6_000 + 100), word * (number * 311 % 2_500 + 1))
-                    draft = conversation(*(new_message(text) for text in texts))
-                    await SqlStore(executor, user_id).create_conversation(draft)
+                    record = conversation(*(new_message(text) for text in texts))
+                    await SqlStore(executor, user_id).create_conversation(record)
 
     async def erase() -> None:
         with closing(SqliteExecutor(str(restored))) as executor:

@@ -18,10 +18,10 @@ import pytest
 from fakes.cloudflare_api import CloudflareApi
 from support.backups import reached
 from support.scripts import copy_checkout, run_here
-from toolbox.backing_up import back_up
-from toolbox.checkout import ROOT
-from toolbox.codes import Code
-from toolbox.install import install
+from tools.checkout import ROOT
+from tools.d1.backup import back_up
+from tools.exit_codes import Code
+from tools.local.install import install
 
 FILE = "letters.backup"
 
@@ -88,7 +88,7 @@ class Checkout:
 
     def hurry(self) -> None:
         """Two seconds is as long as anybody waits."""
-        file = self.folder / "scripts/toolbox/cloudflare.py"
+        file = self.folder / "scripts/tools/cloudflare/account.py"
         text = file.read_text()
         hurried, limits = re.subn(r"^([A-Z]+_SECONDS) = \d+$", r"\1 = 2", text, flags=re.MULTILINE)
         assert limits == 3

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from toolbox.checkout import ROOT
-from toolbox.processes import living_processes
+from tools.checkout import ROOT
+from tools.local.processes import living_processes
 
 NO_NETWORK = {
     name: "http://127.0.0.1:9"  # where nobody listens

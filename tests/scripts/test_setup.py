@@ -12,11 +12,11 @@ import pytest
 
 from fakes.cloudflare_api import ACCOUNT, CloudflareApi
 from support.scripts import run_here
-from toolbox import cloudflare
-from toolbox.checkout import ROOT, Problem
-from toolbox.cloudflare import Account
-from toolbox.codes import Code
-from toolbox.install import install
+from tools.checkout import ROOT, Problem
+from tools.cloudflare import account
+from tools.cloudflare.account import Account
+from tools.exit_codes import Code
+from tools.local.install import install
 
 OTHER_ID = "99999999-2222-4333-8444-555555555555"
 WRANGLER = '# Ours.\nname = "small" # b\n\n[vars]\nX = "1"\n\n[env.staging]\nname = "staged"\n'
@@ -219,5 +219,5 @@ def test_flags_and_values_that_there_are_not_are_refused(
 def test_its_locations_are_those_of_wrangler() -> None:
     wrangler = ROOT / "node_modules/wrangler/wrangler-dist/cli.js"
     source = wrangler.read_text()
-    for name, values in (("LOCATION", cloudflare.LOCATIONS), ("JURISDICTION", cloudflare.JURISDICTIONS)):
+    for name, values in (("LOCATION", account.LOCATIONS), ("JURISDICTION", account.JURISDICTIONS)):
         assert f"    {name}_CHOICES = {json.dumps(values)};" in source

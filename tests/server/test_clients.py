@@ -14,8 +14,8 @@ import pytest
 from support.backends import server
 from support.in_process import as_user
 from threadkeep.clock import new_id
-from toolbox.install import install
-from toolbox.server import LocalServer
+from tools.local.install import install
+from tools.local.server import LocalServer
 
 API = "/api/conversations"
 PATIENCE_SECONDS = 60

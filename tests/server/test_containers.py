@@ -26,9 +26,9 @@ from support.postgres import new_url
 from threadkeep.server.application import READY_PATH
 from threadkeep.server.serving import GRACE_SECONDS
 from threadkeep.settings import NAMES
-from toolbox.checkout import ROOT
-from toolbox.install import python
-from toolbox.ports import free_port
+from tools.checkout import ROOT
+from tools.local.install import python
+from tools.local.ports import free_port
 
 PATIENCE_SECONDS = 240
 DOCKERFILE = (ROOT / "Dockerfile").read_text()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from toolbox.checkout import ROOT
-from toolbox.install import python
+from tools.checkout import ROOT
+from tools.local.install import python
 
 PATIENCE_SECONDS = 120
 # What pip may not download meanwhile: tests need no network once everything is installed.

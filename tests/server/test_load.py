@@ -19,16 +19,16 @@ import httpx
 import pytest
 
 from support.backends import over_http, server
-from support.drafts import all_messages
 from support.in_process import as_user
 from support.postgres import SETTINGS, new_folder, new_url
-from threadkeep.backends import open_postgres, open_sql, open_sqlite_file
+from support.records import all_messages
 from threadkeep.clock import new_id
 from threadkeep.server.serving import let_nobody_connect, listen
-from toolbox.checkout import Problem
-from toolbox.postgres import LocalPostgres
-from toolbox.processes import living_processes
-from toolbox.server import LocalServer
+from threadkeep.storage.backends import open_postgres, open_sql, open_sqlite_file
+from tools.checkout import Problem
+from tools.local.postgres import LocalPostgres
+from tools.local.processes import living_processes
+from tools.local.server import LocalServer
 
 pytestmark = pytest.mark.anyio
 

@@ -16,7 +16,7 @@ from support.backends import server
 from support.in_process import as_user
 from threadkeep.clock import new_id
 from threadkeep.server.limits import LIMITS
-from toolbox.server import LocalServer
+from tools.local.server import LocalServer
 
 API = "/api/conversations"
 PATIENCE_SECONDS = 10

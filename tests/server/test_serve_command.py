@@ -18,8 +18,8 @@ from support.backends import server
 from support.in_process import SERVICE_KEY, VARIABLES, as_user
 from support.serving import PATIENCE_SECONDS, ready_line, refusal, serving
 from threadkeep.clock import new_id
-from threadkeep.sql.schema import MIGRATIONS
-from toolbox.install import python
+from threadkeep.storage.sqlite.migrations import MIGRATIONS
+from tools.local.install import python
 
 API = "/api/conversations"
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
@@ -61,7 +61,8 @@ def test_with_no_way_to_sign_in_it_says_so_and_lets_nobody_in(tmp_path: Path) ->
 
 ENDED_EARLY = """
 import os, signal, sys
-from threadkeep.server import command, serving
+from threadkeep.cli import serve
+from threadkeep.server import serving
 
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 get = serving.Config.get_loop_factory
@@ -72,7 +73,7 @@ def get_and_end(config):
 
 serving.Config.get_loop_factory = get_and_end
 command.complete_environment(os.environ, None)
-serving.serve_alone("threadkeep.server.command:application", serving.listen("127.0.0.1", 0))
+serving.serve_alone("threadkeep.cli.serve:application", serving.listen("127.0.0.1", 0))
 """
 
 
@@ -165,7 +166,7 @@ def test_a_flag_that_there_is_not_is_a_misuse(tmp_path: Path) -> None:
     [("uvicorn", "server"), ("h11", "server"), ("apsw", "sqlite"), ("prometheus_client", "server")],
 )
 def test_what_is_not_installed_is_named(module: str, extra: str, tmp_path: Path) -> None:
-    program = f"import sys; sys.modules[{module!r}] = None; from threadkeep.server.command import main; main()"
+    program = f"import sys; sys.modules[{module!r}] = None; from threadkeep.cli.serve import main; main()"
     done = subprocess.run(
         [python(), "-c", program, "serve", "--port=0"],
         cwd=tmp_path,

@@ -14,16 +14,16 @@ import pytest
 
 from support.in_process import SERVICE_KEY, VARIABLES, ApiTransport, as_user
 from support.postgres import new_url
-from threadkeep import backends
-from threadkeep.backends import open_memory, open_sql
+from threadkeep.client import RemoteStore
 from threadkeep.clock import new_id
+from threadkeep.conversations.store import DatabaseStore, Store
 from threadkeep.http.api import connect
-from threadkeep.sql.executor import Executor, write
-from threadkeep.store import DatabaseStore, Store
-from threadkeep.stores.remote import RemoteStore
-from toolbox.runtime import OF_STORES
-from toolbox.server import LocalServer
-from toolbox.worker import LocalWorker
+from threadkeep.storage import backends
+from threadkeep.storage.backends import open_memory, open_sql
+from threadkeep.storage.sql.executor import Executor, write
+from tools.local.runtime import OF_STORES
+from tools.local.server import LocalServer
+from tools.local.worker import LocalWorker
 
 REQUEST_SECONDS = 60
 CHECK = write("INSERT INTO search_index_2 (search_index_2, rank) VALUES ('integrity-check', 1)")

@@ -13,18 +13,18 @@ from msgspec import Raw
 
 from fakes.cloudflare_api import Database, dump
 from support.backends import over_sql
-from support.drafts import conversation, edit, message, new_message, plain
+from support.records import conversation, edit, message, new_message, plain
 from threadkeep.clock import new_id
-from threadkeep.drafts import SearchQuery
-from threadkeep.search import text_of_content
-from threadkeep.sql.first_sqlite_index import indexed_words
-from threadkeep.sql.sqlite import SqliteExecutor
-from threadkeep.sql.store import SqlStore
-from threadkeep.tokens import words_of
-from toolbox.checkout import ROOT
-from toolbox.install import Node
-from toolbox.migrating import Target
-from toolbox.migrations import failing_statement, read_migrations
+from threadkeep.conversations.records import SearchQuery
+from threadkeep.conversations.search import text_of_content
+from threadkeep.storage.sql.conversations import SqlStore
+from threadkeep.storage.sqlite.file import SqliteExecutor
+from threadkeep.storage.sqlite.first_index import indexed_words
+from threadkeep.tokenizer import words_of
+from tools.checkout import ROOT
+from tools.d1.migrate import Target
+from tools.local.install import Node
+from tools.migrations.files import failing_statement, read_migrations
 
 DATABASE = {
     "binding": "CONVERSATIONS_D1",

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
 
-from threadkeep.http import wire
+from threadkeep.conversations.store import Store
+from threadkeep.http import messages, problems
 from threadkeep.http.api import Api
-from threadkeep.store import Store
 
 PIECE_BYTES = 1_000
 SERVICE_KEY = "tk_key_of_the_tests"
@@ -33,8 +33,8 @@ class ApiTransport(httpx.AsyncBaseTransport):
         content = await request.aread()
 
         async def body() -> bytes:
-            if len(content) > wire.BODY_BYTES_MAX:
-                raise wire.body_too_large()
+            if len(content) > messages.BODY_BYTES_MAX:
+                raise problems.body_too_large()
             return content
 
         path, _, query = request.url.raw_path.decode().partition("?")
@@ -43,7 +43,7 @@ class ApiTransport(httpx.AsyncBaseTransport):
             for start in range(0, len(content), PIECE_BYTES):
                 yield content[start : start + PIECE_BYTES]
 
-        incoming = wire.Request(request.method, path, query, request.headers.get, body, stream)
+        incoming = messages.Request(request.method, path, query, request.headers.get, body, stream)
         answer = await self._api.admit(incoming)
         if isinstance(answer, str):
             user_id = answer

@@ -10,9 +10,9 @@ import httpx
 import msgspec
 
 from support.in_process import as_user
-from threadkeep import backends
-from threadkeep.sql.executor import Executor
-from threadkeep.sql.store import users_to_purge
+from threadkeep.storage import backends
+from threadkeep.storage.sql.conversations import users_to_purge
+from threadkeep.storage.sql.executor import Executor
 
 _FOLDER = Path(__file__).parents[1] / "data" / "before_search_index_2"
 API = "/api/conversations"

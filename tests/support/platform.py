@@ -38,4 +38,4 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setitem(sys.modules, "pyodide.ffi", ffi)
     yield
     for name in MODULES:
-        sys.modules.pop(f"threadkeep.sql.{name}", None)
+        sys.modules.pop(f"threadkeep.storage.sql.{name}", None)

@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncpg
 
-from toolbox.postgres import LocalPostgres
+from tools.local.postgres import LocalPostgres
 
 # Nothing here outlives the machine, so nothing waits for the disk.
 SETTINGS = {

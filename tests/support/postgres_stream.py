@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from threadkeep.clock import new_id
-from threadkeep.sql.postgres_connection import PostgresFailed
-from threadkeep.sql.postgres_url import parse_url
-from threadkeep.sql.postgres_wire import WireConnection
+from threadkeep.storage.postgres.connection import PostgresFailed
+from threadkeep.storage.postgres.url import parse_url
+from threadkeep.storage.postgres.wire import WireConnection
 
 
 class NetworkStream:

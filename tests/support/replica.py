@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from support.drafts import plain
+from support.records import plain
+from threadkeep.conversations.models import Tombstone
+from threadkeep.conversations.store import Store
 from threadkeep.errors import CursorExpired
-from threadkeep.models import Tombstone
-from threadkeep.store import Store
 
 
 class Replica:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from toolbox.checkout import ROOT
+from tools.checkout import ROOT
 
 INTERRUPTED = 130
 
@@ -32,7 +32,7 @@ def copy_checkout(folder: Path) -> Path:
 
 
 def run_here(script: Path, *arguments: str | Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    """Runs a script of a checkout as it runs once it has gone on in its environment, with a toolbox of its own.
+    """Runs a script of a checkout as it runs once it has gone on in its environment, with a tools of its own.
 
     It is not the program: that it starts, takes signals and ends what it has started is for a test with a process.
     """
@@ -47,7 +47,7 @@ def run_here(script: Path, *arguments: str | Path, environment: Mapping[str, str
     ):
         try:
             main = runpy.run_path(str(script))["main"]
-            code: Any = sys.modules["toolbox.command"].exit_code(main, when_interrupted=INTERRUPTED)
+            code: Any = sys.modules["tools.command"].exit_code(main, when_interrupted=INTERRUPTED)
         except SystemExit as end:  # argparse's
             code = end.code
     return subprocess.CompletedProcess([script, *arguments], code, output.getvalue(), progress.getvalue())
@@ -55,12 +55,12 @@ def run_here(script: Path, *arguments: str | Path, environment: Mapping[str, str
 
 @contextlib.contextmanager
 def _toolbox_of(scripts: Path) -> Iterator[None]:
-    """Has `import toolbox` mean what lies beside a script, whose idea of where the checkout is differs from ours."""
-    ours = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "toolbox"}
+    """Has `import tools` mean what lies beside a script, whose idea of where the checkout is differs from ours."""
+    ours = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "tools"}
     try:
         with mock.patch.object(sys, "path", [str(scripts), *sys.path]):
             yield
     finally:
-        for name in [name for name in sys.modules if name.partition(".")[0] == "toolbox"]:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "tools"]:
             del sys.modules[name]
         sys.modules.update(ours)

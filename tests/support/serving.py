@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from toolbox.install import install_server
+from tools.local.install import install_server
 
 PATIENCE_SECONDS = 60
 

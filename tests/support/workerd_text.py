@@ -4,7 +4,7 @@ import re
 import struct
 from functools import cache
 
-from toolbox.runtime import workerd
+from tools.local.runtime import workerd
 
 _BUNDLE = b"src/pyodide/pyodide_static.capnp:pyodideBundle\0"
 _WORDS_EACH = 5  # the kinds, and pointers to name, contents, declarations and one more
@@ -15,7 +15,7 @@ _NEAR = 4096  # bytes, between the name of the bundle and its list of modules
 def modules() -> dict[str, bytes]:
     """The modules of the runtime in the workerd that is installed, by name.
 
-    They are a list of structs in a message of Cap'n Proto, as in toolbox.pyodide_bundle.
+    They are a list of structs in a message of Cap'n Proto, as in tools.local.pyodide_bundle.
     """
     binary = workerd().read_bytes()
     start = binary.index(_BUNDLE)

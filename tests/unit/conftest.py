@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.drafts import conversation, new_message
-from threadkeep.drafts import ConversationDraft
-from threadkeep.sql.sqlite import SqliteExecutor
+from support.records import conversation, new_message
+from threadkeep.conversations.records import ConversationRecord
+from threadkeep.storage.sqlite.file import SqliteExecutor
 
 
 @pytest.fixture
-def draft() -> ConversationDraft:
+def record() -> ConversationRecord:
     """A conversation with one message."""
     return conversation(new_message())
 

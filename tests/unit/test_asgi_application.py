@@ -19,18 +19,18 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from support.backends import CHECK
-from support.drafts import conversation, new_message
 from support.in_process import VARIABLES, as_user
-from threadkeep.backends import Choice, open_sqlite_file
+from support.records import conversation, new_message
 from threadkeep.clock import new_id
 from threadkeep.errors import Unavailable
-from threadkeep.http.wire import BODY_BYTES_MAX
+from threadkeep.http.messages import BODY_BYTES_MAX
 from threadkeep.server import application, database
 from threadkeep.server.application import Application, purge
 from threadkeep.server.database import open_database
 from threadkeep.server.logs import CutShort, JsonFormatter, write_logs
 from threadkeep.settings import Settings
-from threadkeep.sql.postgres_dialect import statements_of
+from threadkeep.storage.backends import Choice, open_sqlite_file
+from threadkeep.storage.postgres.dialect import statements_of
 
 pytestmark = pytest.mark.anyio
 
@@ -374,7 +374,7 @@ async def test_an_answer_that_fails_while_it_is_sent_is_cut_off_and_told(
     async def fail(self: Any, *arguments: Any, **options: Any) -> Any:
         raise RuntimeError("It breaks down")
 
-    monkeypatch.setattr("threadkeep.stores.memory.MemoryStore.list_messages", fail)
+    monkeypatch.setattr("threadkeep.storage.memory.MemoryStore.list_messages", fail)
     listening = Conversation(app, "GET", "/api/export")
     with pytest.raises(RuntimeError, match="It breaks down"):
         await listening.answering
@@ -388,7 +388,7 @@ async def test_why_the_store_is_unavailable_is_logged_and_not_told(
     async def fail(self: Any, *arguments: Any, **options: Any) -> Any:
         raise Unavailable("Try again.") from OSError("no route to 10.0.0.7")
 
-    monkeypatch.setattr("threadkeep.stores.memory.MemoryStore.list_conversations", fail)
+    monkeypatch.setattr("threadkeep.storage.memory.MemoryStore.list_conversations", fail)
     async with client_of(app) as client:
         response = await client.get(API, headers={"X-Request-Id": "mine-1"})
     assert (response.status_code, response.json()["error"]["message"]) == (503, "Try again.")
@@ -544,14 +544,14 @@ async def test_what_was_deleted_long_ago_is_purged(store: str, on_file: dict[str
     settings = Settings.read({**on_file, "AGENT_CONVERSATION_STORE": store}.get)
     opened = await open_database(Choice(store, store, True, ""), settings)
     kept = opened.open_store("ada")
-    made, _ = await kept.create_conversation(draft := conversation(new_message()))
+    made, _ = await kept.create_conversation(record := conversation(new_message()))
     await kept.delete_conversation(made.id)
     await purge(opened, 1)
     assert (await kept.restore_conversation(made.id)).id == made.id
     await kept.delete_conversation(made.id)
     await asyncio.sleep(0.01)
     await purge(opened, 0)
-    assert (await kept.create_conversation(draft))[1]  # its id is free again
+    assert (await kept.create_conversation(record))[1]  # its id is free again
     await opened.close()
 
 

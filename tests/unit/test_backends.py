@@ -10,15 +10,15 @@ import pytest
 
 from support import platform
 from support.postgres import new_url
-from threadkeep import backends
-from threadkeep.backends import Choice, choose, d1_binding
-from threadkeep.drafts import ConversationDraft
+from threadkeep.conversations.records import ConversationRecord
+from threadkeep.conversations.store import Store
 from threadkeep.errors import Unavailable
 from threadkeep.settings import Settings
-from threadkeep.sql.executor import read, write
-from threadkeep.sql.postgres_schema import MIGRATIONS
-from threadkeep.sql.sqlite import SqliteExecutor, SqliteFile
-from threadkeep.store import Store
+from threadkeep.storage import backends
+from threadkeep.storage.backends import Choice, choose, d1_binding
+from threadkeep.storage.postgres.migrations import MIGRATIONS
+from threadkeep.storage.sql.executor import read, write
+from threadkeep.storage.sqlite.file import SqliteExecutor, SqliteFile
 
 pytestmark = pytest.mark.anyio
 
@@ -242,7 +242,7 @@ def test_a_store_in_d1_goes_on_from_the_bookmark_of_the_client(bookmark: Any, ex
 @pytest.mark.usefixtures("pyodide")
 @pytest.mark.parametrize(("query", "expected"), [("SELECT 1", []), ("DELETE FROM owners", ["first-primary"])])
 async def test_a_store_in_d1_begins_a_session_when_it_writes(query: str, expected: list[str]) -> None:
-    from threadkeep.sql.d1 import D1Executor  # noqa: PLC0415 only with the platform in place
+    from threadkeep.storage.sqlite.d1 import D1Executor  # noqa: PLC0415 only with the platform in place
 
     opened: list[str] = []
 
@@ -285,12 +285,12 @@ async def test_the_users_to_purge_are_asked_of_d1_a_limited_number_at_once() -> 
     assert asked == [(17, 9)]  # by the primary, which answers whoever has no session
 
 
-async def test_a_file_is_kept_from_one_opening_to_the_next(tmp_path: Path, draft: ConversationDraft) -> None:
+async def test_a_file_is_kept_from_one_opening_to_the_next(tmp_path: Path, record: ConversationRecord) -> None:
     path = str(tmp_path / "kept.sqlite")
     for is_new in (True, False):
         executor = await backends.open_sqlite_file(path)
         store: Store = backends.open_sql(executor, "ada")
-        assert (await store.create_conversation(draft))[1] is is_new
+        assert (await store.create_conversation(record))[1] is is_new
         assert store.bookmark is None
         await executor.close()
 
@@ -306,24 +306,24 @@ async def test_a_path_is_a_file_and_memory_is_one_connection(tmp_path: Path) -> 
 
 async def test_a_file_without_its_library_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "apsw", None)
-    monkeypatch.delitem(sys.modules, "threadkeep.sql.sqlite")
+    monkeypatch.delitem(sys.modules, "threadkeep.storage.sqlite.file")
     with pytest.raises(Unavailable, match=r"sqlite needs apsw: install threadkeep\[sqlite\]"):
         await backends.open_sqlite_file(str(tmp_path / "kept.sqlite"))
 
 
-async def test_a_server_opens_the_postgres_that_was_chosen(draft: ConversationDraft) -> None:
+async def test_a_server_opens_the_postgres_that_was_chosen(record: ConversationRecord) -> None:
     settings = Settings.read({**asks_for("postgres"), **ON, "DATABASE_URL": new_url()}.get)
     choice = choose(settings, (), EVERYWHERE)
     for is_new in (True, False):
         opened = await backends.open_executor(choice, settings)
         assert opened is not None
-        assert (await backends.open_sql(opened, "ada").create_conversation(draft))[1] is is_new
+        assert (await backends.open_sql(opened, "ada").create_conversation(record))[1] is is_new
         await opened.close()
 
 
 async def test_a_postgres_without_its_driver_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "asyncpg", None)
-    monkeypatch.delitem(sys.modules, "threadkeep.sql.postgres_pool", raising=False)
+    monkeypatch.delitem(sys.modules, "threadkeep.storage.postgres.pool", raising=False)
     with pytest.raises(Unavailable, match=r"postgres needs asyncpg: install threadkeep\[postgres\]"):
         await backends.open_postgres("postgres://db.example/x")
 
@@ -336,7 +336,7 @@ async def test_a_worker_connects_to_postgres_by_sockets_of_its_own(monkeypatch: 
         return "an executor"
 
     module = SimpleNamespace(open_for_request=open_for_request)
-    monkeypatch.setitem(sys.modules, "threadkeep.sql.postgres_socket", module)
+    monkeypatch.setitem(sys.modules, "threadkeep.storage.postgres.workers_socket", module)
     assert await backends.connect_postgres("connect", "postgres://db.example/x") == "an executor"
     assert asked == [("connect", "postgres://db.example/x", MIGRATIONS)]
 
@@ -356,10 +356,10 @@ async def open_in_worker(store: str) -> Any:
 @pytest.mark.parametrize(
     ("store", "module"),
     [
-        ("d1", "threadkeep.sql.d1"),
-        ("durable-object", "threadkeep.sql.durable_object"),
-        ("postgres", "threadkeep.sql.postgres_socket"),
-        ("memory", "threadkeep.stores.memory"),
+        ("d1", "threadkeep.storage.sqlite.d1"),
+        ("durable-object", "threadkeep.storage.sqlite.durable_object"),
+        ("postgres", "threadkeep.storage.postgres.workers_socket"),
+        ("memory", "threadkeep.storage.memory"),
     ],
 )
 async def test_a_worker_that_was_deployed_without_a_back_end_says_how_to_have_it(
@@ -372,16 +372,16 @@ async def test_a_worker_that_was_deployed_without_a_back_end_says_how_to_have_it
 
 def test_what_a_back_end_is_opened_with_is_imported_ahead_where_it_was_shipped(monkeypatch: pytest.MonkeyPatch) -> None:
     imported: list[str] = []
-    modules = {"memory": ("threadkeep.stores.memory", "threadkeep.stores.not_shipped"), "d1": ("threadkeep.nowhere",)}
+    modules = {"memory": ("threadkeep.storage.memory", "threadkeep.storage.not_shipped"), "d1": ("threadkeep.nowhere",)}
     monkeypatch.setattr(backends, "_MODULES", modules)
     monkeypatch.setattr(backends, "import_module", imported.append)
     backends.preload(["memory", "d1", "local"])
-    assert imported == ["threadkeep.stores.memory"]
+    assert imported == ["threadkeep.storage.memory"]
 
 
-async def test_a_memory_is_kept_from_one_opening_to_the_next(draft: ConversationDraft) -> None:
+async def test_a_memory_is_kept_from_one_opening_to_the_next(record: ConversationRecord) -> None:
     database = backends.new_memory()
     for is_new in (True, False):
-        assert (await backends.open_memory(database, "ada").create_conversation(draft))[1] is is_new
-    assert (await backends.open_memory(backends.new_memory(), "ada").create_conversation(draft))[1]
-    assert (await backends.open_memory(database, "bob").create_conversation(draft))[1]
+        assert (await backends.open_memory(database, "ada").create_conversation(record))[1] is is_new
+    assert (await backends.open_memory(backends.new_memory(), "ada").create_conversation(record))[1]
+    assert (await backends.open_memory(database, "bob").create_conversation(record))[1]

@@ -10,11 +10,11 @@ import pytest
 
 from support.choices import AGENTSTATE, ASKED, DEVELOPMENT, FIRST, Row, asks_for, cases, check
 from support.in_process import VARIABLES, ApiTransport
-from threadkeep.backends import new_memory, open_memory
+from threadkeep.conversations.store import Store
 from threadkeep.http.api import connect
 from threadkeep.server.application import OFFERED, Application
-from threadkeep.store import Store
-from toolbox.checkout import ROOT
+from threadkeep.storage.backends import new_memory, open_memory
+from tools.checkout import ROOT
 
 pytestmark = pytest.mark.anyio
 

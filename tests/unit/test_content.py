@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from msgspec import UNSET, Raw
 
 from support.examples import examples
-from threadkeep import content
-from threadkeep.content import canonical, digest, merged, read_content, read_metadata, title_from
+from threadkeep.conversations import content
+from threadkeep.conversations.content import canonical, digest, merged, read_content, read_metadata, title_from
+from threadkeep.conversations.models import BLOCKS, METADATA_BYTES_MAX, Title
 from threadkeep.errors import Invalid, TooLarge
-from threadkeep.models import BLOCKS, METADATA_BYTES_MAX, Title
 
 
 def raw(value: Any) -> Raw:

@@ -17,13 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.in_process import VARIABLES, no_stream
-from threadkeep import tokens, work
-from threadkeep.backends import open_sql, open_sqlite
+from threadkeep import tokenizer, work
 from threadkeep.clock import new_id
+from threadkeep.conversations.store import Store
 from threadkeep.http.api import Api, connect
-from threadkeep.http.wire import Request, Response
-from threadkeep.sql.executor import Executor, Row, Statement
-from threadkeep.store import Store
+from threadkeep.http.messages import Request, Response
+from threadkeep.storage.backends import open_sql, open_sqlite
+from threadkeep.storage.sql.executor import Executor, Row, Statement
 
 STEPS_PER_BYTE = 45
 STEPS_OF_REQUEST = 20_000
@@ -54,7 +54,7 @@ class Meter:
 
     def normalize(self, form: Any, text: str) -> str:
         """`unicodedata.normalize`. It sorts marks by insertion, so what it is given at once has to be short."""
-        assert len(text) <= 2 * tokens.FOLDED_CHARACTERS_MAX
+        assert len(text) <= 2 * tokenizer.FOLDED_CHARACTERS_MAX
         self.steps += len(text)
         return unicodedata.normalize(form, text)
 
@@ -128,7 +128,7 @@ async def service(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Service]:
         combining=unicodedata.combining,
         category=unicodedata.category,
     )
-    monkeypatch.setattr(tokens, "unicodedata", counted)
+    monkeypatch.setattr(tokenizer, "unicodedata", counted)
     yield service
     executor.close()  # type: ignore[attr-defined]
 

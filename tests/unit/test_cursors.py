@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from threadkeep.cursors import (
+from threadkeep.conversations.cursors import (
     END_OF_REV,
     HITS_MAX,
     AfterChange,
@@ -25,8 +25,8 @@ from threadkeep.cursors import (
     decode_message,
     encode,
 )
+from threadkeep.conversations.models import INTEGER_MAX
 from threadkeep.errors import Invalid
-from threadkeep.models import INTEGER_MAX
 
 ID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 MESSAGE_CURSORS: list[MessageCursor] = [

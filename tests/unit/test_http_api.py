@@ -8,14 +8,17 @@ from typing import Any
 
 import pytest
 
-from support.drafts import conversation, new_message
 from support.in_process import SERVICE_KEY, VARIABLES, as_user, no_stream
-from threadkeep import __version__, backends, retention
+from support.records import conversation, new_message
+from threadkeep import __version__
+from threadkeep.conversations import retention
+from threadkeep.conversations.models import Erased
+from threadkeep.conversations.store import Store
 from threadkeep.errors import Unavailable
 from threadkeep.http.api import Api, connect
-from threadkeep.http.wire import Request, Response, body_too_large
-from threadkeep.models import Erased
-from threadkeep.store import Store
+from threadkeep.http.messages import Request, Response
+from threadkeep.http.problems import body_too_large
+from threadkeep.storage import backends
 
 pytestmark = pytest.mark.anyio
 
@@ -385,19 +388,19 @@ async def test_a_bookmark_goes_to_the_store_and_a_new_one_comes_back() -> None:
 
 async def test_a_deleted_conversation_is_restored_over_http() -> None:
     store = memory()
-    draft = conversation(title="Mine")
-    await store.create_conversation(draft)
+    record = conversation(title="Mine")
+    await store.create_conversation(record)
     made = api()
-    deleted = await made.answer(of_ada("DELETE", f"/api/conversations/{draft.id}"), "ada", opens(store))
+    deleted = await made.answer(of_ada("DELETE", f"/api/conversations/{record.id}"), "ada", opens(store))
     assert (deleted.status, deleted.body) == (204, b"")
-    restored = await made.answer(of_ada("POST", f"/api/conversations/{draft.id}/restore"), "ada", opens(store))
+    restored = await made.answer(of_ada("POST", f"/api/conversations/{record.id}/restore"), "ada", opens(store))
     assert (restored.status, restored.headers["etag"]) == (200, '"3"')
 
 
 async def test_a_conversation_is_deleted_over_http_only_as_it_was_seen() -> None:
-    made, store, draft = api(), memory(), conversation()
-    await store.create_conversation(draft)
-    path = f"/api/conversations/{draft.id}"
+    made, store, record = api(), memory(), conversation()
+    await store.create_conversation(record)
+    path = f"/api/conversations/{record.id}"
     stale = await made.answer(of_ada("DELETE", path, if_match='"2"'), "ada", opens(store))
     assert (stale.status, error_in(stale)["details"]["conversation"]["version"]) == (412, 1)
     wrong = await made.answer(of_ada("DELETE", path, if_match='"01"'), "ada", opens(store))
@@ -408,13 +411,13 @@ async def test_a_conversation_is_deleted_over_http_only_as_it_was_seen() -> None
 
 
 async def test_what_a_user_confirms_is_held_against_who_was_admitted() -> None:
-    store, draft = memory(), conversation(new_message())
-    await store.create_conversation(draft)
+    store, record = memory(), conversation(new_message())
+    await store.create_conversation(record)
     for user_id, confirm in (("ada", "bob"), ("bob", "ada"), ("ada", "Ada"), ("ada", "ada%20"), ("ada", "")):
         wrong = await api().answer(of_ada("DELETE", f"/api/me?confirm={confirm}"), user_id, opens(store))
         assert (wrong.status, error_in(wrong)["details"]) == (400, {"path": "confirm"})
         assert "Nothing was erased" in error_in(wrong)["message"]
-    assert (await store.get_conversation(draft.id)).message_count == 1
+    assert (await store.get_conversation(record.id)).message_count == 1
     erased = await api().answer(of_ada("DELETE", "/api/me?confirm=ada"), "ada", opens(store))
     assert erased.status == 200
     assert json.loads(erased.body) == {"conversations": 1, "messages": 1, "userId": "ada", "isComplete": True}

@@ -13,7 +13,7 @@ import pytest
 from support.in_process import no_stream
 from threadkeep.errors import Invalid, Unauthenticated
 from threadkeep.http.auth import Authenticator
-from threadkeep.http.wire import Request
+from threadkeep.http.messages import Request
 from threadkeep.settings import Settings
 
 SECRET = "a secret of the tests, of 32 characters or more"

@@ -9,12 +9,12 @@ import msgspec
 import pytest
 
 from threadkeep import __version__
+from threadkeep.conversations.models import BLOCKS
 from threadkeep.errors import Invalid
 from threadkeep.http.openapi import document
+from threadkeep.http.problems import STATUS, error_response
 from threadkeep.http.public import PUBLIC_ROUTES
 from threadkeep.http.routes import ROUTES, Route
-from threadkeep.http.wire import STATUS, error_response
-from threadkeep.models import BLOCKS
 
 ALL_ROUTES = [*ROUTES, *PUBLIC_ROUTES]
 API: dict[str, Any] = json.loads(msgspec.json.encode(document(ALL_ROUTES)))

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import pytest
 
 from threadkeep.errors import Invalid, NotFound
+from threadkeep.http.problems import MethodNotAllowed
 from threadkeep.http.router import Router
-from threadkeep.http.wire import MethodNotAllowed
 
 
 class Route(NamedTuple):

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 
 import pytest
 
-from support.drafts import conversation, new_message
-from threadkeep import retention
+from support.records import conversation, new_message
+from threadkeep.conversations import retention
+from threadkeep.conversations.models import Erased
+from threadkeep.conversations.retention import DAY_MILLISECONDS, erase, purge, purge_users
 from threadkeep.errors import NotFound, Unavailable
-from threadkeep.models import Erased
-from threadkeep.retention import DAY_MILLISECONDS, erase, purge, purge_users
-from threadkeep.stores.memory import MemoryDatabase, MemoryStore
+from threadkeep.storage.memory import MemoryDatabase, MemoryStore
 
 pytestmark = pytest.mark.anyio
 
@@ -118,28 +118,28 @@ async def test_what_was_deleted_so_many_days_ago_is_purged(days: int) -> None:
 
 @pytest.mark.parametrize(("after", "is_gone"), [(-1, False), (0, True), (1, True)])
 async def test_what_is_deleted_can_be_restored_until_the_millisecond_it_is_purged(after: int, is_gone: bool) -> None:
-    database, draft = MemoryDatabase(), conversation(new_message())
+    database, record = MemoryDatabase(), conversation(new_message())
     store = MemoryStore(database, "ada", at(NOW))
-    await store.create_conversation(draft)
-    await store.delete_conversation(draft.id)
+    await store.create_conversation(record)
+    await store.delete_conversation(record.id)
     due = NOW + 7 * DAY_MILLISECONDS
     time = await purge(store, 7, at(due + after))
     assert time == (None if is_gone else due)
     if is_gone:
         with pytest.raises(NotFound):
-            await store.restore_conversation(draft.id)
+            await store.restore_conversation(record.id)
     else:
-        assert (await store.restore_conversation(draft.id)).deleted_at is None
+        assert (await store.restore_conversation(record.id)).deleted_at is None
 
 
 async def test_the_next_time_is_when_the_next_deletion_is_old_enough() -> None:
     ticks = iter(range(NOW, NOW + 1_000))
     store = MemoryStore(MemoryDatabase(), "ada", lambda: next(ticks))
-    drafts = [conversation() for _ in range(3)]
+    records = [conversation() for _ in range(3)]
     times = []
-    for draft in drafts:
-        await store.create_conversation(draft)
-        await store.delete_conversation(draft.id)
+    for record in records:
+        await store.create_conversation(record)
+        await store.delete_conversation(record.id)
         times.append(next(ticks) - 1)
     time: int | None = times[0] + DAY_MILLISECONDS
     for due in (times[1] + DAY_MILLISECONDS, times[2] + DAY_MILLISECONDS, None):

@@ -10,9 +10,9 @@ import msgspec
 import pytest
 from msgspec import Struct
 
-from threadkeep.models import NewConversation, NewMessage
-from threadkeep.service import draft_conversation, draft_message
-from threadkeep.transfer import DocumentConversation, DocumentMessage, draft_import
+from threadkeep.conversations.export_v1 import DocumentConversation, DocumentMessage, import_record
+from threadkeep.conversations.models import NewConversation, NewMessage
+from threadkeep.conversations.service import conversation_record, message_record
 from threadkeep.work import finished
 
 ID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
@@ -24,13 +24,13 @@ def digest(kind: type[Struct], fields: dict[str, Any] | bytes) -> str:
     """The digest of what a client sends."""
     body = fields if isinstance(fields, bytes) else msgspec.json.encode(fields)
     if kind is NewMessage:
-        return finished(draft_message(msgspec.json.decode(body, type=NewMessage), "")).digest
+        return finished(message_record(msgspec.json.decode(body, type=NewMessage), "")).digest
     if kind is NewConversation:
-        return finished(draft_conversation(msgspec.json.decode(body, type=NewConversation))).digest
+        return finished(conversation_record(msgspec.json.decode(body, type=NewConversation))).digest
     document = b'{"version": 1, "conversation": %b}'
     if kind is DocumentMessage:
         body = b'{"messages": [{"id": "first", "role": "user", "content": [{"type": "x"}]}, %b]}' % body
-    return finished(draft_import(document % body, "key", 0)).digest
+    return finished(import_record(document % body, "key", 0)).digest
 
 
 # What each has to have, and another value for each of its fields.

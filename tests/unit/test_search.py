@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.drafts import conversation, new_message, plain
-from threadkeep.errors import Invalid
-from threadkeep.models import Conversation, SnippetPart
-from threadkeep.search import (
+from support.records import conversation, new_message, plain
+from threadkeep.conversations.models import Conversation, SnippetPart
+from threadkeep.conversations.search import (
     TERMS_MAX,
     TEXT_CHARACTERS_MAX,
     WORDS_OF_QUERY_MAX,
@@ -21,10 +20,11 @@ from threadkeep.search import (
     starts_at,
     text_of,
 )
-from threadkeep.sql.marks import mark_of
-from threadkeep.sql.sqlite_dialect import SqliteDialect
-from threadkeep.stores.memory import MemoryDatabase, MemoryStore
-from threadkeep.tokens import tokens
+from threadkeep.errors import Invalid
+from threadkeep.storage.memory import MemoryDatabase, MemoryStore
+from threadkeep.storage.sql.marks import mark_of
+from threadkeep.storage.sqlite.dialect import SqliteDialect
+from threadkeep.tokenizer import tokens
 from threadkeep.work import finished
 
 
@@ -260,9 +260,9 @@ def test_the_parts_of_a_snippet_are_a_piece_of_the_text_and_those_that_match_are
 @pytest.mark.anyio
 async def test_a_hit_shows_the_message_or_without_one_the_title() -> None:
     store = MemoryStore(MemoryDatabase(), "ada")
-    draft = conversation(new_message("a flight"), title="To Seattle")
-    kept, _ = await store.create_conversation(draft)
-    (message,) = (await store.list_messages(draft.id)).messages
+    record = conversation(new_message("a flight"), title="To Seattle")
+    kept, _ = await store.create_conversation(record)
+    (message,) = (await store.list_messages(record.id)).messages
     assert isinstance(kept, Conversation)
     (of_message,) = finished(hits([(kept, message)], parse_query("flight")))
     assert of_message.message is message

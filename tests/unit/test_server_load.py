@@ -9,7 +9,8 @@ import pytest
 
 from support.in_process import VARIABLES, as_user
 from threadkeep.errors import RateLimited, Unavailable
-from threadkeep.http.wire import BODY_BYTES_MAX, STATUS
+from threadkeep.http.messages import BODY_BYTES_MAX
+from threadkeep.http.problems import STATUS
 from threadkeep.server.application import Application
 from threadkeep.server.limits import Limits
 from threadkeep.server.load import Load, Share

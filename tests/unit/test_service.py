@@ -1,4 +1,4 @@
-"""The rules before a store is asked: drafts of conversations, messages and edits."""
+"""The rules before a store is asked: records of conversations, messages and edits."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,11 +7,9 @@ import msgspec
 import pytest
 from msgspec import UNSET, Raw
 
-from support.drafts import draft_conversation, draft_messages, message, new_message
+from support.records import conversation_record, message, message_records, new_message
 from threadkeep.clock import is_id
-from threadkeep.drafts import ConversationDraft, MessageDraft
-from threadkeep.errors import Invalid, TooLarge
-from threadkeep.models import (
+from threadkeep.conversations.models import (
     APPEND_MESSAGES_MAX,
     MESSAGE_BYTES_MAX,
     METADATA_BYTES_MAX,
@@ -21,7 +19,9 @@ from threadkeep.models import (
     NewMessage,
     NewMessages,
 )
-from threadkeep.service import append_messages, draft_edit
+from threadkeep.conversations.records import ConversationRecord, MessageRecord
+from threadkeep.conversations.service import append_messages, conversation_edit
+from threadkeep.errors import Invalid, TooLarge
 
 ID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 OTHER_ID = "01BX5ZZKBKACTAV9WEVGEMMVRZ"
@@ -36,34 +36,34 @@ def new_conversation(**fields: Any) -> NewConversation:
     return msgspec.json.decode(msgspec.json.encode(fields), type=NewConversation)
 
 
-def draft_of(*messages: NewMessage, **fields: Any) -> ConversationDraft:
+def record_of(*messages: NewMessage, **fields: Any) -> ConversationRecord:
     new = new_conversation(**fields)
     new.messages = list(messages)
-    return draft_conversation(new, ids())
+    return conversation_record(new, ids())
 
 
 def test_a_conversation_of_nothing_is_complete() -> None:
-    draft = draft_of()
-    assert (draft.id, draft.title, draft.model) == ("0" * 26, None, None)
-    assert (bytes(draft.metadata), draft.messages) == (b"{}", [])
+    record = record_of()
+    assert (record.id, record.title, record.model) == ("0" * 26, None, None)
+    assert (bytes(record.metadata), record.messages) == (b"{}", [])
 
 
 def test_a_conversation_keeps_what_the_caller_brings() -> None:
-    draft = draft_of(new_message(id=OTHER_ID), id=ID, title="Mine", model="m", metadata={"b": 1.50, "a": None})
-    assert (draft.id, draft.title, draft.model, bytes(draft.metadata)) == (ID, "Mine", "m", b'{"b":1.5,"a":null}')
-    assert [message.id for message in draft.messages] == [OTHER_ID]
+    record = record_of(new_message(id=OTHER_ID), id=ID, title="Mine", model="m", metadata={"b": 1.50, "a": None})
+    assert (record.id, record.title, record.model, bytes(record.metadata)) == (ID, "Mine", "m", b'{"b":1.5,"a":null}')
+    assert [message.id for message in record.messages] == [OTHER_ID]
 
 
 def test_ids_are_made_where_the_caller_brings_none() -> None:
-    draft = draft_conversation(NewConversation(messages=[new_message(id=None), new_message(id=None)]))
-    made = [draft.id, *(message.id for message in draft.messages)]
+    record = conversation_record(NewConversation(messages=[new_message(id=None), new_message(id=None)]))
+    made = [record.id, *(message.id for message in record.messages)]
     assert len(set(made)) == 3
     assert all(map(is_id, made))
 
 
 def test_metadata_of_a_conversation_is_kept_with_its_numbers_as_they_were_written() -> None:
-    draft = draft_conversation(NewConversation(metadata=Raw(b'{ "b": 1.50, "\\u0061": [1e400, -0.0] }')))
-    assert bytes(draft.metadata) == b'{"b":1.50,"a":[1e400,-0.0]}'
+    record = conversation_record(NewConversation(metadata=Raw(b'{ "b": 1.50, "\\u0061": [1e400, -0.0] }')))
+    assert bytes(record.metadata) == b'{"b":1.50,"a":[1e400,-0.0]}'
 
 
 HELLO = {"id": ID, "title": "Mine", "model": "m", "metadata": {"a": 1}}
@@ -77,18 +77,18 @@ HELLO = {"id": ID, "title": "Mine", "model": "m", "metadata": {"a": 1}}
     ],
 )
 def test_a_request_to_create_is_the_same_by_its_digest(fields: dict[str, Any]) -> None:
-    first = draft_of(new_message(id=ID), **HELLO)
-    assert draft_of(new_message(id=ID), **HELLO | fields).digest == first.digest
+    first = record_of(new_message(id=ID), **HELLO)
+    assert record_of(new_message(id=ID), **HELLO | fields).digest == first.digest
 
 
 def test_no_metadata_null_and_an_empty_object_create_the_same() -> None:
-    digests = {draft_of(**fields).digest for fields in ({}, {"metadata": None}, {"metadata": {}})}
+    digests = {record_of(**fields).digest for fields in ({}, {"metadata": None}, {"metadata": {}})}
     assert len(digests) == 1
 
 
 def test_ids_that_we_made_do_not_count_towards_the_digest() -> None:
     new = NewConversation(messages=[new_message(id=None)])
-    assert draft_conversation(new).digest == draft_conversation(new).digest
+    assert conversation_record(new).digest == conversation_record(new).digest
 
 
 @pytest.mark.parametrize(
@@ -107,8 +107,8 @@ def test_ids_that_we_made_do_not_count_towards_the_digest() -> None:
     ],
 )
 def test_another_request_to_create_has_another_digest(messages: list[dict[str, Any]], fields: dict[str, Any]) -> None:
-    first = draft_of(new_message(id=ID), **HELLO)
-    assert draft_of(*(new_message(**message) for message in messages), **HELLO | fields).digest != first.digest
+    first = record_of(new_message(id=ID), **HELLO)
+    assert record_of(*(new_message(**message) for message in messages), **HELLO | fields).digest != first.digest
 
 
 MESSAGE = {
@@ -124,22 +124,22 @@ MESSAGE = {
 
 def test_a_message_is_carried_as_it_came() -> None:
     content, metadata = b' [ {"type":"text", "text":"a\\u0000b", "n":1.0} ] ', b'{ "a": 1.0 }'
-    (draft,) = draft_messages([NewMessage(role="tool", content=Raw(content), metadata=Raw(metadata))], ids())
-    assert bytes(draft.content) == content
-    assert draft.metadata is not None
-    assert bytes(draft.metadata) == metadata
-    assert draft.size == len(content) + len(metadata)
-    assert (draft.id, draft.role) == ("0" * 26, "tool")
-    assert (draft.token_count, draft.model, draft.parent_id) == (None, None, None)
+    (record,) = message_records([NewMessage(role="tool", content=Raw(content), metadata=Raw(metadata))], ids())
+    assert bytes(record.content) == content
+    assert record.metadata is not None
+    assert bytes(record.metadata) == metadata
+    assert record.size == len(content) + len(metadata)
+    assert (record.id, record.role) == ("0" * 26, "tool")
+    assert (record.token_count, record.model, record.parent_id) == (None, None, None)
 
 
 @pytest.mark.parametrize("metadata", [UNSET, Raw(b"null"), Raw(b" null ")], ids=["left out", "null", "null in space"])
 def test_metadata_that_is_left_out_or_null_is_none(metadata: Any) -> None:
-    (draft,) = draft_messages([NewMessage(role="user", content=Raw(b'[{"type":"x"}]'), metadata=metadata)])
-    (without,) = draft_messages([NewMessage(role="user", content=Raw(b'[{"type":"x"}]'))])
-    assert draft.metadata is None
-    assert draft.size == without.size + (0 if metadata is UNSET else len(bytes(metadata)))
-    assert draft.digest == without.digest
+    (record,) = message_records([NewMessage(role="user", content=Raw(b'[{"type":"x"}]'), metadata=metadata)])
+    (without,) = message_records([NewMessage(role="user", content=Raw(b'[{"type":"x"}]'))])
+    assert record.metadata is None
+    assert record.size == without.size + (0 if metadata is UNSET else len(bytes(metadata)))
+    assert record.digest == without.digest
 
 
 @pytest.mark.parametrize(
@@ -190,43 +190,43 @@ def sized(size: int) -> NewMessage:
 
 
 def test_a_message_may_be_as_large_as_its_limit_and_no_larger() -> None:
-    (draft,) = draft_messages([sized(MESSAGE_BYTES_MAX)])
-    assert draft.size == MESSAGE_BYTES_MAX
+    (record,) = message_records([sized(MESSAGE_BYTES_MAX)])
+    assert record.size == MESSAGE_BYTES_MAX
     with pytest.raises(TooLarge, match=r"^messages\[1\]: A message may have 1500000 bytes as JSON; .* has 1500001\."):
-        draft_messages([sized(100), sized(MESSAGE_BYTES_MAX + 1)])
+        message_records([sized(100), sized(MESSAGE_BYTES_MAX + 1)])
 
 
 def test_metadata_counts_towards_the_size_of_a_message() -> None:
     most = sized(MESSAGE_BYTES_MAX - 7)
     most.metadata = Raw(b'{"a":1}')
-    assert draft_messages([most])[0].size == MESSAGE_BYTES_MAX
+    assert message_records([most])[0].size == MESSAGE_BYTES_MAX
     most.metadata = Raw(b'{"a":12}')
     with pytest.raises(TooLarge) as raised:
-        draft_messages([most])
+        message_records([most])
     assert raised.value.details == {"path": "messages[0]"}
 
 
 def test_a_message_that_is_too_large_is_not_even_read() -> None:
     broken = b"[" * (MESSAGE_BYTES_MAX + 1)
     with pytest.raises(TooLarge, match=r"^messages\[0\]: A message may have"):
-        draft_messages([NewMessage(role="user", content=Raw(broken))])
+        message_records([NewMessage(role="user", content=Raw(broken))])
     with pytest.raises(TooLarge, match=r"^messages\[0\]: A message may have"):
-        draft_messages([NewMessage(role="user", content=Raw(b"["), metadata=Raw(broken[1:]))])
+        message_records([NewMessage(role="user", content=Raw(b"["), metadata=Raw(broken[1:]))])
 
 
 def test_messages_that_are_sent_together_are_bounded() -> None:
-    drafts = draft_messages([new_message(id=None)] * APPEND_MESSAGES_MAX)
-    assert len({draft.id for draft in drafts}) == APPEND_MESSAGES_MAX
+    records = message_records([new_message(id=None)] * APPEND_MESSAGES_MAX)
+    assert len({record.id for record in records}) == APPEND_MESSAGES_MAX
     with pytest.raises(TooLarge, match="messages: At most 1000 can be sent together") as raised:
-        draft_messages([new_message(id=None)] * (APPEND_MESSAGES_MAX + 1))
+        message_records([new_message(id=None)] * (APPEND_MESSAGES_MAX + 1))
     assert raised.value.details == {"path": "messages"}
     with pytest.raises(TooLarge, match="messages: At most 1000 can be sent together"):
-        draft_of(*[new_message(id=None)] * (APPEND_MESSAGES_MAX + 1))
+        record_of(*[new_message(id=None)] * (APPEND_MESSAGES_MAX + 1))
 
 
 def test_an_id_that_is_there_twice_is_named_with_both_places() -> None:
     with pytest.raises(Invalid) as raised:
-        draft_messages([new_message(id=OTHER_ID), new_message(id=ID), new_message(), new_message(id=ID)])
+        message_records([new_message(id=OTHER_ID), new_message(id=ID), new_message(), new_message(id=ID)])
     assert raised.value.path == "messages[3].id"
     assert f"{ID} is also the id of messages[1]" in raised.value.message
 
@@ -242,15 +242,15 @@ def test_an_id_that_is_there_twice_is_named_with_both_places() -> None:
 )
 def test_what_is_wrong_with_a_message_is_named_by_its_path(fields: dict[str, Any], path: str) -> None:
     with pytest.raises((Invalid, TooLarge)) as raised:
-        draft_of(new_message(), new_message(**fields))
+        record_of(new_message(), new_message(**fields))
     assert raised.value.details == {"path": path}
 
 
 def test_what_is_wrong_with_a_conversation_is_named_by_its_path() -> None:
     with pytest.raises(Invalid, match="metadata: Metadata must be a JSON object"):
-        draft_of(metadata=[1])
+        record_of(metadata=[1])
     with pytest.raises(TooLarge, match="metadata: Metadata may have 16384 bytes"):
-        draft_of(metadata={"a": "x" * METADATA_BYTES_MAX})
+        record_of(metadata={"a": "x" * METADATA_BYTES_MAX})
 
 
 def changes(text: str) -> ConversationChanges:
@@ -258,18 +258,18 @@ def changes(text: str) -> ConversationChanges:
 
 
 def test_an_edit_of_nothing_leaves_everything_alone() -> None:
-    edit = draft_edit(changes("{}"))
+    edit = conversation_edit(changes("{}"))
     assert (edit.title, edit.is_archived, edit.model, edit.metadata) == (UNSET, UNSET, UNSET, UNSET)
     assert edit.edited_at is None
 
 
 def test_an_edit_clears_what_is_null() -> None:
-    edit = draft_edit(changes('{"title":null,"isArchived":null,"model":null,"metadata":null,"editedAt":null}'))
+    edit = conversation_edit(changes('{"title":null,"isArchived":null,"model":null,"metadata":null,"editedAt":null}'))
     assert (edit.title, edit.is_archived, edit.model, edit.metadata, edit.edited_at) == (None, None, None, None, None)
 
 
 def test_an_edit_sets_what_is_given() -> None:
-    edit = draft_edit(
+    edit = conversation_edit(
         changes('{"title":"Mine","isArchived":false,"model":"m","metadata":{ "a":1.0,"b":null },"editedAt":0}')
     )
     assert (edit.title, edit.is_archived, edit.model, edit.edited_at) == ("Mine", False, "m", 0)
@@ -278,16 +278,16 @@ def test_an_edit_sets_what_is_given() -> None:
 
 
 def test_an_edit_with_empty_metadata_is_not_one_that_clears_it() -> None:
-    edit = draft_edit(changes('{"metadata":{}}'))
+    edit = conversation_edit(changes('{"metadata":{}}'))
     assert isinstance(edit.metadata, Raw)
     assert bytes(edit.metadata) == b"{}"
 
 
 def test_an_edit_is_checked_like_a_conversation() -> None:
     with pytest.raises(Invalid, match="metadata: Metadata must be a JSON object"):
-        draft_edit(changes('{"metadata":[]}'))
+        conversation_edit(changes('{"metadata":[]}'))
     with pytest.raises(TooLarge, match="metadata: "):
-        draft_edit(ConversationChanges(metadata=Raw(msgspec.json.encode({"a": "x" * METADATA_BYTES_MAX}))))
+        conversation_edit(ConversationChanges(metadata=Raw(msgspec.json.encode({"a": "x" * METADATA_BYTES_MAX}))))
 
 
 class Asked:
@@ -296,7 +296,7 @@ class Asked:
     def __init__(self) -> None:
         self.asked: list[Any] = []
 
-    async def append_messages(self, conversation_id: str, messages: list[MessageDraft], **options: Any) -> Any:
+    async def append_messages(self, conversation_id: str, messages: list[MessageRecord], **options: Any) -> Any:
         self.asked.append((conversation_id, [message.id for message in messages], options))
         return Appended([], None), True  # type: ignore[arg-type]
 

@@ -9,20 +9,21 @@ from unittest import mock
 
 import pytest
 
-from support.drafts import conversation, message, messages, new_message
-from threadkeep import backends, retention
-from threadkeep.drafts import SearchQuery
+from support.records import conversation, message, messages, new_message
+from threadkeep.conversations import retention
+from threadkeep.conversations.models import Erased
+from threadkeep.conversations.records import SearchQuery
 from threadkeep.errors import Conflict, CursorExpired, NotFound
-from threadkeep.models import Erased
-from threadkeep.sql import store as sql_store
-from threadkeep.sql.executor import KeepsLog, Query, Row, SharedExecutor, Statement, read, write
-from threadkeep.sql.first_sqlite_index import indexed_words
-from threadkeep.sql.migrations import migrate
-from threadkeep.sql.schema import MIGRATIONS
-from threadkeep.sql.sqlite import SqliteExecutor
-from threadkeep.sql.sqlite_dialect import SQLITE, SqliteDialect
-from threadkeep.sql.statements import Statements
-from threadkeep.sql.store import SqlStore, users_to_purge
+from threadkeep.storage import backends
+from threadkeep.storage.sql import conversations as sql_store
+from threadkeep.storage.sql.conversations import SqlStore, users_to_purge
+from threadkeep.storage.sql.executor import KeepsLog, Query, Row, SharedExecutor, Statement, read, write
+from threadkeep.storage.sql.migrate import migrate
+from threadkeep.storage.sql.statements import Statements
+from threadkeep.storage.sqlite.dialect import SQLITE, SqliteDialect
+from threadkeep.storage.sqlite.file import SqliteExecutor
+from threadkeep.storage.sqlite.first_index import indexed_words
+from threadkeep.storage.sqlite.migrations import MIGRATIONS
 
 pytestmark = pytest.mark.anyio
 
@@ -168,8 +169,8 @@ async def test_a_database_of_one_user_is_emptied_at_once() -> None:
     executor = OneUser()
     await migrate(executor, MIGRATIONS)
     store = SqlStore(executor, "ada")
-    draft, deleted = conversation(new_message("an aardvark"), new_message()), conversation(new_message())
-    for kept in (draft, deleted):
+    record, deleted = conversation(new_message("an aardvark"), new_message()), conversation(new_message())
+    for kept in (record, deleted):
         await store.create_conversation(kept)
     await store.delete_conversation(deleted.id)
     cursor = (await store.changes()).next
@@ -184,7 +185,7 @@ async def test_a_database_of_one_user_is_emptied_at_once() -> None:
     with pytest.raises(NotFound):
         await store.restore_conversation(deleted.id)
     assert (await store.search(SearchQuery(text="aardvark"))).hits == []
-    assert (await store.create_conversation(draft))[1]
+    assert (await store.create_conversation(record))[1]
     assert await retention.erase(store) == (Erased(1, 2), True)
     assert await retention.erase(store) == (Erased(0, 0), True)
     executor.inner.close()
@@ -195,10 +196,10 @@ async def test_a_database_of_one_user_is_emptied_at_once() -> None:
 
 async def test_what_is_erased_is_removed_in_parts_and_its_owner_last(database: SqliteExecutor) -> None:
     store, other = SqlStore(database, "ada"), SqlStore(database, "bob")
-    draft = conversation(title="Mine")
+    record = conversation(title="Mine")
     for owner in (store, other):
-        await owner.create_conversation(draft)
-        await owner.append_messages(draft.id, messages(700))
+        await owner.create_conversation(record)
+        await owner.append_messages(record.id, messages(700))
     kept = await rows_of(database, "bob")
     assert kept == {"owners": 1, "conversations": 1, "messages": 700}
     await store.erase()
@@ -228,8 +229,8 @@ async def test_a_sweep_that_was_overtaken_leaves_what_is_new_alone(database: Sql
 
     async def meanwhile() -> None:
         assert (await retention.erase(store))[1]
-        for draft in kept:
-            await store.create_conversation(draft)
+        for record in kept:
+            await store.create_conversation(record)
         came.append(1)
 
     # Before each of its round trips: it chooses, removes, and looks for what is to be indexed again.
@@ -244,9 +245,9 @@ async def test_a_sweep_that_was_overtaken_leaves_what_is_new_alone(database: Sql
             await SqlStore(Interrupted(database, number, meanwhile), "ada").sweep()
             assert came == [1]
             assert await rows_of(database, "ada") == {"conversations": 2, "messages": 4, "owners": 1}
-            for draft in kept:
-                listed = (await store.list_messages(draft.id)).messages
-                assert [bytes(row.content) for row in listed] == [bytes(row.content) for row in draft.messages]
+            for record in kept:
+                listed = (await store.list_messages(record.id)).messages
+                assert [bytes(row.content) for row in listed] == [bytes(row.content) for row in record.messages]
             for words, hits in (("dolphin", 2), ("eel", 2), ("animals", 2), ("aardvark", 0), ("old", 0)):
                 assert len((await store.search(SearchQuery(text=words))).hits) == hits
             await assert_sound(database)
@@ -283,8 +284,8 @@ async def test_a_purge_sweeps_what_is_due_and_leaves_what_is_not(database: Sqlit
     time = [1_000]
     store = SqlStore(database, "ada", lambda: time[0])
     stays, early, late = [conversation(new_message("an aardvark"), title="Animals") for _ in range(3)]
-    for draft in (stays, early, late):
-        await store.create_conversation(draft)
+    for record in (stays, early, late):
+        await store.create_conversation(record)
     await store.delete_conversation(early.id)
     time[0] += 1
     await store.delete_conversation(late.id)
@@ -357,14 +358,14 @@ async def test_of_what_was_erased_no_word_is_left_in_the_file(tmp_path: Path) ->
         store, other = backends.open_sql(executor, "ada"), backends.open_sql(executor, "bob")
         for owner, word in ((store, "unforgettable"), (other, "memorable")):
             for _ in range(20):
-                draft = conversation(
+                record = conversation(
                     *(new_message(f"{word} {'words ' * 200}", metadata={word: 1}) for _ in range(5)),
                     title=f"{word} title",
                     model=word,
                     metadata={word: word},
                 )
-                await owner.create_conversation(draft)
-                await owner.append_messages(draft.id, [message(word * 1_000)])
+                await owner.create_conversation(record)
+                await owner.append_messages(record.id, [message(word * 1_000)])
         assert await retention.erase(store) == (Erased(20, 120), True)
     assert words_in(path) == {b"memorable"}
 
@@ -384,10 +385,10 @@ async def test_those_with_something_to_purge_are_found_once_each(database: Sqlit
     for user_id, deletions in (("ada", 2), ("bob", 0), ("eve", 1)):
         store = SqlStore(database, user_id, clock)
         for number in range(3):
-            draft = conversation()
-            await store.create_conversation(draft)
+            record = conversation()
+            await store.create_conversation(record)
             if number < deletions:
-                await store.delete_conversation(draft.id)
+                await store.delete_conversation(record.id)
     late = conversation()
     store = SqlStore(database, "zoe", lambda: 5_000)
     await store.create_conversation(late)
@@ -427,8 +428,8 @@ async def test_what_the_version_before_has_indexed_is_brought_over_and_nothing_o
     database: SqliteExecutor,
 ) -> None:
     store = SqlStore(database, "ada")
-    draft = conversation(new_message("an aardvark"), new_message("an aardvark"), title="Animals")
-    await store.create_conversation(draft)
+    record = conversation(new_message("an aardvark"), new_message("an aardvark"), title="Animals")
+    await store.create_conversation(record)
     said = [(1, "an aardvark"), (2, "an aardvark"), (-1, "animals"), (77, "gone before")]
     for place, words in said:
         given = {"n": place, "words": indexed_words("ada", words)}

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from threadkeep.conversations.models import VALUE_BYTES_MAX
 from threadkeep.errors import TooLarge
-from threadkeep.models import VALUE_BYTES_MAX
-from threadkeep.sql.executor import Query, Statement, answer, read, write
-from threadkeep.sql.sqlite_dialect import SQLITE
+from threadkeep.storage.sql.executor import Query, Statement, answer, read, write
+from threadkeep.storage.sqlite.dialect import SQLITE
 
 QUERIES = SQLITE.queries()
 

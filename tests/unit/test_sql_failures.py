@@ -12,7 +12,7 @@ import pytest
 from support import platform
 from support.platform import JsException
 from threadkeep.errors import Unavailable
-from threadkeep.sql.executor import read
+from threadkeep.storage.sql.executor import read
 
 pytestmark = pytest.mark.anyio
 
@@ -53,13 +53,13 @@ def pyodide(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 async def run_d1(words: str) -> None:
-    from threadkeep.sql.d1 import D1Executor  # noqa: PLC0415 only with the platform in place
+    from threadkeep.storage.sqlite.d1 import D1Executor  # noqa: PLC0415 only with the platform in place
 
     await D1Executor(Failing(words)).run(read("SELECT 1")())
 
 
 async def run_durable_object(words: str) -> None:
-    from threadkeep.sql.durable_object import DurableObjectExecutor  # noqa: PLC0415 only with the platform in place
+    from threadkeep.storage.sqlite.durable_object import DurableObjectExecutor  # noqa: PLC0415 only with the platform in place
 
     await DurableObjectExecutor(Failing(words)).run(read("SELECT 1")())
 

@@ -5,20 +5,20 @@ from pathlib import Path
 import apsw
 import pytest
 
-import threadkeep.sql.postgres_schema
-import threadkeep.sql.schema
-from support.drafts import edit, message
+import threadkeep.storage.postgres.migrations
+import threadkeep.storage.sqlite.migrations
+from support.records import edit, message
 from threadkeep.clock import new_id
-from threadkeep.drafts import SearchQuery
-from threadkeep.sql.executor import read, write
-from threadkeep.sql.first_sqlite_index import indexed_words
-from threadkeep.sql.migrations import Migration, migrate
-from threadkeep.sql.schema import MIGRATIONS
-from threadkeep.sql.sqlite import SqliteExecutor
-from threadkeep.sql.store import SqlStore
-from toolbox.checkout import Problem
-from toolbox.embed import embedded, statements_of
-from toolbox.hashes import check_hashes
+from threadkeep.conversations.records import SearchQuery
+from threadkeep.storage.sql.conversations import SqlStore
+from threadkeep.storage.sql.executor import read, write
+from threadkeep.storage.sql.migrate import Migration, migrate
+from threadkeep.storage.sqlite.file import SqliteExecutor
+from threadkeep.storage.sqlite.first_index import indexed_words
+from threadkeep.storage.sqlite.migrations import MIGRATIONS
+from tools.checkout import Problem
+from tools.migrations.embed import embedded, statements_of
+from tools.migrations.hashes import check_hashes
 
 pytestmark = pytest.mark.anyio
 
@@ -138,13 +138,15 @@ async def test_the_database_is_the_same_from_the_files(executor: SqliteExecutor)
 
 
 def test_the_embedded_migrations_are_not_stale() -> None:
-    module = threadkeep.sql.schema.__file__
+    module = threadkeep.storage.sqlite.migrations.__file__
     assert Path(module).read_text() == embedded(FILES), "run scripts/lock"
-    of_postgres = threadkeep.sql.postgres_schema.__file__
+    of_postgres = threadkeep.storage.postgres.migrations.__file__
     assert Path(of_postgres).read_text() == embedded(FILES_OF_POSTGRES), "run scripts/lock"
 
 
-@pytest.mark.parametrize("migrations", [MIGRATIONS, threadkeep.sql.postgres_schema.MIGRATIONS], ids=["sqlite", "pg"])
+@pytest.mark.parametrize(
+    "migrations", [MIGRATIONS, threadkeep.storage.postgres.migrations.MIGRATIONS], ids=["sqlite", "pg"]
+)
 def test_migrations_are_numbered_without_a_gap(migrations: tuple[Migration, ...]) -> None:
     assert [int(migration.name[:4]) for migration in migrations] == list(range(1, len(migrations) + 1))
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta, Struct
 
+from threadkeep.conversations.models import ConversationChanges, Id, NewConversation, NewMessages, Title
 from threadkeep.errors import Invalid
-from threadkeep.models import ConversationChanges, Id, NewConversation, NewMessages, Title
 from threadkeep.validation import check_nesting, convert, convert_texts, decode, join, parse
 from threadkeep.work import finished
 

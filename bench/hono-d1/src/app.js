@@ -2,13 +2,13 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
-import { draftMessage, draftMessages } from "./drafts.js";
+import { messageRecord, messageRecords } from "./records.js";
 import { ApiError, invalid, tooLarge } from "./errors.js";
 import { parseBody } from "./json.js";
 import { changesOf, conversationOf, hitOf, messageOf } from "./present.js";
 import * as schemas from "./schemas.js";
 import { parseQuery } from "./search.js";
-import { exportDocument, importDocuments, lines } from "./transfer.js";
+import { exportDocument, importDocuments, lines } from "./export_v1.js";
 
 const BODY_BYTES_MAX = 8 * 1024 * 1024;
 const BOOKMARK = /^[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{32}$/;
@@ -82,8 +82,8 @@ export function createApp(openStore) {
     const body = parseBody(await c.req.arrayBuffer());
     const isMany = body !== null && typeof body === "object" && Object.hasOwn(body, "messages");
     const sent = schemas.check(isMany ? schemas.appendMany : schemas.appendOne, body);
-    const drafts = isMany ? draftMessages(sent.messages) : [draftMessage(sent)];
-    const appended = await c.get("store").append(conversationId(c), drafts, sent.expectedMessageCount);
+    const records = isMany ? messageRecords(sent.messages) : [messageRecord(sent)];
+    const appended = await c.get("store").append(conversationId(c), records, sent.expectedMessageCount);
     const messages = appended.receipts.map((row) => ({ id: row.id, seq: row.seq, createdAt: row.created_at }));
     return c.json({ messages, conversation: conversationOf(appended.conversation) }, appended.isNew ? 201 : 200);
   });

@@ -1,6 +1,6 @@
 // What of a message is searched, what a query asks for, and the piece of text that shows why it was found.
 import { invalid } from "./errors.js";
-import { located, marked, tokens } from "./words.js";
+import { located, marked, tokens } from "./tokenizer.js";
 
 const TEXT_CHARACTERS_MAX = 16_000;
 const TERMS_MAX = 32;

@@ -1,12 +1,12 @@
 // What is kept of one user: each method is one batch of statements, all or none.
 import * as cursors from "./cursors.js";
-import { arrays, checkWords } from "./drafts.js";
+import { arrays, checkWords } from "./records.js";
 import { ApiError, noConversation } from "./errors.js";
 import { matchOf } from "./search.js";
 import { ID } from "./schemas.js";
 import * as sql from "./statements.js";
 import { ulid } from "./ulid.js";
-import { indexed, markOf } from "./words.js";
+import { indexed, markOf } from "./tokenizer.js";
 
 const BEYOND = Number.MAX_SAFE_INTEGER - 1;
 const LIST_BYTES_MAX = 1_000_000;
@@ -19,17 +19,17 @@ export class Store {
     this.mark = markOf(userId);
   }
 
-  async append(id, drafts, expected = null) {
+  async append(id, records, expected = null) {
     const user = this.userId;
     const now = Date.now();
-    const ids = JSON.stringify(drafts.map((draft) => [draft.id, draft.digest]));
-    const words = this.words(drafts);
+    const ids = JSON.stringify(records.map((record) => [record.id, record.digest]));
+    const words = this.words(records);
     checkWords(words);
-    const title = drafts.find((draft) => draft.title)?.title ?? null;
+    const title = records.find((record) => record.title)?.title ?? null;
     const [conversations, known, ...rest] = await this.run([
       [sql.CONVERSATION_BY_ID, user, id],
       [sql.KNOWN_MESSAGES, user, ids],
-      ...Array.from(arrays(drafts.map(rowOf)), (part) => [sql.INSERT_MESSAGES, user, id, ids, part, now, expected]),
+      ...Array.from(arrays(records.map(rowOf)), (part) => [sql.INSERT_MESSAGES, user, id, ids, part, now, expected]),
       [sql.COUNT_MESSAGES, user, id, now, title],
       ...this.index(words, title ? [[id, title]] : []),
       [sql.BUMP_REV, user],
@@ -37,7 +37,7 @@ export class Store {
       [sql.CONVERSATION_BY_ID, user, id],
     ]);
     if (conversations.length === 0) throw noConversation(id);
-    const digests = new Map(drafts.map((draft) => [draft.id, draft.digest]));
+    const digests = new Map(records.map((record) => [record.id, record.digest]));
     const conflicts = known.filter((row) => row.conversation_id !== id || row.digest !== digests.get(row.id));
     if (conflicts.length > 0) {
       throw new ApiError(
@@ -46,7 +46,7 @@ export class Store {
         { ids: conflicts.map((row) => row.id).sort() },
       );
     }
-    const isNew = known.length < drafts.length;
+    const isNew = known.length < records.length;
     const count = conversations[0].message_count;
     if (isNew && expected !== null && expected !== count) {
       throw new ApiError(
@@ -56,7 +56,7 @@ export class Store {
       );
     }
     const receipts = new Map(rest.at(-2).map((row) => [row.id, row]));
-    return { receipts: drafts.map((draft) => receipts.get(draft.id)), conversation: rest.at(-1)[0], isNew };
+    return { receipts: records.map((record) => receipts.get(record.id)), conversation: rest.at(-1)[0], isNew };
   }
 
   async messages(id, { cursor, after, limit }) {
@@ -151,10 +151,10 @@ export class Store {
   }
 
   /** Keeps conversations with their messages; answers for each whether its id is taken by another document. */
-  async import(drafts) {
+  async import(records) {
     const user = this.userId;
-    const messages = drafts.flatMap((draft) => draft.messages);
-    const conversations = [...arrays(drafts.map(({ messages, ...row }) => row))];
+    const messages = records.flatMap((record) => record.messages);
+    const conversations = [...arrays(records.map(({ messages, ...row }) => row))];
     const [, ...rest] = await this.run([
       [sql.ENSURE_OWNER, user, ulid()],
       ...conversations.map((part) => [sql.KNOWN_CONVERSATIONS, user, part]),
@@ -162,19 +162,19 @@ export class Store {
       ...Array.from(arrays(messages.map(rowOf)), (part) => [sql.IMPORT_MESSAGES, user, part]),
       ...this.index(
         this.words(messages),
-        drafts.filter((draft) => draft.titleSource !== "default").map((draft) => [draft.id, draft.title]),
+        records.filter((record) => record.titleSource !== "default").map((record) => [record.id, record.title]),
       ),
       [sql.BUMP_REV, user],
     ]);
     const known = new Map(rest.slice(0, conversations.length).flat().map((row) => [row.id, row]));
-    return drafts.map(({ id, digest }) => {
+    return records.map(({ id, digest }) => {
       const row = known.get(id);
       return row !== undefined && (row.deleted_at !== null || row.digest !== digest);
     });
   }
 
-  words(drafts) {
-    return drafts.map((draft) => [draft.id, indexed(draft.text, this.mark)]).filter(([, words]) => words !== "");
+  words(records) {
+    return records.map((record) => [record.id, indexed(record.text, this.mark)]).filter(([, words]) => words !== "");
   }
 
   /** The statements that index messages by their words, and titles of conversations. */

@@ -8,25 +8,17 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Container
 
-from threadkeep.backends import Choice, choose
 from threadkeep.clock import is_id
+from threadkeep.conversations.store import DatabaseStore
 from threadkeep.errors import Invalid, ThreadkeepError, Unsupported
 from threadkeep.http.auth import Authenticator
+from threadkeep.http.messages import Request, Response, bookmark_in, json_response, new_request_id, query_fields
+from threadkeep.http.problems import UnsupportedMediaType, error_response
 from threadkeep.http.public import PUBLIC_ROUTES, Server
 from threadkeep.http.router import Router
 from threadkeep.http.routes import NDJSON, ROUTES, Call, Route, media_type, read_body
-from threadkeep.http.wire import (
-    Request,
-    Response,
-    UnsupportedMediaType,
-    bookmark_in,
-    error_response,
-    json_response,
-    new_request_id,
-    query_fields,
-)
 from threadkeep.settings import D1_BINDINGS, Settings
-from threadkeep.store import DatabaseStore
+from threadkeep.storage.backends import Choice, choose
 from threadkeep.validation import convert_texts
 
 OpenStore = Callable[[str | None], Awaitable[DatabaseStore]]

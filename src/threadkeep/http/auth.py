@@ -8,7 +8,7 @@ from typing import Any
 import jwt
 
 from threadkeep.errors import Invalid, Unauthenticated
-from threadkeep.http.wire import Request
+from threadkeep.http.messages import Request
 from threadkeep.settings import Settings
 from threadkeep.users import check_user_id
 from threadkeep.validation import decode

@@ -8,10 +8,11 @@ from msgspec import Struct
 
 from threadkeep import __version__
 from threadkeep.clock import ID_PATTERN
+from threadkeep.conversations.export_v1 import KEY_PATTERN
+from threadkeep.conversations.models import BLOCKS, Tombstone
+from threadkeep.http.messages import BOOKMARK_PATTERN, IF_MATCH_PATTERN
+from threadkeep.http.problems import STATUS
 from threadkeep.http.routes import NDJSON, Route
-from threadkeep.http.wire import BOOKMARK_PATTERN, IF_MATCH_PATTERN, STATUS
-from threadkeep.models import BLOCKS, Tombstone
-from threadkeep.transfer import KEY_PATTERN
 from threadkeep.users import HEADER_PATTERN, USER_ID_CHARACTERS_MAX
 
 _EVERYWHERE = ("method_not_allowed", "internal")

@@ -3,12 +3,13 @@
 from msgspec import Struct
 
 from threadkeep import __version__
-from threadkeep.backends import Choice
 from threadkeep.errors import ThreadkeepError
 from threadkeep.http.auth import Authenticator
+from threadkeep.http.messages import Request, Response, json_response
+from threadkeep.http.problems import error_response
 from threadkeep.http.routes import Route
-from threadkeep.http.wire import Request, Response, error_response, json_response
 from threadkeep.settings import Settings
+from threadkeep.storage.backends import Choice
 
 
 class Server(Struct):

@@ -8,7 +8,7 @@ from typing import Generic, Protocol, TypeVar
 from urllib.parse import unquote
 
 from threadkeep.errors import Invalid, NotFound
-from threadkeep.http.wire import MethodNotAllowed
+from threadkeep.http.problems import MethodNotAllowed
 
 
 class HasPath(Protocol):

@@ -5,11 +5,8 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Raw, Struct, field
 
-from threadkeep import retention, service, transfer
-from threadkeep.drafts import SearchQuery
-from threadkeep.errors import Invalid, ThreadkeepError
-from threadkeep.http.wire import Request, Response, etag, json_response, version_in
-from threadkeep.models import (
+from threadkeep.conversations import export_v1, retention, service
+from threadkeep.conversations.models import (
     CHANGES_LIMIT_MAX,
     LIST_LIMIT_MAX,
     MESSAGES_LIMIT_MAX,
@@ -29,7 +26,10 @@ from threadkeep.models import (
     NewMessages,
     Role,
 )
-from threadkeep.store import DatabaseStore
+from threadkeep.conversations.records import SearchQuery
+from threadkeep.conversations.store import DatabaseStore
+from threadkeep.errors import Invalid, ThreadkeepError
+from threadkeep.http.messages import Request, Response, etag, json_response, version_in
 from threadkeep.validation import decoding, parse
 from threadkeep.work import Work, done
 
@@ -171,13 +171,13 @@ async def list_changes(call: Call) -> Response:
 
 async def export_conversation(call: Call) -> Response:
     """Export a conversation as a document of version 1, with times in ISO 8601."""
-    pieces = await transfer.export_conversation(call.store, call.id)
+    pieces = await export_v1.export_conversation(call.store, call.id)
     return Response(200, _download("application/json", f"{call.id}.json"), pieces)
 
 
 async def export_everything(call: Call) -> Response:
     """Export every conversation, archived ones too: a document a line, as newline-delimited JSON."""
-    pieces = await transfer.export_everything(call.store)
+    pieces = await export_v1.export_everything(call.store)
     return Response(200, _download("application/x-ndjson", "conversations.ndjson"), pieces)
 
 
@@ -189,12 +189,12 @@ async def import_conversations(call: Call) -> Response:
     """
     key = call.request.header("idempotency-key")
     if key is not None:
-        transfer.check_key(key)
+        export_v1.check_key(key)
     if media_type(call.request) == NDJSON:
-        entries = transfer.lines(call.request.stream())
+        entries = export_v1.lines(call.request.stream())
     else:
         entries = _one(await call.request.body())
-    return json_response(200, await transfer.import_documents(call.store, entries, key))
+    return json_response(200, await export_v1.import_documents(call.store, entries, key))
 
 
 async def _one(entry: bytes) -> AsyncIterator[bytes | ThreadkeepError]:
@@ -384,7 +384,7 @@ ROUTES = [
         method="GET",
         path="/api/conversations/{id}/export",
         handler=export_conversation,
-        answers={200: transfer.Document},
+        answers={200: export_v1.Document},
         fails=("not_found",),
     ),
     Route(method="GET", path="/api/export", handler=export_everything, answers={200: NDJSON}),
@@ -392,9 +392,9 @@ ROUTES = [
         method="POST",
         path="/api/import",
         handler=import_conversations,
-        answers={200: transfer.ImportReport},
+        answers={200: export_v1.ImportReport},
         fails=("too_large",),
-        body=transfer.Document,
+        body=export_v1.Document,
         headers=("Idempotency-Key",),
         media_types=("application/json", NDJSON),
     ),

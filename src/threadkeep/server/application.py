@@ -6,19 +6,21 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from threadkeep import __version__, retention
-from threadkeep.backends import Choice
+from threadkeep import __version__
 from threadkeep.clock import now
+from threadkeep.conversations import retention
+from threadkeep.conversations.store import DatabaseStore
 from threadkeep.errors import ThreadkeepError, Unavailable
 from threadkeep.http.api import Api, connect, path_pattern
-from threadkeep.http.wire import STATUS, Request, Response, error_response, json_response
+from threadkeep.http.messages import Request, Response, json_response
+from threadkeep.http.problems import STATUS, error_response
+from threadkeep.server.asgi import Disconnected, Exchange, Receive, Scope, Send
 from threadkeep.server.database import Database, open_database
-from threadkeep.server.exchange import Disconnected, Exchange, Receive, Scope, Send
 from threadkeep.server.limits import LIMITS, Limits
 from threadkeep.server.load import Load
 from threadkeep.server.logs import CutShort
 from threadkeep.server.metrics import Metrics, new_metrics
-from threadkeep.store import DatabaseStore
+from threadkeep.storage.backends import Choice
 
 OFFERED = ("postgres", "sqlite", "memory", "local")
 

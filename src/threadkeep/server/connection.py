@@ -16,7 +16,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from threadkeep.errors import Invalid, ThreadkeepError, Unavailable
-from threadkeep.http.wire import STATUS, HeadTooLarge, TimedOut, error_response, new_request_id
+from threadkeep.http.messages import new_request_id
+from threadkeep.http.problems import STATUS, HeadTooLarge, TimedOut, error_response
 from threadkeep.server.limits import LIMITS, Limits
 
 LINGER_SECONDS = 1.0

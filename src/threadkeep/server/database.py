@@ -4,15 +4,15 @@ import time
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
-from threadkeep import backends
-from threadkeep.backends import Choice
+from threadkeep.conversations.store import DatabaseStore
 from threadkeep.errors import Unavailable
 from threadkeep.settings import Settings
-from threadkeep.sql.executor import KeepsLog, read
-from threadkeep.store import DatabaseStore
+from threadkeep.storage import backends
+from threadkeep.storage.backends import Choice
+from threadkeep.storage.sql.executor import KeepsLog, read
 
 if TYPE_CHECKING:
-    from threadkeep.sql.executor import SharedExecutor
+    from threadkeep.storage.sql.executor import SharedExecutor
 
 TRIAL_SECONDS = 5
 """How long the result of a trial write is reused: anybody may ask, as often as they like, and a write costs."""

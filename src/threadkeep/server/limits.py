@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from threadkeep.http.wire import BODY_BYTES_MAX
+from threadkeep.http.messages import BODY_BYTES_MAX
 
 
 class Limits(Struct, frozen=True):

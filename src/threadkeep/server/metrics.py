@@ -4,7 +4,7 @@ import os
 from typing import TYPE_CHECKING
 
 from threadkeep.errors import Unavailable
-from threadkeep.http.wire import Response
+from threadkeep.http.messages import Response
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry

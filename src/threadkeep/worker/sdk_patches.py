@@ -13,7 +13,7 @@ import js
 import workers
 from pyodide.ffi import create_proxy
 
-from threadkeep.turns import share_turns
+from threadkeep.worker.event_loop import share_turns
 
 
 def leave_what_is_javascripts() -> None:

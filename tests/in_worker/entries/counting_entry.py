@@ -33,7 +33,7 @@ import entry  # noqa: E402
 from threadkeep.worker import sdk_patches  # noqa: E402
 
 try:
-    from threadkeep.sql import d1
+    from threadkeep.storage.sqlite import d1
 except ImportError:  # no D1 is bound
     d1 = None
 

@@ -30,11 +30,11 @@ import js  # noqa: E402
 from workers import Response, import_from_javascript  # noqa: E402
 
 import entry  # noqa: E402
-from threadkeep import backends  # noqa: E402
+from threadkeep.conversations.store import Store  # noqa: E402
 from threadkeep.errors import Unavailable  # noqa: E402
-from threadkeep.sql.executor import Executor, write  # noqa: E402
-from threadkeep.sql.sqlite_dialect import SQLITE  # noqa: E402
-from threadkeep.store import Store  # noqa: E402
+from threadkeep.storage import backends  # noqa: E402
+from threadkeep.storage.sql.executor import Executor, write  # noqa: E402
+from threadkeep.storage.sqlite.dialect import SQLITE  # noqa: E402
 from threadkeep.worker import turnstile  # noqa: E402
 
 _in_snapshot = set(sys.modules)

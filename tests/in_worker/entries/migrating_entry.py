@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from threadkeep.sql import schema
-from threadkeep.sql.migrations import Migration
+from threadkeep.storage.sql.migrate import Migration
+from threadkeep.storage.sqlite import migrations
 
-schema.MIGRATIONS = (
-    *schema.MIGRATIONS,
+migrations.MIGRATIONS = (
+    *migrations.MIGRATIONS,
     Migration(
         "9999_stars.sql",
         (

@@ -1,0 +1,45 @@
+"""What wrangler's development proxy takes of every latency here, on both sides alike: the same, sent around it."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from tools.bench.asking import Request
+from tools.bench.contestants import JAVASCRIPT, THREADKEEP, Contestant
+from tools.bench.figures import figure
+from tools.bench.measuring import Lab
+from tools.bench.operations import OPERATIONS, find_target
+from tools.bench.seeds import Shape
+from tools.bench.system import can_look, direct_url
+
+_COUNT = 200
+Row = dict[str, Any]
+
+
+def proxy(lab: Lab, shape: Shape) -> list[Row]:
+    """Latencies through the proxy and around it, in turns, with one connection."""
+    if not can_look():
+        return []
+    rows: list[Row] = []
+    with ExitStack() as stack:
+        for name in (JAVASCRIPT, THREADKEEP):
+            contestant = stack.enter_context(Contestant(name, "d1", shape, lab.folder))
+            target = find_target(contestant.worker.url, shape)
+            page = OPERATIONS[0].requests(target, "", 1)[0]
+            for operation, request in (("health", Request("GET", "/api/health")), (OPERATIONS[0].name, page)):
+                rows.append({"contestant": name, "operation": operation, "store": "d1"})
+                rows[-1] |= _around(lab, contestant, [request])
+    return rows
+
+
+def _around(lab: Lab, contestant: Contestant, requests: Sequence[Request]) -> dict[str, Any]:
+    ways = {"through": contestant.worker.url, "around": direct_url(contestant.worker)}
+    medians: dict[str, list[float]] = {way: [] for way in ways}
+    lab.progress.expect(lab.effort.rounds + 1)
+    for number in range(lab.effort.rounds + 1):  # the first warms up
+        for way, url in ways.items():
+            sample = lab.load.send(url, list(requests) * max(5, round(_COUNT * lab.effort.scale)), 1)
+            medians[way] += [sample.median] if number else []
+        lab.progress.step(f"wrangler's proxy, {contestant}")
+    shares = [1 - around / through for through, around in zip(medians["through"], medians["around"], strict=True)]
+    return {**{way: figure(values).rounded() for way, values in medians.items()}, "share": figure(shares).rounded()}

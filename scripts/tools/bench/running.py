@@ -1,0 +1,181 @@
+"""A run of the benchmark: what is measured, in which order, and what becomes of the figures."""
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tools.bench.chart import chart
+from tools.bench.document import chart_name, document
+from tools.bench.growth import growth
+from tools.bench.load import Load
+from tools.bench.machine import machine, versions
+from tools.bench.matrix import matrix
+from tools.bench.measuring import ROUNDS_MIN, Effort, Lab
+from tools.bench.memory import memory, memory_of_export
+from tools.bench.native import OPERATIONS as NATIVE_OPERATIONS
+from tools.bench.native import native
+from tools.bench.operations import OPERATIONS, Operation
+from tools.bench.progress import Progress
+from tools.bench.proxy import proxy
+from tools.bench.seeds import Shape
+from tools.bench.startup import first_requests, imports, start_ups
+from tools.bench.tables import first_table, growth_table, native_table, proxy_line, ratio_table
+from tools.checkout import ROOT, Problem
+from tools.exit_codes import Code
+from tools.local.install import Node
+from tools.local.ports import checked_port
+
+WORKER_STORES = ("d1", "durable-object")
+_PARTS = (
+    *("ratios", "latencies", "growth", "sizes", "native", "native_ratios"),
+    *("proxy", "startup", "first", "imports", "memory", "exports"),
+)
+_PORTS = 2
+_MAIN = Shape(10_000)
+_SMALL = Shape(200, others=2)
+_QUICK_SCALE, _SMOKE_SCALE = 0.5, 0.04
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What was asked for."""
+
+    command: str
+    quick: bool = False
+    smoke: bool = False
+    store: str | None = None
+    only: str | None = None
+    rounds: int = ROUNDS_MIN
+    file: Path | None = None
+    port: int | None = None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether everything is measured, so that the documents are written."""
+        return not (self.quick or self.smoke or self.store or self.only)
+
+    def operations(self) -> list[Operation]:
+        """Those that were asked for. Raises a Problem where there is none."""
+        chosen = [operation for operation in OPERATIONS if operation.name.startswith(self.only or "")]
+        offered = NATIVE_OPERATIONS if self.store == "sqlite" else [operation.name for operation in OPERATIONS]
+        if not any(name.startswith(self.only or "") for name in offered):
+            names = ", ".join(offered)
+            raise Problem(f"--only {self.only}: there is no such operation. There are {names}", Code.WRONG_VALUE)
+        return [operation for operation in chosen if operation.is_main or self.only or not (self.quick or self.smoke)]
+
+    def stores(self) -> list[str]:
+        """The stores of the Workers that were asked for."""
+        return [store for store in WORKER_STORES if self.store in (None, store)]
+
+    def effort(self) -> Effort:
+        """How much is measured."""
+        return Effort(self.rounds, _SMOKE_SCALE if self.smoke else _QUICK_SCALE if self.quick else 1.0)
+
+    def shape(self) -> Shape:
+        """The data."""
+        return _SMALL if self.smoke else _MAIN
+
+
+def run(node: Node, wishes: Wishes, folder: Path) -> int:
+    """Measures, prints tables, and writes what was asked for when everything is there."""
+    wishes.operations()
+    for number in range(_PORTS if wishes.port else 0):
+        checked_port((wishes.port or 0) + number)
+    if wishes.file is not None:
+        _check_writable(wishes.file)
+    figures: dict[str, Any] = {
+        "command": wishes.command,
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": machine(),
+        "versions": versions(node),
+        "messages": wishes.shape().messages,
+        "rounds": wishes.rounds,
+        **{name: [] for name in _PARTS},
+    }
+    progress = Progress()
+    with _alone(folder / ("smoke" if wishes.smoke else "run")) as scratch, Load(node) as load:
+        _measure(Lab(load, wishes.effort(), progress, scratch), node, wishes, figures)
+        progress.finish()
+    for part, text in (
+        ("ratios", ratio_table),
+        ("growth", growth_table),
+        ("native", native_table),
+        ("first", first_table),
+        ("proxy", proxy_line),
+    ):
+        if figures[part]:
+            print(text(figures), end="\n\n")
+    if wishes.is_full:
+        for store in wishes.stores():
+            rows = [row for row in figures["sizes"] if row["store"] == store]
+            write_whole(ROOT / "docs" / chart_name(store), chart(store, rows))
+        write_whole(ROOT / "docs/benchmarks.md", document(figures))
+    if wishes.file is not None:
+        write_whole(wishes.file, json.dumps(figures, indent=2) + "\n")
+    return 0
+
+
+def _measure(lab: Lab, node: Node, wishes: Wishes, figures: dict[str, Any]) -> None:
+    operations, shape = wishes.operations(), wishes.shape()
+    for store in wishes.stores():
+        with_floor = wishes.is_full and store == "d1"
+        latencies, ratios = matrix(lab, store, shape, operations, port=wishes.port, with_floor=with_floor)
+        figures["latencies"] += latencies
+        figures["ratios"] += ratios
+    if wishes.is_full or (wishes.quick and not wishes.only and "d1" in wishes.stores()):
+        figures["proxy"] = proxy(lab, shape)
+    if wishes.is_full or wishes.store == "sqlite":
+        figures["native"], figures["native_ratios"] = native(lab, wishes.only or "")
+    if wishes.quick and not wishes.only:
+        for store in wishes.stores():
+            figures["first"] += first_requests(lab, store, ["append-one"])
+    for store in wishes.stores() if wishes.is_full else ():
+        sizes, grown = growth(lab, store, [operation for operation in operations if operation.is_main])
+        figures["sizes"] += sizes
+        figures["growth"] += grown
+        figures["startup"] += start_ups(lab, store)
+        figures["first"] += first_requests(lab, store)
+        figures["memory"] += memory(lab, store, shape)
+        figures["exports"] += memory_of_export(lab, store)
+    if wishes.is_full:
+        figures["imports"] = imports(lab, node)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[Path]:
+    """A folder for the data of this run. Two runs at once would measure each other."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Problem("another benchmark runs in this checkout: two at once would measure each other") from None
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_writable(file: Path) -> None:
+    if file.is_dir() or not os.access(file.absolute().parent, os.W_OK):
+        raise Problem(f"--json {file}: it cannot be written")
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Writes a file so that it is there whole or not at all."""
+    unfinished = file.with_name(f".{file.name}.unfinished")
+    try:
+        unfinished.write_text(text)
+        unfinished.replace(file)
+    except OSError as error:
+        raise Problem(f"cannot write {file}: {error.strerror}") from None
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -1,0 +1,78 @@
+"""What the system tells of processes: where they listen, and how much memory they have. On Linux only."""
+
+import socket
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from tools.bench.asking import Request, ask
+from tools.checkout import Problem
+from tools.local.worker import LocalWorker
+
+_LISTENS = "0A"
+_RESET_PEAK = "5"
+KIBIBYTE = 1024
+
+
+def can_look() -> bool:
+    """Whether the system tells."""
+    return sys.platform == "linux"
+
+
+def ports_of(pid: int) -> list[int]:
+    """The ports that a process listens on."""
+    sockets = set()
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):
+            sockets.add(str(descriptor.readlink()))
+    ports = set()
+    for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[3] == _LISTENS and f"socket:[{fields[9]}]" in sockets:
+            ports.add(int(fields[1].partition(":")[2], 16))
+    return sorted(ports)
+
+
+def worker_process(worker: LocalWorker) -> int:
+    """The process of workerd that runs the Worker, and not wrangler's proxy in front of it."""
+    (pid,) = [pid for pid in worker.workerd_ids() if worker.port not in ports_of(pid)]
+    return pid
+
+
+def direct_url(worker: LocalWorker) -> str:
+    """Where the Worker answers without wrangler's proxy."""
+    for port in ports_of(worker_process(worker)):
+        with socket.socket() as probe:
+            probe.settimeout(1)
+            try:
+                probe.connect(("127.0.0.1", port))
+                probe.sendall(b"GET /api/health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+                if probe.recv(15).startswith(b"HTTP/1.1 200"):
+                    url = f"http://127.0.0.1:{port}"
+                    if b"status" in ask(url, Request("GET", "/api/health")).body:
+                        return url
+            except OSError:
+                continue
+    raise Problem("workerd does not answer but through wrangler's proxy")
+
+
+def resident_bytes(pid: int) -> int:
+    """The memory of a process that is in use now."""
+    return _status(pid, "VmRSS")
+
+
+def peak_bytes(pid: int) -> int:
+    """The most that it had since `forget_peak`."""
+    return _status(pid, "VmHWM")
+
+
+def forget_peak(pid: int) -> None:
+    """Begins the peak anew."""
+    Path(f"/proc/{pid}/clear_refs").write_text(_RESET_PEAK)
+
+
+def _status(pid: int, name: str) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) * KIBIBYTE
+    raise Problem(f"process {pid} has ended")

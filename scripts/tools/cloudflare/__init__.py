@@ -1,0 +1,1 @@
+"""The account at Cloudflare, wrangler and its configuration, and deploying."""

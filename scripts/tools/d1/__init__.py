@@ -1,0 +1,1 @@
+"""A D1 database: migrated, backed up and restored."""

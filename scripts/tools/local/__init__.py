@@ -1,0 +1,1 @@
+"""What runs on this machine: what is installed, workerd, the plain server, Postgres."""

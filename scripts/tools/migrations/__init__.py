@@ -1,0 +1,1 @@
+"""The files of the migrations: read, hashed, and embedded in the source."""

@@ -1,0 +1,1 @@
+"""Mistakes put into the source, to see whether a test notices."""

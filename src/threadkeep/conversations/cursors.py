@@ -1,0 +1,106 @@
+"""Cursors: opaque texts that say where the next page begins."""
+
+from base64 import urlsafe_b64decode
+from binascii import b2a_base64
+from typing import Annotated, TypeVar
+
+import msgspec
+
+from threadkeep.conversations.models import INTEGER_MAX, Count, Id
+from threadkeep.errors import Invalid
+
+HITS_MAX = 10_000
+"""How far into a search anybody can page: nobody reads that far, and each page has to pass all hits before it."""
+
+END_OF_REV = 2
+"""A kind after that of every row; see `AfterChange`."""
+
+Bound = Annotated[int, msgspec.Meta(ge=0, le=INTEGER_MAX - 1)]
+
+
+class AfterConversation(msgspec.Struct, tag="c", array_like=True, frozen=True):
+    """The next page of conversations comes after this one, latest first."""
+
+    updated_at: Count
+    id: Id
+
+
+class BeforeMessage(msgspec.Struct, tag="b", array_like=True, frozen=True):
+    """The next page of messages is older than this place in the order."""
+
+    seq: Annotated[int, msgspec.Meta(ge=1, le=INTEGER_MAX)]
+
+
+class AfterMessage(msgspec.Struct, tag="a", array_like=True, frozen=True):
+    """The next page of messages is newer than this place in the order."""
+
+    seq: Count
+
+
+class AfterHits(msgspec.Struct, tag="h", array_like=True, frozen=True):
+    """The next page of hits comes after so many."""
+
+    count: Annotated[int, msgspec.Meta(ge=0, le=HITS_MAX)]
+
+
+class AfterChange(msgspec.Struct, tag="r", array_like=True, frozen=True):
+    """The next changes come after this one: by rev, then conversations (0) before messages (1), then by row."""
+
+    epoch: Annotated[str, msgspec.Meta(max_length=26)]
+    rev: Bound
+    kind: Annotated[int, msgspec.Meta(ge=0, le=END_OF_REV)]
+    n: Bound
+    floor: Bound
+    """The floor when the reader began at 0, for a reader that holds nothing which a tombstone could take away."""
+
+
+MessageCursor = BeforeMessage | AfterMessage
+Cursor = AfterConversation | MessageCursor | AfterHits | AfterChange
+C = TypeVar("C", bound=Cursor)
+
+
+def encode(cursor: Cursor) -> str:
+    """A cursor as text that fits into a URL as it is."""
+    return b2a_base64(msgspec.json.encode(cursor), newline=False).translate(_for_urls, b"=").decode()
+
+
+def decode_conversation(text: str) -> AfterConversation:
+    """The cursor of a list of conversations. Raises Invalid for any text that `encode` did not make for one."""
+    return _decode(text, _conversations)
+
+
+def decode_message(text: str) -> MessageCursor:
+    """The cursor of a list of messages. Raises Invalid for any text that `encode` did not make for one."""
+    return _decode(text, _messages)
+
+
+def decode_hits(text: str) -> AfterHits:
+    """The cursor of a search. Raises Invalid for any text that `encode` did not make for one."""
+    return _decode(text, _hits)
+
+
+def decode_change(text: str) -> AfterChange:
+    """The cursor of the changes, or "0" for the beginning. Raises Invalid for any other text."""
+    return AfterChange("", 0, 0, 0, 0) if text == "0" else _decode(text, _changes, "since")
+
+
+def invalid(path: str = "cursor") -> Invalid:
+    """The error for a cursor that leads nowhere."""
+    return Invalid(f"{path}: This is not a cursor of this list; send one unchanged, or none.", path)
+
+
+def _decode(text: str, decoder: msgspec.json.Decoder[C], path: str = "cursor") -> C:
+    try:
+        cursor = decoder.decode(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise invalid(path) from error
+    if encode(cursor) != text:  # the decoders are lenient
+        raise invalid(path)
+    return cursor
+
+
+_for_urls = bytes.maketrans(b"+/", b"-_")
+_conversations = msgspec.json.Decoder(AfterConversation)
+_messages: msgspec.json.Decoder[MessageCursor] = msgspec.json.Decoder(MessageCursor)
+_hits = msgspec.json.Decoder(AfterHits)
+_changes = msgspec.json.Decoder(AfterChange)

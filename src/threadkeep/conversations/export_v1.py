@@ -1,0 +1,445 @@
+"""Export and import: conversations as documents that anybody can read, version 1, and back.
+
+A document is `{"version": 1, "exportedAt", "conversation": {…, "messages": […]}}`, with times in ISO 8601. A reader
+ignores what it does not know. An import gives new ids to everything, and keeps the times.
+"""
+
+import hashlib
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, TypeVar
+
+from msgspec import UNSET, Raw, Struct, json
+from ulid import ULID
+
+from threadkeep.clock import new_id, now
+from threadkeep.conversations.content import canonical, digest, read_metadata
+from threadkeep.conversations.models import (
+    DEFAULT_TITLE,
+    MESSAGES_LIMIT_MAX,
+    NESTING_MAX,
+    Content,
+    Conversation,
+    Count,
+    Message,
+    Model,
+    NewMessage,
+    OptionalMetadataField,
+    Role,
+    Title,
+)
+from threadkeep.conversations.records import ImportedMessage, ImportRecord
+from threadkeep.conversations.search import indexed_size
+from threadkeep.conversations.service import IndexBudget, message_record
+from threadkeep.conversations.store import Store
+from threadkeep.errors import CursorExpired, Invalid, NotFound, ThreadkeepError, TooLarge
+from threadkeep.validation import BYTE_ORDER_MARK, decoding
+from threadkeep.work import SMALL, Work, done, give_way
+
+BATCH_CONVERSATIONS_MAX = 50
+BATCH_BYTES_MAX = 4_000_000
+"""How much is kept in one round trip, as sent and as indexed, unless one document has more."""
+DOCUMENT_BYTES_MAX = 8 * 1024 * 1024
+DOCUMENT_MESSAGES_MAX = 20_000
+HELD_BYTES_MAX = 1_000_000
+"""How much of a document is held before any of it is sent: a conversation that goes until then is left out, whole."""
+DOCUMENTS_MAX = 20_000
+KEY_PATTERN = "^[!-~]{1,255}$"
+"""What an `Idempotency-Key` looks like."""
+
+T = TypeVar("T", int, None)
+
+_ENTRY_SIZE = 1_000  # as much work as so many bytes, however small it is
+_WRAPPING = 4
+"""Levels that a document puts around what was sent, so that whatever was kept can be imported again."""
+_LAST_MILLISECOND = 253_402_300_799_999
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class DocumentMessage(Struct, rename="camel", kw_only=True):
+    """A message of a document. Only role and content need to be there."""
+
+    id: str | None = None
+    """Its name within the document, for `parentId` to refer to. An import gives it another."""
+    role: Role
+    content: Content
+    created_at: datetime | None = None
+    token_count: Count | None = None
+    model: Model | None = None
+    parent_id: str | None = None
+    metadata: OptionalMetadataField = UNSET
+
+
+class DocumentConversation(Struct, rename="camel", kw_only=True):
+    """A conversation of a document."""
+
+    id: str | None = None
+    title: Title | None = None
+    model: Model | None = None
+    created_at: datetime | None = None
+    is_archived: bool = False
+    metadata: OptionalMetadataField = UNSET
+    messages: list[DocumentMessage]
+
+
+class Document(Struct, rename="camel", kw_only=True):
+    """One exported conversation."""
+
+    version: Literal[1]
+    exported_at: datetime | None = None
+    conversation: DocumentConversation
+
+
+class Imported(Struct, rename="camel"):
+    """A conversation that was imported."""
+
+    id: str
+    title: str
+    message_count: int
+
+
+class Refusal(Struct, omit_defaults=True):
+    """Why an entry was skipped, in the form of every error."""
+
+    code: str
+    message: str
+    details: dict[str, Any] | None = None
+
+
+class Skipped(Struct):
+    """An entry that was not imported. The others were."""
+
+    index: int
+    """Which it was, counted from 0."""
+    error: Refusal
+
+
+class ImportReport(Struct):
+    """What became of each entry."""
+
+    imported: list[Imported]
+    skipped: list[Skipped]
+
+
+# Export
+
+
+async def export_conversation(store: Store, conversation_id: str) -> AsyncIterator[bytes]:
+    """The document of a conversation, in pieces. Raises NotFound before the first of them.
+
+    One that goes while it is read raises NotFound: what came before is not whole, and must not look as if it were.
+    """
+    return await _begun(store, await store.get_conversation(conversation_id))
+
+
+async def export_everything(store: Store) -> AsyncIterator[bytes]:
+    """Every conversation that is not deleted, archived ones too, a document a line. None is left out that was there.
+
+    One that moves in the list while it is read is found again among the changes since the beginning.
+    One that is deleted before it is begun is left out; NotFound, between two pieces, tells of one that goes while it is
+    read, and of everything being erased. Raises Unavailable before the first piece, where the store cannot be reached.
+    """
+    return _everything(store, (await store.changes()).next)
+
+
+async def _everything(store: Store, cursor: str) -> AsyncIterator[bytes]:
+    exported: set[str] = set()
+    async for conversation in _listed(store):
+        if conversation.id not in exported:
+            exported.add(conversation.id)
+            async for piece in _line(store, conversation):
+                yield piece
+    while True:
+        try:
+            changes = await store.changes(cursor)
+        except CursorExpired as error:
+            raise NotFound("Everything was erased while it was exported.") from error
+        for changed in changes.conversations:
+            if isinstance(changed, Conversation) and changed.id not in exported:
+                exported.add(changed.id)
+                async for piece in _line(store, changed):
+                    yield piece
+        cursor = changes.next
+        if not changes.has_more:
+            return
+
+
+async def _listed(store: Store) -> AsyncIterator[Conversation]:
+    for is_archived in (False, True):
+        cursor = None
+        while True:
+            page = await store.list_conversations(is_archived=is_archived, cursor=cursor, limit=100)
+            for conversation in page.conversations:
+                yield conversation
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+
+
+async def _line(store: Store, conversation: Conversation) -> AsyncIterator[bytes]:
+    try:
+        pieces = await _begun(store, conversation, b"\n")
+    except NotFound:  # deleted since it was listed
+        return
+    async for piece in pieces:
+        yield piece
+
+
+async def _begun(store: Store, conversation: Conversation, end: bytes = b"") -> AsyncIterator[bytes]:
+    """A document whose first piece is there. Raises NotFound before that, and where it goes later."""
+    pieces = _document(store, conversation, end)
+    return _followed(await anext(pieces), pieces)
+
+
+async def _followed(first: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    try:
+        async for piece in pieces:
+            yield piece
+    except NotFound as error:
+        raise NotFound("A conversation was deleted while it was exported.") from error
+
+
+async def _document(store: Store, conversation: Conversation, end: bytes) -> AsyncIterator[bytes]:
+    """The document of a conversation: in one piece, unless it is too large to be held."""
+    head = _without_none(
+        id=conversation.id,
+        title=None if conversation.title_source == "default" else conversation.title,
+        model=conversation.model,
+        createdAt=_iso(conversation.created_at),
+        isArchived=conversation.is_archived or None,
+        metadata=None if bytes(conversation.metadata) == b"{}" else conversation.metadata,
+    )
+    document = {"version": 1, "exportedAt": _iso(now()), "conversation": {"title": None, **head, "messages": []}}
+    held = json.encode(document).removesuffix(b"]}}")
+    page = await store.list_messages(conversation.id, after=0, limit=MESSAGES_LIMIT_MAX)
+    while True:
+        held += b",".join(json.encode(_document_message(message)) for message in page.messages)
+        if page.next_cursor is None:
+            break
+        held += b","  # there is always a message on the next page
+        if len(held) > HELD_BYTES_MAX:
+            yield held
+            held = b""
+        page = await store.list_messages(conversation.id, cursor=page.next_cursor, limit=MESSAGES_LIMIT_MAX)
+    yield held + b"]}}" + end
+
+
+def _document_message(message: Message) -> dict[str, Any]:
+    return _without_none(
+        id=message.id,
+        role=message.role,
+        content=_on_one_line(message.content),
+        createdAt=_iso(message.created_at),
+        tokenCount=message.token_count,
+        model=message.model,
+        parentId=message.parent_id,
+        metadata=None if bytes(message.metadata) == b"null" else _on_one_line(message.metadata),
+    )
+
+
+def _on_one_line(raw: Raw) -> Raw:
+    """JSON as it may stand in a line. Databases keep it like that; memory keeps it as it came."""
+    text = bytes(raw)
+    return Raw(json.format(text, indent=-1)) if b"\n" in text or b"\r" in text else raw
+
+
+def _without_none(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _iso(time: int) -> str:
+    """A time as every other program writes it, to the millisecond."""
+    return (_EPOCH + time * _MILLISECOND).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+# Import
+
+
+async def import_documents(
+    store: Store, entries: AsyncIterator[bytes | ThreadkeepError], key: str | None
+) -> ImportReport:
+    """Import documents, many in one round trip, and tell what became of each.
+
+    A document that is wrong is skipped, with the reason, and stops no other. With a key, the ids follow from it and
+    from the place of the document: what was imported already under this key is a repeat, and is not imported again.
+    """
+    report = ImportReport([], [])
+    batch: list[tuple[int, ImportRecord]] = []
+    size = read = index = 0
+    async for entry in entries:
+        if index == DOCUMENTS_MAX:
+            report.skipped.append(_skipped(index, _too_many()))
+            break
+        if isinstance(entry, ThreadkeepError):
+            report.skipped.append(_skipped(index, entry))
+        else:
+            try:
+                record = await done(import_record(entry, key, index))
+            except ThreadkeepError as error:
+                report.skipped.append(_skipped(index, error))
+            else:
+                entry_size = len(entry) + sum(indexed_size(message.record.words) for message in record.messages)
+                if batch and (size + entry_size > BATCH_BYTES_MAX or len(batch) >= BATCH_CONVERSATIONS_MAX):
+                    await _keep(store, batch, report)
+                    batch, size = [], 0
+                batch.append((index, record))
+                size += entry_size
+                if size > BATCH_BYTES_MAX:  # so large, it is not held while the next is read
+                    await _keep(store, batch, report)
+                    batch, size = [], 0
+            read += max(_ENTRY_SIZE, len(entry))
+            if read > SMALL:  # in many that are small
+                await give_way()
+                read = 0
+        index += 1
+    await _keep(store, batch, report)
+    report.skipped.sort(key=lambda skipped: skipped.index)
+    return report
+
+
+def _too_many() -> TooLarge:
+    return TooLarge(
+        f"An import may have {DOCUMENTS_MAX} documents; this one and the rest were not read. Send them separately."
+    )
+
+
+async def _keep(store: Store, batch: list[tuple[int, ImportRecord]], report: ImportReport) -> None:
+    if not batch:
+        return
+    outcomes = await store.import_conversations([record for _, record in batch])
+    for (index, record), refused in zip(batch, outcomes, strict=True):
+        if refused is None:
+            report.imported.append(Imported(record.id, record.title, len(record.messages)))
+        else:
+            report.skipped.append(_skipped(index, refused))
+
+
+def check_key(key: str) -> str:
+    """The key itself, if it may be one: 1 to 255 visible ASCII characters. Raises Invalid."""
+    if not re.fullmatch(KEY_PATTERN[:-1], key):
+        raise Invalid("idempotency-key: A key must have 1 to 255 visible ASCII characters.", "idempotency-key")
+    return key
+
+
+def import_record(text: bytes, key: str | None, index: int) -> Work[ImportRecord]:
+    """Check a document. Raises Invalid or TooLarge with the path of what is wrong."""
+    document = yield from decoding(text, Document, nesting_max=NESTING_MAX + _WRAPPING)
+    conversation = document.conversation
+    if len(conversation.messages) > DOCUMENT_MESSAGES_MAX:
+        raise TooLarge(f"A document may have {DOCUMENT_MESSAGES_MAX} messages, and this one has more.")
+    metadata = read_metadata(conversation.metadata, "conversation.metadata")
+    created_at = _time(conversation.created_at, "conversation.createdAt", None)
+    if created_at is None:
+        times = ((number, message.created_at) for number, message in enumerate(conversation.messages))
+        number, first = next(((number, time) for number, time in times if time is not None), (0, None))
+        created_at = _time(first, f"conversation.messages[{number}].createdAt", now())
+    ids = [_new_id(key, index, number) for number in range(len(conversation.messages) + 1)]
+    messages = yield from _message_records(conversation.messages, ids[1:], created_at)
+    title = next((message.record.title for message in messages if message.record.title), None)
+    return ImportRecord(
+        id=ids[0],
+        title=conversation.title or title or DEFAULT_TITLE,
+        title_source="user" if conversation.title else "first_message" if title else "default",
+        model=conversation.model,
+        metadata=Raw(json.encode(metadata or {})),
+        is_archived=conversation.is_archived,
+        created_at=created_at,
+        updated_at=min(now(), max(created_at, messages[-1].created_at if messages else 0)),
+        messages=messages,
+        # What the document says, and nothing of when it is read: it is the same when it comes again.
+        digest=digest(
+            conversation.title,
+            conversation.model,
+            conversation.is_archived,
+            canonical(conversation.metadata),
+            conversation.created_at,
+            [
+                (kept.record.digest, message.created_at)
+                for kept, message in zip(messages, conversation.messages, strict=True)
+            ],
+        ),
+    )
+
+
+def _message_records(sent: list[DocumentMessage], ids: list[str], created_at: int) -> Work[list[ImportedMessage]]:
+    new_ids: dict[str, str] = {}
+    for number, message in enumerate(sent):
+        if message.id in new_ids:
+            path = f"conversation.messages[{number}].id"
+            raise Invalid(f"{path}: Another message of this document has this id.", path)
+        if message.id is not None:
+            new_ids[message.id] = ids[number]
+    records: list[ImportedMessage] = []
+    budget = IndexBudget("conversation.messages")
+    for number, message in enumerate(sent):
+        path = f"conversation.messages[{number}]"
+        new = NewMessage(
+            id=ids[number],
+            role=message.role,
+            content=message.content,
+            token_count=message.token_count,
+            model=message.model,
+            # One that is elsewhere has no name here.
+            parent_id=new_ids.get(message.parent_id) if message.parent_id is not None else None,
+            metadata=message.metadata,
+        )
+        # One without a time is as old as the one before it.
+        created_at = _time(message.created_at, f"{path}.createdAt", created_at)
+        record = yield from message_record(new, path)
+        budget.spend(record)
+        records.append(ImportedMessage(record, created_at))
+    return records
+
+
+async def lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes | ThreadkeepError]:
+    """The lines of a stream that are not blank; TooLarge in the place of one over 8 MiB, of which no more is held."""
+    rest = bytearray()
+    is_too_long = False
+    async for piece in pieces:
+        *ended, tail = piece.split(b"\n")
+        for part in ended:
+            if not is_too_long:
+                rest += part
+            if is_too_long or len(rest) > DOCUMENT_BYTES_MAX:
+                yield _line_too_long()
+            elif rest.removeprefix(BYTE_ORDER_MARK).strip():
+                yield bytes(rest)
+            rest.clear()
+            is_too_long = False
+        if not is_too_long:
+            rest += tail
+        if len(rest) > DOCUMENT_BYTES_MAX:
+            is_too_long = True
+            rest.clear()
+    if is_too_long:
+        yield _line_too_long()
+    elif rest.removeprefix(BYTE_ORDER_MARK).strip():
+        yield bytes(rest)
+
+
+def _line_too_long() -> TooLarge:
+    return TooLarge(f"A document may have {DOCUMENT_BYTES_MAX} bytes, and this line has more.")
+
+
+def _skipped(index: int, error: ThreadkeepError) -> Skipped:
+    return Skipped(index, Refusal(error.code, error.message, error.details))
+
+
+def _new_id(key: str | None, index: int, number: int) -> str:
+    """A new id, or the one that always follows from a key and a place. Ids are per user, so a key is too."""
+    if key is None:
+        return new_id()
+    return str(ULID.from_bytes(hashlib.sha256(json.encode(["import", key, index, number])).digest()[:16]))
+
+
+def _time(time: datetime | None, path: str, otherwise: T) -> int | T:
+    """Unix milliseconds; a time without a zone is in UTC. Raises Invalid outside of the years 1970 to 9999, in UTC."""
+    if time is None:
+        return otherwise
+    milliseconds = ((time if time.tzinfo else time.replace(tzinfo=UTC)) - _EPOCH) // _MILLISECOND
+    if not 0 <= milliseconds <= _LAST_MILLISECOND:
+        raise Invalid(f"{path}: A time must be in the years 1970 to 9999, in UTC.", path)
+    return milliseconds

@@ -1,0 +1,156 @@
+"""The rules that hold on every back end: what is checked and completed before a store is asked to keep it."""
+
+from msgspec import UNSET, Raw, UnsetType, json
+
+from threadkeep.clock import NewId, new_id
+from threadkeep.conversations.content import canonical, digest, read_content, read_metadata, title_from
+from threadkeep.conversations.models import (
+    APPEND_MESSAGES_MAX,
+    MESSAGE_BYTES_MAX,
+    Appended,
+    Conversation,
+    ConversationChanges,
+    NewConversation,
+    NewMessage,
+    NewMessages,
+)
+from threadkeep.conversations.records import ConversationEdit, ConversationRecord, MessageRecord
+from threadkeep.conversations.search import INDEXED_MAX, indexed_size, text_of
+from threadkeep.conversations.store import Store
+from threadkeep.errors import Invalid, TooLarge
+from threadkeep.tokenizer import words_of
+from threadkeep.validation import join
+from threadkeep.work import Work, done
+
+_MESSAGE_SIZE = 1_000  # as much work as so many bytes, however small it is
+
+
+async def create_conversation(store: Store, new: NewConversation) -> tuple[Conversation, bool]:
+    """Create a conversation. Returns and raises as `Store.create_conversation`; also Invalid and TooLarge."""
+    return await store.create_conversation(await done(conversation_record(new)))
+
+
+async def append_messages(store: Store, conversation_id: str, new: NewMessages | NewMessage) -> tuple[Appended, bool]:
+    """Append messages, or one. Returns and raises as `Store.append_messages`; also Invalid and TooLarge."""
+    if isinstance(new, NewMessage):
+        return await store.append_messages(conversation_id, [await done(message_record(new, "", new_id))])
+    records = await done(message_records(new.messages))
+    return await store.append_messages(conversation_id, records, expected_message_count=new.expected_message_count)
+
+
+async def update_conversation(
+    store: Store, conversation_id: str, changes: ConversationChanges, expected_version: int | None
+) -> Conversation:
+    """Edit a conversation. Returns and raises as `Store.update_conversation`; also Invalid and TooLarge."""
+    return await store.update_conversation(
+        conversation_id, conversation_edit(changes), expected_version=expected_version
+    )
+
+
+def conversation_record(new: NewConversation, new_id: NewId = new_id) -> Work[ConversationRecord]:
+    """Check a conversation to create. Raises Invalid or TooLarge with the path of what is wrong."""
+    metadata = read_metadata(new.metadata, "metadata")
+    messages = yield from message_records(new.messages, new_id)
+    return ConversationRecord(
+        id=new.id or new_id(),
+        title=new.title,
+        model=new.model,
+        metadata=Raw(json.encode(metadata)) if metadata else Raw(b"{}"),
+        messages=messages,
+        # Ids that we made are not part of the request: they differ when it is sent again.
+        digest=digest(
+            new.title,
+            new.model,
+            canonical(new.metadata) or {},
+            [(sent.id, record.digest) for sent, record in zip(new.messages, messages, strict=True)],
+        ),
+    )
+
+
+def message_records(messages: list[NewMessage], new_id: NewId = new_id) -> Work[list[MessageRecord]]:
+    """Check messages that are sent together. Raises Invalid or TooLarge with the path of what is wrong."""
+    if len(messages) > APPEND_MESSAGES_MAX:
+        raise TooLarge(
+            f"messages: At most {APPEND_MESSAGES_MAX} can be sent together; send them in several requests.",
+            {"path": "messages"},
+        )
+    records: list[MessageRecord] = []
+    budget = IndexBudget("messages")
+    for index, message in enumerate(messages):
+        record = yield from message_record(message, f"messages[{index}]", new_id)
+        budget.spend(record)
+        records.append(record)
+    first_places: dict[str, int] = {}
+    for index, record in enumerate(records):
+        first = first_places.setdefault(record.id, index)
+        if first != index:
+            path = f"messages[{index}].id"
+            raise Invalid(f"{path}: {record.id} is also the id of messages[{first}]; give each its own.", path)
+    return records
+
+
+def conversation_edit(changes: ConversationChanges) -> ConversationEdit:
+    """Check an edit. Raises Invalid or TooLarge with the path of what is wrong."""
+    metadata = read_metadata(changes.metadata, "metadata")
+    return ConversationEdit(
+        title=changes.title,
+        is_archived=changes.is_archived,
+        model=changes.model,
+        metadata=UNSET if changes.metadata is UNSET else None if metadata is None else Raw(json.encode(metadata)),
+        edited_at=changes.edited_at,
+    )
+
+
+class IndexBudget:
+    """What may be indexed of messages that are kept together."""
+
+    def __init__(self, path: str) -> None:
+        """`path` is where the messages stand in the request."""
+        self._path = path
+        self._left = INDEXED_MAX
+
+    def spend(self, record: MessageRecord) -> None:
+        """Count another message. Raises TooLarge where it is one too many: no more records are to be made."""
+        self._left -= indexed_size(record.words)
+        if self._left < 0:
+            raise TooLarge(
+                f"{self._path}: There are too many words here to index at once. Send them separately.",
+                {"path": self._path},
+            )
+
+
+def message_record(new: NewMessage, path: str, new_id: NewId = new_id) -> Work[MessageRecord]:
+    """Check a message. Raises Invalid or TooLarge; `path` is where it stands in the request."""
+    # Before anything is read: what is too large would take too much to read.
+    size = _checked_size(new, path)
+    yield max(_MESSAGE_SIZE, size)
+    blocks = read_content(new.content, join(path, "content"))
+    metadata = read_metadata(new.metadata, join(path, "metadata"))
+    return MessageRecord(
+        id=new.id or new_id(),
+        role=new.role,
+        content=new.content,
+        token_count=new.token_count,
+        model=new.model,
+        parent_id=new.parent_id,
+        # What was left out, or null, is kept as none.
+        metadata=None if metadata is None or isinstance(new.metadata, UnsetType) else new.metadata,
+        digest=digest(new.role, blocks, new.model, new.parent_id, new.token_count, canonical(new.metadata)),
+        size=size,
+        title=title_from(blocks) if new.role == "user" else None,
+        words=words_of(text_of(blocks)),
+    )
+
+
+def _checked_size(new: NewMessage, path: str) -> int:
+    """Bytes of content and metadata as JSON. Raises TooLarge."""
+    size = len(memoryview(new.content))
+    if not isinstance(new.metadata, UnsetType):
+        size += len(memoryview(new.metadata))
+    if size > MESSAGE_BYTES_MAX:
+        raise TooLarge(
+            f"{path or 'body'}: A message may have {MESSAGE_BYTES_MAX} bytes as JSON; this one has {size}. "
+            "Keep large things elsewhere, and a link to them here.",
+            {"path": path} if path else None,
+        )
+    return size

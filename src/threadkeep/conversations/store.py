@@ -1,0 +1,263 @@
+"""The contract of every back end. Read this first.
+
+`Store` is what a user does with their conversations, and `Upkeep` what a platform does for them: on a timer, by an
+alarm, or after an erasure. A back end that keeps the conversations itself offers both, as a `DatabaseStore`; a client
+of a server offers the first.
+
+A store is opened for one user, so no method takes a user and none can forget one: whatever belongs to somebody else
+does not exist here. Every method is all or nothing, and what it has returned is kept, whatever happens next. Calls may
+come at the same time, from many processes.
+
+A method is one round trip to the database, with these exceptions: a page of messages that are too large together takes
+two; a write on Postgres over a driver that cannot send a batch takes one for each statement; and `sweep` and `tidy`
+take several.
+
+Every write stamps what it touched with the next `rev` of the user's change counter.
+Any method raises Unavailable when the back end cannot be reached; then nothing was done, or all of it was.
+"""
+
+from typing import Protocol
+
+from threadkeep.conversations.models import (
+    Appended,
+    Changes,
+    Conversation,
+    ConversationPage,
+    Erased,
+    HitPage,
+    MessagePage,
+)
+from threadkeep.conversations.records import (
+    ConversationEdit,
+    ConversationRecord,
+    ImportRecord,
+    MessageRecord,
+    SearchQuery,
+)
+from threadkeep.errors import Conflict, CursorExpired, NotFound, Stale, ThreadkeepError
+
+
+class Store(Protocol):
+    """The conversations of one user, as that user has them."""
+
+    @property
+    def bookmark(self) -> str | None:
+        """Where a later read must begin to see what this store has seen; None where there is only one copy.
+
+        Source: D1's read replication, https://developers.cloudflare.com/d1/best-practices/read-replication/
+        """
+
+    async def create_conversation(self, record: ConversationRecord) -> tuple[Conversation, bool]:
+        """Keep a new conversation with its first messages; answer it, and whether it is new.
+
+        A known id with the same digest is a repeat: the conversation as it is now, and False.
+        Without a title it takes one as in `append_messages`; `titleSource` tells which it was.
+
+        Raises Conflict for a known id with another digest, for a deleted one, and where a message's id is taken.
+        """
+
+    async def get_conversation(self, conversation_id: str) -> Conversation:
+        """The conversation. Raises NotFound where it never was, is deleted, or is not this user's."""
+
+    async def list_conversations(
+        self, *, is_archived: bool = False, cursor: str | None = None, limit: int = 20
+    ) -> ConversationPage:
+        """Conversations that are archived, or that are not; latest `updatedAt` first, ties by id, descending.
+
+        `cursor` is a `nextCursor`, or the id of a conversation after which to go on.
+        Rows that no append moved while somebody pages come exactly once.
+        A page has at most `limit` rows (1 to 100), and fewer where they are large.
+
+        Raises Invalid for a cursor that leads nowhere.
+        """
+
+    async def update_conversation(
+        self, conversation_id: str, edit: ConversationEdit, *, expected_version: int | None = None
+    ) -> Conversation:
+        """Edit title, archiving, model or metadata, and answer the conversation as it is now.
+
+        With `expected_version` the edit applies to that version or not at all.
+        Without, the last edit of each field wins: by `edited_at` where it is given, which counts as now if it is
+        later, and else by arrival; a title that was never edited gives way to any edit. So does a field whose last edit
+        lies more than a minute after now, since the clock was wrong by which it got that time.
+        A cleared title is the default one again, with `titleSource` `default`; cleared metadata is `{}`, and a cleared
+        `isArchived` is false. `version` goes up by one if any field was applied.
+
+        Raises NotFound as `get_conversation` does; Stale, with the conversation as it is now in
+        `details["conversation"]`, where the version is not the expected one; TooLarge where metadata that applies would
+        be over 16 KiB when it is merged, and then nothing of the edit applies.
+        """
+
+    async def delete_conversation(self, conversation_id: str, *, expected_version: int | None = None) -> None:
+        """Delete the conversation so that it can be restored. Doing so again changes nothing, whatever is expected.
+
+        It can be restored until it is purged.
+
+        Raises NotFound where it never was; Stale, as `update_conversation` does, where the version is not the expected.
+        """
+
+    async def restore_conversation(self, conversation_id: str) -> Conversation:
+        """Undo a delete, and answer the conversation. One that is not deleted is answered as it is.
+
+        Its messages count as changed, since whoever follows the changes has dropped them.
+
+        Raises NotFound where it never was, or was purged.
+        """
+
+    async def append_messages(
+        self, conversation_id: str, messages: list[MessageRecord], *, expected_message_count: int | None = None
+    ) -> tuple[Appended, bool]:
+        """Append messages, all or none, in the order given; answer a receipt for each, and whether any is new.
+
+        `seq` goes on from the last message without a gap. Of two writers at once both succeed, one after the other.
+        Messages that are known already, by id and digest, are repeats: they are not stored again, and get the receipt
+        of the first time. `updatedAt` moves to `max(itself, now)`.
+        A conversation whose title is the default takes the first title among the records (the first words of a user);
+        that is not an edit: `version` stays.
+
+        Raises, in this order: NotFound as `get_conversation` does; Conflict where an id belongs to another message,
+        with those ids in `details["ids"]`; Stale where `expected_message_count` is given and is not the count now,
+        with the count in `details["messageCount"]`, unless all messages are repeats.
+        """
+
+    async def list_messages(
+        self, conversation_id: str, *, cursor: str | None = None, after: int | None = None, limit: int = 50
+    ) -> MessagePage:
+        """A page of messages, in order of `seq`: the newest, or those that the cursor or `after` leads to.
+
+        `cursor` is a `nextCursor`, or the id of a message before which to read.
+        `after` reads forward from the message that follows this `seq`; 0 begins at the first. Not both.
+        A page has at most `limit` rows (1 to 200), and fewer where they are large, but always one if there is any.
+
+        Raises, in this order: Invalid for a text that is no cursor; NotFound as `get_conversation` does; Invalid for an
+        id of no message of this conversation.
+        """
+
+    async def search(self, query: SearchQuery, *, cursor: str | None = None, limit: int = 20) -> HitPage:
+        """Messages and titles that hold every word and phrase of the query, best first, then newest.
+
+        Case and diacritics do not matter; `tokenizer.py` says what a word is, and `search.py` what is searched. The last
+        word may be the beginning of one, unless it stands in quotes. What is deleted is not found.
+
+        A page has at most `limit` hits (1 to 100), and fewer where they are large, but always one if there is any.
+
+        Raises Invalid for a query without a word or with more than 32, and for a cursor that leads nowhere.
+        """
+
+    async def changes(self, since: str | None = None, *, limit: int = 200) -> Changes:
+        """What has changed since a cursor: a `next`, or "0" for the beginning. None answers a cursor and nothing else.
+
+        Whoever applies every page in order, and goes on from `next`, holds what the store holds: a conversation as it
+        is now, or its tombstone, which takes its messages with it; and every message of those that are not deleted.
+        A message may come before its conversation, since a conversation that changes again moves to the end.
+        Within one write, conversations come before messages. Nothing is left out between pages, whoever writes.
+
+        A page has at most `limit` rows (1 to 500), and fewer where they are large, but always one if there is any.
+
+        Raises CursorExpired where the cursor is of another epoch, or from before the floor, below which tombstones are
+        no longer kept, or not from this store; Invalid for a text that is no cursor.
+        """
+
+    async def import_conversations(self, records: list[ImportRecord]) -> list[ThreadkeepError | None]:
+        """Keep conversations that keep their times, all of them in one round trip.
+
+        Answers for each why it was refused, or None: a Conflict where its id is known with another digest, or deleted.
+        A known id with the same digest is a repeat, and is not kept again. Those that are not refused are all kept, or
+        none is. There may be as many as are handed over at once; at some 50 conversations, or 4 MB, begin another.
+        """
+
+    async def erase(self) -> Erased:
+        """Erase everything, and answer how much it was, with what was deleted before.
+
+        Nothing of it can be read, found, restored or followed from then on, and a new epoch begins: every cursor of the
+        changes has expired. What another writer keeps at the same time comes before that, and is erased, or after it,
+        and is kept. `Upkeep.sweep` removes what is left in the database.
+        """
+
+
+class Upkeep(Protocol):
+    """What has to be done for one user now and then, so that what is gone is gone."""
+
+    async def purge(self, until: int) -> int | None:
+        """Remove for good what was deleted then or before, in Unix milliseconds; answer the earliest deletion after it.
+
+        It can no longer be restored, and its tombstones are forgotten: the floor rises past them, so that a cursor from
+        before them has expired. `sweep` removes what is left in the database.
+        """
+
+    async def sweep(self) -> bool:
+        """Overwrite and remove a part of what was erased or purged; answer whether there may be more to do.
+
+        Once there is no more, ids are free again, and of a user who has nothing there is nothing: an epoch ends. What
+        an earlier version has indexed is brought into the index of this one by the same calls. One takes up to four
+        round trips, and may be cut off between any two: whoever calls next goes on.
+        """
+
+    async def tidy(self) -> bool:
+        """Remove from the index for good a part of what was taken out of it; answer whether there may be more.
+
+        In a database that many share that is what was anybody's. Nothing finds it any more, and no id waits for it.
+        """
+
+
+class DatabaseStore(Store, Upkeep, Protocol):
+    """A store in the database that keeps the conversations."""
+
+
+# The words in which every back end refuses.
+
+
+def cursor_expired() -> CursorExpired:
+    """A cursor of the changes cannot be followed."""
+    return CursorExpired("This cursor is too old, or of another time. Begin again, with since=0.")
+
+
+def no_conversation(conversation_id: str) -> NotFound:
+    """There is none under this id, or it is deleted, or somebody else's."""
+    return NotFound(f"There is no conversation {conversation_id}.")
+
+
+def conversation_conflict(conversation_id: str, taken_by: Conversation | None) -> Conflict:
+    """The id of a conversation to create is taken, by one of the same user: None where that is being erased or purged.
+
+    Ids are per user, so this tells nothing of anybody else's.
+    """
+    if taken_by is None:
+        what = "is being removed for good, and its id is free after that. Try again later"
+    elif taken_by.deleted_at is not None:
+        what = "is deleted. Restore it"
+    else:
+        what = "exists already, and was created with other content. Append to it what is new"
+    return Conflict(f"The conversation {conversation_id} {what}, or create another one under a new id.")
+
+
+def import_conflict() -> Conflict:
+    """The id of a conversation to import is taken."""
+    return Conflict(
+        "Under this key, another document was imported from this place, or this one, and it was deleted since. "
+        "Send it under another key."
+    )
+
+
+def message_conflict(ids: list[str]) -> Conflict:
+    """Ids of messages to store are taken."""
+    return Conflict(
+        "Other messages have these ids: other content, or in another conversation. Send each message under its own id.",
+        {"ids": sorted(ids)},
+    )
+
+
+def version_stale(expected_version: int | None, conversation: Conversation) -> Stale:
+    """An edit was meant for another version."""
+    return Stale(
+        f"The conversation is at version {conversation.version}, not {expected_version}. Look at it, and try again.",
+        {"conversation": conversation},
+    )
+
+
+def count_stale(expected_message_count: int | None, message_count: int) -> Stale:
+    """An append was meant to follow another message than the last."""
+    return Stale(
+        f"The conversation has {message_count} messages, not {expected_message_count}. Read the others, and try again.",
+        {"messageCount": message_count},
+    )

@@ -1,0 +1,95 @@
+"""Request and Response: what is left of HTTP when the platform is taken away."""
+
+import os
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+from msgspec import Struct
+
+from threadkeep.errors import Invalid
+
+BODY_BYTES_MAX = 8 * 1024 * 1024
+
+_QUERY_FIELDS_MAX = 20
+
+# Weak tags too: whatever compresses an answer on its way makes its tag weak.
+IF_MATCH_PATTERN = r'^(?:\*|(?:W/)?"(0|[1-9][0-9]{0,14})")$'
+BOOKMARK_PATTERN = "^[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{32}$"
+_matches_if_match = re.compile(IF_MATCH_PATTERN[:-1]).fullmatch
+_matches_bookmark = re.compile(BOOKMARK_PATTERN[:-1]).fullmatch
+
+
+class Request(Struct):
+    """A request as it came. Headers and body are functions: on some platforms each look costs a crossing."""
+
+    method: str
+    path: str
+    """As in the URL: still percent-encoded."""
+    query: str
+    header: Callable[[str], str | None]
+    """The value of a header by its name in lower case, or None."""
+    body: Callable[[], Awaitable[bytes]]
+    """Read the body, once. Raises TooLarge over `BODY_BYTES_MAX`, and reads no further than that."""
+    stream: Callable[[], AsyncIterator[bytes]]
+    """Read the body piece by piece instead, however long it is."""
+    mounted_at: str = ""
+    """What stands before `path` in the URL, where the API is mounted below a path of something else."""
+
+
+class Response(Struct):
+    """A response: whole, or with a body that is made while it is sent."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes | AsyncIterator[bytes]
+
+
+def json_response(status: int, value: Any, headers: dict[str, str] | None = None) -> Response:
+    """A response that carries a value as JSON, and ends its line, for whoever reads it in a terminal."""
+    return Response(status, {"content-type": "application/json", **(headers or {})}, msgspec.json.encode(value) + b"\n")
+
+
+def query_fields(query: str) -> dict[str, str]:
+    """The fields of a query string. Raises Invalid where it is malformed, or a field is there twice."""
+    if not query:
+        return {}
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=_QUERY_FIELDS_MAX)
+    except ValueError as error:
+        raise Invalid("The query string is malformed, or has too many fields.") from error
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        raise Invalid("A field of the query string is there twice; each may be there once.")
+    return fields
+
+
+def new_request_id() -> str:
+    """A name for a request that came with none: 32 hexadecimal digits, as a trace has."""
+    return os.urandom(16).hex()
+
+
+def version_in(if_match: str | None) -> int | None:
+    """The version that an `If-Match` header names; None where there is none, or for `*`. Raises Invalid."""
+    if if_match is None or if_match == "*":
+        return None
+    match = _matches_if_match(if_match)
+    if match is None:
+        raise Invalid('if-match: This is not a version; send an `ETag` unchanged, such as "3".', "if-match")
+    return int(match[1])
+
+
+def bookmark_in(header: str | None) -> str | None:
+    """The bookmark that an `X-D1-Bookmark` header carries, or None. Raises Invalid for what D1 did not make."""
+    if header is None:
+        return None
+    if not _matches_bookmark(header):
+        raise Invalid("x-d1-bookmark: This is not a bookmark; send one unchanged, or none.", "x-d1-bookmark")
+    return header
+
+
+def etag(version: int) -> str:
+    """The `ETag` of a version."""
+    return f'"{version}"'

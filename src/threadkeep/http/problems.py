@@ -1,0 +1,72 @@
+"""Errors as HTTP says them: the status of each code, and the one shape that every error has."""
+
+from typing import Any
+
+from threadkeep.errors import ThreadkeepError, TooLarge
+from threadkeep.http.messages import BODY_BYTES_MAX, Response, json_response
+
+
+class MethodNotAllowed(ThreadkeepError):
+    """The path is there, but not for this method. `details["allow"]` names those it takes."""
+
+    code = "method_not_allowed"
+
+
+class UnsupportedMediaType(ThreadkeepError):
+    """The body is not what this route reads. `details["acceptEncoding"]` names the codings, where it is for its own."""
+
+    code = "unsupported_media_type"
+
+
+class TimedOut(ThreadkeepError):
+    """The request did not arrive in time."""
+
+    code = "timed_out"
+
+
+class HeadTooLarge(ThreadkeepError):
+    """The address and the headers are over their limit."""
+
+    code = "head_too_large"
+
+
+STATUS: dict[str, int] = {
+    "invalid": 400,
+    "unauthenticated": 401,
+    "forbidden": 403,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "timed_out": 408,
+    "conflict": 409,
+    "cursor_expired": 410,
+    "stale": 412,
+    "too_large": 413,
+    "unsupported_media_type": 415,
+    "rate_limited": 429,
+    "head_too_large": 431,
+    "unsupported": 501,
+    "unavailable": 503,
+}
+"""The status that says each code in HTTP. The one table, read backwards by clients."""
+
+
+def error_response(error: ThreadkeepError) -> Response:
+    """The one shape of every error: `{"error": {"code", "message", "details"?}}`."""
+    body: dict[str, Any] = {"code": error.code, "message": error.message}
+    if error.details is not None:
+        body["details"] = error.details
+    headers = {}
+    if error.code == "unauthenticated":
+        headers["www-authenticate"] = "Bearer"
+    if error.code == "method_not_allowed":
+        headers["allow"] = ", ".join((error.details or {})["allow"])
+    if error.code == "unsupported_media_type" and "acceptEncoding" in (error.details or {}):
+        headers["accept-encoding"] = ", ".join((error.details or {})["acceptEncoding"])  # by RFC 9110, 15.5.16
+    if error.code in ("unavailable", "rate_limited"):
+        headers["retry-after"] = "1"
+    return json_response(STATUS[error.code], {"error": body}, headers)
+
+
+def body_too_large() -> TooLarge:
+    """The error for a body over its limit."""
+    return TooLarge(f"A request may have a body of {BODY_BYTES_MAX} bytes, and this one has more. Send it in parts.")

@@ -1,0 +1,487 @@
+"""A store in memory: the contract in plain Python. For tests and for trying things; it keeps nothing past its process.
+
+It is also the model that the other back ends are compared with, so it is written to be read, not to be fast.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw
+from msgspec.structs import replace
+
+from threadkeep.clock import CLOCKS_APART_MILLISECONDS, Clock, is_id, new_id, now
+from threadkeep.conversations import cursors
+from threadkeep.conversations.changes import Owner, as_change, end_of, follow
+from threadkeep.conversations.content import merged_metadata, metadata_too_large
+from threadkeep.conversations.models import (
+    DEFAULT_TITLE,
+    INTEGER_MAX,
+    METADATA_BYTES_MAX,
+    PAGE_BYTES_MAX,
+    Appended,
+    Changes,
+    Conversation,
+    ConversationPage,
+    Erased,
+    HitPage,
+    Message,
+    MessagePage,
+    Receipt,
+)
+from threadkeep.conversations.records import (
+    ConversationEdit,
+    ConversationRecord,
+    ImportRecord,
+    MessageRecord,
+    SearchQuery,
+)
+from threadkeep.conversations.search import Term, hits, parse_query, starts_at
+from threadkeep.conversations.store import (
+    conversation_conflict,
+    count_stale,
+    import_conflict,
+    message_conflict,
+    no_conversation,
+    version_stale,
+)
+from threadkeep.errors import ThreadkeepError
+from threadkeep.tokenizer import words_of
+from threadkeep.work import done
+
+
+@dataclass
+class _KeptMessage:
+    message: Message
+    digest: str
+    size: int
+    words: str
+    n: int
+    rev: int
+
+
+@dataclass
+class _KeptConversation:
+    conversation: Conversation
+    digest: str
+    n: int
+    rev: int
+    messages: list[_KeptMessage] = field(default_factory=list)
+    edited_at: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class _Owner:
+    epoch: str = field(default_factory=new_id)
+    rev: int = 0
+    floor: int = 0
+    last_n: int = 0
+    conversations: dict[str, _KeptConversation] = field(default_factory=dict)
+    messages: dict[str, _KeptMessage] = field(default_factory=dict)
+
+    def next_n(self) -> int:
+        self.last_n += 1
+        return self.last_n
+
+    def next_rev(self) -> int:
+        self.rev += 1
+        return self.rev
+
+
+class MemoryDatabase:
+    """What all users keep."""
+
+    def __init__(self) -> None:
+        self.owners: dict[str, _Owner] = {}
+
+
+class MemoryStore:
+    """A `Store` in memory. See `conversations/store.py` for what each method promises."""
+
+    bookmark: str | None = None
+
+    def __init__(self, database: MemoryDatabase, user_id: str, clock: Clock = now) -> None:
+        self._database = database
+        self._user_id = user_id
+        self._clock = clock
+
+    @property
+    def _owner(self) -> _Owner:
+        return self._database.owners.setdefault(self._user_id, _Owner())
+
+    async def create_conversation(self, record: ConversationRecord) -> tuple[Conversation, bool]:
+        kept = self._owner.conversations.get(record.id)
+        if kept is not None:
+            if kept.conversation.deleted_at is not None or kept.digest != record.digest:
+                raise conversation_conflict(record.id, kept.conversation)
+            return replace(kept.conversation), False
+        taken = [message.id for message in record.messages if message.id in self._owner.messages]
+        if taken:
+            raise message_conflict(taken)
+        time = self._clock()
+        kept = _KeptConversation(
+            Conversation(
+                id=record.id,
+                user_id=self._user_id,
+                title=record.title or DEFAULT_TITLE,
+                title_source="user" if record.title else "default",
+                model=record.model,
+                created_at=time,
+                updated_at=time,
+                message_count=0,
+                is_archived=False,
+                metadata=record.metadata,
+                version=1,
+                deleted_at=None,
+            ),
+            record.digest,
+            self._owner.next_n(),
+            self._owner.next_rev(),
+        )
+        self._owner.conversations[record.id] = kept
+        self._keep(kept, record.messages, _title(record.messages), time)
+        return replace(kept.conversation), True
+
+    async def get_conversation(self, conversation_id: str) -> Conversation:
+        return replace(self._find(conversation_id).conversation)
+
+    async def list_conversations(
+        self, *, is_archived: bool = False, cursor: str | None = None, limit: int = 20
+    ) -> ConversationPage:
+        rows = [
+            kept.conversation
+            for kept in self._owner.conversations.values()
+            if kept.conversation.is_archived == is_archived and kept.conversation.deleted_at is None
+        ]
+        rows.sort(key=_place, reverse=True)
+        if cursor is not None:
+            if is_id(cursor):
+                if cursor not in self._owner.conversations:
+                    raise cursors.invalid()
+                before = _place(self._owner.conversations[cursor].conversation)
+            else:
+                position = cursors.decode_conversation(cursor)
+                before = (position.updated_at, position.id)
+            rows = [row for row in rows if _place(row) < before]
+        count = _count_that_fits([len(msgspec.json.encode(row)) for row in rows[:limit]])
+        page = [replace(row) for row in rows[:count]]
+        more = len(rows) > count
+        return ConversationPage(
+            page,
+            cursors.encode(cursors.AfterConversation(*_place(page[-1]))) if more else None,
+            cursors.encode(end_of(self._place_in_changes())) if cursor is None else UNSET,
+        )
+
+    async def update_conversation(
+        self, conversation_id: str, edit: ConversationEdit, *, expected_version: int | None = None
+    ) -> Conversation:
+        kept = self._find(conversation_id)
+        conversation = kept.conversation
+        if expected_version is not None and conversation.version != expected_version:
+            raise version_stale(expected_version, replace(conversation))
+        time = self._clock()
+        edited_at = time if edit.edited_at is None else min(edit.edited_at, time)
+
+        def last_edited_at(name: str) -> int:
+            last = kept.edited_at.get(name, 0)
+            return 0 if last > time + CLOCKS_APART_MILLISECONDS else last
+
+        def wins(name: str) -> bool:
+            return getattr(edit, name) is not UNSET and (
+                expected_version is not None or edit.edited_at is None or edited_at >= last_edited_at(name)
+            )
+
+        new_metadata = conversation.metadata
+        if edit.metadata is None:
+            new_metadata = Raw(b"{}")
+        elif isinstance(edit.metadata, Raw) and wins("metadata"):
+            new_metadata = merged_metadata(conversation.metadata, edit.metadata)
+            if len(bytes(new_metadata)) > METADATA_BYTES_MAX:
+                raise metadata_too_large("metadata")
+        changes: dict[str, dict[str, Any]] = {
+            "title": {
+                "title": edit.title or DEFAULT_TITLE,
+                "title_source": "user" if edit.title else "default",
+            },
+            "model": {"model": edit.model or None},
+            "is_archived": {"is_archived": bool(edit.is_archived)},
+            "metadata": {"metadata": new_metadata},
+        }
+        won = [name for name in changes if wins(name)]
+        if won:
+            for name in won:
+                conversation = replace(conversation, **changes[name])
+            for name in changes:
+                if getattr(edit, name) is not UNSET:
+                    kept.edited_at[name] = max(last_edited_at(name), edited_at)
+            kept.conversation = replace(conversation, version=conversation.version + 1)
+            kept.rev = self._owner.next_rev()
+        return replace(kept.conversation)
+
+    async def delete_conversation(self, conversation_id: str, *, expected_version: int | None = None) -> None:
+        kept = self._find(conversation_id, even_deleted=True)
+        if kept.conversation.deleted_at is None:
+            if expected_version not in (None, kept.conversation.version):
+                raise version_stale(expected_version, replace(kept.conversation))
+            kept.conversation = replace(
+                kept.conversation, deleted_at=self._clock(), version=kept.conversation.version + 1
+            )
+            kept.rev = self._owner.next_rev()
+
+    async def restore_conversation(self, conversation_id: str) -> Conversation:
+        kept = self._find(conversation_id, even_deleted=True)
+        if kept.conversation.deleted_at is not None:
+            kept.conversation = replace(kept.conversation, deleted_at=None, version=kept.conversation.version + 1)
+            kept.rev = self._owner.next_rev()
+            for row in kept.messages:
+                row.rev = kept.rev
+        return replace(kept.conversation)
+
+    async def append_messages(
+        self, conversation_id: str, messages: list[MessageRecord], *, expected_message_count: int | None = None
+    ) -> tuple[Appended, bool]:
+        kept = self._find(conversation_id)
+        known = {
+            message.id: self._owner.messages[message.id] for message in messages if message.id in self._owner.messages
+        }
+        taken = [
+            message.id
+            for message in messages
+            if message.id in known
+            and (
+                known[message.id].digest != message.digest
+                or known[message.id].message.conversation_id != conversation_id
+            )
+        ]
+        if taken:
+            raise message_conflict(taken)
+        fresh = [message for message in messages if message.id not in known]
+        count = kept.conversation.message_count
+        if fresh and expected_message_count not in (None, count):
+            raise count_stale(expected_message_count, count)
+        if fresh:
+            kept.rev = self._owner.next_rev()
+        self._keep(kept, fresh, _title(messages), self._clock())
+        receipts = [self._owner.messages[message.id].message for message in messages]
+        return (
+            Appended(
+                [Receipt(message.id, message.seq, message.created_at) for message in receipts],
+                replace(kept.conversation),
+            ),
+            bool(fresh),
+        )
+
+    async def list_messages(
+        self, conversation_id: str, *, cursor: str | None = None, after: int | None = None, limit: int = 50
+    ) -> MessagePage:
+        position = None if cursor is None or is_id(cursor) else cursors.decode_message(cursor)
+        rows = self._find(conversation_id).messages
+        before = len(rows) + 1
+        if isinstance(position, cursors.AfterMessage):
+            after = position.seq
+        elif position is not None:
+            before = position.seq
+        elif cursor is not None:
+            anchor = self._owner.messages.get(cursor)
+            if anchor is None or anchor.message.conversation_id != conversation_id:
+                raise cursors.invalid()
+            before = anchor.message.seq
+        if after is not None:
+            ahead = rows[after:]
+            page = ahead[: _count_that_fits([row.size for row in ahead[:limit]])]
+            more = len(ahead) > len(page)
+            next_cursor = cursors.encode(cursors.AfterMessage(page[-1].message.seq)) if more else None
+        else:
+            behind = rows[: before - 1][::-1]
+            page = behind[: _count_that_fits([row.size for row in behind[:limit]])][::-1]
+            more = len(behind) > len(page)
+            next_cursor = cursors.encode(cursors.BeforeMessage(page[0].message.seq)) if more else None
+        return MessagePage([replace(row.message) for row in page], next_cursor)
+
+    async def changes(self, since: str | None = None, *, limit: int = 200) -> Changes:
+        owner = self._place_in_changes()
+        if since is None:
+            return Changes([], [], cursors.encode(end_of(owner)), has_more=False)
+        position = cursors.decode_change(since)
+        floor = follow(position, owner)
+        rows: list[tuple[tuple[int, int, int], int, _KeptConversation | _KeptMessage]] = []
+        for kept in self._owner.conversations.values():
+            rows.append(((kept.rev, 0, kept.n), 20_000, kept))
+            if kept.conversation.deleted_at is None:
+                rows += [((row.rev, 1, row.n), row.size, row) for row in kept.messages]
+        rows = sorted(row for row in rows if row[0] > (position.rev, position.kind, position.n))
+        page = rows[: _count_that_fits([size for _, size, _ in rows[:limit]])]
+        more = len(rows) > len(page)
+        after = cursors.AfterChange(owner.epoch, *page[-1][0], floor) if more else end_of(owner)
+        return Changes(
+            [as_change(replace(kept.conversation)) for _, _, kept in page if isinstance(kept, _KeptConversation)],
+            [replace(kept.message) for _, _, kept in page if isinstance(kept, _KeptMessage)],
+            cursors.encode(after),
+            more,
+        )
+
+    async def import_conversations(self, records: list[ImportRecord]) -> list[ThreadkeepError | None]:
+        outcomes: list[ThreadkeepError | None] = []
+        rev = None
+        for record in records:
+            known = self._owner.conversations.get(record.id)
+            if known is not None:
+                is_repeat = known.digest == record.digest and known.conversation.deleted_at is None
+                outcomes.append(None if is_repeat else import_conflict())
+                continue
+            outcomes.append(None)
+            rev = rev or self._owner.next_rev()
+            kept = _KeptConversation(
+                Conversation(
+                    id=record.id,
+                    user_id=self._user_id,
+                    title=record.title,
+                    title_source=record.title_source,
+                    model=record.model,
+                    created_at=record.created_at,
+                    updated_at=record.updated_at,
+                    message_count=0,
+                    is_archived=record.is_archived,
+                    metadata=record.metadata,
+                    version=1,
+                    deleted_at=None,
+                ),
+                record.digest,
+                self._owner.next_n(),
+                rev,
+            )
+            self._owner.conversations[record.id] = kept
+            for message in record.messages:
+                self._add(kept, message.record, message.created_at)
+            kept.conversation = replace(kept.conversation, message_count=len(kept.messages))
+        return outcomes
+
+    async def erase(self) -> Erased:
+        kept = self._owner.conversations.values()
+        erased = Erased(len(kept), sum(len(conversation.messages) for conversation in kept))
+        del self._database.owners[self._user_id]
+        return erased
+
+    async def purge(self, until: int) -> int | None:
+        owner = self._owner
+        later = []
+        for kept in list(owner.conversations.values()):
+            deleted_at = kept.conversation.deleted_at
+            if deleted_at is not None and deleted_at <= until:
+                owner.floor = max(owner.floor, kept.rev)
+                del owner.conversations[kept.conversation.id]
+                for row in kept.messages:
+                    del owner.messages[row.message.id]
+            elif deleted_at is not None:
+                later.append(deleted_at)
+        if not owner.conversations:
+            del self._database.owners[self._user_id]
+        return min(later, default=None)
+
+    async def sweep(self) -> bool:
+        return False
+
+    async def tidy(self) -> bool:
+        return False
+
+    def _place_in_changes(self) -> Owner:
+        owner = self._owner
+        return Owner(owner.epoch, owner.rev, owner.floor) if owner.rev else Owner("", 0, 0)
+
+    async def search(self, query: SearchQuery, *, cursor: str | None = None, limit: int = 20) -> HitPage:
+        terms = parse_query(query.text)
+        skip = cursors.decode_hits(cursor).count if cursor is not None else 0
+        if not terms:
+            return HitPage([], None)
+        since, until = query.since or 0, query.until if query.until is not None else INTEGER_MAX
+        found: list[tuple[tuple[float, int, int], int, Conversation, Message | None]] = []
+        for kept in self._owner.conversations.values():
+            conversation = kept.conversation
+            if conversation.deleted_at is not None:
+                continue
+            if (
+                query.role is None
+                and conversation.title_source != "default"
+                and since <= conversation.created_at < until
+            ):
+                score = _score(words_of(conversation.title), terms)
+                if score:
+                    found.append(((score, conversation.created_at, 0), 0, conversation, None))
+            for row in kept.messages:
+                if query.role in (None, row.message.role) and since <= row.message.created_at < until:
+                    score = _score(row.words, terms)
+                    if score:
+                        place = (score, row.message.created_at, row.message.seq)
+                        found.append((place, row.size, conversation, row.message))
+        found.sort(key=lambda item: item[0], reverse=True)
+        rest = found[skip:]
+        page = rest[: _count_that_fits([size + 20_000 for _, size, _, _ in rest[:limit]])]
+        count = skip + len(page)
+        shown = [(replace(conversation), message and replace(message)) for _, _, conversation, message in page]
+        return HitPage(
+            await done(hits(shown, terms)),
+            cursors.encode(cursors.AfterHits(count)) if len(rest) > len(page) and count <= cursors.HITS_MAX else None,
+        )
+
+    def _find(self, conversation_id: str, *, even_deleted: bool = False) -> _KeptConversation:
+        kept = self._owner.conversations.get(conversation_id)
+        if kept is None or (kept.conversation.deleted_at is not None and not even_deleted):
+            raise no_conversation(conversation_id)
+        return kept
+
+    def _add(self, kept: _KeptConversation, record: MessageRecord, time: int) -> None:
+        message = Message(
+            id=record.id,
+            conversation_id=kept.conversation.id,
+            seq=len(kept.messages) + 1,
+            role=record.role,
+            content=record.content,
+            created_at=time,
+            token_count=record.token_count,
+            model=record.model,
+            parent_id=record.parent_id,
+            metadata=record.metadata or Raw(b"null"),
+        )
+        row = _KeptMessage(message, record.digest, record.size, record.words, self._owner.next_n(), kept.rev)
+        kept.messages.append(row)
+        self._owner.messages[record.id] = row
+
+    def _keep(self, kept: _KeptConversation, records: list[MessageRecord], title: str | None, time: int) -> None:
+        """Store messages that are known to be new, and what follows from them."""
+        if not records:
+            return
+        for record in records:
+            self._add(kept, record, time)
+        conversation = replace(
+            kept.conversation,
+            message_count=len(kept.messages),
+            updated_at=max(kept.conversation.updated_at, time),
+        )
+        if title and conversation.title_source == "default":
+            conversation = replace(conversation, title=title, title_source="first_message")
+        kept.conversation = conversation
+
+
+def _score(words: str, terms: list[Term]) -> float:
+    """How well words fit: how many of them are what was searched for; 0 where any term is missing."""
+    found = words.split()
+    counts = [sum(starts_at(found, index, term) for index in range(len(found))) for term in terms]
+    return sum(counts) / len(found) if all(counts) else 0
+
+
+def _title(records: list[MessageRecord]) -> str | None:
+    return next((record.title for record in records if record.title), None)
+
+
+def _place(conversation: Conversation) -> tuple[int, str]:
+    return conversation.updated_at, conversation.id
+
+
+def _count_that_fits(sizes: list[int]) -> int:
+    """How many rows of these sizes make a page: at least one if there is any."""
+    total = 0
+    for index, size in enumerate(sizes):
+        total += size
+        if index and total > PAGE_BYTES_MAX:
+            return index
+    return len(sizes)

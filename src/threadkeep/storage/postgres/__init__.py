@@ -1,0 +1,1 @@
+"""Postgres: on a server through asyncpg, in a Worker through a protocol of our own."""

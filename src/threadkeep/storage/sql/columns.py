@@ -1,0 +1,66 @@
+"""Columns: what a conversation and a message have in the database, one line for each, whatever the product.
+
+A new field of theirs is a line here, a migration for each product, and a field of the struct in `conversations/models.py`. What is
+read, stored, imported and overwritten follows from the line.
+"""
+
+from typing import Literal, NamedTuple
+
+Type = Literal["text", "integer", "boolean", "json"]
+
+
+class Column(NamedTuple):
+    """A column that a field of JSON fills."""
+
+    name: str
+    field: str
+    """What it is called in JSON, both in what a store is handed and in what it answers."""
+    type: Type
+    is_private: bool = False
+    """Whether users put what they like in it, so that an erasure overwrites it; a digest of that counts."""
+    is_shown: bool = True
+    """Whether readers get it."""
+    is_nullable: bool = False
+
+
+CONVERSATION = (
+    Column("id", "id", "text"),
+    Column("user_id", "userId", "text"),
+    Column("digest", "digest", "text", is_private=True, is_shown=False),
+    Column("title", "title", "text", is_private=True),
+    Column("title_source", "titleSource", "text"),
+    Column("model", "model", "text", is_private=True, is_nullable=True),
+    Column("created_at", "createdAt", "integer"),
+    Column("updated_at", "updatedAt", "integer"),
+    Column("message_count", "messageCount", "integer"),
+    Column("is_archived", "isArchived", "boolean"),
+    Column("metadata", "metadata", "json", is_private=True),
+    Column("version", "version", "integer"),
+    Column("deleted_at", "deletedAt", "integer", is_nullable=True),
+)
+
+MESSAGE = (
+    Column("id", "id", "text"),
+    Column("conversation_id", "conversationId", "text"),
+    Column("seq", "seq", "integer"),
+    Column("digest", "digest", "text", is_private=True, is_shown=False),
+    Column("role", "role", "text"),
+    Column("created_at", "createdAt", "integer"),
+    Column("token_count", "tokenCount", "integer", is_nullable=True),
+    Column("model", "model", "text", is_private=True, is_nullable=True),
+    Column("parent_id", "parentId", "text", is_nullable=True),
+    Column("bytes", "size", "integer", is_shown=False),
+    Column("metadata", "metadata", "json", is_private=True, is_nullable=True),
+    # What is large stands last: a page is put together by copying what stands before it.
+    Column("content", "content", "json", is_private=True),
+)
+
+
+def shown(columns: tuple[Column, ...]) -> list[Column]:
+    """Those that readers get."""
+    return [column for column in columns if column.is_shown]
+
+
+def named(columns: tuple[Column, ...], *names: str) -> list[Column]:
+    """Those of these names, in the order of the table."""
+    return [column for column in columns if column.name in names]

@@ -1,0 +1,699 @@
+"""SqlStore: the contract over any database that speaks SQL, one batch of statements for nearly everything.
+
+The order within a batch is what keeps it right: the guarded changes, which bear the next value of the counter; the
+answer, which tells by that what is new; and last the counter. See docs/decisions/0001-one-batch-per-operation.md.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import accumulate, zip_longest
+from operator import attrgetter
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import UNSET, Struct
+
+from threadkeep.clock import CLOCKS_APART_MILLISECONDS, Clock, NewId, is_id, new_id, now
+from threadkeep.conversations import cursors
+from threadkeep.conversations.changes import Owner, as_change, end_of, follow
+from threadkeep.conversations.content import merged_metadata, metadata_too_large
+from threadkeep.conversations.models import (
+    DEFAULT_TITLE,
+    INTEGER_MAX,
+    METADATA_BYTES_MAX,
+    PAGE_BYTES_MAX,
+    VALUE_BYTES_MAX,
+    Appended,
+    Changes,
+    Conversation,
+    ConversationPage,
+    Erased,
+    HitPage,
+    Message,
+    MessagePage,
+    Receipt,
+)
+from threadkeep.conversations.records import (
+    ConversationEdit,
+    ConversationRecord,
+    ImportRecord,
+    MessageRecord,
+    SearchQuery,
+)
+from threadkeep.conversations.search import hits, indexed_size, parse_query, text_of_content
+from threadkeep.conversations.store import (
+    conversation_conflict,
+    count_stale,
+    import_conflict,
+    message_conflict,
+    no_conversation,
+    version_stale,
+)
+from threadkeep.errors import ThreadkeepError
+from threadkeep.storage.sql.executor import Executor, ReadsFirst, Row, Statement
+from threadkeep.storage.sql.marks import mark_of
+from threadkeep.tokenizer import first_tokens, words_of
+from threadkeep.work import Work, done, finished
+
+T = TypeVar("T")
+
+# Beyond every time and seq there can be, and still an integer that D1 lets through.
+_BEYOND = INTEGER_MAX - 1
+# What is swept at once: well within the time that D1 gives a batch.
+_SWEPT_CONVERSATIONS_MAX = 100
+_SWEPT_MESSAGES_MAX = 500
+_SWEPT_BYTES_MAX = 8_000_000
+_BEYOND_IDS = "Z" * 26
+_NOBODY = Owner("", 0, 0)
+"""A user who never wrote is at the beginning of the changes."""
+
+
+class _Rows(Struct):
+    """A page as the database makes it, in no particular order."""
+
+    more: bool
+
+
+class _ConversationRows(Struct):
+    owner: Owner | None
+    rows: list[Conversation]
+
+
+class _MessageRows(_Rows):
+    rows: list[Message]
+
+
+class _HitRow(Struct):
+    position: int
+    conversation: Conversation
+    message: Message | None
+
+
+class _HitRows(_Rows):
+    rows: list[_HitRow]
+
+
+class _ChangeRow(Struct):
+    rev: int
+    kind: int
+    n: int
+    conversation: Conversation | None
+    message: Message | None
+
+
+class _ChangeRows(_Rows):
+    owner: Owner | None
+    rows: list[_ChangeRow]
+
+
+class _Created(Struct, rename="camel"):
+    is_new: int
+    digest: str | None
+    conflicts: list[str]
+    conversation: Conversation | None
+
+
+class _ImportVerdict(Struct, rename="camel"):
+    id: str
+    digest: str
+    is_deleted: bool
+
+
+class _AppendedMessage(Receipt):
+    is_new: int
+    is_same: int
+
+
+class _Appended(Struct, rename="camel"):
+    messages: list[_AppendedMessage]
+    conversation: Conversation
+
+
+class _EditVerdict(Struct, rename="camel"):
+    version: int
+    metadata_bytes: int
+
+
+class _Swept(Struct):
+    """Rows by their `n`."""
+
+    conversations: list[int]
+    messages: list[int]
+
+
+class _ToIndexAgain(Struct):
+    """What only the index of the version before has: everything by its `n`, and what of it says something."""
+
+    places: list[int]
+    messages: list["_Said"]
+    titles: list["_Titled"]
+
+
+class _Said(Struct):
+    id: str
+    content: msgspec.Raw
+
+
+class _Titled(Struct):
+    id: str
+    title: str
+
+
+class SqlStore:
+    """A `Store` over an executor. See `conversations/store.py` for what each method promises."""
+
+    def __init__(self, executor: Executor, user_id: str, clock: Clock = now, new_id: NewId = new_id) -> None:
+        self._executor = executor
+        self._sql = executor.statements
+        self._user_id = user_id
+        self._clock = clock
+        self._new_id = new_id
+        self._mark = mark_of(user_id)
+
+    @property
+    def bookmark(self) -> str | None:
+        return self._executor.bookmark
+
+    async def create_conversation(self, record: ConversationRecord) -> tuple[Conversation, bool]:
+        title = record.title or DEFAULT_TITLE
+        values = {
+            **self._values(record.id),
+            "epoch": self._new_id(),
+            "ids": _ids(record.messages),
+            "digest": record.digest,
+            "title": title,
+            "title_source": "user" if record.title else "default",
+            "model": record.model,
+            "metadata": _text(record.metadata),
+        }
+        inserts = await done(self._inserts(record.messages, {**values, "expected": None}, record.title, creates=True))
+        *_, answers, _ = await self._executor.run(
+            self._sql.ensure_owner(**values),
+            self._sql.insert_conversation(**values),
+            *inserts,
+            self._sql.created(**values),
+            self._sql.bump_rev(**values),
+        )
+        created = _decode(answers, _Created, record.id)
+        if created.digest is None:
+            raise message_conflict(created.conflicts)
+        conversation = created.conversation
+        if (
+            conversation is None  # it is being erased
+            or conversation.deleted_at is not None
+            or created.digest != record.digest
+        ):
+            raise conversation_conflict(record.id, conversation)
+        return conversation, bool(created.is_new)
+
+    async def get_conversation(self, conversation_id: str) -> Conversation:
+        (answers,) = await self._executor.run(self._sql.get_conversation(**self._values(conversation_id)))
+        conversation = _decode(answers, Conversation, conversation_id)
+        if conversation.deleted_at is not None:
+            raise no_conversation(conversation_id)
+        return conversation
+
+    async def list_conversations(
+        self, *, is_archived: bool = False, cursor: str | None = None, limit: int = 20
+    ) -> ConversationPage:
+        values: dict[str, Any] = {
+            **self._values(cursor or ""),
+            "is_archived": is_archived,
+            "updated_at": _BEYOND,
+            "before_id": _BEYOND_IDS,
+            "limit": limit,
+        }
+        anchors = []
+        if cursor is not None and is_id(cursor):
+            values |= {"updated_at": None, "before_id": cursor}
+            anchors = [self._sql.conversation_exists(**values)]
+        elif cursor is not None:
+            position = cursors.decode_conversation(cursor)
+            values |= {"updated_at": min(position.updated_at, _BEYOND), "before_id": position.id}
+        *found, answers = await self._executor.run(*anchors, self._sql.list_conversations(**values))
+        if [] in found:
+            raise cursors.invalid()
+        page = _decode(answers, _ConversationRows, "")
+        page.rows.sort(key=attrgetter("updated_at", "id"), reverse=True)
+        rows = page.rows[:limit]
+        if len(answers[0]["answer"]) > PAGE_BYTES_MAX:
+            rows = _cut(rows)
+        last = rows[-1] if len(rows) < len(page.rows) else None
+        return ConversationPage(
+            rows,
+            cursors.encode(cursors.AfterConversation(last.updated_at, last.id)) if last else None,
+            cursors.encode(end_of(page.owner or _NOBODY)) if cursor is None else UNSET,
+        )
+
+    async def update_conversation(
+        self, conversation_id: str, edit: ConversationEdit, *, expected_version: int | None = None
+    ) -> Conversation:
+        time = self._clock()
+        edited_at = time if edit.edited_at is None else min(edit.edited_at, time)
+        values = {
+            **self._values(conversation_id),
+            "expected": expected_version,
+            "edited_at": edited_at,
+            # By arrival it wins whatever the clocks say that others were edited by.
+            "loses_from": _BEYOND if expected_version is not None or edit.edited_at is None else edited_at + 1,
+            "loses_until": time + CLOCKS_APART_MILLISECONDS,
+            "sets_title": edit.title is not UNSET,
+            "title": edit.title or DEFAULT_TITLE,
+            "title_source": "user" if edit.title else "default",
+            "sets_model": edit.model is not UNSET,
+            "model": edit.model or None,
+            "sets_is_archived": edit.is_archived is not UNSET,
+            "is_archived": bool(edit.is_archived),
+            "sets_metadata": edit.metadata is not UNSET,
+            "clears_metadata": edit.metadata is None,
+            "metadata": _text(edit.metadata) if isinstance(edit.metadata, msgspec.Raw) else "{}",
+            "metadata_bytes_max": METADATA_BYTES_MAX,
+        }
+        titles = []
+        if edit.title is not UNSET:
+            titles = [
+                *(query(**values) for query in self._sql.unindex_title),
+                *finished(self._indexing(values, [], [(conversation_id, edit.title)] if edit.title else [])),
+            ]
+
+        def writes(**merged: str) -> list[Statement]:
+            return [
+                self._sql.edit_verdict(**values | merged),
+                self._sql.edit_conversation(**values | merged),
+                *titles,
+                self._sql.bump_rev(**values),
+                self._sql.get_conversation(**values),
+            ]
+
+        patch = edit.metadata
+        if isinstance(patch, msgspec.Raw) and not self._sql.dialect.merges_metadata:
+            assert isinstance(self._executor, ReadsFirst)  # noqa: S101 see the dialect
+
+            def merged_into(before: list[Row], patch: msgspec.Raw = patch) -> list[Statement]:
+                kept = msgspec.Raw(before[0]["answer"].encode())
+                return writes(metadata=_text(merged_metadata(kept, patch)))
+
+            results = await self._executor.run_on(self._sql.metadata(**values), merged_into)
+        else:
+            results = await self._executor.run(*writes())
+        verdicts, *_, answers = results or [[], []]
+        verdict = _decode(verdicts, _EditVerdict, conversation_id)
+        conversation = _decode(answers, Conversation, conversation_id)
+        if expected_version is not None and verdict.version != expected_version:
+            raise version_stale(expected_version, conversation)
+        if verdict.metadata_bytes > METADATA_BYTES_MAX:
+            raise metadata_too_large("metadata")
+        return conversation
+
+    async def delete_conversation(self, conversation_id: str, *, expected_version: int | None = None) -> None:
+        values = {**self._values(conversation_id), "expected": expected_version}
+        before, _, _ = await self._executor.run(
+            self._sql.get_conversation(**values),
+            self._sql.delete_conversation(**values),
+            self._sql.bump_rev(**values),
+        )
+        conversation = _decode(before, Conversation, conversation_id)
+        if conversation.deleted_at is None and expected_version not in (None, conversation.version):
+            raise version_stale(expected_version, conversation)
+
+    async def restore_conversation(self, conversation_id: str) -> Conversation:
+        values = self._values(conversation_id)
+        *_, answers = await self._executor.run(
+            self._sql.touch_messages_of_deleted(**values),
+            self._sql.restore_conversation(**values),
+            self._sql.bump_rev(**values),
+            self._sql.get_conversation(**values),
+        )
+        return _decode(answers, Conversation, conversation_id)
+
+    async def append_messages(
+        self, conversation_id: str, messages: list[MessageRecord], *, expected_message_count: int | None = None
+    ) -> tuple[Appended, bool]:
+        expected = None if expected_message_count is None else min(expected_message_count, _BEYOND)
+        values = {**self._values(conversation_id), "ids": _ids(messages), "expected": expected}
+        inserts = await done(self._inserts(messages, values, None, creates=False))
+        *_, answers, _ = await self._executor.run(
+            *inserts,
+            self._sql.appended(**values),
+            self._sql.bump_rev(**values),
+        )
+        answer = _decode(answers, _Appended, conversation_id)
+        conflicts = [row.id for row in answer.messages if not row.is_same]
+        if conflicts:
+            raise message_conflict(conflicts)
+        new = sum(row.is_new for row in answer.messages)
+        is_new = len(answer.messages) - new < len(messages)
+        before = answer.conversation.message_count - new
+        if is_new and expected not in (None, before):
+            raise count_stale(expected_message_count, before)
+        receipts = {row.id: Receipt(row.id, row.seq, row.created_at) for row in answer.messages}
+        return Appended([receipts[message.id] for message in messages], answer.conversation), is_new
+
+    async def list_messages(
+        self, conversation_id: str, *, cursor: str | None = None, after: int | None = None, limit: int = 50
+    ) -> MessagePage:
+        values: dict[str, Any] = {
+            **self._values(conversation_id),
+            "seq": _BEYOND,
+            "message": cursor,
+            "limit": limit,
+            "page_bytes": PAGE_BYTES_MAX,
+        }
+        anchors = []
+        forward = after is not None
+        if after is not None:
+            values["seq"] = min(after, _BEYOND)
+        elif cursor is not None and is_id(cursor):
+            values["seq"] = None
+            anchors = [self._sql.message_exists(**values)]
+        elif cursor is not None:
+            position = cursors.decode_message(cursor)
+            values["seq"] = min(position.seq, _BEYOND)
+            forward = isinstance(position, cursors.AfterMessage)
+        query = self._sql.list_messages_after if forward else self._sql.list_messages_before
+        *found, answers = await self._executor.run(*anchors, query(**values))
+        if answers and answers[0]["answer"] is None:
+            query = self._sql.list_large_messages_after if forward else self._sql.list_large_messages_before
+            (answers,) = await self._executor.run(query(**values))
+        page = _decode(answers, _MessageRows, conversation_id)
+        if [] in found:
+            raise cursors.invalid()
+        rows = sorted(page.rows, key=attrgetter("seq"))
+        if not page.more:
+            return MessagePage(rows, None)
+        if forward:
+            rows = rows[:limit]
+            return MessagePage(rows, cursors.encode(cursors.AfterMessage(rows[-1].seq)))
+        rows = rows[-limit:]
+        return MessagePage(rows, cursors.encode(cursors.BeforeMessage(rows[0].seq)))
+
+    async def changes(self, since: str | None = None, *, limit: int = 200) -> Changes:
+        if since is None:
+            (owners,) = await self._executor.run(self._sql.get_owner(**self._values("")))
+            return Changes([], [], cursors.encode(end_of(_owner(owners))), has_more=False)
+        position = cursors.decode_change(since)
+        values = {
+            **self._values(""),
+            "rev": position.rev,
+            "kind": position.kind,
+            "n": position.n,
+            "limit": limit,
+            "page_bytes": PAGE_BYTES_MAX,
+        }
+        (answers,) = await self._executor.run(self._sql.changes(**values))
+        page = _decode(answers, _ChangeRows, "")
+        owner = page.owner or _NOBODY
+        floor = follow(position, owner)
+        page.rows.sort(key=attrgetter("rev", "kind", "n"))
+        after = end_of(owner)
+        if page.more:
+            last = page.rows[-1]
+            after = cursors.AfterChange(owner.epoch, last.rev, last.kind, last.n, floor)
+        return Changes(
+            [as_change(row.conversation) for row in page.rows if row.conversation],
+            [row.message for row in page.rows if row.message],
+            cursors.encode(after),
+            page.more,
+        )
+
+    async def search(self, query: SearchQuery, *, cursor: str | None = None, limit: int = 20) -> HitPage:
+        terms = parse_query(query.text)
+        skip = cursors.decode_hits(cursor).count if cursor is not None else 0
+        if not terms:
+            return HitPage([], None)
+        values = {
+            **self._values(""),
+            **self._sql.dialect.sought(self._user_id, self._mark, terms, parse_query(query.text, first_tokens)),
+            "role": query.role,
+            "since": min(query.since or 0, _BEYOND),
+            "until": _BEYOND if query.until is None else min(query.until, _BEYOND),
+            "limit": limit,
+            "skip": skip,
+            "page_bytes": PAGE_BYTES_MAX,
+        }
+        (answers,) = await self._executor.run(self._sql.search(**values))
+        page = _decode(answers, _HitRows, "")
+        page.rows.sort(key=attrgetter("position"))
+        count = skip + len(page.rows)
+        return HitPage(
+            await done(hits([(row.conversation, row.message) for row in page.rows], terms)),
+            cursors.encode(cursors.AfterHits(count)) if page.more and count <= cursors.HITS_MAX else None,
+        )
+
+    async def import_conversations(self, records: list[ImportRecord]) -> list[ThreadkeepError | None]:
+        conversations = list(_arrays(self._conversation_row(record) for record in records))
+        values = {**self._values(""), "epoch": self._new_id()}
+        inserts = await done(self._imports(records, values))
+        _, *results = await self._executor.run(
+            self._sql.ensure_owner(**values),
+            *(self._sql.import_verdict(**values, conversations=part) for part in conversations),
+            *(self._sql.import_conversations(**values, conversations=part) for part in conversations),
+            *inserts,
+            self._sql.bump_rev(**values),
+        )
+        known = {
+            verdict.id: verdict
+            for answers in results[: len(conversations)]
+            for verdict in _decode(answers, list[_ImportVerdict], "")
+        }
+        return [
+            import_conflict()
+            if record.id in known and (known[record.id].is_deleted or known[record.id].digest != record.digest)
+            else None
+            for record in records
+        ]
+
+    async def erase(self) -> Erased:
+        values = {**self._values(""), "epoch": self._new_id()}
+        count = self._sql.count_all(**values)
+        results = await self._executor.clear(count) or await self._executor.run(
+            count,
+            self._sql.begin_epoch(**values),
+            self._sql.mark_all(**values),
+        )
+        return _decode(results[0], Erased, "")
+
+    async def purge(self, until: int) -> int | None:
+        values = {**self._values(""), "until": until}
+        *_, answers = await self._executor.run(
+            self._sql.raise_floor(**values),
+            self._sql.mark_due(**values),
+            self._sql.earliest_deletion(**values),
+        )
+        earliest: int | None = answers[0]["value"]
+        return earliest
+
+    async def sweep(self) -> bool:
+        return await self._sweep_marked() or await self._index_again()
+
+    async def tidy(self) -> bool:
+        return await tidy_index(self._executor)
+
+    async def _sweep_marked(self) -> bool:
+        """Remove a part of what is marked; return whether there is more."""
+        values: dict[str, Any] = {
+            **self._values(""),
+            "conversation_limit": _SWEPT_CONVERSATIONS_MAX,
+            "limit": _SWEPT_MESSAGES_MAX,
+            "bytes": _SWEPT_BYTES_MAX,
+        }
+        (answers,) = await self._executor.run(self._sql.sweepable(**values))
+        swept = _decode(answers, _Swept, "")
+        values |= {"conversations": _text(swept.conversations), "messages": _text(swept.messages)}
+        *_, answers = await self._executor.run(
+            *(query(**values) for query in (*self._sql.unindex_swept, *self._sql.overwrite)),
+            self._sql.remove_messages(**values),
+            self._sql.remove_conversations(**values),
+            self._sql.remove_owner(**values),
+            self._sql.marked(**values),
+        )
+        return answers[0]["value"] is not None
+
+    async def _index_again(self) -> bool:
+        """Move a part of what an earlier version has indexed to the index of this one; return whether there was any."""
+        values = {**self._values(""), "limit": _SWEPT_MESSAGES_MAX, "bytes": PAGE_BYTES_MAX}
+        (answers,) = await self._executor.run(self._sql.to_index_again(**values))
+        part = _decode(answers, _ToIndexAgain, "")
+        if not part.places:
+            return False
+        values |= {"places": _text(part.places), **await done(self._words_again(part))}
+        await self._executor.run(*(query(**values) for query in self._sql.index_again))
+        return True
+
+    def _words_again(self, part: _ToIndexAgain) -> Work[dict[str, str]]:
+        """What `index_again` is given of messages and titles."""
+        messages = []
+        for message in part.messages:
+            yield len(memoryview(message.content))
+            messages.append((message.id, self._indexed(words_of(text_of_content(message.content)))))
+        titles = [(each.id, each.title, self._indexed(words_of(each.title))) for each in part.titles]
+        return {"words": _text([each for each in messages if each[-1]]), "titles": _text(titles)}
+
+    def _values(self, conversation_id: str) -> dict[str, Any]:
+        return {
+            "user": self._user_id,
+            "mark": self._mark,
+            "conversation": conversation_id,
+            "now": self._clock(),
+        }
+
+    def _inserts(
+        self, messages: list[MessageRecord], values: dict[str, Any], title: str | None, *, creates: bool
+    ) -> Work[list[Statement]]:
+        """The statements that store messages, and that index them and a title that is given or that they give."""
+        yield sum(message.size for message in messages)
+        given = title or next((message.title for message in messages if message.title), None)
+        rows = (self._message_row(message) for message in messages)
+        # As many as it takes to keep each value small enough to cross.
+        inserting = yield from _by_parts(
+            _arrays(rows), lambda part: [self._sql.insert_messages(**values, messages=part, creates=creates)]
+        )
+        counting = [self._sql.count_messages(**{**values, "title": given})] if messages else []
+        indexing = yield from self._indexing(values, messages, [(values["conversation"], given)] if given else [])
+        return [*inserting, *counting, *indexing]
+
+    def _imports(self, records: list[ImportRecord], values: dict[str, Any]) -> Work[list[Statement]]:
+        """The statements that store the messages of conversations to import, and that index all of it."""
+        messages = [message.record for record in records for message in record.messages]
+        yield sum(message.size for message in messages)
+        rows = (
+            self._message_row(message.record)
+            | {"conversationId": record.id, "seq": seq, "createdAt": message.created_at}
+            for record in records
+            for seq, message in enumerate(record.messages, start=1)
+        )
+        inserting = yield from _by_parts(
+            _arrays(rows), lambda part: [self._sql.import_messages(**values, messages=part)]
+        )
+        titles = [(record.id, record.title) for record in records if record.title_source != "default"]
+        indexing = yield from self._indexing(values, messages, titles)
+        return [*inserting, *indexing]
+
+    def _indexing(
+        self, values: dict[str, Any], messages: list[MessageRecord], titles: list[tuple[str, str]]
+    ) -> Work[list[Statement]]:
+        """The statements that index messages, and titles of conversations, by the ids of these, wherever they are what
+        a conversation now has."""
+        yield sum(indexed_size(message.words) for message in messages)
+        # Made as they are needed: a user's words take several times as much as what was sent.
+        listed = ((message.id, self._indexed(message.words)) for message in messages if message.words)
+        titles_with_words = [(conversation_id, title, words_of(title)) for conversation_id, title in titles]
+        listed_titles = (
+            (conversation_id, title, self._indexed(words))
+            for conversation_id, title, words in titles_with_words
+            if words
+        )
+        return (
+            yield from _by_parts(
+                zip_longest(_arrays(listed), _arrays(listed_titles), fillvalue="[]"),
+                lambda parts: [query(**values, words=parts[0], titles=parts[1]) for query in self._sql.index],
+            )
+        )
+
+    def _indexed(self, words: str) -> str:
+        return self._sql.dialect.indexed_words(self._mark, words)
+
+    def _message_row(self, record: MessageRecord) -> dict[str, Any]:
+        """What the database takes of a message, beside its index; what is None is left out."""
+        return {
+            "id": record.id,
+            "digest": record.digest,
+            "role": record.role,
+            "tokenCount": record.token_count,
+            "model": record.model,
+            "parentId": record.parent_id,
+            "size": record.size,
+            **({} if record.metadata is None else {"metadata": self._sql.dialect.nested(record.metadata)}),
+            "content": self._sql.dialect.nested(record.content),
+        }
+
+    def _conversation_row(self, record: ImportRecord) -> dict[str, Any]:
+        """What the database takes of a conversation that is imported."""
+        return {
+            "id": record.id,
+            "digest": record.digest,
+            "title": record.title,
+            "titleSource": record.title_source,
+            "model": record.model,
+            "createdAt": record.created_at,
+            "updatedAt": record.updated_at,
+            "messageCount": len(record.messages),
+            "isArchived": int(record.is_archived),
+            "metadata": self._sql.dialect.nested(record.metadata),
+        }
+
+
+async def users_to_purge(executor: Executor, until: int, limit: int) -> list[str]:
+    """Some of the users for whom `SqlStore.purge` or `sweep` has something to do."""
+    (rows,) = await executor.run(executor.statements.users_to_purge(until=max(until, 0), limit=limit))
+    return [row["value"] for row in rows]
+
+
+async def tidy_index(executor: Executor) -> bool:
+    """Remove for good a part of what was taken out of the index, of all users; return whether there may be more."""
+    tidying = executor.statements.tidying
+    if tidying is None:
+        return False
+    (due,) = await executor.run(tidying.is_due())
+    if not due[0]["value"]:
+        return False
+    before, _, after = await executor.run(tidying.changes(), tidying.go_on(), tidying.changes())
+    if after[0]["value"] - before[0]["value"] < 2:
+        await executor.run(tidying.begin())
+    return True
+
+
+def _owner(rows: list[Row]) -> Owner:
+    """Where a user's changes are."""
+    return msgspec.json.decode(rows[0]["answer"], type=Owner) if rows else _NOBODY
+
+
+def _by_parts(parts: Iterable[T], make: Callable[[T], list[Statement]]) -> Work[list[Statement]]:
+    """Statements for each part, which is made when it has its turn."""
+    statements: list[Statement] = []
+    for part in parts:
+        if statements:
+            yield VALUE_BYTES_MAX
+        statements += make(part)
+    return statements
+
+
+def _arrays(values: Iterable[Any]) -> Iterator[str]:
+    """JSON arrays of these values in order: as many as it takes to keep each small enough to cross."""
+    part: list[bytes] = []
+    size = 2
+    for value in values:
+        document = msgspec.json.encode(value)
+        if part and size + len(document) + 1 > VALUE_BYTES_MAX:
+            yield f"[{b','.join(part).decode()}]"
+            part, size = [], 2
+        part.append(document)
+        size += len(document) + 1
+    if part:
+        yield f"[{b','.join(part).decode()}]"
+
+
+def _cut(rows: list[T]) -> list[T]:
+    """The first rows, at least one, which together are no larger than a page may be."""
+    sizes = accumulate(len(msgspec.json.encode(row)) for row in rows)
+    return rows[: max(1, sum(size <= PAGE_BYTES_MAX for size in sizes))]
+
+
+def _ids(messages: list[MessageRecord]) -> str:
+    return _text([(message.id, message.digest) for message in messages])
+
+
+def _text(value: Any) -> str:
+    """A value as JSON."""
+    return msgspec.json.encode(value).decode()
+
+
+def _decode(rows: list[Row], into: type[T], conversation_id: str) -> T:
+    """The one answer of a statement; no row means that the conversation is not there."""
+    return msgspec.json.decode(_answer(rows, conversation_id), type=into)
+
+
+def _answer(rows: list[Row], conversation_id: str) -> str:
+    if not rows:
+        raise no_conversation(conversation_id)
+    answer: str = rows[0]["answer"]
+    return answer

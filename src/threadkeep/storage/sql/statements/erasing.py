@@ -1,0 +1,198 @@
+"""Statements that erase and purge.
+
+Both mark what has to go by a `deleted_at` of 0, or of minus what it was: nothing reads it from then on. Sweeping
+removes it in parts. It is given conversations and messages by their `n`, and looks again at what they are: another
+sweep may have been faster, and its rows' `n` given to new ones, which may even be marked by now.
+"""
+
+from functools import cached_property
+
+from threadkeep.storage.sql.columns import CONVERSATION, MESSAGE, Column
+from threadkeep.storage.sql.executor import Query
+from threadkeep.storage.sql.statements.base import Base
+
+
+class Erasing(Base):
+    """See the module."""
+
+    @cached_property
+    def count_all(self) -> Query:
+        """How much there is to erase."""
+        messages = self.dialect.integer("coalesce(sum(c.message_count), 0)")
+        return self.dialect.answer(f"""
+SELECT {self.dialect.object({"conversations": "count(*)", "messages": messages})} AS answer
+FROM {self.conversations} AS c
+WHERE c.user_id = :user
+""")
+
+    @cached_property
+    def begin_epoch(self) -> Query:
+        """Let every cursor of the changes expire."""
+        return self.dialect.write(f"""
+UPDATE {self.owners} AS o
+SET epoch = :epoch
+WHERE o.user_id = :user
+""")
+
+    @cached_property
+    def mark_all(self) -> Query:
+        """Mark everything."""
+        return self.dialect.write(f"""
+UPDATE {self.conversations} AS c
+SET deleted_at = -abs(coalesce(deleted_at, 0))
+WHERE c.user_id = :user
+""")
+
+    @cached_property
+    def raise_floor(self) -> Query:
+        """Let cursors expire that have not heard of what is due; before that is marked."""
+        due = f"""coalesce((
+  SELECT max(c.rev)
+  FROM {self.conversations} AS c
+  WHERE c.user_id = :user AND c.deleted_at > 0 AND c.deleted_at <= :until
+), 0)"""
+        return self.dialect.write(f"""
+UPDATE {self.owners} AS o
+SET floor = {self.dialect.greatest("floor", due)}
+WHERE o.user_id = :user
+""")
+
+    @cached_property
+    def mark_due(self) -> Query:
+        """Mark what was deleted by then."""
+        return self.dialect.write(f"""
+UPDATE {self.conversations} AS c
+SET deleted_at = -deleted_at
+WHERE c.user_id = :user AND c.deleted_at > 0 AND c.deleted_at <= :until
+""")
+
+    @cached_property
+    def earliest_deletion(self) -> Query:
+        """When the first of what is deleted was."""
+        return self.dialect.read(f"""
+SELECT min(c.deleted_at) AS value
+FROM {self.conversations} AS c
+WHERE c.user_id = :user AND c.deleted_at > 0
+""")
+
+    @cached_property
+    def sweepable(self) -> Query:
+        """Choose a part of what is marked."""
+        part = self.dialect.object(
+            {
+                "conversations": self.dialect.subquery(f"SELECT {self.dialect.list_of('k.n')} FROM marked AS k"),
+                "messages": self.dialect.subquery(
+                    f"SELECT {self.dialect.list_of('s.n')} FROM sized AS s WHERE s.position = 1 OR s.bytes <= :bytes"
+                ),
+            }
+        )
+        return self.dialect.answer(f"""
+WITH
+  marked AS (
+    SELECT c.n, c.id
+    FROM {self.conversations} AS c
+    WHERE c.user_id = :user AND c.deleted_at <= 0
+    ORDER BY c.n
+    LIMIT :conversation_limit
+  ),
+  listed AS (
+    SELECT m.n, m.bytes, k.n AS conversation_n, m.seq
+    FROM marked AS k
+    {self.dialect.look_up("messages", "m", "m.user_id = :user AND m.conversation_id = k.id")}
+    LIMIT :limit
+  ),
+  sized AS (
+    SELECT i.n, row_number() OVER sweeping AS position, sum(i.bytes) OVER sweeping AS bytes
+    FROM listed AS i
+    WINDOW sweeping AS (ORDER BY i.conversation_n, i.seq)
+  )
+SELECT {part} AS answer
+""")
+
+    @cached_property
+    def unindex_swept(self) -> tuple[Query, ...]:
+        """Take a part out of the index."""
+        return tuple(self.dialect.unindexing(f"{self._swept_messages} UNION ALL {self._swept_conversations('-c.n')}"))
+
+    @cached_property
+    def overwrite(self) -> tuple[Query, ...]:
+        """Overwrite what users wrote, where the product would leave what is only deleted in its file."""
+        if self.dialect.zeros is None:
+            return ()
+        zeros = self.dialect.zeros
+        return (
+            self.dialect.write(f"""
+UPDATE {self.dialect.by_key("messages", "m")}
+SET
+  {_assigned(MESSAGE, zeros)}
+WHERE m.user_id = :user AND m.n IN ({self._swept_messages})
+"""),
+            self.dialect.write(f"""
+UPDATE {self.dialect.by_key("conversations", "c")}
+SET
+  {_assigned(CONVERSATION, zeros)}
+WHERE c.user_id = :user AND c.n IN ({self._swept_conversations("c.n")})
+"""),
+        )
+
+    @cached_property
+    def remove_messages(self) -> Query:
+        """Remove a part."""
+        return self.dialect.write(f"""
+DELETE FROM {self.dialect.by_key("messages", "m")}
+WHERE m.user_id = :user AND m.n IN ({self._swept_messages})
+""")
+
+    @cached_property
+    def remove_conversations(self) -> Query:
+        """Remove conversations. Each stays as long as it has messages."""
+        return self.dialect.write(f"""
+DELETE FROM {self.dialect.by_key("conversations", "c")}
+WHERE c.user_id = :user
+  AND c.n IN ({self._swept_conversations("c.n")})
+  AND NOT EXISTS (SELECT 1 FROM {self.messages} AS m WHERE m.user_id = :user AND m.conversation_id = c.id)
+""")
+
+    @cached_property
+    def remove_owner(self) -> Query:
+        """Forget a user who has nothing. The least rev is looked up in an index; for any, all may be read."""
+        return self.dialect.write(f"""
+DELETE FROM {self.owners} AS o
+WHERE o.user_id = :user
+  AND (SELECT min(c.rev) FROM {self.conversations} AS c WHERE c.user_id = :user) IS NULL
+""")
+
+    @cached_property
+    def marked(self) -> Query:
+        """Whether anything is still marked: NULL where nothing is."""
+        return self.dialect.read(f"""
+SELECT min(c.deleted_at) AS value
+FROM {self.conversations} AS c
+WHERE c.user_id = :user AND c.deleted_at <= 0
+""")
+
+    @property
+    def _swept_messages(self) -> str:
+        message = f"m.user_id = :user AND m.n = {self.dialect.integer('given.value')}"
+        return f"""
+  SELECT m.n
+  FROM {self.dialect.each(":messages", "given")}
+  {self.dialect.look_up("messages", "m", message)}
+  {self.dialect.look_up("conversations", "c", "c.user_id = :user AND c.id = m.conversation_id")}
+  WHERE c.deleted_at <= 0
+"""
+
+    def _swept_conversations(self, place: str) -> str:
+        conversation = f"c.user_id = :user AND c.n = {self.dialect.integer('given.value')}"
+        return f"""
+  SELECT {place}
+  FROM {self.dialect.each(":conversations", "given")}
+  {self.dialect.look_up("conversations", "c", conversation)}
+  WHERE c.deleted_at <= 0
+"""
+
+
+def _assigned(columns: tuple[Column, ...], zeros: str) -> str:
+    """Zeros to all columns that are private."""
+    private = [column.name for column in columns if column.is_private]
+    return ",\n  ".join(f"{name} = {zeros.format(column=name)}" for name in private)

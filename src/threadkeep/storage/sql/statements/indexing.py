@@ -1,0 +1,105 @@
+"""Statements that index words, and that bring what an earlier version has indexed into the index of this one."""
+
+from functools import cached_property
+
+from threadkeep.storage.sql.columns import CONVERSATION, MESSAGE, named
+from threadkeep.storage.sql.dialect import Tidying
+from threadkeep.storage.sql.executor import Query
+from threadkeep.storage.sql.statements.base import Base
+
+
+class Indexing(Base):
+    """See the module."""
+
+    @cached_property
+    def index(self) -> tuple[Query, ...]:
+        """Index the words of messages and titles that bear the next rev; after whatever may have given a title."""
+        return tuple(self.dialect.indexing())
+
+    @cached_property
+    def unindex_title(self) -> tuple[Query, ...]:
+        """Take the words of a title out of the index that an edit has replaced; after that edit."""
+        return tuple(
+            self.dialect.unindexing(f"""
+  SELECT -c.n
+  FROM {self.owners} AS o
+  JOIN {self.conversations} AS c ON c.user_id = :user AND c.id = :conversation
+  WHERE o.user_id = :user AND c.rev = o.rev + 1 AND c.title = :title AND c.title_source = :title_source
+""")
+        )
+
+    @cached_property
+    def to_index_again(self) -> Query:
+        """Some of what only the index of the version before has, with what it says.
+
+        `places` is everything of the user among the first rows of that index, so that whatever is in no use any more
+        goes, too.
+        """
+        message = self.dialect.document(named(MESSAGE, "id", "content"), "m")
+        title = self.dialect.document(named(CONVERSATION, "id", "title"), "c")
+        part = self.dialect.object(
+            {
+                "places": self.dialect.subquery(f"SELECT {self.dialect.list_of('s.n')} FROM sized AS s"),
+                "messages": self.dialect.subquery(f"""
+    SELECT {self.dialect.list_of(message)}
+    FROM sized AS s
+    {self.dialect.look_up("messages", "m", "m.user_id = :user AND m.n = s.n")}
+  """),
+                "titles": self.dialect.subquery(f"""
+    SELECT {self.dialect.list_of(title)}
+    FROM sized AS s
+    {self.dialect.look_up("conversations", "c", "c.user_id = :user AND c.n = -s.n")}
+  """),
+            }
+        )
+        return self.dialect.answer(f"""
+WITH
+  first_rows AS (
+    SELECT l.n, l.user_id
+    FROM {self.dialect.table_of_index_before} AS l
+    ORDER BY l.n
+    LIMIT :limit
+  ),
+  listed AS (
+    SELECT f.n, coalesce(m.bytes, 0) AS bytes
+    FROM first_rows AS f
+    LEFT JOIN {self.messages} AS m ON m.user_id = :user AND m.n = f.n
+    WHERE f.user_id = :user
+  ),
+  totalled AS (
+    SELECT l.n, row_number() OVER reading AS position, sum(l.bytes) OVER reading AS bytes
+    FROM listed AS l
+    WINDOW reading AS (ORDER BY l.n)
+  ),
+  sized AS (
+    SELECT t.n FROM totalled AS t WHERE t.position = 1 OR t.bytes <= :bytes
+  )
+SELECT {part} AS answer
+""")
+
+    @cached_property
+    def index_again(self) -> tuple[Query, ...]:
+        """Index those in `:words` and `:titles`, as `index` is given them, and take `:places` out of the one before."""
+        return tuple(self.dialect.indexing_again())
+
+    @cached_property
+    def tidying(self) -> Tidying | None:
+        """Removes from the index for good what was taken out of it, a part at a time."""
+        return self.dialect.tidying()
+
+    @cached_property
+    def users_to_purge(self) -> Query:
+        """Find users for whom there is something to purge, or to index again. The one statement that is about no user.
+
+        Of the index of the version before, the first rows are looked at, as by `to_index_again`.
+        """
+        return self.dialect.read(f"""
+SELECT DISTINCT u.user_id AS value
+FROM (
+  SELECT c.user_id FROM {self.conversations} AS c WHERE c.deleted_at <= :until
+  UNION ALL
+  SELECT f.user_id
+  FROM (SELECT l.user_id FROM {self.dialect.table_of_index_before} AS l ORDER BY l.n LIMIT :limit) AS f
+) AS u
+LIMIT :limit
+""")

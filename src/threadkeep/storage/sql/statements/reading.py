@@ -1,0 +1,239 @@
+"""Statements that read conversations, pages of messages, and changes."""
+
+from functools import cached_property
+
+from threadkeep.storage.sql.columns import CONVERSATION, MESSAGE, shown
+from threadkeep.storage.sql.executor import Query
+from threadkeep.storage.sql.statements.base import Base
+
+_LISTED = tuple(column.name for column in CONVERSATION if column.is_shown)
+CONVERSATION_BYTES = 20_000
+"""As much as a conversation may take in a page, which is counted for each."""
+
+
+class Reading(Base):
+    """See the module."""
+
+    @cached_property
+    def get_owner(self) -> Query:
+        """Where a user's changes are."""
+        return self.dialect.answer(f"""
+SELECT {self._owner_fields} AS answer
+FROM {self.owners} AS o
+WHERE o.user_id = :user
+""")
+
+    @cached_property
+    def get_conversation(self) -> Query:
+        """A conversation, or its tombstone."""
+        return self.dialect.answer(f"""
+SELECT {self.dialect.document(shown(CONVERSATION), "c")} AS answer
+FROM {self.conversations} AS c
+WHERE c.user_id = :user AND c.id = :conversation AND coalesce(c.deleted_at, 1) > 0
+""")
+
+    @cached_property
+    def conversation_exists(self) -> Query:
+        """Whether a cursor that is an id leads anywhere."""
+        return self.dialect.read(f"""
+SELECT 1 AS value
+FROM {self.conversations} AS c
+WHERE c.user_id = :user AND c.id = :conversation AND coalesce(c.deleted_at, 1) > 0
+""")
+
+    @cached_property
+    def message_exists(self) -> Query:
+        """Whether a cursor that is an id leads anywhere."""
+        return self.dialect.read(f"""
+SELECT 1 AS value
+FROM {self.messages} AS m
+WHERE m.user_id = :user AND m.conversation_id = :conversation AND m.id = :message
+""")
+
+    @cached_property
+    def list_conversations(self) -> Query:
+        """A page of conversations. One more than the limit is read, to know whether there is a next page."""
+        columns = ", ".join(f"c.{name}" for name in _LISTED)
+        rows = self.dialect.list_of(self.dialect.document(shown(CONVERSATION), "l"))
+        return self.dialect.answer(f"""
+SELECT {self.dialect.object({"owner": self._owner, "rows": rows})} AS answer
+FROM (
+  SELECT {columns}
+  FROM {self.conversations} AS c
+  WHERE c.user_id = :user
+    AND c.is_archived = {self.dialect.boolean(":is_archived")}
+    AND c.deleted_at IS NULL
+    AND (c.updated_at, c.id) < (
+      coalesce(
+        {self.dialect.integer(":updated_at")},
+        (SELECT f.updated_at FROM {self.conversations} AS f WHERE f.user_id = :user AND f.id = :before_id)
+      ),
+      :before_id
+    )
+  ORDER BY c.updated_at DESC, c.id DESC
+  LIMIT :limit + 1
+) AS l
+""")
+
+    # Of the two statements for a page, the first gives NULL where the messages are too large for one: to find out how
+    # many are not is slower.
+
+    @cached_property
+    def list_messages_before(self) -> Query:
+        """A page of messages, backward."""
+        return self._page(self._messages_before)
+
+    @cached_property
+    def list_messages_after(self) -> Query:
+        """A page of messages, forward."""
+        return self._page(self._messages_after)
+
+    @cached_property
+    def list_large_messages_before(self) -> Query:
+        """As many messages as fit into a page, backward."""
+        return self._page_of_large(self._messages_before)
+
+    @cached_property
+    def list_large_messages_after(self) -> Query:
+        """As many messages as fit into a page, forward."""
+        return self._page_of_large(self._messages_after)
+
+    @cached_property
+    def changes(self) -> Query:
+        """A page of changes in order of (rev, kind, n), where conversations are of kind 0 and messages of kind 1."""
+        page = self.dialect.object(
+            {
+                "owner": self._owner,
+                "rows": self.dialect.list_of(
+                    self.dialect.object(
+                        {
+                            "rev": "s.rev",
+                            "kind": "s.kind",
+                            "n": "s.n",
+                            "conversation": self.or_null(self.dialect.document(shown(CONVERSATION), "c"), "c"),
+                            "message": self.or_null(self.dialect.document(shown(MESSAGE), "m"), "m"),
+                        }
+                    )
+                ),
+                "more": self.dialect.is_true("count(*) < (SELECT count(*) FROM listed)"),
+            }
+        )
+        conversation = "c.user_id = :user AND c.id = m.conversation_id"
+        return self.dialect.answer(f"""
+WITH
+  changed_conversations AS (
+    SELECT c.rev, 0 AS kind, c.n, {CONVERSATION_BYTES} AS bytes
+    FROM {self.conversations} AS c
+    WHERE c.user_id = :user
+      AND c.rev >= :rev
+      AND (c.rev, 0, c.n) > (:rev, :kind, :n)
+      AND coalesce(c.deleted_at, 1) > 0
+    ORDER BY c.rev, c.n
+    LIMIT :limit + 1
+  ),
+  changed_messages AS (
+    SELECT m.rev, 1 AS kind, m.n, m.bytes
+    FROM {self.messages} AS m
+    {self.dialect.look_up("conversations", "c", conversation)}
+    WHERE m.user_id = :user
+      AND m.rev >= :rev
+      AND (m.rev, 1, m.n) > (:rev, :kind, :n)
+      AND c.deleted_at IS NULL
+    ORDER BY m.rev, m.n
+    LIMIT :limit + 1
+  ),
+  changed AS (
+    SELECT a.rev, a.kind, a.n, a.bytes FROM changed_conversations AS a
+    UNION ALL
+    SELECT b.rev, b.kind, b.n, b.bytes FROM changed_messages AS b
+  ),
+  listed AS (
+    SELECT l.rev, l.kind, l.n, l.bytes
+    FROM changed AS l
+    ORDER BY l.rev, l.kind, l.n
+    LIMIT :limit + 1
+  ),
+  sized AS (
+    SELECT l.rev, l.kind, l.n, row_number() OVER oldest AS position, sum(l.bytes) OVER oldest AS bytes
+    FROM listed AS l
+    WINDOW oldest AS (ORDER BY l.rev, l.kind, l.n)
+  )
+SELECT {page} AS answer
+FROM sized AS s
+LEFT JOIN {self.conversations} AS c ON c.user_id = :user AND c.n = s.n AND s.kind = 0
+LEFT JOIN {self.messages} AS m ON m.user_id = :user AND m.n = s.n AND s.kind = 1
+WHERE s.position = 1 OR (s.position <= :limit AND s.bytes <= :page_bytes)
+""")
+
+    @property
+    def _owner_fields(self) -> str:
+        return self.dialect.object({"epoch": "o.epoch", "rev": "o.rev", "floor": "o.floor"})
+
+    @property
+    def _owner(self) -> str:
+        return self.dialect.subquery(f"""
+    SELECT {self._owner_fields} FROM {self.owners} AS o WHERE o.user_id = :user
+  """)
+
+    @property
+    def _messages_before(self) -> str:
+        return f"""listed AS (
+    SELECT m.n, m.bytes, -m.seq AS place
+    FROM {self.messages} AS m
+    WHERE m.user_id = :user
+      AND m.conversation_id = :conversation
+      AND m.seq < coalesce(
+        {self.dialect.integer(":seq")},
+        (
+          SELECT f.seq
+          FROM {self.messages} AS f
+          WHERE f.user_id = :user AND f.conversation_id = :conversation AND f.id = :message
+        )
+      )
+    ORDER BY m.seq DESC
+    LIMIT :limit + 1
+  )"""
+
+    @property
+    def _messages_after(self) -> str:
+        return f"""listed AS (
+    SELECT m.n, m.bytes, m.seq AS place
+    FROM {self.messages} AS m
+    WHERE m.user_id = :user AND m.conversation_id = :conversation AND m.seq > :seq
+    ORDER BY m.seq
+    LIMIT :limit + 1
+  )"""
+
+    def _page(self, listed: str) -> Query:
+        return self.dialect.answer(f"""
+WITH
+  {listed}
+SELECT CASE WHEN (SELECT sum(l.bytes) FROM listed AS l) > :page_bytes THEN NULL ELSE (
+  SELECT {self.dialect.message_rows(shown(MESSAGE), "m", "count(*) > :limit")}
+  FROM listed AS l
+  {self.dialect.look_up("messages", "m", "m.user_id = :user AND m.n = l.n")}
+) END AS answer
+FROM {self.conversations} AS c
+WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL
+""")
+
+    def _page_of_large(self, listed: str) -> Query:
+        """`place` orders rows as they are read."""
+        more = "count(*) < (SELECT count(*) FROM listed)"
+        return self.dialect.answer(f"""
+WITH
+  {listed},
+  sized AS (
+    SELECT l.n, row_number() OVER reading AS position, sum(l.bytes) OVER reading AS bytes
+    FROM listed AS l
+    WINDOW reading AS (ORDER BY l.place)
+  )
+SELECT (
+  SELECT {self.dialect.message_rows(shown(MESSAGE), "m", more)}
+  FROM sized AS s
+  {self.dialect.look_up("messages", "m", "m.user_id = :user AND m.n = s.n")}
+  WHERE s.position = 1 OR (s.position <= :limit AND s.bytes <= :page_bytes)
+) AS answer
+FROM {self.conversations} AS c
+WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL
+""")

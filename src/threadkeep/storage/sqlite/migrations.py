@@ -1,0 +1,129 @@
+"""The migrations of `migrations/sqlite/`, embedded. Made by `scripts/lock`; a test fails when it is stale."""
+
+from threadkeep.storage.sql.migrate import Migration
+
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration(
+        "0001_conversations.sql",
+        (
+            """CREATE TABLE owners (
+  user_id TEXT NOT NULL PRIMARY KEY,
+  epoch TEXT NOT NULL,
+  rev INTEGER NOT NULL DEFAULT 0,
+  floor INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID""",
+            """CREATE TABLE conversations (
+  n INTEGER NOT NULL PRIMARY KEY,
+  user_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  rev INTEGER NOT NULL,
+  -- What the request to create it was, to know a repeat by.
+  digest TEXT NOT NULL,
+  title TEXT NOT NULL,
+  title_source TEXT NOT NULL CHECK (title_source IN ('default', 'first_message', 'generated', 'user')),
+  model TEXT,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  message_count INTEGER NOT NULL,
+  is_archived INTEGER NOT NULL CHECK (is_archived IN (0, 1)),
+  version INTEGER NOT NULL,
+  deleted_at INTEGER,
+  -- When each field was last edited, 0 for never: a late edit must not undo a later one.
+  title_edited_at INTEGER NOT NULL DEFAULT 0,
+  model_edited_at INTEGER NOT NULL DEFAULT 0,
+  is_archived_edited_at INTEGER NOT NULL DEFAULT 0,
+  metadata_edited_at INTEGER NOT NULL DEFAULT 0,
+  metadata TEXT NOT NULL,
+  UNIQUE (user_id, id)
+) STRICT""",
+            """CREATE INDEX conversations_by_update ON conversations (user_id, is_archived, updated_at DESC, id DESC)
+WHERE deleted_at IS NULL""",
+            """CREATE INDEX conversations_by_rev ON conversations (user_id, rev)""",
+            """CREATE TABLE messages (
+  n INTEGER NOT NULL PRIMARY KEY,
+  user_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  conversation_id TEXT NOT NULL,
+  seq INTEGER NOT NULL,
+  rev INTEGER NOT NULL,
+  digest TEXT NOT NULL,
+  role TEXT NOT NULL CHECK (role IN ('user', 'assistant', 'system', 'tool')),
+  created_at INTEGER NOT NULL,
+  token_count INTEGER,
+  model TEXT,
+  parent_id TEXT,
+  -- Of content and metadata as they came.
+  bytes INTEGER NOT NULL,
+  metadata TEXT,
+  content TEXT NOT NULL,
+  UNIQUE (user_id, id),
+  UNIQUE (user_id, conversation_id, seq)
+) STRICT""",
+            """CREATE INDEX messages_by_rev ON messages (user_id, rev)""",
+        ),
+    ),
+    Migration(
+        "0002_search.sql",
+        ("""CREATE VIRTUAL TABLE words USING fts5(text, tokenize = 'ascii')""",),
+    ),
+    Migration(
+        "0003_erasing.sql",
+        (
+            """CREATE TABLE word_lists (
+  n INTEGER NOT NULL PRIMARY KEY,
+  user_id TEXT NOT NULL,
+  text TEXT NOT NULL
+) STRICT""",
+            """INSERT INTO word_lists (n, user_id, text)
+SELECT m.n, m.user_id, w.text FROM words AS w JOIN messages AS m ON m.n = w.rowid WHERE w.text <> ''
+UNION ALL
+SELECT -c.n, c.user_id, w.text FROM words AS w JOIN conversations AS c ON c.n = -w.rowid WHERE w.text <> ''""",
+            """DROP TABLE words""",
+            """CREATE VIRTUAL TABLE words USING fts5(
+  text, content = 'word_lists', content_rowid = 'n', tokenize = 'ascii'
+)""",
+            """INSERT INTO words (words) VALUES ('rebuild')""",
+            """INSERT INTO words (words, rank) VALUES ('secure-delete', 1)""",
+            """ALTER TABLE conversations ADD COLUMN overwritten_seq INTEGER NOT NULL DEFAULT 0""",
+            """CREATE INDEX conversations_by_deletion ON conversations (user_id, deleted_at)
+WHERE deleted_at IS NOT NULL""",
+            """INSERT OR IGNORE INTO conversations (
+  n, user_id, id, rev, digest, title, title_source, created_at, updated_at, message_count, is_archived, version,
+  metadata
+)
+SELECT b.value, '', b.value, 0, '', '', 'default', 0, 0, 0, 0, 0, printf('%04031d', 0) FROM json_each('[1, 2]') AS b""",
+            """INSERT OR IGNORE INTO messages (
+  n, user_id, id, conversation_id, seq, rev, digest, role, created_at, bytes, content
+)
+SELECT b.value, '', b.value, '', b.value, 0, '', 'system', 0, 0, printf('%04036d', 0) FROM json_each('[1, 2]') AS b""",
+            """INSERT INTO word_lists (n, user_id, text)
+WITH RECURSIVE numbers (number) AS (SELECT 0 UNION ALL SELECT number + 1 FROM numbers WHERE number < 899)
+SELECT
+  b.value - 9007199254730000,
+  '',
+  printf('%-4056s', group_concat(printf('%08x', number * 2654435761 & 4294967295), ' '))
+FROM json_each('[1, 2]') AS b
+JOIN numbers ON number / 450 = b.key
+GROUP BY b.value""",
+            """INSERT INTO words (rowid, text) SELECT l.n, l.text FROM word_lists AS l WHERE l.user_id = ''""",
+        ),
+    ),
+    Migration(
+        "0004_padding.sql",
+        ("""ALTER TABLE conversations ADD COLUMN padding TEXT NOT NULL DEFAULT ''""",),
+    ),
+    Migration(
+        "0005_search_index.sql",
+        (
+            """CREATE VIRTUAL TABLE search_index_2 USING fts5(
+  text, content = '', contentless_delete = 1, tokenize = 'ascii'
+)""",
+            """INSERT INTO search_index_2 (search_index_2, rank) VALUES ('deletemerge', 0)""",
+            """INSERT INTO words (words, rank) VALUES ('secure-delete', 0)""",
+            """DELETE FROM words WHERE words.rowid IN (SELECT l.n FROM word_lists AS l WHERE l.user_id = '')""",
+            """DELETE FROM word_lists WHERE user_id = ''""",
+            """DELETE FROM messages WHERE user_id = ''""",
+            """DELETE FROM conversations WHERE user_id = ''""",
+        ),
+    ),
+)
