@@ -1,3 +1,3 @@
-"""Threadkeep keeps AI conversations. Start in `conversations/`: `store.py` is the contract, `models.py` what is kept."""
+"""Threadkeep keeps AI conversations. Start in `conversations/`, with `store.py` and `models.py`."""
 
 __version__ = "0.1.0"

@@ -136,8 +136,8 @@ class Store(Protocol):
     async def search(self, query: SearchQuery, *, cursor: str | None = None, limit: int = 20) -> HitPage:
         """Messages and titles that hold every word and phrase of the query, best first, then newest.
 
-        Case and diacritics do not matter; `tokenizer.py` says what a word is, and `search.py` what is searched. The last
-        word may be the beginning of one, unless it stands in quotes. What is deleted is not found.
+        Case and diacritics do not matter; `tokenizer.py` says what a word is, and `search.py` what is searched. The
+        last word may be the beginning of one, unless it stands in quotes. What is deleted is not found.
 
         A page has at most `limit` hits (1 to 100), and fewer where they are large, but always one if there is any.
 

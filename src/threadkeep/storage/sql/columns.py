@@ -1,7 +1,7 @@
 """Columns: what a conversation and a message have in the database, one line for each, whatever the product.
 
-A new field of theirs is a line here, a migration for each product, and a field of the struct in `conversations/models.py`. What is
-read, stored, imported and overwritten follows from the line.
+A new field of theirs is a line here, a migration for each product, and a field of the struct in
+`conversations/models.py`. What is read, stored, imported and overwritten follows from the line.
 """
 
 from typing import Literal, NamedTuple

@@ -1,7 +1,7 @@
 """Migrations: bring a database to the schema that this code needs, each step once.
 
-The texts are those of `migrations/sqlite/`, embedded in `migrations.py` beside its dialect because only what is under `src/` reaches a
-Worker. D1 is the exception: there, `scripts/migrate` runs the files.
+The texts are those of `migrations/sqlite/`, embedded in `storage/sqlite/migrations.py`, because only what is under
+`src/` reaches a Worker. D1 is the exception: there, `scripts/migrate` runs the files.
 """
 
 from typing import NamedTuple
