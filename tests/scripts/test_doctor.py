@@ -440,7 +440,9 @@ def test_without_msgspec_the_rest_is_told(installed: Path) -> None:
 def test_the_names_and_the_back_ends_are_those_of_the_worker() -> None:
     assert diagnosis._names(ROOT) == (NAMES, D1_BINDINGS)
     assert configuration.D1_BINDINGS == D1_BINDINGS
-    offered = re.search(r"^_OFFERED = (\(.*\))$", (ROOT / "src/entry.py").read_text(), re.MULTILINE)
+    offered = re.search(
+        r"^_OFFERED = (\(.*\))$", (ROOT / "src/threadkeep/worker/environment.py").read_text(), re.MULTILINE
+    )
     assert offered is not None
     assert offered[1].replace('"', "'") == str(choice.OFFERED)
     assert diagnosis._variables(tomllib.loads("[vars]\na = true\nb = 3")) == {"a": "true", "b": "3"}

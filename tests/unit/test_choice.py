@@ -154,12 +154,12 @@ ON_A_SERVER_THAT_TAKES_A_FILE = {  # as `threadkeep serve` does
 
 
 def offered_by_the_worker() -> tuple[str, ...]:
-    """What src/entry.py says, which can be imported only inside workerd."""
-    for node in ast.parse((ROOT / "src/entry.py").read_text()).body:
+    """What src/threadkeep/worker/environment.py says, which can be imported only inside workerd."""
+    for node in ast.parse((ROOT / "src/threadkeep/worker/environment.py").read_text()).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_OFFERED":
             offered: tuple[str, ...] = ast.literal_eval(node.value)
             return offered
-    raise AssertionError("src/entry.py has no _OFFERED")
+    raise AssertionError("worker/environment.py has no _OFFERED")
 
 
 @cases(ON_A_WORKER)

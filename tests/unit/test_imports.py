@@ -73,6 +73,10 @@ IN_SNAPSHOT = {
     "threadkeep.storage.sqlite.migrations",
     "threadkeep.worker",
     "threadkeep.worker.event_loop",
+    "threadkeep.worker.durable_object",
+    "threadkeep.worker.entrypoint",
+    "threadkeep.worker.environment",
+    "threadkeep.worker.requests",
     "threadkeep.worker.sdk_patches",
     "threadkeep.worker.turnstile",
     *(
@@ -226,7 +230,9 @@ KNOWS: dict[str, set[str]] = {
         *("__init__", "clock", "conversations", "errors", "settings", "storage/backends", "users", "validation"),
         "work",
     },
-    "worker": {"clock", "errors"},
+    "worker": {
+        *("clock", "conversations", "errors", "http", "settings", "storage/backends"),
+    },
     "server": {
         *("__init__", "clock", "conversations", "errors", "http", "settings", "storage/backends", "storage/sql"),
     },
@@ -234,24 +240,22 @@ KNOWS: dict[str, set[str]] = {
     "cli": {"__init__", "errors", "server", "settings", "storage/backends"},
     "client": {"conversations", "errors"},
 }
+WORKER = {f"worker/{name}" for name in ("durable_object", "entrypoint", "environment", "requests", "sdk_patches")}
 # Modules of others that only these may import.
 RESERVED = {
     "apsw": {"storage/sqlite/file"},
     "asyncpg": {"storage/postgres/pool"},
     "sqlite3": set(),
     "pyodide": {
-        "storage/sqlite/js_values",
-        "storage/sqlite/d1",
-        "storage/sqlite/durable_object",
-        "storage/postgres/workers_socket",
-        "worker/sdk_patches",
+        *("storage/sqlite/js_values", "storage/sqlite/d1", "storage/sqlite/durable_object"),
+        *("storage/postgres/workers_socket", *WORKER),
     },
-    "workers": {"worker/sdk_patches"},
-    "js": {"storage/sqlite/js_values", "storage/postgres/workers_socket", "worker/sdk_patches"},
+    "workers": WORKER,
+    "js": {"storage/sqlite/js_values", "storage/postgres/workers_socket", *WORKER},
     "jwt": {"http/auth"},
     "ulid": {"clock", "conversations/export_v1"},
     "httpx": {"client"},
-    "urllib": {"http/router", "http/messages", "server/asgi", "storage/postgres/url"},
+    "urllib": {"worker/environment", "http/router", "http/messages", "server/asgi", "storage/postgres/url"},
     "http": {"server/connection"},
     "os": {"asgi", "http/messages", "cli/serve", "server/metrics", "server/serving", "storage/sqlite/file"},
     "uvicorn": {"server/connection", "server/serving"},

@@ -12,7 +12,7 @@ from threadkeep.settings import Settings
 from threadkeep.storage.backends import choose
 
 OFFERED = ("d1", "durable-object", "postgres", "memory", "local")
-"""The back ends that can run on Workers, as src/entry.py has them."""
+"""The back ends that can run on Workers, as src/threadkeep/worker/environment.py has them."""
 
 
 def answer(variables: dict[str, str], bindings: list[str]) -> dict[str, Any]:

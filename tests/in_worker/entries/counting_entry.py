@@ -30,7 +30,12 @@ workers.python_from_rpc = _counted_conversion(workers.python_from_rpc)  # before
 workers.python_to_rpc = _counted_conversion(workers.python_to_rpc)
 
 import entry  # noqa: E402
-from threadkeep.worker import sdk_patches  # noqa: E402
+from threadkeep.worker import (  # noqa: E402
+    durable_object,
+    entrypoint,
+    environment,
+    sdk_patches,
+)
 
 try:
     from threadkeep.storage.sqlite import d1
@@ -155,7 +160,7 @@ class CountedStorage(Counted):
             self.in_transaction = False
 
 
-_connected = entry._connected
+_connected = environment.connected
 
 
 def _counted(env: Any) -> tuple[Any, Any]:
@@ -163,7 +168,7 @@ def _counted(env: Any) -> tuple[Any, Any]:
     return api, {"d1": CountedDatabase, "durable-object": CountedObjects}[api.choice.store](backend)
 
 
-entry._connected = _counted
+entrypoint.connected = durable_object.connected = _counted
 
 
 class Default(entry.Default):

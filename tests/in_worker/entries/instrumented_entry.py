@@ -35,12 +35,13 @@ from threadkeep.errors import Unavailable  # noqa: E402
 from threadkeep.storage import backends  # noqa: E402
 from threadkeep.storage.sql.executor import Executor, write  # noqa: E402
 from threadkeep.storage.sqlite.dialect import SQLITE  # noqa: E402
-from threadkeep.worker import turnstile  # noqa: E402
+from threadkeep.worker import entrypoint, environment, turnstile  # noqa: E402
+from threadkeep.worker.requests import raw_request  # noqa: E402
 
 _in_snapshot = set(sys.modules)
 _CHECK = write("INSERT INTO search_index_2 (search_index_2, rank) VALUES ('integrity-check', 1)")
 _database_url: ContextVar[str | None] = ContextVar("_database_url")
-_connect_postgres = entry._connect_postgres
+_connect_postgres = environment.connect_postgres
 
 
 async def _connect_as_told(api: Any) -> Executor:
@@ -50,7 +51,7 @@ async def _connect_as_told(api: Any) -> Executor:
     return await backends.connect_postgres(import_from_javascript("cloudflare:sockets").connect, url)
 
 
-entry._connect_postgres = _connect_as_told
+entrypoint.connect_postgres = _connect_as_told
 
 
 def _header(raw: Any, name: str) -> str | None:
@@ -83,7 +84,7 @@ class Default(entry.Default):
     """The entrypoint, with these routes before its own."""
 
     async def fetch(self, request: Any) -> Any:
-        raw = entry._raw(request)
+        raw = raw_request(request)
         what = raw.url.split("/", 3)[3]
         if what == "imports":
             return _imported_since()
@@ -104,7 +105,7 @@ class Default(entry.Default):
         if self.env.AGENT_CONVERSATION_STORE == "d1":
             executor = backends.open_d1(self._env.CONVERSATIONS_D1)
         elif self.env.AGENT_CONVERSATION_STORE == "postgres":
-            executor = await entry._connect_postgres(entry._connected(self._env)[0])
+            executor = await _connect_as_told(environment.connected(self._env)[0])
         if executor is not None:
             return await _do(what, order, backends.open_sql(executor, order["user_id"]), executor)
         user = self.env.AGENT_CONVERSATIONS_DO.getByName(order["user_id"])
@@ -115,7 +116,7 @@ class UserConversations(entry.UserConversations):
     """An object that does as it is told there."""
 
     async def fetch(self, request: Any) -> Any:
-        raw = entry._raw(request)
+        raw = raw_request(request)
         if _header(raw, "x-fail"):
             raise ValueError("a secret of the object")
         if raw.method != "PUT":

@@ -71,8 +71,8 @@ _REMOVED = {
 
 
 def _imported(name: str) -> ModuleType:
-    for module in ("entry", "threadkeep.worker.sdk_patches"):
-        sys.modules.pop(module, None)
+    for module in [name for name in sys.modules if name == "entry" or name.startswith("threadkeep.worker")]:
+        del sys.modules[module]
     with _REMOVED[name][0]():
         return importlib.import_module("entry")
 

@@ -1,0 +1,67 @@
+"""The object of one user: their conversations, in a SQLite database of their own, and the API over it."""
+
+from typing import Any
+
+from workers import DurableObject
+
+from threadkeep.clock import now
+from threadkeep.conversations import retention
+from threadkeep.conversations.store import DatabaseStore
+from threadkeep.storage import backends
+from threadkeep.worker.environment import connected
+from threadkeep.worker.requests import incoming_request, large_bodies, let_run_by, outgoing_response, raw_request
+from threadkeep.worker.sdk_patches import CalledAsItIs
+
+_RETRY_MILLISECONDS = 3_600_000
+
+
+class UserConversations(DurableObject):  # type: ignore[misc]
+    """The conversations of one user, in a SQLite database of their own."""
+
+    def __new__(cls, ctx: Any, env: Any) -> "UserConversations":
+        self: UserConversations = super().__new__(cls)
+        self._env = env
+        self._storage = ctx.storage
+        self._executor: Any = None
+        self._user_id: str = ctx.id.name
+        self.fetch = CalledAsItIs(self.fetch)  # type: ignore[method-assign]
+        return self
+
+    async def fetch(self, request: Any) -> Any:
+        """Answer a request of the user whose object this is."""
+        raw = raw_request(request)
+        incoming = incoming_request(raw)
+        api, _ = connected(self._env)
+        if incoming.method == "DELETE":  # before it is done, so that no deletion is without an alarm
+            await self._purge_at(now() + api.settings.retention_days * retention.DAY_MILLISECONDS)
+        try:
+            response = await api.answer(incoming, self._user_id, self._open_store)
+        finally:
+            large_bodies.leave(raw)
+        await let_run_by(raw)
+        return outgoing_response(response)
+
+    async def alarm(self, info: Any) -> None:
+        """Purge what was deleted long ago, and come back for what was deleted since."""
+        try:
+            api, _ = connected(self._env)
+            time = await retention.purge(await self._open_store(None), api.settings.retention_days)
+        except Exception:
+            await self._storage.setAlarm(now() + _RETRY_MILLISECONDS)  # the platform gives up after some tries
+            raise
+        if time is not None:
+            await self._storage.setAlarm(time)
+
+    async def _purge_at(self, time: int) -> None:
+        """Set the alarm, unless it is set for an earlier time."""
+        alarm = await self._storage.getAlarm()
+        if not isinstance(alarm, int | float) or alarm > time:  # null, where none is set
+            await self._storage.setAlarm(time)
+
+    async def _open_store(self, bookmark: str | None) -> DatabaseStore:
+        # The user is the object's own name: no header can say otherwise.
+        if self._executor is None:
+            self._executor = await backends.open_durable_object(self._storage)
+            if await backends.users_to_purge(self._executor, 0, 1):  # a sweep was cut off, or an old index is left
+                await self._purge_at(now())
+        return backends.open_sql(self._executor, self._user_id)
