@@ -18,12 +18,15 @@ _RETRY_MILLISECONDS = 3_600_000
 class UserConversations(DurableObject):  # type: ignore[misc]
     """The conversations of one user, in a SQLite database of their own."""
 
+    _executor: Any
+    _user_id: str
+
     def __new__(cls, ctx: Any, env: Any) -> "UserConversations":
         self: UserConversations = super().__new__(cls)
         self._env = env
         self._storage = ctx.storage
-        self._executor: Any = None
-        self._user_id: str = ctx.id.name
+        self._executor = None
+        self._user_id = ctx.id.name
         self.fetch = CalledAsItIs(self.fetch)  # type: ignore[method-assign]
         return self
 

@@ -1,6 +1,6 @@
 """Requests and responses between JavaScript and `http/messages.py`. JavaScript's own objects are not converted."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from functools import cache
 from typing import Any
 
@@ -120,7 +120,8 @@ async def _pump(pieces: AsyncIterator[bytes], writer: Any) -> None:
         print(f"an answer was cut short: {error.message}")
         await writer.abort("cut short")
     except JsException:  # whoever asked has gone
-        await pieces.aclose()
+        if isinstance(pieces, AsyncGenerator):
+            await pieces.aclose()
     except Exception:  # which the platform logs
         await writer.abort("cut short")
         raise
