@@ -103,6 +103,23 @@ def install_schemathesis(root: Path = ROOT) -> Path:
     return _install_apart(root, "schemathesis", local_folder(root) / "schemathesis").parent / "schemathesis"
 
 
+def install_pywrangler(root: Path = ROOT) -> Path:
+    """Makes ready pywrangler, with the `uv`, `node` and `npx` that it calls; returns the folder of these programs.
+
+    It has an environment of its own, since it brings the modules that only workerd has, of another version of Pyodide.
+    python_modules/ is left to it.
+    """
+    programs = _install_apart(root, "pywrangler", local_folder(root) / "pywrangler").parent
+    with locked(local_folder(root) / "install.lock", "waiting for another installation in this checkout …"):
+        node = _find_node(root) or _install_node(root)
+        _install_node_packages(root, node, "wrangler and Pyodide", root)
+        npx = node.npm.with_name("npx-cli.js")  # the `npx` beside a Node from PyPI does not run
+        for name, target in (("node", node.program), ("npm", node.npm), ("npx", npx)):
+            (programs / name).unlink(missing_ok=True)
+            (programs / name).symlink_to(target)
+    return programs
+
+
 def _install_apart(root: Path, name: str, folder: Path) -> Path:
     """Makes an environment in a folder with the packages of a requirements file; returns its Python."""
     requirements = root / "requirements" / f"{name}.txt"
