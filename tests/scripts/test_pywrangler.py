@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from support.scripts import copy_checkout
-from toolbox.checkout import ROOT
-from toolbox.install import FOR_THE_WORKER, install_pywrangler
+from tools.checkout import ROOT
+from tools.local.install import FOR_THE_WORKER, install_pywrangler
 
 
 class Checkout:

@@ -38,7 +38,7 @@ def run_here(script: Path, *arguments: str | Path, environment: Mapping[str, str
     """
     output, progress = io.StringIO(), io.StringIO()
     with (
-        _toolbox_of(script.parent),
+        _tools_of(script.parent),
         mock.patch.dict(os.environ, {**environment, "THREADKEEP_IN_ENVIRONMENT": "1"}, clear=True),
         mock.patch.object(sys, "prefix", str(script.parents[1] / ".venv")),
         mock.patch.object(sys, "argv", [str(script), *map(str, arguments)]),
@@ -54,7 +54,7 @@ def run_here(script: Path, *arguments: str | Path, environment: Mapping[str, str
 
 
 @contextlib.contextmanager
-def _toolbox_of(scripts: Path) -> Iterator[None]:
+def _tools_of(scripts: Path) -> Iterator[None]:
     """Has `import tools` mean what lies beside a script, whose idea of where the checkout is differs from ours."""
     ours = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "tools"}
     try:
