@@ -60,7 +60,7 @@ def place(shape: Shape, store: str, state: Path, maker: Callable[[Path], LocalWo
 
 def seed(shape: Shape, store: str, maker: Callable[[Path], LocalWorker]) -> Path:
     """The folder with the data of a shape, made when it is not there yet."""
-    made_from = [path for _, path in files_below([ROOT / "migrations", ROOT / "src/threadkeep/sql"])]
+    made_from = [path for _, path in files_below([ROOT / "migrations", ROOT / "src/threadkeep/storage"])]
     code = [Path(__file__), Path(__file__).with_name("conversations.py")]
     key = fingerprint(repr(shape), store, *made_from, *code)[:16]
     folder = local_folder(ROOT) / "bench" / "seeds"

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.checkout import Problem, files_below, fingerprint, local_folder, say
+from tools.checkout import ROOT, Problem, files_below, fingerprint, local_folder, say
 from tools.local.processes import Group, last_lines
 from tools.mutations.mutants import Mutant, find_mutants
 from tools.mutations.reached import Reached
@@ -86,7 +86,7 @@ class _Copy:
         self._command += [f"pythonpath={shlex.join(paths)}", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
         self._environment = {
             **os.environ,
-            "PYTHONPATH": os.pathsep.join([str(self.source), str(Path(__file__).parents[1])]),
+            "PYTHONPATH": os.pathsep.join([str(self.source), str(ROOT / "scripts")]),
             "PYTHONDONTWRITEBYTECODE": "1",  # a mutant may be as long and as old as what it stands for
             "HYPOTHESIS_STORAGE_DIRECTORY": str(folder / "hypothesis"),
             "TMPDIR": str(folder),
