@@ -1,97 +1,197 @@
 """Settings: the environment, read once into one frozen value.
 
-A wrong value fails at once, with its name, the value (unless it may be a secret) and what it may be. So do two names of
-one setting that disagree.
+A setting is declared in one place, as a field of `Settings`: its type, its default, and its `Setting`. Whatever else
+has to know of it follows from that, or a test fails until it does.
+
+A wrong value fails at once, with its name, the value (unless it must not be shown) and what it may be. So do two names
+of one setting that disagree.
 """
 
-import re
 from collections.abc import Callable
-from typing import Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, get_origin
 
-from msgspec import Struct
+import msgspec
+from msgspec import Meta, Struct
 
 from threadkeep.errors import Invalid, Unavailable
+from threadkeep.setting_types import Setting, SettingType, find_texts, read_value
 from threadkeep.users import check_user_id
 
 StoreName = Literal["auto", "agentstate", "d1", "durable-object", "postgres", "clickhouse", "memory", "sqlite", "local"]
 Environment = Literal["production", "development", "test"]
 
-NAMES: dict[str, tuple[str, ...]] = {
-    "persistence": (
-        "AGENT_CONVERSATION_PERSISTENCE",
-        "CHM_FEATURE_CONVERSATION_DB",
-        "VITE_FEATURE_CONVERSATION_DB",
-        "NEXT_PUBLIC_FEATURE_CONVERSATION_DB",
+# Types of settings that have a form. The description is what the message says about a value that does not have it.
+Days = Annotated[int, Meta(ge=1, le=36_500)]
+Origin = Annotated[
+    str,
+    Meta(pattern=r"\A[a-z][a-z0-9+.-]*://[^/\sA-Z*]+\Z", description="exact origins such as https://app.example"),
+]
+KeyDigest = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z", description="SHA-256 digests in lower-case hexadecimal")]
+SigningSecret = Annotated[
+    str,
+    Meta(
+        # RFC 7518, section 3.2: no shorter than the hash.
+        pattern=r"(?s)\A(?!ssh-|ecdsa-|sk-|.*----[- ]BEGIN ).{32,}\Z",
+        description="a secret of 32 characters or more, which a PEM or SSH key is not",
     ),
-    "store": ("AGENT_CONVERSATION_STORE", "CONVERSATION_STORE_BACKEND"),
-    "d1_database_id": (
-        "CONVERSATIONS_D1_DATABASE_ID",
-        "AGENT_CONVERSATIONS_D1_DATABASE_ID",
-        "CHM_CLOUD_D1_DATABASE_ID",
-        "AGENT_CHM_CLOUD_D1_DATABASE_ID",
-    ),
-    "durable_object_binding": ("AGENT_CONVERSATIONS_DO_BINDING",),
-    "database_url": ("DATABASE_URL", "POSTGRES_URL", "POSTGRES_PRISMA_URL", "HYPERDRIVE"),
-    "clickhouse_database": ("CLICKHOUSE_DATABASE",),
-    "clickhouse_table": ("CLICKHOUSE_AGENT_CONVERSATIONS_TABLE",),
-    "clickhouse_auto_create": ("CLICKHOUSE_AGENT_CONVERSATIONS_AUTO_CREATE",),
-    "agentstate_api_key": ("AGENTSTATE_API_KEY",),
-    "agentstate_api_base": ("AGENTSTATE_API_BASE", "AGENTSTATE_BASE_URL"),
-    "agentstate_ai_enrich": ("AGENTSTATE_AI_ENRICH",),
-    "sqlite_path": ("SQLITE_PATH",),
-    "jwt_secret": ("AUTH_JWT_SECRET",),
-    "service_keys": ("AUTH_SERVICE_KEYS",),
-    "development_user": ("AUTH_DEV_USER",),
-    "cors_origins": ("CORS_ORIGINS",),
-    "retention_days": ("RETENTION_DAYS",),
-    "environment": ("ENVIRONMENT",),
-    "metrics": ("METRICS",),
-}
-"""Every setting, and the names it is read under, the first being the one to use."""
-
-D1_BINDINGS = ("CONVERSATIONS_D1", "CHM_CLOUD_D1")
-"""The names that a D1 binding may have, the first being the one to use."""
-
-HYPERDRIVE_BINDING = NAMES["database_url"][-1]
-"""The name of a Hyperdrive binding, which a Worker reads as a URL."""
-
-_DEPRECATED = "NEXT_PUBLIC_FEATURE_CONVERSATION_DB"
-_JWT_SECRET_BYTES_MIN = 32  # RFC 7518, section 3.2: no shorter than the hash
-_RETENTION_DAYS_MAX = 36_500
-_BOOLEANS = {"true": "true", "1": "true", "false": "false", "0": "false"}
-
-T = TypeVar("T")
+]
+AgentStateKey = Annotated[str, Meta(pattern=r"\Aas_live_[A-Za-z0-9]+\Z", description="a key that begins with as_live_")]
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """What the environment says. Names and defaults stand in the README."""
+    """What the environment says. Their order is that of the README."""
 
-    persistence: bool
-    """Whether conversations are kept on the server at all."""
-    store: StoreName
-    d1_database_id: str | None
-    durable_object_binding: str
-    database_url: str | None
-    clickhouse_table: str
-    has_clickhouse_table: bool
-    """Whether the table was set explicitly, without which ClickHouse is never picked by itself."""
-    clickhouse_auto_create: bool
-    agentstate_api_key: str | None
-    agentstate_api_base: str
-    agentstate_ai_enrich: bool
-    sqlite_path: str | None
-    jwt_secret: str | None
-    service_keys: tuple[str, ...]
-    """SHA-256 of each service key, in lower-case hexadecimal."""
-    development_user: str | None
-    cors_origins: frozenset[str]
-    retention_days: int
-    """How long a deleted conversation can be restored."""
-    environment: Environment
-    metrics: bool
-    """Whether a plain server tells Prometheus, and anybody else, how much it does."""
-    warnings: tuple[str, ...]
-    """What to tell whoever runs this."""
+    persistence: Annotated[
+        bool,
+        Setting(
+            names=(
+                "AGENT_CONVERSATION_PERSISTENCE",
+                "CHM_FEATURE_CONVERSATION_DB",
+                "VITE_FEATURE_CONVERSATION_DB",
+                "NEXT_PUBLIC_FEATURE_CONVERSATION_DB",
+            ),
+            deprecated="NEXT_PUBLIC_FEATURE_CONVERSATION_DB",
+            about="keep conversations here at all",
+            note="`wrangler.toml` and `threadkeep serve` set `true`",
+            privacy="public",
+        ),
+    ] = False
+    store: Annotated[
+        StoreName,
+        Setting(
+            names=("AGENT_CONVERSATION_STORE", "CONVERSATION_STORE_BACKEND"),
+            about="the back end",
+            note="the first that is set up",
+            privacy="public",
+        ),
+    ] = "auto"
+    jwt_secret: Annotated[
+        SigningSecret | None,
+        Setting(names=("AUTH_JWT_SECRET",), about="lets in JWTs signed by HS256; the user is `sub`", privacy="secret"),
+    ] = None
+    service_keys: Annotated[
+        tuple[KeyDigest, ...],
+        Setting(
+            names=("AUTH_SERVICE_KEYS",),
+            about="lets in these keys, for the user in `X-User-Id`; SHA-256 in hexadecimal, commas between",
+            privacy="hidden",  # a key that is short can be guessed by its digest
+        ),
+    ] = ()
+    development_user: Annotated[
+        str | None,
+        Setting(
+            names=("AUTH_DEV_USER",), about="lets everybody in as this user; refused in production", privacy="public"
+        ),
+    ] = None
+    d1_database_id: Annotated[
+        str | None,
+        Setting(
+            names=(
+                "CONVERSATIONS_D1_DATABASE_ID",
+                "AGENT_CONVERSATIONS_D1_DATABASE_ID",
+                "CHM_CLOUD_D1_DATABASE_ID",
+                "AGENT_CHM_CLOUD_D1_DATABASE_ID",
+            ),
+            about="the D1 database to bind, for `scripts/deploy` alone",
+            note="that of `wrangler.toml`",
+            privacy="public",
+        ),
+    ] = None
+    durable_object_binding: Annotated[
+        str,
+        Setting(
+            names=("AGENT_CONVERSATIONS_DO_BINDING",), about="the name of the Durable Object binding", privacy="public"
+        ),
+    ] = "AGENT_CONVERSATIONS_DO"
+    cors_origins: Annotated[
+        frozenset[Origin],
+        Setting(names=("CORS_ORIGINS",), about="the origins whose pages may call, commas between", privacy="public"),
+    ] = frozenset()
+    database_url: Annotated[
+        str | None,
+        Setting(
+            names=("DATABASE_URL", "POSTGRES_URL", "POSTGRES_PRISMA_URL", "HYPERDRIVE"),
+            binding="HYPERDRIVE",
+            about="the Postgres; [its parameters](docs/backends/postgres.md#settings)",
+            privacy="secret",
+        ),
+    ] = None
+    environment: Annotated[
+        Environment,
+        Setting(names=("ENVIRONMENT",), about="`production`, `development` or `test`", privacy="public"),
+    ] = "production"
+    metrics: Annotated[
+        bool,
+        Setting(names=("METRICS",), about="answer `GET /metrics` to anybody, on a plain server", privacy="public"),
+    ] = False
+    retention_days: Annotated[
+        Days,
+        Setting(
+            names=("RETENTION_DAYS",),
+            about="for so many days, 1 to 36500, what was deleted can be restored; then it is purged",
+            privacy="public",
+        ),
+    ] = 30
+    sqlite_path: Annotated[
+        str | None,
+        Setting(
+            names=("SQLITE_PATH",),
+            about="the file, on a plain server",
+            note="`threadkeep serve`: `threadkeep.sqlite` in its folder",
+            privacy="public",
+        ),
+    ] = None
+    clickhouse_database: Annotated[
+        str,
+        Setting(
+            names=("CLICKHOUSE_DATABASE",),
+            about="the database that the table is in, if only that is named",
+            privacy="public",
+            is_planned=True,
+        ),
+    ] = "default"
+    clickhouse_table: Annotated[
+        str | None,
+        Setting(
+            names=("CLICKHOUSE_AGENT_CONVERSATIONS_TABLE",),
+            about="the table, without which ClickHouse is never picked by itself",
+            privacy="public",
+            is_planned=True,
+        ),
+    ] = None
+    clickhouse_auto_create: Annotated[
+        bool,
+        Setting(
+            names=("CLICKHOUSE_AGENT_CONVERSATIONS_AUTO_CREATE",),
+            about="create the table if it is not there",
+            privacy="public",
+            is_planned=True,
+        ),
+    ] = False
+    agentstate_api_key: Annotated[
+        AgentStateKey | None,
+        Setting(names=("AGENTSTATE_API_KEY",), about="the key", privacy="secret", is_planned=True),
+    ] = None
+    agentstate_api_base: Annotated[
+        str,
+        Setting(
+            names=("AGENTSTATE_API_BASE", "AGENTSTATE_BASE_URL"),
+            about="the address of the service",
+            privacy="hidden",  # a URL may have a password in it
+            is_planned=True,
+        ),
+    ] = "https://agentstate.app/api"
+    agentstate_ai_enrich: Annotated[
+        bool,
+        Setting(
+            names=("AGENTSTATE_AI_ENRICH",),
+            about="have the service add titles and tags",
+            privacy="public",
+            is_planned=True,
+        ),
+    ] = False
+    warnings: tuple[str, ...] = ()
+    """What to tell whoever runs this. No setting, but what came of reading them."""
 
     @classmethod
     def read(cls, get: Callable[[str], str | None]) -> "Settings":
@@ -99,139 +199,59 @@ class Settings(Struct, frozen=True, kw_only=True):
 
         Raises Unavailable for a value that is wrong.
         """
-        read = _Reader(get)
-        environment = read.one_of("environment", get_args(Environment), "production")
-        development_user = read.text("development_user")
-        if development_user is not None:
-            if environment == "production":
-                raise Unavailable(
-                    "AUTH_DEV_USER lets everybody in, and is refused in production. "
-                    "Remove it, or set ENVIRONMENT to development on a machine of your own."
-                )
-            try:
-                check_user_id(development_user)
-            except Invalid as error:
-                raise Unavailable(f"AUTH_DEV_USER is {development_user!r}. {error.message}") from error
-        table = read.text("clickhouse_table")
-        return cls(
-            persistence=read.boolean("persistence"),
-            store=read.one_of("store", get_args(StoreName), "auto"),
-            d1_database_id=read.text("d1_database_id"),
-            durable_object_binding=read.text("durable_object_binding") or "AGENT_CONVERSATIONS_DO",
-            database_url=read.text("database_url", secret=True),
-            clickhouse_table=table or f"{read.text('clickhouse_database') or 'default'}.agent_conversations",
-            has_clickhouse_table=table is not None,
-            clickhouse_auto_create=read.boolean("clickhouse_auto_create"),
-            agentstate_api_key=read.matching(
-                "agentstate_api_key", "as_live_[A-Za-z0-9]+", "a key that begins with as_live_", secret=True
-            ),
-            agentstate_api_base=read.text("agentstate_api_base") or "https://agentstate.app/api",
-            agentstate_ai_enrich=read.boolean("agentstate_ai_enrich"),
-            sqlite_path=read.text("sqlite_path"),
-            jwt_secret=read.matching(
-                "jwt_secret",
-                rf"(?s)(?!ssh-|ecdsa-|sk-|.*----[- ]BEGIN ).{{{_JWT_SECRET_BYTES_MIN},}}",
-                f"a secret of {_JWT_SECRET_BYTES_MIN} characters or more, which a PEM or SSH key is not",
-                secret=True,
-            ),
-            service_keys=tuple(
-                read.items("service_keys", "[0-9a-f]{64}", "SHA-256 digests in lower-case hexadecimal", secret=True)
-            ),
-            development_user=development_user,
-            cors_origins=frozenset(
-                read.items(
-                    "cors_origins",
-                    r"[a-z][a-z0-9+.-]*://[^/\sA-Z*]+",
-                    "exact origins such as https://app.example",
-                )
-            ),
-            retention_days=read.integer("retention_days", 30, 1, _RETENTION_DAYS_MAX),
-            environment=environment,
-            metrics=read.boolean("metrics"),
-            warnings=tuple(read.warnings),
+        values: dict[str, Any] = {}
+        warnings: list[str] = []
+        for field, setting in DECLARED.items():
+            texts = find_texts(setting, get)
+            if texts:
+                values[field] = read_value(setting, _TYPES[field], texts)
+            if setting.deprecated in texts:
+                warnings.append(f"{setting.deprecated} is deprecated; set {setting.names[0]} instead.")
+        settings = cls(**values, warnings=tuple(warnings))
+        _check_development_user(settings)
+        return settings
+
+    @property
+    def has_clickhouse_table(self) -> bool:
+        """Whether the table was named, without which ClickHouse is never picked by itself."""
+        return self.clickhouse_table is not None
+
+    @property
+    def qualified_clickhouse_table(self) -> str:
+        """The table with its database; without a name, ours in the database that was named."""
+        return self.clickhouse_table or f"{self.clickhouse_database}.agent_conversations"
+
+
+DECLARED: dict[str, Setting] = {}
+"""Every setting, by its field."""
+
+_TYPES: dict[str, SettingType] = {}
+
+for _field in msgspec.structs.fields(Settings):
+    if get_origin(_field.type) is Annotated:
+        DECLARED[_field.name] = _field.type.__metadata__[-1]
+        _TYPES[_field.name] = SettingType(_field.type)
+
+NAMES = {field: setting.names for field, setting in DECLARED.items()}
+"""The names that each setting is read under, the first being the one to use."""
+
+D1_BINDINGS = ("CONVERSATIONS_D1", "CHM_CLOUD_D1")
+"""The names that a D1 binding may have, the first being the one to use."""
+
+HYPERDRIVE_BINDING = NAMES["database_url"][-1]
+"""The name of a Hyperdrive binding, which a Worker reads as a URL."""
+
+
+def _check_development_user(settings: Settings) -> None:
+    """Refuse a user that everybody is, unless this is a machine of one's own."""
+    if settings.development_user is None:
+        return
+    if settings.environment == "production":
+        raise Unavailable(
+            "AUTH_DEV_USER lets everybody in, and is refused in production. "
+            "Remove it, or set ENVIRONMENT to development on a machine of your own."
         )
-
-
-class _Reader:
-    """Reads one setting at a time under all of its names."""
-
-    def __init__(self, get: Callable[[str], str | None]) -> None:
-        self._get = get
-        self.warnings: list[str] = []
-
-    def text(self, setting: str, *, secret: bool = False) -> str | None:
-        """The value, or None where it is not set or blank."""
-        return self._named(setting, secret=secret)[1]
-
-    def boolean(self, setting: str) -> bool:
-        name, value = self._named(setting, spellings=_BOOLEANS)
-        if value is None:
-            return False
-        if value not in _BOOLEANS:
-            raise _wrong(name, value, "true or false")
-        return value == "true"
-
-    def integer(self, setting: str, default: int, least: int, most: int) -> int:
-        name, value = self._named(setting)
-        if value is None:
-            return default
-        if not re.fullmatch("[0-9]{1,9}", value) or not least <= int(value) <= most:
-            raise _wrong(name, value, f"a whole number from {least} to {most}")
-        return int(value)
-
-    def one_of(self, setting: str, choices: tuple[T, ...], default: T) -> T:
-        name, value = self._named(setting)
-        if value is None:
-            return default
-        for choice in choices:
-            if choice == value:
-                return choice
-        raise _wrong(name, value, f"one of {', '.join(map(str, choices))}")
-
-    def matching(self, setting: str, pattern: str, what: str, *, secret: bool = False) -> str | None:
-        name, value = self._named(setting, secret=secret)
-        if value is not None and not re.fullmatch(pattern, value):
-            raise _wrong(name, None if secret else value, what)
-        return value
-
-    def items(self, setting: str, pattern: str, what: str, *, secret: bool = False) -> list[str]:
-        """The values between commas."""
-        name, value = self._named(setting, secret=secret)
-        items = [item.strip() for item in (value or "").split(",") if item.strip()]
-        for item in items:
-            if not re.fullmatch(pattern, item):
-                raise _wrong(name, None if secret else item, f"{what}, with commas between them")
-        return items
-
-    def _named(
-        self, setting: str, *, secret: bool = False, spellings: dict[str, str] | None = None
-    ) -> tuple[str, str | None]:
-        found = [(name, value.strip()) for name in NAMES[setting] if (value := self._get(name)) and value.strip()]
-        if spellings is not None:
-            found = [(name, spellings.get(value.lower(), value)) for name, value in found]
-        if not found:
-            return NAMES[setting][0], None
-        for name, value in found:
-            if not _is_utf_8(value):
-                raise Unavailable(f"{name} is not in UTF-8.")
-        name, value = found[0]
-        for other, other_value in found[1:]:
-            if other_value != value:
-                what = "have different values" if secret else f"disagree: {value!r} and {other_value!r}"
-                raise Unavailable(f"{name} and {other} are two names of one setting and {what}. Set one of them.")
-        if _DEPRECATED in (name for name, _ in found):
-            self.warnings.append(f"{_DEPRECATED} is deprecated; set {NAMES[setting][0]} instead.")
-        return name, value
-
-
-def _is_utf_8(value: str) -> bool:
-    """Whether the bytes that Python has read as this are UTF-8; an environment may hold any."""
     try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _wrong(name: str, value: str | None, what: str) -> Unavailable:
-    return Unavailable(f"{name} is {'wrong' if value is None else repr(value)}; it may be {what}.")
+        check_user_id(settings.development_user)
+    except Invalid as error:
+        raise Unavailable(f"AUTH_DEV_USER is {settings.development_user!r}. {error.message}") from error

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 import tiers
@@ -20,7 +21,8 @@ from threadkeep.http.public import PUBLIC_ROUTES
 from threadkeep.http.routes import ROUTES
 from threadkeep.server import application, serving
 from threadkeep.server.limits import LIMITS
-from threadkeep.settings import D1_BINDINGS, NAMES
+from threadkeep.setting_types import Setting
+from threadkeep.settings import D1_BINDINGS, DECLARED, Settings
 from threadkeep.storage.postgres import executor as postgres_executor
 from threadkeep.storage.postgres import pool
 from threadkeep.storage.sqlite import file
@@ -130,20 +132,28 @@ def test_wherever_a_document_has_a_code_behind_a_status_it_is_the_code_of_that_s
     assert [(name, status, code) for name, status, code in found if str(CODES.get(code)) != status] == []
 
 
-def test_every_setting_is_in_the_readme_with_its_other_names_and_nothing_else_is() -> None:
-    """In a row, or among those that are still to come: the settings of the back ends that are not built yet."""
+def test_the_settings_of_the_readme_are_those_that_are_declared() -> None:
+    rows = [_row_of(field, setting) for field, setting in DECLARED.items() if not setting.is_planned]
     table, _, rest = README.partition("| Setting | Also read as | Default |\n|---|---|---|\n")[2].partition("\n\n")
+    assert table.replace("| |", "|  |") == "\n".join(rows), "The README needs:\n" + "\n".join(rows)
+    assert f"binding `{D1_BINDINGS[0]}`, or `{D1_BINDINGS[1]}`" in rest
     to_come = re.search(r"for what is still to come:(.*?)\.", rest, re.DOTALL)
-    assert to_come is not None
-    # The third column has values, not names.
-    rows = [re.findall(r"`([A-Z0-9_]+)`", line.rpartition(" | ")[0]) for line in table.splitlines()]
-    later = [name for names in NAMES.values() for name in names if name.startswith(("AGENTSTATE_", "CLICKHOUSE_"))]
-    now = [names for names in NAMES.values() if names[0] not in later]
-    found = {frozenset(names) for names in [*rows, *([name] for name in re.findall("`(.*?)`", to_come[1]))]}
-    known = {frozenset(names) for names in [*now, D1_BINDINGS, *([name] for name in later)]}
-    lacking, surplus = (sorted(map(sorted, names)) for names in (known - found, found - known))
-    assert not lacking, f"The README lacks {lacking}, or has them in several rows."
-    assert not surplus, f"The README has {surplus}, which nothing reads."
+    planned = [setting.names for setting in DECLARED.values() if setting.is_planned]
+    named = re.findall("`(.*?)`", to_come[1]) if to_come else []
+    assert named == [name for names in planned for name in names]
+
+
+def _row_of(field: str, setting: Setting) -> str:
+    """A setting as the README has to have it."""
+    (value,) = (each.default for each in msgspec.structs.fields(Settings) if each.name == field)
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    default = "none" if value in (None, (), frozenset()) else f"`{text}`"
+    others = [f"`{name}`" for name in setting.names[1:] if name not in (setting.deprecated, setting.binding)]
+    aliases = [", ".join(others)] if others else []
+    aliases += [f"deprecated: `{setting.deprecated}`"] if setting.deprecated else []
+    aliases += [f"in a Worker the binding `{setting.binding}`"] if setting.binding else []
+    note = f" ({setting.note})" if setting.note else ""
+    return " | ".join([f"| `{setting.names[0]}`: {setting.about}", "; ".join(aliases), f"{default}{note} |"])
 
 
 def test_every_back_end_is_in_the_readme() -> None:

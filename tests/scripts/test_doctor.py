@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from threadkeep.settings import D1_BINDINGS, HYPERDRIVE_BINDING, NAMES
+from threadkeep.settings import D1_BINDINGS, DECLARED, HYPERDRIVE_BINDING, NAMES
 from tools.checkout import ROOT
 from tools.cloudflare import choice, diagnosis
 from tools.cloudflare.diagnosis import Diagnosis, diagnose, for_environment
-from tools.cloudflare.secrets import may_be_secret
+from tools.cloudflare.secrets import looks_secret
 from tools.local import configuration
+from tools.settings import Setting, declared_settings
 
 DATABASE_ID = "2fd1c8a0-51b4-4b07-a3ab-8d0fd1b5c0f2"
 SECRET = "kept-from-everybody-0123456789-abcdef"
@@ -310,11 +311,10 @@ def test_what_looks_like_a_secret_and_stands_where_it_is_committed_is_told(insta
     assert not any("hunter2" in note for note in found.notes)
 
 
-def test_what_is_hidden_because_it_is_a_secret_is_one_by_its_name() -> None:
-    for setting, names in NAMES.items():
-        if setting != "agentstate_api_base" and names[-1] != HYPERDRIVE_BINDING:
-            assert {may_be_secret(name, "x") for name in names} == {setting in HIDDEN}
-    assert all(may_be_secret(name, "x") for name in NAMES["database_url"] if name != HYPERDRIVE_BINDING)
+@pytest.mark.parametrize("setting", NAMES)
+def test_a_setting_with_the_name_of_a_secret_is_not_public(setting: str) -> None:
+    if any(looks_secret(name) for name in NAMES[setting]):
+        assert DECLARED[setting].privacy != "public", f"{setting} is public, and called like a secret."
 
 
 @pytest.mark.parametrize("arguments", [(), ("--json",)])
@@ -330,33 +330,16 @@ def test_no_secret_is_shown_wherever_it_stands(checkout: Path, arguments: tuple[
         assert name in finished.stdout
 
 
-# What is told of the other settings is that they are set, and not to what.
-HIDDEN = {
-    "agentstate_api_base": "A URL may have a password in it.",
-    "agentstate_api_key": "It is a key.",
-    "database_url": "It has a password in it.",
-    "jwt_secret": "It is a secret.",
-    "service_keys": "A key that is short can be guessed by its digest.",
-}
-FOR_A_FILE = {
-    "agentstate_api_base": "It is the address of a service.",
-    "service_keys": "It has the digests of keys, and no key.",
-}
-"""What is hidden and may stand in wrangler.toml all the same, each with its reason."""
-
-
-def test_every_setting_is_shown_or_hidden_for_a_reason() -> None:
-    undecided = sorted(set(NAMES) - diagnosis.SHOWN - set(HIDDEN))
-    assert not undecided, f"Nothing says whether doctor may show {', '.join(undecided)}."
-    assert sorted([*diagnosis.SHOWN, *HIDDEN]) == sorted(NAMES)
-    assert sorted([*diagnosis.NOT_FOR_A_FILE, *FOR_A_FILE]) == sorted(HIDDEN)
-
-
 @pytest.mark.parametrize("setting", NAMES)
-def test_a_setting_is_told_under_each_of_its_names(setting: str) -> None:
-    value = "set" if setting in diagnosis.SHOWN else None
+def test_a_setting_is_told_under_each_of_its_names_and_shown_unless_it_is_private(setting: str) -> None:
+    value = "set" if DECLARED[setting].privacy == "public" else None
     for name in NAMES[setting]:
         assert diagnosis._settings(NAMES, {"here": {name: "set"}}) == [diagnosis.Setting(name, "here", value)]
+
+
+def test_a_url_with_a_password_is_not_shown_wherever_it_stands() -> None:
+    found = diagnosis._settings(NAMES, {"here": {"SQLITE_PATH": f"file://ada:{SECRET}@host/x"}})
+    assert found == [diagnosis.Setting("SQLITE_PATH", "here", None)]
 
 
 @pytest.mark.parametrize("store", NAMES["store"])
@@ -438,7 +421,9 @@ def test_without_msgspec_the_rest_is_told(installed: Path) -> None:
 
 
 def test_the_names_and_the_back_ends_are_those_of_the_worker() -> None:
-    assert diagnosis._names(ROOT) == (NAMES, D1_BINDINGS)
+    assert declared_settings() == {
+        field: Setting(setting.names, setting.privacy) for field, setting in DECLARED.items()
+    }
     assert configuration.D1_BINDINGS == D1_BINDINGS
     offered = re.search(
         r"^_OFFERED = (\(.*\))$", (ROOT / "src/threadkeep/worker/environment.py").read_text(), re.MULTILINE

@@ -41,6 +41,7 @@ OURS = {
     "threadkeep.http.public",
     "threadkeep.http.router",
     "threadkeep.http.routes",
+    "threadkeep.setting_types",
     "threadkeep.settings",
     "threadkeep.storage",
     "threadkeep.storage.backends",
@@ -124,7 +125,7 @@ HEAVY = {
 HEAVY_IN_SNAPSHOT = {"asyncio", "concurrent.futures", "dataclasses", "subprocess"}
 HEAVY_OF_DEPENDENCIES = {"http.client", "ssl", "tempfile", "urllib.request", "zipfile"}
 PLATFORM = {"_pyodide", "js", "pyodide", "pyodide_js", "workers"}
-MODULES_MAX = 225  # about 205 on Python 3.11
+MODULES_MAX = 200  # beside ours, which are all named above
 
 
 # Stands in for the platform while the entry is imported outside of workerd: whatever is asked for is a class.
@@ -161,7 +162,7 @@ def over_budget(package: Path = PACKAGE) -> list[str]:
         | (PLATFORM & loaded)
         | (HEAVY & loaded - HEAVY_OF_DEPENDENCIES)
         | (added - ADDED)
-        | ({f"{len(loaded)} modules"} if len(loaded) > MODULES_MAX else set())
+        | ({f"{len(loaded - ours)} modules"} if len(loaded - ours) > MODULES_MAX else set())
     )
 
 
@@ -215,7 +216,8 @@ KNOWS: dict[str, set[str]] = {
     "tokenizer": set(),
     "work": set(),
     "users": {"errors"},
-    "settings": {"errors", "users"},
+    "setting_types": {"errors"},
+    "settings": {"errors", "setting_types", "users"},
     "validation": {"clock", "conversations", "errors", "work"},
     "conversations": {"clock", "errors", "tokenizer", "validation", "work"},
     "storage": {"clock", "conversations", "errors", "tokenizer", "work"},

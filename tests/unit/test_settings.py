@@ -1,46 +1,53 @@
 """Settings: every name, every default, and every way to get one wrong."""
 
+from contextlib import suppress
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import jwt
 import msgspec
 import pytest
 
 from threadkeep.errors import Unavailable
-from threadkeep.settings import D1_BINDINGS, NAMES, Settings
+from threadkeep.settings import D1_BINDINGS, DECLARED, HYPERDRIVE_BINDING, NAMES, Settings
 
 SECRET = "a secret, known to few, of more than 32 characters"
 DIGEST = "0123456789abcdef" * 4
 
-# For each setting: what the variable holds, and the fields that follow from it.
-SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
-    "persistence": ("true", {"persistence": True}),
-    "store": ("durable-object", {"store": "durable-object"}),
-    "d1_database_id": ("2fd1c8a0", {"d1_database_id": "2fd1c8a0"}),
-    "durable_object_binding": ("OBJECTS", {"durable_object_binding": "OBJECTS"}),
-    "database_url": ("postgres://db.example/x", {"database_url": "postgres://db.example/x"}),
-    "clickhouse_database": ("chats", {"clickhouse_table": "chats.agent_conversations"}),
-    "clickhouse_table": ("chats.kept", {"clickhouse_table": "chats.kept", "has_clickhouse_table": True}),
-    "clickhouse_auto_create": ("1", {"clickhouse_auto_create": True}),
-    "agentstate_api_key": ("as_live_Abc123", {"agentstate_api_key": "as_live_Abc123"}),
-    "agentstate_api_base": ("https://state.example", {"agentstate_api_base": "https://state.example"}),
-    "agentstate_ai_enrich": ("TRUE", {"agentstate_ai_enrich": True}),
-    "sqlite_path": ("/data/kept.sqlite", {"sqlite_path": "/data/kept.sqlite"}),
-    "jwt_secret": (SECRET, {"jwt_secret": SECRET}),
-    "service_keys": (f"{DIGEST},{DIGEST[::-1]}", {"service_keys": (DIGEST, DIGEST[::-1])}),
-    "development_user": ("ada", {"development_user": "ada"}),
+# What to set a setting of text to, and what its field is then. The other types need no sample.
+SAMPLES: dict[str, tuple[str, Any]] = {
+    "d1_database_id": ("2fd1c8a0", "2fd1c8a0"),
+    "durable_object_binding": ("OBJECTS", "OBJECTS"),
+    "database_url": ("postgres://db.example/x", "postgres://db.example/x"),
+    "clickhouse_database": ("chats", "chats"),
+    "clickhouse_table": ("chats.kept", "chats.kept"),
+    "agentstate_api_key": ("as_live_Abc123", "as_live_Abc123"),
+    "agentstate_api_base": ("https://state.example", "https://state.example"),
+    "sqlite_path": ("/data/kept.sqlite", "/data/kept.sqlite"),
+    "jwt_secret": (SECRET, SECRET),
+    "service_keys": (f"{DIGEST},{DIGEST[::-1]}", (DIGEST, DIGEST[::-1])),
+    "development_user": ("ada", "ada"),
     "cors_origins": (
         "https://app.example, http://localhost:3000,",
-        {"cors_origins": frozenset({"https://app.example", "http://localhost:3000"})},
+        frozenset({"https://app.example", "http://localhost:3000"}),
     ),
-    "retention_days": ("7", {"retention_days": 7}),
-    "environment": ("test", {"environment": "test"}),
-    "metrics": ("true", {"metrics": True}),
 }
-SECRETS = {"database_url", "agentstate_api_key", "jwt_secret", "service_keys"}
 EVERY_NAME = [pytest.param(setting, name, id=name) for setting, names in NAMES.items() for name in names]
 DEPRECATED = "NEXT_PUBLIC_FEATURE_CONVERSATION_DB"
+
+
+def sample_of(setting: str) -> tuple[str, Any]:
+    """What a setting may be set to that is not its default, and what its field is then."""
+    field = next(field for field in msgspec.structs.fields(Settings) if field.name == setting)
+    kind = get_args(field.type)[0]
+    if setting in SAMPLES:
+        return SAMPLES[setting]
+    if kind is bool:
+        return ("false", False) if field.default else ("true", True)
+    if get_origin(kind) is Literal:
+        return (get_args(kind)[-1],) * 2
+    assert kind is int, f"{setting} needs a sample."
+    return str(field.default + 1), field.default + 1
 
 
 def read(variables: dict[str, str]) -> dict[str, Any]:
@@ -53,46 +60,42 @@ def base_of(setting: str) -> dict[str, str]:
 
 
 def test_the_defaults_keep_nothing_and_let_nobody_in() -> None:
-    assert read({}) == {
-        "persistence": False,
-        "store": "auto",
-        "d1_database_id": None,
-        "durable_object_binding": "AGENT_CONVERSATIONS_DO",
-        "database_url": None,
-        "clickhouse_table": "default.agent_conversations",
-        "has_clickhouse_table": False,
-        "clickhouse_auto_create": False,
-        "agentstate_api_key": None,
-        "agentstate_api_base": "https://agentstate.app/api",
-        "agentstate_ai_enrich": False,
-        "sqlite_path": None,
-        "jwt_secret": None,
-        "service_keys": (),
-        "development_user": None,
-        "cors_origins": frozenset(),
-        "retention_days": 30,
-        "environment": "production",
-        "metrics": False,
-        "warnings": (),
-    }
+    settings = Settings.read({}.get)
+    assert (settings.persistence, settings.environment, settings.metrics) == (False, "production", False)
+    assert (settings.jwt_secret, settings.service_keys, settings.development_user) == (None, (), None)
+    assert settings.cors_origins == frozenset()
+    assert settings == Settings()
 
 
-def test_the_names_are_those_that_are_documented() -> None:
-    assert set(NAMES) == set(SAMPLES)
+def test_every_field_is_declared_as_a_setting() -> None:
+    assert [*DECLARED, "warnings"] == [field.name for field in msgspec.structs.fields(Settings)]
+
+
+def test_a_name_is_that_of_one_setting() -> None:
     names = [name for names in NAMES.values() for name in names]
     assert len(names) == len(set(names))
-    assert NAMES["persistence"][:2] == ("AGENT_CONVERSATION_PERSISTENCE", "CHM_FEATURE_CONVERSATION_DB")
-    assert NAMES["persistence"][2:] == ("VITE_FEATURE_CONVERSATION_DB", DEPRECATED)
+    for setting in DECLARED.values():
+        assert {setting.binding, setting.deprecated} <= {None, *setting.names[1:]}
+
+
+def test_names_that_others_have_set_stay() -> None:
+    assert NAMES["persistence"] == (
+        "AGENT_CONVERSATION_PERSISTENCE",
+        "CHM_FEATURE_CONVERSATION_DB",
+        "VITE_FEATURE_CONVERSATION_DB",
+        DEPRECATED,
+    )
     assert NAMES["store"] == ("AGENT_CONVERSATION_STORE", "CONVERSATION_STORE_BACKEND")
     assert NAMES["database_url"] == ("DATABASE_URL", "POSTGRES_URL", "POSTGRES_PRISMA_URL", "HYPERDRIVE")
     assert D1_BINDINGS == ("CONVERSATIONS_D1", "CHM_CLOUD_D1")
+    assert DECLARED["database_url"].binding == HYPERDRIVE_BINDING
 
 
 @pytest.mark.parametrize(("setting", "name"), EVERY_NAME)
 def test_a_name_sets_its_setting_and_no_other(setting: str, name: str) -> None:
-    value, fields = SAMPLES[setting]
+    value, field = sample_of(setting)
     base = base_of(setting)
-    expected = {**read(base), **fields}
+    expected = {**read(base), setting: field}
     if name == DEPRECATED:
         expected["warnings"] = (f"{name} is deprecated; set AGENT_CONVERSATION_PERSISTENCE instead.",)
     assert expected != read(base)
@@ -116,15 +119,14 @@ def test_a_value_that_is_no_utf_8_is_named_and_not_shown(setting: str, name: str
 
 @pytest.mark.parametrize("setting", [setting for setting, names in NAMES.items() if len(names) > 1])
 def test_names_of_one_setting_may_agree_and_must_not_disagree(setting: str) -> None:
-    value, fields = SAMPLES[setting]
+    value, field = sample_of(setting)
     names = NAMES[setting]
-    settings = read(dict.fromkeys(names, value))
-    assert {field: settings[field] for field in fields} == fields
+    assert read(dict.fromkeys(names, value))[setting] == field
     for first, second in pairwise(names):
         with pytest.raises(Unavailable) as raised:
             read({first: value, second: f"{value}-not"})
         assert f"{first} and {second} are two names of one setting" in raised.value.message
-        assert (value in raised.value.message) == (setting not in SECRETS)
+        assert (value in raised.value.message) == (DECLARED[setting].privacy == "public")
 
 
 def test_a_deprecated_name_warns_beside_the_others_too() -> None:
@@ -145,7 +147,7 @@ def test_a_boolean_is_true_or_false_in_several_spellings(text: str, value: bool)
 def test_spellings_of_one_boolean_do_not_disagree() -> None:
     variables = {"AGENT_CONVERSATION_PERSISTENCE": "true", "VITE_FEATURE_CONVERSATION_DB": "1"}
     assert read(variables)["persistence"] is True
-    with pytest.raises(Unavailable, match="disagree: 'true' and 'false'"):
+    with pytest.raises(Unavailable, match="disagree: 'true' and '0'"):
         read({**variables, "VITE_FEATURE_CONVERSATION_DB": "0"})
 
 
@@ -192,9 +194,24 @@ def test_a_wrong_value_names_the_variable_the_value_and_what_it_may_be(
             read({name: value})
         assert raised.value.message.startswith(f"{name} is {shown}")
         assert f"; it may be {allowed}" in raised.value.message
-        if setting in SECRETS:
+        if DECLARED[setting].privacy != "public":
             assert value not in raised.value.message
             assert not any(item in raised.value.message for item in value.split(","))
+
+
+@pytest.mark.parametrize("setting", [setting for setting in NAMES if setting not in SAMPLES])
+def test_what_no_setting_can_be_is_refused_with_what_it_may_be(setting: str) -> None:
+    for name in NAMES[setting]:
+        with pytest.raises(Unavailable, match=rf"^{name} is 'no such value'; it may be (true or false|a whole|one of)"):
+            read({name: "no such value"})
+
+
+@pytest.mark.parametrize("setting", NAMES)
+def test_null_is_a_text_like_any_other(setting: str) -> None:
+    """msgspec would make nothing of it where there may be nothing, and let a wrong secret pass as none."""
+    variables = {**base_of(setting), NAMES[setting][0]: "null"}
+    with suppress(Unavailable):
+        assert read(variables)[setting] == "null"
 
 
 @pytest.mark.parametrize("days", [1, 36_500])
@@ -204,7 +221,11 @@ def test_the_retention_may_be_its_least_and_its_most(days: int) -> None:
 
 def test_a_table_of_clickhouse_wins_over_its_database() -> None:
     variables = {"CLICKHOUSE_DATABASE": "chats", "CLICKHOUSE_AGENT_CONVERSATIONS_TABLE": "other.kept"}
-    assert read(variables)["clickhouse_table"] == "other.kept"
+    settings = Settings.read(variables.get)
+    assert (settings.qualified_clickhouse_table, settings.has_clickhouse_table) == ("other.kept", True)
+    settings = Settings.read({"CLICKHOUSE_DATABASE": "chats"}.get)
+    assert (settings.qualified_clickhouse_table, settings.has_clickhouse_table) == ("chats.agent_conversations", False)
+    assert Settings().qualified_clickhouse_table == "default.agent_conversations"
 
 
 def test_a_fixed_user_is_refused_in_production() -> None:

@@ -3,7 +3,6 @@
 No value that may be a secret leaves this module.
 """
 
-import ast
 import json
 import os
 import platform
@@ -16,30 +15,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tools.checkout import Problem
+from tools.checkout import ROOT, Problem
 from tools.cloudflare.secrets import may_be_secret
 from tools.local import configuration as project
 from tools.local.install import Node, installed_node, node_packages, python, states
+from tools.settings import Setting as DeclaredSetting
+from tools.settings import declared_settings
 
-# What may be shown of the settings; of every other that is set, only that it is.
-SHOWN = {
-    "persistence",
-    "store",
-    "d1_database_id",
-    "durable_object_binding",
-    "clickhouse_database",
-    "clickhouse_table",
-    "clickhouse_auto_create",
-    "agentstate_ai_enrich",
-    "sqlite_path",
-    "development_user",
-    "cors_origins",
-    "retention_days",
-    "environment",
-    "metrics",
-}
 FOR_THE_SCRIPTS = ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID")
-NOT_FOR_A_FILE = {"jwt_secret", "agentstate_api_key", "database_url"}
 NOT_INHERITED = ("vars", "d1_databases", "durable_objects")
 """What an environment of wrangler has to say again."""
 
@@ -91,7 +74,9 @@ def diagnose(root: Path, environment: str | None, variables: Mapping[str, str]) 
     """Looks at a checkout, at one environment of its wrangler.toml, and at this process's variables."""
     diagnosis = Diagnosis()
     _look_at_what_is_installed(root, diagnosis)
-    names, d1_bindings = _names(root)
+    settings = declared_settings(root)
+    names = {field: setting.names for field, setting in settings.items()}
+    d1_bindings = project.D1_BINDINGS
     places: dict[str, Mapping[str, str]] = {"the environment": variables}
     try:
         local = project.dev_vars(root)
@@ -103,7 +88,7 @@ def diagnose(root: Path, environment: str | None, variables: Mapping[str, str]) 
         diagnosis.settings = _settings(names, places)
         return diagnosis
     diagnosis.settings = _settings(names, {"wrangler.toml": _variables(deployed), **places})
-    _look_for_secrets(names, _variables(deployed), diagnosis)
+    _look_for_secrets(settings, _variables(deployed), diagnosis)
     _look_at_the_worker(root, deployed, diagnosis)
     _look_at_d1(root, deployed, d1_bindings, _database_ids(names, variables), diagnosis)
     developed = project.local_configuration(whole, root, root, project.STORES[0], local)
@@ -178,16 +163,6 @@ def _npm_part(root: Path, name: str, folder: Path | None, needed: str | None) ->
     return Part(name, "ready" if needed in (None, version) else "stale", version, needed)
 
 
-def _names(root: Path) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
-    """The names of every setting, and those of the D1 binding: read, not imported, since that needs msgspec."""
-    found = {}
-    for statement in ast.parse((root / "src/threadkeep/settings.py").read_text()).body:
-        target = statement.target if isinstance(statement, ast.AnnAssign) else getattr(statement, "targets", [None])[0]
-        if isinstance(target, ast.Name) and target.id in ("NAMES", "D1_BINDINGS"):
-            found[target.id] = ast.literal_eval(statement.value)  # type: ignore[attr-defined]
-    return found["NAMES"], found["D1_BINDINGS"]
-
-
 def _variables(configuration: Mapping[str, Any]) -> dict[str, str]:
     """The variables as the Worker reads them, whatever their type in wrangler.toml."""
     variables = configuration.get("vars", {})
@@ -205,25 +180,26 @@ def _database_url(configuration: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _settings(names: Mapping[str, Sequence[str]], places: Mapping[str, Mapping[str, str]]) -> list[Setting]:
-    shown = {name: setting in SHOWN for setting, aliases in names.items() for name in aliases}
-    shown |= dict.fromkeys(FOR_THE_SCRIPTS, False)
+    """What is set, and where; what may be a secret, without its value."""
     return [
-        Setting(name, place, variables[name].strip() if shown[name] else None)
-        for name in shown
+        Setting(name, place, None if name in FOR_THE_SCRIPTS or may_be_secret(name, value) else value)
+        for name in (*(name for aliases in names.values() for name in aliases), *FOR_THE_SCRIPTS)
         for place, variables in places.items()
-        if variables.get(name, "").strip()
+        if (value := variables.get(name, "").strip())
     ]
 
 
-def _look_for_secrets(names: Mapping[str, Sequence[str]], variables: Mapping[str, str], diagnosis: Diagnosis) -> None:
-    secrets = [name for setting in names if setting in NOT_FOR_A_FILE for name in names[setting]]
+def _look_for_secrets(
+    settings: Mapping[str, DeclaredSetting], variables: Mapping[str, str], diagnosis: Diagnosis
+) -> None:
+    secrets = [name for setting in settings.values() if setting.privacy == "secret" for name in setting.names]
     diagnosis.wrong += [
         f"{name} is a secret, and stands in wrangler.toml, which is committed. Replace the secret, and give the "
         f"new one to `npx wrangler secret put {name}`, or for scripts/dev to .dev.vars."
         for name in (*secrets, FOR_THE_SCRIPTS[0])
         if variables.get(name, "").strip()
     ]
-    known = {name for aliases in names.values() for name in (*aliases, *FOR_THE_SCRIPTS)}
+    known = {*FOR_THE_SCRIPTS, *(name for setting in settings.values() for name in setting.names)}
     diagnosis.notes += [
         f"{name} looks like a secret, and stands in wrangler.toml, which is committed. If it is one, replace it, and "
         f"give the new one to `npx wrangler secret put {name}`."
@@ -345,7 +321,7 @@ def _look_at_back_ends(root: Path, configurations: Mapping[str, Mapping[str, Any
 
 def _ask(root: Path, questions: list[dict[str, Any]]) -> list[dict[str, Any]] | str:
     """The answers of the Worker's own code, or why there are none."""
-    paths = [str(root / "src"), str(Path(__file__).parents[1])]
+    paths = [str(root / "src"), str(ROOT / "scripts")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1"}
     missing = ""
     for program in (str(python(root)), sys.executable):
