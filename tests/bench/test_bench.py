@@ -14,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 
 from tools.bench.asking import Request
@@ -105,11 +106,7 @@ def test_an_interrupted_run_leaves_nothing_behind(tmp_path: Path) -> None:
 
 def descendants(pid: int) -> set[int]:
     """The processes below one."""
-    parents = {one.id: one.parent for one in living_processes()}
-    found = {pid}
-    while more := {child for child, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found - {pid}
+    return {process.pid for process in psutil.Process(pid).children(recursive=True)}
 
 
 def workerds_below(pid: int) -> set[int]:

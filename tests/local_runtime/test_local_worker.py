@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from tools.checkout import Problem
-from tools.local.processes import living_processes
 from tools.local.state import MARK
 from tools.local.worker import LocalWorker
 
@@ -98,7 +98,7 @@ def test_a_fresh_worker_has_every_handler_and_another_runs_beside_it_and_outlive
         with pytest.raises(Problem, match="workerd has ended by itself"):
             eventually(worker.check, "never")
         worker.stop()
-        assert not [process for process in living_processes() if is_at_work_in(process.id, state)]
+        assert not [process for process in psutil.process_iter() if is_at_work_in(process, state)]
         other.check()
         assert get(other, "/") == "other"
 
@@ -144,10 +144,10 @@ def test_what_a_deploy_would_refuse_at_import_fails_the_start(
         LocalWorker(tmp_path / "state", project=project).start()
 
 
-def is_at_work_in(pid: int, folder: Path) -> bool:
+def is_at_work_in(process: psutil.Process, folder: Path) -> bool:
     try:
-        return Path(f"/proc/{pid}/cwd").resolve() == folder
-    except OSError:
+        return Path(process.cwd()) == folder
+    except psutil.Error:
         return False
 
 

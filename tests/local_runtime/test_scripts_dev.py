@@ -1,6 +1,5 @@
 """`scripts/dev` as people and programs use it: one line when it is ready, clear refusals, nothing left behind."""
 
-import os
 import signal
 import socket
 import subprocess
@@ -12,12 +11,12 @@ from pathlib import Path
 from typing import IO
 
 import httpx
+import psutil
 import pytest
 
 from support.postgres import new_folder
 from tools.checkout import ROOT
 from tools.local.ports import free_port
-from tools.local.processes import living_processes
 
 PATIENCE_SECONDS = 60
 
@@ -42,24 +41,19 @@ def read_until(stream: IO[str] | None, text: str) -> str:
     raise AssertionError(f"{text!r} was never said")
 
 
-def processes_in(folder: Path) -> list[str]:
-    """What works in the state folder: everything that serves a Worker does."""
-    return sorted(process.name for process in living_processes() if folder in places_of(process.id))
-
-
-def places_of(process_id: int) -> list[Path]:
-    """The folders that a process works in: its own, and those above it."""
-    try:
-        place = Path(f"/proc/{process_id}/cwd").resolve()
-    except OSError:
-        return []
-    return [place, *place.parents]
+def processes_in(folder: Path) -> list[psutil.Process]:
+    """What works in the state folder or below it: everything that serves a Worker does."""
+    return [
+        process
+        for process in psutil.process_iter(["name", "cwd"])
+        if process.info["cwd"] and Path(process.info["cwd"]).is_relative_to(folder)
+    ]
 
 
 def wait_until_empty(folder: Path) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while names := processes_in(folder):
-        assert time.monotonic() < deadline, names
+    while processes := processes_in(folder):
+        assert time.monotonic() < deadline, processes
         time.sleep(0.05)
 
 
@@ -78,7 +72,7 @@ def test_it_says_when_it_is_ready_and_ends_cleanly_by_ctrl_c(tmp_path: Path) -> 
     with scripts_dev(f"--port={port}", f"--state={tmp_path}", "--store=d1", "--service-key=tk_secret") as process:
         assert read_until(process.stdout, "") == f"ready http://127.0.0.1:{port} store=d1\n"
         assert httpx.get(f"http://127.0.0.1:{port}/api/health").status_code == 200
-        assert processes_in(tmp_path).count("workerd") == 2
+        assert [each.info["name"] for each in processes_in(tmp_path)].count("workerd") == 2
         process.send_signal(signal.SIGINT)
         output, progress = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0
@@ -122,9 +116,9 @@ def test_a_worker_that_crashes_is_started_again_and_goes_even_when_what_started_
     port = free_port()
     with scripts_dev(f"--port={port}", f"--state={tmp_path}") as process:
         read_until(process.stdout, "ready")
-        for each in living_processes():
-            if each.name == "workerd" and tmp_path in places_of(each.id):
-                os.kill(each.id, signal.SIGKILL)
+        for each in processes_in(tmp_path):
+            if each.info["name"] == "workerd":
+                each.kill()
         read_until(process.stderr, "the Worker has crashed: starting again")
         read_until(process.stderr, "starting workerd")
         wait_until_healthy(port)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from support.backends import over_http, server
@@ -205,12 +206,11 @@ async def until_more_is(written: list[str]) -> None:
 
 def children_of(running: LocalServer) -> set[int]:
     """The processes that serve: those that the first has started, but for the one that watches over what they share."""
-    found = {process.id for process in living_processes() if process.parent == running.group.id}
     serving = set()
-    for pid in found:
-        with suppress(OSError):  # it ended meanwhile
-            if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                serving.add(pid)
+    for process in psutil.Process(running.group.id).children():
+        with suppress(psutil.NoSuchProcess):  # it ended meanwhile
+            if any("spawn_main" in argument for argument in process.cmdline()):
+                serving.add(process.pid)
     return serving
 
 

@@ -7,9 +7,9 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from support.backends import server
@@ -190,7 +190,7 @@ HEADS = {
 
 def memory_of(running: LocalServer) -> int:
     """The bytes that the server has in memory."""
-    return int(Path(f"/proc/{running.group.id}/statm").read_text().split()[1]) * 4096
+    return int(psutil.Process(running.group.id).memory_info().rss)
 
 
 @pytest.mark.parametrize("case", HEADS)
