@@ -1,4 +1,4 @@
-"""What `scripts/dev`, `scripts/test` and `scripts/lock` are made of. The standard library only."""
+"""What the scripts are made of. Modules that need more than the standard library say so."""
 
 import sys
 

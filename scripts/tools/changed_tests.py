@@ -1,4 +1,4 @@
-"""Which tests may notice what was changed since the last commit."""
+"""Finds the tests that may notice what was changed since the last commit."""
 
 import subprocess
 from pathlib import Path

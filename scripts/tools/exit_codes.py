@@ -1,4 +1,4 @@
-"""What the scripts exit with when they fail, where a program that calls them may want to know why."""
+"""The exit codes of the scripts, from which a program that calls them can tell why one failed."""
 
 import enum
 

@@ -17,15 +17,15 @@ from typing import Any
 import psutil
 import pytest
 
-from tools.bench.asking import Request
 from tools.bench.chart import chart
-from tools.bench.comparing import compare
 from tools.bench.conversations import TURN, Writer
-from tools.bench.document import document
-from tools.bench.figures import figure, ratio
+from tools.bench.estimates import estimate, ratio
+from tools.bench.http_client import Request
 from tools.bench.load import Load
 from tools.bench.operations import OPERATIONS, Target
-from tools.bench.running import WORKER_STORES, write_whole
+from tools.bench.report import report
+from tools.bench.response_comparison import compare
+from tools.bench.runner import WORKER_STORES, write_whole
 from tools.bench.seeds import Shape
 from tools.checkout import ROOT, Problem
 from tools.local.install import install
@@ -185,9 +185,9 @@ def answering(status: int, answer: object) -> Iterator[str]:
 
 
 def test_intervals_hold_the_median_with_93_percent() -> None:
-    assert figure([3, 1, 2, 5, 4]) == (3, 1, 5)
-    assert figure(range(9)) == (4, 1, 7)
-    assert figure([7]) == (7, 7, 7)
+    assert estimate([3, 1, 2, 5, 4]) == (3, 1, 5)
+    assert estimate(range(9)) == (4, 1, 7)
+    assert estimate([7]) == (7, 7, 7)
 
 
 def test_a_ratio_is_that_of_each_round() -> None:
@@ -254,7 +254,7 @@ def test_the_document_has_every_figure() -> None:
         "memory": [{**one, "after": list(range(11))} for one in of.values()],
         "exports": [{**one, "bytes": 2**25, "added": 19.4} for one in of.values()],
     }
-    text = document(figures)
+    text = report(figures)
     for figure_in_it in (
         "| 1.25 ",
         "| 1,000 to 100,000 | 1.10 ",

@@ -8,11 +8,11 @@ from urllib.parse import quote
 
 import pytest
 
-from tools.bench.asking import Answer, Request, ask
-from tools.bench.comparing import compare, differs
 from tools.bench.contestants import JAVASCRIPT, THREADKEEP, Contestant, JavaScriptWorker
-from tools.bench.measuring import check_counts
+from tools.bench.http_client import Request, Response, send_request
 from tools.bench.operations import OPERATIONS, Operation, find_target
+from tools.bench.response_comparison import compare, differs
+from tools.bench.rounds import check_counts
 from tools.bench.seeds import Shape, long_conversation
 from tools.checkout import Problem
 
@@ -33,8 +33,8 @@ def contestants(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
         yield [javascript, ours]
 
 
-def answers(contestants: list[Contestant], request: Request) -> list[Answer]:
-    return [ask(contestant.worker.url, request) for contestant in contestants]
+def answers(contestants: list[Contestant], request: Request) -> list[Response]:
+    return [send_request(contestant.worker.url, request) for contestant in contestants]
 
 
 def append(body: Any) -> Request:
@@ -106,7 +106,7 @@ def test_they_find_the_same(contestants: list[Contestant], query: str) -> None:
     assert (one.status, differs(one, other)) == (200, None)
 
 
-def differs_in_code(one: Answer, other: Answer) -> str | None:
+def differs_in_code(one: Response, other: Response) -> str | None:
     """Where two refusals differ: words may."""
     found = []
     for answer in (one, other):

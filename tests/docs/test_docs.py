@@ -28,9 +28,9 @@ from threadkeep.storage.postgres import pool
 from threadkeep.storage.sqlite import file
 from tools.checkout import ROOT
 from tools.local.install import install_server
+from tools.local.lifecycle import LocalService
 from tools.local.server import STORES as SERVER_STORES
 from tools.local.server import LocalServer
-from tools.local.service import LocalService
 from tools.local.worker import LocalWorker
 
 README = (ROOT / "README.md").read_text()

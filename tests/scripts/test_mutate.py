@@ -240,7 +240,7 @@ def test_what_is_reached_is_recorded_once_until_something_changes(project: Proje
 INTERRUPTED = """
 import sys
 from pathlib import Path
-from tools.command import run_command
+from tools.script import run_script
 from tools.mutations.mutants import find_mutants
 from tools.mutations.trial import Project, judge
 
@@ -251,7 +251,7 @@ def main():
         raise AssertionError("it does not end")
     return 0
 
-run_command(main, when_interrupted=130)
+run_script(main, when_interrupted=130)
 """
 
 

@@ -47,7 +47,7 @@ def run_here(script: Path, *arguments: str | Path, environment: Mapping[str, str
     ):
         try:
             main = runpy.run_path(str(script))["main"]
-            code: Any = sys.modules["tools.command"].exit_code(main, when_interrupted=INTERRUPTED)
+            code: Any = sys.modules["tools.script"].exit_code(main, when_interrupted=INTERRUPTED)
         except SystemExit as end:  # argparse's
             code = end.code
     return subprocess.CompletedProcess([script, *arguments], code, output.getvalue(), progress.getvalue())

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tools.bench.asking import SERVICE_KEY
+from tools.bench.http_client import SERVICE_KEY
 from tools.bench.seeds import Shape, place
 from tools.checkout import ROOT, Problem
 from tools.local import configuration, runtime

@@ -1,4 +1,4 @@
-"""Conversations to measure with: made up, always the same, with few words that are common and many that are rare."""
+"""Makes up the conversations to measure with: always the same, with a few common words and many rare ones."""
 
 import random
 from collections.abc import Iterator

@@ -13,7 +13,7 @@ from threadkeep.http.api import Api, connect
 from threadkeep.storage.sql.conversations import SqlStore
 from threadkeep.storage.sql.executor import Statement
 from threadkeep.storage.sqlite.dialect import SQLITE
-from tools.bench.asking import USER, Request
+from tools.bench.http_client import USER, Request
 
 _VARIABLES = {
     "AGENT_CONVERSATION_PERSISTENCE": "true",

@@ -1,14 +1,14 @@
-"""Does it stay as fast with more data? The same operations over a thousand messages and over a hundred thousand."""
+"""Measures how latency grows with the data: the same operations over a thousand messages and a hundred thousand."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from tools.bench.comparing import compare
 from tools.bench.contestants import JAVASCRIPT, THREADKEEP, Contestant
-from tools.bench.figures import figure, ratio
-from tools.bench.measuring import Lab, check_counts, steps, take_turns
+from tools.bench.estimates import estimate, ratio
 from tools.bench.operations import Operation, find_target
+from tools.bench.response_comparison import compare
+from tools.bench.rounds import Lab, check_counts, steps, take_turns
 from tools.bench.seeds import Shape
 
 SHAPES = (Shape(1_000), Shape(10_000), Shape(100_000))
@@ -37,7 +37,7 @@ def growth(lab: Lab, store: str, operations: Sequence[Operation]) -> tuple[list[
             for name in (JAVASCRIPT, THREADKEEP):
                 values = {one.shape.messages: found for one, found in medians.items() if one.name == name}
                 for messages, found in values.items():
-                    latencies.append({**cell, "contestant": name, "messages": messages, **figure(found).rounded()})
+                    latencies.append({**cell, "contestant": name, "messages": messages, **estimate(found).rounded()})
                 sizes = {"contestant": name, "from": min(values), "to": max(values)}
                 grown = ratio(values[max(values)], values[min(values)]).rounded()
                 ratios.append({**cell, **sizes, "ratio": grown.pop("median"), **grown})

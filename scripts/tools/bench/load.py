@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-from tools.bench.asking import Request
+from tools.bench.http_client import Request
 from tools.checkout import ROOT, Problem
 from tools.local.install import Node, install_bench
 

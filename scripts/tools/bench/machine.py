@@ -1,4 +1,4 @@
-"""What a run ran on, and with what."""
+"""Describes the machine that a run ran on, and the versions of what ran."""
 
 import json
 import os

@@ -1,14 +1,14 @@
-"""Threadkeep against the JavaScript Worker: every operation, on one store, over data of one shape."""
+"""Measures Threadkeep against the JavaScript Worker: every operation, on one store, over data of one shape."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from tools.bench.comparing import compare
 from tools.bench.contestants import FLOOR, JAVASCRIPT, THREADKEEP, Contestant
-from tools.bench.figures import figure, ratio
-from tools.bench.measuring import Lab, check_counts, steps, take_turns
+from tools.bench.estimates import estimate, ratio
 from tools.bench.operations import Operation, find_target
+from tools.bench.response_comparison import compare
+from tools.bench.rounds import Lab, check_counts, steps, take_turns
 from tools.bench.seeds import Shape
 
 CONNECTIONS = (1, 16)
@@ -45,7 +45,7 @@ def matrix(
                 cell = {"operation": operation.name, "store": store, "connections": connections}
                 for contestant, values in medians.items():
                     row = {**cell, "contestant": contestant.name, "messages": shape.messages}
-                    latencies.append({**row, **figure(values).rounded()})
+                    latencies.append({**row, **estimate(values).rounded()})
                 javascript, ours = (medians[contestant] for contestant in contestants)
                 found = ratio(ours, javascript).rounded()
                 ratios.append({**cell, "ratio": found.pop("median"), **found})

@@ -1,14 +1,14 @@
-"""The memory of workerd: after it has started, while it answers ten thousand requests, and for a long export."""
+"""Measures the memory of workerd: after its start, while it answers ten thousand requests, and for a long export."""
 
 from contextlib import suppress
 from typing import Any
 
-from tools.bench.asking import Request, ask
 from tools.bench.contestants import JAVASCRIPT, THREADKEEP, Contestant
-from tools.bench.measuring import Lab
+from tools.bench.http_client import Request, send_request
 from tools.bench.operations import OPERATIONS, find_target
+from tools.bench.process_info import forget_peak, is_supported, peak_bytes, resident_bytes, worker_process
+from tools.bench.rounds import Lab
 from tools.bench.seeds import Shape, long_conversation
-from tools.bench.system import can_look, forget_peak, peak_bytes, resident_bytes, worker_process
 
 _STEPS, _REQUESTS = 10, 1_000
 _MIXED = ("page-newest", "list", "search-one", "append-one")
@@ -21,7 +21,7 @@ Row = dict[str, Any]
 def memory(lab: Lab, store: str, shape: Shape) -> list[Row]:
     """Megabytes after the start, and after each thousand of a mixture of requests."""
     rows: list[Row] = []
-    for name in (JAVASCRIPT, THREADKEEP) if can_look() else ():
+    for name in (JAVASCRIPT, THREADKEEP) if is_supported() else ():
         lab.progress.expect(_STEPS)
         with Contestant(name, store, shape, lab.folder) as contestant:
             pid = worker_process(contestant.worker)
@@ -42,17 +42,17 @@ def memory_of_export(lab: Lab, store: str) -> list[Row]:
     """Megabytes that a streamed export of one conversation of 100,000 messages adds, at the most."""
     shape = Shape(EXPORTED, others=0, long=EXPORTED)
     rows: list[Row] = []
-    for name in (JAVASCRIPT, THREADKEEP) if can_look() else ():
+    for name in (JAVASCRIPT, THREADKEEP) if is_supported() else ():
         lab.progress.expect(1)
         with Contestant(name, store, shape, lab.folder) as contestant:
             pid = worker_process(contestant.worker)
             path = f"/api/conversations/{long_conversation()}"
             for _ in range(20):
-                ask(contestant.worker.url, Request("GET", f"{path}/messages?limit=200"))
+                send_request(contestant.worker.url, Request("GET", f"{path}/messages?limit=200"))
             before = resident_bytes(pid)
             with suppress(OSError):  # not every container lets us; then the peak since the start counts
                 forget_peak(pid)
-            answer = ask(contestant.worker.url, Request("GET", f"{path}/export"))
+            answer = send_request(contestant.worker.url, Request("GET", f"{path}/export"))
             added = _megabytes(peak_bytes(pid) - before)
             rows.append({"contestant": name, "store": store, "bytes": len(answer.body), "added": added})
         lab.progress.step(f"memory of an export, {contestant}")

@@ -1,4 +1,4 @@
-"""Threadkeep on a SQLite file in one process, beside what else keeps conversations in SQLite in Python."""
+"""Measures Threadkeep on a SQLite file in one process, beside what else keeps conversations in SQLite in Python."""
 
 import json
 import os
@@ -9,8 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tools.bench.figures import figure, ratio
-from tools.bench.measuring import Lab
+from tools.bench.estimates import estimate, ratio
+from tools.bench.rounds import Lab
 from tools.checkout import ROOT, Problem
 from tools.local.install import install_peers
 
@@ -89,7 +89,7 @@ def native(lab: Lab, only: str) -> tuple[list[Row], list[Row]]:
                     lab.progress.step(f"{operation}, {peer.name}")
             cell = {"operation": operation, "store": "sqlite", "messages": HISTORY}
             for name, values in medians.items():
-                latencies.append({**cell, "contestant": name, **figure(values).rounded()})
+                latencies.append({**cell, "contestant": name, **estimate(values).rounded()})
             for name in PEERS:
                 found = ratio(medians[OURS], medians[name]).rounded()
                 ratios.append({**cell, "to": name, "ratio": found.pop("median"), **found})

@@ -1,4 +1,4 @@
-"""What is measured: the requests of each operation. They are the same for every contestant, to the letter."""
+"""Makes the requests of each operation that is measured: the same for every contestant, to the letter."""
 
 import json
 from collections.abc import Callable
@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import quote_plus
 
 from threadkeep.conversations import cursors
-from tools.bench.asking import USER, Request, ask
 from tools.bench.conversations import BEGIN, WORDS, Writer
+from tools.bench.http_client import USER, Request, send_request
 from tools.bench.seeds import Shape, long_conversation
 
 IMPORTER = f"{USER}-imports"
@@ -31,8 +31,8 @@ class Target:
 
 def find_target(url: str, shape: Shape) -> Target:
     """Looks at the data of a contestant."""
-    since = ask(url, Request("GET", f"/api/conversations/changes?since=0&limit={_CHANGES_BEFORE}")).json()["next"]
-    return Target(shape, since)
+    changes = Request("GET", f"/api/conversations/changes?since=0&limit={_CHANGES_BEFORE}")
+    return Target(shape, send_request(url, changes).json()["next"])
 
 
 @dataclass(frozen=True)

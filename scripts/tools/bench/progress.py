@@ -1,4 +1,4 @@
-"""Tells how far a run is: a bar where somebody looks, and else a line now and then."""
+"""Shows the progress of a run: a bar in a terminal, elsewhere a line now and then."""
 
 import sys
 import time

@@ -1,16 +1,16 @@
-"""What wrangler's development proxy takes of every latency here, on both sides alike: the same, sent around it."""
+"""Measures what wrangler's development proxy adds to every latency, for both contestants alike."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from tools.bench.asking import Request
 from tools.bench.contestants import JAVASCRIPT, THREADKEEP, Contestant
-from tools.bench.figures import figure
-from tools.bench.measuring import Lab
+from tools.bench.estimates import estimate
+from tools.bench.http_client import Request
 from tools.bench.operations import OPERATIONS, find_target
+from tools.bench.process_info import direct_url, is_supported
+from tools.bench.rounds import Lab
 from tools.bench.seeds import Shape
-from tools.bench.system import can_look, direct_url
 
 _COUNT = 200
 Row = dict[str, Any]
@@ -18,7 +18,7 @@ Row = dict[str, Any]
 
 def proxy(lab: Lab, shape: Shape) -> list[Row]:
     """Latencies through the proxy and around it, in turns, with one connection."""
-    if not can_look():
+    if not is_supported():
         return []
     rows: list[Row] = []
     with ExitStack() as stack:
@@ -42,4 +42,4 @@ def _around(lab: Lab, contestant: Contestant, requests: Sequence[Request]) -> di
             medians[way] += [sample.median] if number else []
         lab.progress.step(f"wrangler's proxy, {contestant}")
     shares = [1 - around / through for through, around in zip(medians["through"], medians["around"], strict=True)]
-    return {**{way: figure(values).rounded() for way, values in medians.items()}, "share": figure(shares).rounded()}
+    return {**{way: estimate(values).rounded() for way, values in medians.items()}, "share": estimate(shares).rounded()}

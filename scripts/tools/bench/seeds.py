@@ -1,4 +1,4 @@
-"""What is in the databases before anything is measured: made once for each shape, and copied for each contestant."""
+"""Fills the databases before anything is measured: made once for each shape, and copied for each contestant."""
 
 import asyncio
 import itertools
@@ -19,8 +19,8 @@ from threadkeep.conversations.service import message_record
 from threadkeep.storage.sql.conversations import SqlStore
 from threadkeep.storage.sqlite.file import SqliteExecutor
 from threadkeep.work import finished
-from tools.bench.asking import USER, Request, ask
 from tools.bench.conversations import BEGIN, MINUTE, Writer
+from tools.bench.http_client import USER, Request, send_request
 from tools.checkout import ROOT, Problem, files_below, fingerprint, local_folder, locked, say
 from tools.local.worker import LocalWorker
 
@@ -81,7 +81,7 @@ def seed(shape: Shape, store: str, maker: Callable[[Path], LocalWorker]) -> Path
 
 def touch(worker: LocalWorker) -> None:
     """Lets the Worker make the database of the user."""
-    answer = ask(worker.url, Request("GET", "/api/conversations"))
+    answer = send_request(worker.url, Request("GET", "/api/conversations"))
     if answer.status != 200:
         raise Problem(f"the Worker that makes the data answers {answer.status}: {answer.body[:200]!r}")
 

@@ -1,4 +1,4 @@
-"""Starting: how long until the first answer, what the first request takes then, and what the imports take of it."""
+"""Measures starting: the time to the first answer, what the first request takes then, and what the imports take."""
 
 import json
 import statistics
@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from tools.bench.asking import ask
 from tools.bench.contestants import JAVASCRIPT, THREADKEEP, Contestant
-from tools.bench.figures import figure
-from tools.bench.measuring import Lab
+from tools.bench.estimates import estimate
+from tools.bench.http_client import send_request
 from tools.bench.operations import OPERATIONS, Operation, find_target
+from tools.bench.rounds import Lab
 from tools.bench.seeds import Shape
 from tools.checkout import ROOT, Problem
 from tools.local.install import Node, node_packages, worker_packages
@@ -34,7 +34,7 @@ def start_ups(lab: Lab, store: str) -> list[Row]:
                 contestant.worker.restart()
                 seconds.append(contestant.worker.start_seconds)
                 lab.progress.step(f"start of {contestant}")
-    return [{"contestant": one.name, "store": store, **figure(values).rounded()} for one, values in taken.items()]
+    return [{"contestant": one.name, "store": store, **estimate(values).rounded()} for one, values in taken.items()]
 
 
 def first_requests(
@@ -58,7 +58,7 @@ def first_requests(
                     milliseconds.append(_first_request(contestant, operation, number))
                     lab.progress.step(f"first {operation.name} of {contestant}")
             rows += [
-                {"contestant": one.name, "store": store, "operation": operation.name, **figure(values).rounded()}
+                {"contestant": one.name, "store": store, "operation": operation.name, **estimate(values).rounded()}
                 for one, values in taken.items()
             ]
     return rows
@@ -69,7 +69,7 @@ def _first_request(contestant: Contestant, operation: Operation, number: int) ->
     (request,) = operation.requests(target, f"first {number}", 1)
     contestant.worker.restart()
     began = time.perf_counter()
-    answer = ask(contestant.worker.url, request)
+    answer = send_request(contestant.worker.url, request)
     if answer.status >= 300:
         raise Problem(f"{contestant} answers {answer.status} to its first {operation.name}")
     return (time.perf_counter() - began) * 1000

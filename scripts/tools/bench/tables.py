@@ -1,4 +1,4 @@
-"""Figures as people read them: tables in Markdown, which are tables in a terminal too."""
+"""Formats figures as tables in Markdown, which are readable in a terminal, too."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any

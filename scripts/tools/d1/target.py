@@ -1,4 +1,4 @@
-"""Which D1 database a script is for, as its flags say it, and the way there."""
+"""Finds the D1 database that a script is for, by its flags."""
 
 import argparse
 import os
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Adds --local, --remote, --env and --state."""
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--local", action="store_true", help="the database of scripts/dev --store d1 (the default)")
-    where.add_argument("--remote", action="store_true", help="the database at Cloudflare")
+    where.add_argument("--local", action="store_true", help="use the database of scripts/dev --store d1 (the default)")
+    where.add_argument("--remote", action="store_true", help="use the database at Cloudflare")
     parser.add_argument(
         "--env",
         metavar="ENV",
         default=os.environ.get("CLOUDFLARE_ENV"),
-        help="the database of [env.ENV] in wrangler.toml (default: that of CLOUDFLARE_ENV, or of the top level)",
+        help="use the database of [env.ENV] in wrangler.toml (default: CLOUDFLARE_ENV, or the top level)",
     )
     parser.add_argument(
         "--state",

@@ -1,4 +1,4 @@
-"""Ports of this machine."""
+"""Finds free ports on this machine."""
 
 import socket
 
@@ -6,14 +6,14 @@ from tools.checkout import Problem
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """Returns a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def checked_port(port: int) -> int:
-    """The same port, if it can be had."""
+    """Returns the port if it is free; raises a Problem otherwise."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

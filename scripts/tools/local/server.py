@@ -6,9 +6,9 @@ from pathlib import Path
 
 from tools.checkout import ROOT, files_below, say
 from tools.local.install import install_server, python
+from tools.local.lifecycle import LocalService
 from tools.local.postgres import LocalPostgres
 from tools.local.processes import Group
-from tools.local.service import LocalService
 
 STORES = ("sqlite", "postgres")
 

@@ -12,9 +12,9 @@ from tools.checkout import ROOT, Problem, files_below, fingerprint, remove, say
 from tools.cloudflare import wrangler
 from tools.local import configuration, runtime
 from tools.local.install import Node, install
+from tools.local.lifecycle import LocalService
 from tools.local.ports import free_port
 from tools.local.processes import Group, last_lines, run
-from tools.local.service import LocalService
 
 _GUARD = Path(__file__).parent / "guard.mjs"
 

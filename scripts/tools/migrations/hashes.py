@@ -1,4 +1,4 @@
-"""What the migrations were when they landed: a file that was applied anywhere must never change again.
+"""Records the hashes of migrations that have landed: a file that was applied anywhere must never change again.
 
 `hashes.txt` beside them has a line for each, as `sha256sum` writes it: the SHA-256 of the file, and its name.
 """

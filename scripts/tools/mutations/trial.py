@@ -17,8 +17,8 @@ from pathlib import Path
 
 from tools.checkout import ROOT, Problem, files_below, fingerprint, local_folder, say
 from tools.local.processes import Group, last_lines
+from tools.mutations.coverage_map import CoverageMap
 from tools.mutations.mutants import Mutant, find_mutants
-from tools.mutations.reached import Reached
 
 CAUGHT, ENDLESS, SURVIVED, UNTESTED = VERDICTS = "caught", "endless", "survived", "untested"
 PASSED, NO_TESTS = 0, 5
@@ -58,9 +58,9 @@ def choose(project: Project, paths: Iterable[Path], count: int, seed: int) -> li
 def judge(project: Project, mutants: Iterable[Mutant]) -> Iterator[tuple[Mutant, str]]:
     """Says of each mutant whether it was caught, never ended, has survived, or is reached by no test."""
     with _copied(project) as copy:
-        reached = _reached(project, copy)
+        coverage = _coverage(project, copy)
         for mutant in mutants:
-            tests = reached.tests_of(mutant.path, mutant.line)
+            tests = coverage.tests_of(mutant.path, mutant.line)
             yield mutant, copy.judge(mutant, tests) if tests else UNTESTED
 
 
@@ -113,13 +113,13 @@ class _Copy:
         limit = self._project.patience_seconds + 5 * sum(tests.values())
         file.write_bytes(mutant.apply(original))
         try:
-            code = self.run("-p", "tools.mutations.selecting", *files, seconds=limit, SELECTED=str(selected))
+            code = self.run("-p", "tools.mutations.selection_plugin", *files, seconds=limit, SELECTED=str(selected))
         finally:
             file.write_bytes(original)
         return {None: ENDLESS, PASSED: SURVIVED, NO_TESTS: UNTESTED}.get(code, CAUGHT)
 
 
-def _reached(project: Project, copy: _Copy) -> Reached:
+def _coverage(project: Project, copy: _Copy) -> CoverageMap:
     """What the tests reach, recorded anew when anything has changed since the last time."""
     tests = [path for _, path in files_below([project.root / "tests"])]
     chosen = [path for path in tests if any(path.is_relative_to(project.root / test) for test in project.tests)]
@@ -138,7 +138,7 @@ def _reached(project: Project, copy: _Copy) -> Reached:
             "LEFT_OUT": json.dumps(list(project.left_out)),
         }
         if (
-            copy.run("-p", "tools.mutations.recording", *project.tests, seconds=RECORDING_SECONDS, **variables)
+            copy.run("-p", "tools.mutations.coverage_plugin", *project.tests, seconds=RECORDING_SECONDS, **variables)
             != PASSED
         ):
             raise Problem(f"the tests fail already:\n{last_lines(copy.log, 20)}")
@@ -148,4 +148,4 @@ def _reached(project: Project, copy: _Copy) -> Reached:
         partial.write_text(json.dumps(recorded))
         partial.replace(kept)
     texts = {path.relative_to(project.root).as_posix(): path.read_text() for path in tests if path.suffix == ".py"}
-    return Reached(copy.source, texts, recorded)
+    return CoverageMap(copy.source, texts, recorded)

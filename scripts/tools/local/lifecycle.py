@@ -1,4 +1,4 @@
-"""What serves the API on this machine, whatever it is: on a port and a state folder, started, watched and ended."""
+"""Starts, watches and stops whatever serves the API on this machine, on a port and a state folder."""
 
 import http
 import http.client

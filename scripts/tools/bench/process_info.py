@@ -1,4 +1,4 @@
-"""What the system tells of processes: where they listen, and how much memory they have. On Linux only."""
+"""Looks at processes: where they listen, and how much memory they use. On Linux only."""
 
 import socket
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psutil
 
-from tools.bench.asking import Request, ask
+from tools.bench.http_client import Request, send_request
 from tools.checkout import Problem
 from tools.local.worker import LocalWorker
 
@@ -14,8 +14,8 @@ _RESET_PEAK = "5"
 KIBIBYTE = 1024
 
 
-def can_look() -> bool:
-    """Whether the system tells."""
+def is_supported() -> bool:
+    """Whether this system can be asked."""
     return sys.platform == "linux"
 
 
@@ -41,7 +41,7 @@ def direct_url(worker: LocalWorker) -> str:
                 probe.sendall(b"GET /api/health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
                 if probe.recv(15).startswith(b"HTTP/1.1 200"):
                     url = f"http://127.0.0.1:{port}"
-                    if b"status" in ask(url, Request("GET", "/api/health")).body:
+                    if b"status" in send_request(url, Request("GET", "/api/health")).body:
                         return url
             except OSError:
                 continue

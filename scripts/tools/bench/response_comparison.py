@@ -1,10 +1,10 @@
-"""Do contestants answer the same? What is not the same work is not measured."""
+"""Compares the responses of the contestants. Only the same work is measured."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from tools.bench.asking import Answer, ask
 from tools.bench.contestants import Contestant
+from tools.bench.http_client import Response, send_request
 from tools.bench.operations import Operation, Target
 from tools.checkout import Problem
 
@@ -17,7 +17,7 @@ def compare(contestants: Sequence[Contestant], operation: Operation, target: Tar
     """Sends some requests of an operation to each. Raises a Problem where one fails or answers otherwise."""
     requests = operation.requests(target, f"compare {seed}", 1 if operation.is_slow else max(_PLACES) + 1)
     for request in [requests[place] for place in _PLACES if place < len(requests)]:
-        answers = [ask(contestant.worker.url, request) for contestant in contestants]
+        answers = [send_request(contestant.worker.url, request) for contestant in contestants]
         for contestant, answer in zip(contestants, answers, strict=True):
             if not 200 <= answer.status < 300:
                 raise Problem(f"{contestant} answers {answer.status} to {operation.title}: {answer.body[:300]!r}")
@@ -26,7 +26,7 @@ def compare(contestants: Sequence[Contestant], operation: Operation, target: Tar
                 raise Problem(f"{contestant} answers {operation.title} as {contestants[0]} does not: {difference}")
 
 
-def differs(one: Answer, other: Answer) -> str | None:
+def differs(one: Response, other: Response) -> str | None:
     """Where two answers differ, but for times of just now; None where they do not."""
     if one.status != other.status:
         return f"status {one.status} and {other.status}"

@@ -1,4 +1,4 @@
-"""What every script does around its work: signals, exit codes, and problems said in a line."""
+"""Runs the main function of a script: with signals, exit codes, and problems told in a line."""
 
 import codecs
 import locale
@@ -13,7 +13,7 @@ from tools.checkout import Problem, say
 from tools.local.processes import kill_children
 
 
-def run_command(main: Callable[[], int], *, when_interrupted: int) -> Never:
+def run_script(main: Callable[[], int], *, when_interrupted: int) -> Never:
     """Exits with what `main` returns, or with `when_interrupted` after Ctrl-C or SIGTERM.
 
     Both raise KeyboardInterrupt, once: whoever started something ends it on the way out, undisturbed.

@@ -1,4 +1,4 @@
-"""A run of the benchmark: what is measured, in which order, and what becomes of the figures."""
+"""Runs the benchmark: what is measured, in which order, and what becomes of the figures."""
 
 import fcntl
 import json
@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from tools.bench.chart import chart
-from tools.bench.document import chart_name, document
 from tools.bench.growth import growth
 from tools.bench.load import Load
 from tools.bench.machine import machine, versions
 from tools.bench.matrix import matrix
-from tools.bench.measuring import ROUNDS_MIN, Effort, Lab
 from tools.bench.memory import memory, memory_of_export
 from tools.bench.native import OPERATIONS as NATIVE_OPERATIONS
 from tools.bench.native import native
 from tools.bench.operations import OPERATIONS, Operation
 from tools.bench.progress import Progress
 from tools.bench.proxy import proxy
+from tools.bench.report import chart_name, report
+from tools.bench.rounds import ROUNDS_MIN, Effort, Lab
 from tools.bench.seeds import Shape
 from tools.bench.startup import first_requests, imports, start_ups
 from tools.bench.tables import first_table, growth_table, native_table, proxy_line, ratio_table
@@ -44,7 +44,7 @@ _QUICK_SCALE, _SMOKE_SCALE = 0.5, 0.04
 
 
 @dataclass(frozen=True)
-class Wishes:
+class Options:
     """What was asked for."""
 
     command: str
@@ -83,25 +83,25 @@ class Wishes:
         return _SMALL if self.smoke else _MAIN
 
 
-def run(node: Node, wishes: Wishes, folder: Path) -> int:
+def run(node: Node, options: Options, folder: Path) -> int:
     """Measures, prints tables, and writes what was asked for when everything is there."""
-    wishes.operations()
-    for number in range(_PORTS if wishes.port else 0):
-        checked_port((wishes.port or 0) + number)
-    if wishes.file is not None:
-        _check_writable(wishes.file)
+    options.operations()
+    for number in range(_PORTS if options.port else 0):
+        checked_port((options.port or 0) + number)
+    if options.file is not None:
+        _check_writable(options.file)
     figures: dict[str, Any] = {
-        "command": wishes.command,
+        "command": options.command,
         "date": datetime.now(UTC).date().isoformat(),
         "machine": machine(),
         "versions": versions(node),
-        "messages": wishes.shape().messages,
-        "rounds": wishes.rounds,
+        "messages": options.shape().messages,
+        "rounds": options.rounds,
         **{name: [] for name in _PARTS},
     }
     progress = Progress()
-    with _alone(folder / ("smoke" if wishes.smoke else "run")) as scratch, Load(node) as load:
-        _measure(Lab(load, wishes.effort(), progress, scratch), node, wishes, figures)
+    with _alone(folder / ("smoke" if options.smoke else "run")) as scratch, Load(node) as load:
+        _measure(Lab(load, options.effort(), progress, scratch), node, options, figures)
         progress.finish()
     for part, text in (
         ("ratios", ratio_table),
@@ -112,31 +112,31 @@ def run(node: Node, wishes: Wishes, folder: Path) -> int:
     ):
         if figures[part]:
             print(text(figures), end="\n\n")
-    if wishes.is_full:
-        for store in wishes.stores():
+    if options.is_full:
+        for store in options.stores():
             rows = [row for row in figures["sizes"] if row["store"] == store]
             write_whole(ROOT / "docs" / chart_name(store), chart(store, rows))
-        write_whole(ROOT / "docs/benchmarks.md", document(figures))
-    if wishes.file is not None:
-        write_whole(wishes.file, json.dumps(figures, indent=2) + "\n")
+        write_whole(ROOT / "docs/benchmarks.md", report(figures))
+    if options.file is not None:
+        write_whole(options.file, json.dumps(figures, indent=2) + "\n")
     return 0
 
 
-def _measure(lab: Lab, node: Node, wishes: Wishes, figures: dict[str, Any]) -> None:
-    operations, shape = wishes.operations(), wishes.shape()
-    for store in wishes.stores():
-        with_floor = wishes.is_full and store == "d1"
-        latencies, ratios = matrix(lab, store, shape, operations, port=wishes.port, with_floor=with_floor)
+def _measure(lab: Lab, node: Node, options: Options, figures: dict[str, Any]) -> None:
+    operations, shape = options.operations(), options.shape()
+    for store in options.stores():
+        with_floor = options.is_full and store == "d1"
+        latencies, ratios = matrix(lab, store, shape, operations, port=options.port, with_floor=with_floor)
         figures["latencies"] += latencies
         figures["ratios"] += ratios
-    if wishes.is_full or (wishes.quick and not wishes.only and "d1" in wishes.stores()):
+    if options.is_full or (options.quick and not options.only and "d1" in options.stores()):
         figures["proxy"] = proxy(lab, shape)
-    if wishes.is_full or wishes.store == "sqlite":
-        figures["native"], figures["native_ratios"] = native(lab, wishes.only or "")
-    if wishes.quick and not wishes.only:
-        for store in wishes.stores():
+    if options.is_full or options.store == "sqlite":
+        figures["native"], figures["native_ratios"] = native(lab, options.only or "")
+    if options.quick and not options.only:
+        for store in options.stores():
             figures["first"] += first_requests(lab, store, ["append-one"])
-    for store in wishes.stores() if wishes.is_full else ():
+    for store in options.stores() if options.is_full else ():
         sizes, grown = growth(lab, store, [operation for operation in operations if operation.is_main])
         figures["sizes"] += sizes
         figures["growth"] += grown
@@ -144,7 +144,7 @@ def _measure(lab: Lab, node: Node, wishes: Wishes, figures: dict[str, Any]) -> N
         figures["first"] += first_requests(lab, store)
         figures["memory"] += memory(lab, store, shape)
         figures["exports"] += memory_of_export(lab, store)
-    if wishes.is_full:
+    if options.is_full:
         figures["imports"] = imports(lab, node)
 
 

@@ -1,4 +1,4 @@
-"""Requests as the contestants are sent them, and one answer at a time, to look at."""
+"""Sends the contestants single requests, and returns the responses, to look at."""
 
 import http.client
 import json
@@ -36,7 +36,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """What came back."""
 
     status: int
@@ -51,15 +51,17 @@ class Answer:
             raise Problem(f"an answer with status {self.status} is not JSON: {self.body[:200]!r}") from None
 
 
-def ask(url: str, request: Request) -> Answer:
-    """Sends one request."""
+def send_request(url: str, request: Request) -> Response:
+    """Sends one request, and returns the response."""
     address = urlsplit(url)
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=_SECONDS)
     body = None if request.body is None else request.body.encode()
     try:
         connection.request(request.method, request.path, body, request.all_headers())
         response = connection.getresponse()
-        return Answer(response.status, response.read(), {name.lower(): value for name, value in response.getheaders()})
+        return Response(
+            response.status, response.read(), {name.lower(): value for name, value in response.getheaders()}
+        )
     except (OSError, http.client.HTTPException) as error:
         raise Problem(f"{request.method} {request.path.partition('?')[0]} is not answered: {error!r}") from None
     finally:

@@ -1,12 +1,12 @@
-"""Lets contestants take turns: A B A B …, so that a machine that drifts hurts all of them alike."""
+"""Measures contestants in rounds, in which they take turns: A B A B …, so that drift of the machine hurts all alike."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.bench.asking import Request, ask
 from tools.bench.contestants import FLOOR, Contestant
 from tools.bench.floor import statements_of
+from tools.bench.http_client import Request, send_request
 from tools.bench.load import Load
 from tools.bench.operations import Operation, Target
 from tools.bench.progress import Progress
@@ -69,7 +69,10 @@ def steps(contestants: int, effort: Effort) -> int:
 def check_counts(contestants: Sequence[Contestant]) -> None:
     """Raises a Problem where one has kept fewer messages than another: it has skipped work."""
     newest = Request("GET", f"/api/conversations/{long_conversation()}/messages?limit=1")
-    counts = {contestant: ask(contestant.worker.url, newest).json()["messages"][0]["seq"] for contestant in contestants}
+    counts = {
+        contestant: send_request(contestant.worker.url, newest).json()["messages"][0]["seq"]
+        for contestant in contestants
+    }
     first = contestants[0]
     for contestant, count in counts.items():
         added, expected = count - contestant.shape.long_messages, counts[first] - first.shape.long_messages

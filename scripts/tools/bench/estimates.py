@@ -1,4 +1,4 @@
-"""From samples to figures: medians, ratios, and the intervals around them."""
+"""Estimates medians and ratios from samples, with confidence intervals."""
 
 import math
 import statistics
@@ -8,7 +8,7 @@ from typing import NamedTuple
 _CONFIDENCE = 0.93
 
 
-class Figure(NamedTuple):
+class Estimate(NamedTuple):
     """A median over rounds, and the interval that holds the true one with a probability of at least 93 %."""
 
     median: float
@@ -20,7 +20,7 @@ class Figure(NamedTuple):
         return {name: float(f"{value:.4g}") for name, value in self._asdict().items()}
 
 
-def figure(values: Sequence[float]) -> Figure:
+def estimate(values: Sequence[float]) -> Estimate:
     """The median of some values. Its interval is between two of them, so that it assumes no distribution.
 
     Of n values, the median of all that there could be is below the k-th smallest with the probability that at most
@@ -31,12 +31,12 @@ def figure(values: Sequence[float]) -> Figure:
     left_out = 0
     while 2 * (left_out + 1) < len(ordered) and _within(len(ordered), left_out + 1) >= _CONFIDENCE:
         left_out += 1
-    return Figure(statistics.median(ordered), ordered[left_out], ordered[-1 - left_out])
+    return Estimate(statistics.median(ordered), ordered[left_out], ordered[-1 - left_out])
 
 
-def ratio(numerators: Sequence[float], denominators: Sequence[float]) -> Figure:
+def ratio(numerators: Sequence[float], denominators: Sequence[float]) -> Estimate:
     """The ratio of two contestants: that of each round, since both ran next to each other in it."""
-    return figure([one / other for one, other in zip(numerators, denominators, strict=True)])
+    return estimate([one / other for one, other in zip(numerators, denominators, strict=True)])
 
 
 def _within(count: int, left_out: int) -> float:

@@ -1,4 +1,4 @@
-"""Reached: which tests could notice that a line has changed, by what tools/mutations/recording.py wrote down.
+"""Says which tests could notice that a line has changed, by what tools/mutations/coverage_plugin.py wrote down.
 
 A line of a function is reached by the tests that run it. A constant is read when its module is imported, and no test
 runs it: it is reached by the tests that run a line which names it, or names what is made from it. What a file of tests
@@ -29,7 +29,7 @@ class _Place(NamedTuple):
     """Whether it is in a function, and so not run by an import."""
 
 
-class Reached:
+class CoverageMap:
     """What the tests reach of the sources in a folder."""
 
     def __init__(self, source: Path, test_files: Mapping[str, str], recorded: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""docs/benchmarks.md: what was measured, on what, and how to measure it again."""
+"""Writes docs/benchmarks.md: what was measured, on what, and how to measure it again."""
 
 import textwrap
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ _METHOD = """\
 """
 
 
-def document(figures: Row) -> str:
+def report(figures: Row) -> str:
     """The whole document."""
     return "\n".join(
         [
