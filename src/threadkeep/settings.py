@@ -20,7 +20,7 @@ from threadkeep.users import check_user_id
 StoreName = Literal["auto", "agentstate", "d1", "durable-object", "postgres", "clickhouse", "memory", "sqlite", "local"]
 Environment = Literal["production", "development", "test"]
 
-# Types of settings that have a form. The description is what the message says about a value that does not have it.
+# Types of settings that have a form. A message about another value has the description, or both bounds of a number.
 Days = Annotated[int, Meta(ge=1, le=36_500)]
 Origin = Annotated[
     str,

@@ -135,7 +135,12 @@ def test_wherever_a_document_has_a_code_behind_a_status_it_is_the_code_of_that_s
 def test_the_settings_of_the_readme_are_those_that_are_declared() -> None:
     rows = [_row_of(field, setting) for field, setting in DECLARED.items() if not setting.is_planned]
     table, _, rest = README.partition("| Setting | Also read as | Default |\n|---|---|---|\n")[2].partition("\n\n")
-    assert table.replace("| |", "|  |") == "\n".join(rows), "The README needs:\n" + "\n".join(rows)
+    found = table.replace("| |", "|  |").splitlines()
+    lacking = "\n".join(row for row in rows if row not in found)
+    surplus = "\n".join(row for row in found if row not in rows)
+    assert not lacking, f"The README lacks these rows:\n{lacking}"
+    assert not surplus, f"The README has these rows, which are of no setting:\n{surplus}"
+    assert found == rows, "The rows of the README are not in the order of the settings."
     assert f"binding `{D1_BINDINGS[0]}`, or `{D1_BINDINGS[1]}`" in rest
     to_come = re.search(r"for what is still to come:(.*?)\.", rest, re.DOTALL)
     planned = [setting.names for setting in DECLARED.values() if setting.is_planned]
