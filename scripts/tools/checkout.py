@@ -2,8 +2,10 @@
 
 import fcntl
 import hashlib
+import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,6 +61,21 @@ def locked(path: Path, waiting: str) -> Iterator[None]:
             say(waiting)
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def write_atomically(file: Path, content: bytes) -> None:
+    """Replaces the contents of a file, down to the disk, at once or not at all; it keeps its permissions."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+    unfinished = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as output:
+            output.write(content)
+            output.flush()
+            os.fsync(output.fileno())
+        unfinished.chmod(file.stat().st_mode & 0o7777 if file.exists() else 0o644)
+        unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def local_folder(root: Path) -> Path:

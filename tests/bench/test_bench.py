@@ -25,7 +25,7 @@ from tools.bench.load import Load
 from tools.bench.operations import OPERATIONS, Target
 from tools.bench.report import report
 from tools.bench.response_comparison import compare
-from tools.bench.runner import WORKER_STORES, write_whole
+from tools.bench.runner import WORKER_STORES, write_figures
 from tools.bench.seeds import Shape
 from tools.checkout import ROOT, Problem
 from tools.local.install import install
@@ -196,11 +196,11 @@ def test_a_ratio_is_that_of_each_round() -> None:
 
 def test_a_document_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     file = tmp_path / "benchmarks.md"
-    write_whole(file, "one")
-    write_whole(file, "two")
+    write_figures(file, "one")
+    write_figures(file, "two")
     assert file.read_text() == "two"
     with pytest.raises(Problem, match="cannot write"):
-        write_whole(tmp_path / "nowhere" / "benchmarks.md", "three")
+        write_figures(tmp_path / "nowhere" / "benchmarks.md", "three")
     assert [path.name for path in tmp_path.iterdir()] == ["benchmarks.md"]
 
 

@@ -4,13 +4,12 @@ import json
 import os
 import platform
 import re
-import subprocess
 from pathlib import Path
 
 import psutil
 
 from tools.checkout import ROOT
-from tools.local.install import Node
+from tools.local.install import Node, node_version
 
 _PACKAGES = {
     "package-lock.json": ("wrangler", "workerd", "pyodide"),
@@ -35,9 +34,7 @@ def machine() -> dict[str, str]:
 
 def versions(node: Node) -> dict[str, str]:
     """What was measured, and what measured it."""
-    found = {"Python of the scripts": platform.python_version()}
-    answer = subprocess.run([node.program, "--version"], capture_output=True, text=True, check=True)
-    found["Node"] = answer.stdout.strip().removeprefix("v")
+    found = {"Python of the scripts": platform.python_version(), "Node": node_version(node.program)}
     for file, names in _PACKAGES.items():
         packages = json.loads((ROOT / file).read_text())["packages"]
         found |= {name: packages[f"node_modules/{name}"]["version"] for name in names}

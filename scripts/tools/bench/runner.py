@@ -27,7 +27,7 @@ from tools.bench.rounds import ROUNDS_MIN, Effort, Lab
 from tools.bench.seeds import Shape
 from tools.bench.startup import first_requests, imports, start_ups
 from tools.bench.tables import first_table, growth_table, native_table, proxy_line, ratio_table
-from tools.checkout import ROOT, Problem
+from tools.checkout import ROOT, Problem, write_atomically
 from tools.exit_codes import Code
 from tools.local.install import Node
 from tools.local.ports import checked_port
@@ -115,10 +115,10 @@ def run(node: Node, options: Options, folder: Path) -> int:
     if options.is_full:
         for store in options.stores():
             rows = [row for row in figures["sizes"] if row["store"] == store]
-            write_whole(ROOT / "docs" / chart_name(store), chart(store, rows))
-        write_whole(ROOT / "docs/benchmarks.md", report(figures))
+            write_figures(ROOT / "docs" / chart_name(store), chart(store, rows))
+        write_figures(ROOT / "docs/benchmarks.md", report(figures))
     if options.file is not None:
-        write_whole(options.file, json.dumps(figures, indent=2) + "\n")
+        write_figures(options.file, json.dumps(figures, indent=2) + "\n")
     return 0
 
 
@@ -169,13 +169,9 @@ def _check_writable(file: Path) -> None:
         raise Problem(f"--json {file}: it cannot be written")
 
 
-def write_whole(file: Path, text: str) -> None:
+def write_figures(file: Path, text: str) -> None:
     """Writes a file so that it is there whole or not at all."""
-    unfinished = file.with_name(f".{file.name}.unfinished")
     try:
-        unfinished.write_text(text)
-        unfinished.replace(file)
+        write_atomically(file, text.encode())
     except OSError as error:
         raise Problem(f"cannot write {file}: {error.strerror}") from None
-    finally:
-        unfinished.unlink(missing_ok=True)

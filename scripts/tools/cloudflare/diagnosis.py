@@ -18,7 +18,7 @@ from typing import Any
 from tools.checkout import ROOT, Problem
 from tools.cloudflare.secrets import may_be_secret
 from tools.local import configuration as project
-from tools.local.install import Node, installed_node, node_packages, python, states
+from tools.local.install import installed_node, node_packages, node_version, python, states
 from tools.settings import Setting as DeclaredSetting
 from tools.settings import declared_settings
 
@@ -132,7 +132,7 @@ def _look_at_what_is_installed(root: Path, diagnosis: Diagnosis) -> None:
     diagnosis.parts.append(Part("Python", "ready", platform.python_version(), ">=3.11"))
     node = installed_node(root)
     diagnosis.parts.append(
-        Part("Node", "ready", _node_version(node), package["engines"]["node"])
+        Part("Node", "ready", node_version(node.program), package["engines"]["node"])
         if node
         else Part("Node", "missing", None, package["engines"]["node"])
     )
@@ -147,11 +147,6 @@ def _look_at_what_is_installed(root: Path, diagnosis: Diagnosis) -> None:
             f"Not installed, or not as the lock files have it: {', '.join(lacking)}. "
             "`scripts/test` installs everything; `scripts/dev` what it needs itself."
         )
-
-
-def _node_version(node: Node) -> str:
-    answer = subprocess.run([node.program, "--version"], capture_output=True, text=True, check=False)
-    return answer.stdout.strip().removeprefix("v")
 
 
 def _npm_part(root: Path, name: str, folder: Path | None, needed: str | None) -> Part:

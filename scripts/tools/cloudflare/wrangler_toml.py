@@ -6,10 +6,8 @@ Needs tomlkit, and so run_in_environment().
 import copy
 import os
 import re
-import tempfile
 import tomllib
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,7 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import AoT, Comment, Item, Table, Whitespace
 
-from tools.checkout import ROOT, Problem
+from tools.checkout import ROOT, Problem, write_atomically
 from tools.cloudflare.account import Database
 from tools.exit_codes import Code
 from tools.local.configuration import D1_BINDINGS, MIGRATIONS, our_database, parsed
@@ -88,18 +86,7 @@ class ConfigurationFile:
         try:
             if self._read() != self._bytes:
                 raise Problem(f"{self._path} has been changed meanwhile: run this again")
-            descriptor, temporary = tempfile.mkstemp(prefix=f".{self.name}.", dir=self._path.parent)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(text.encode())
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(temporary).chmod(self._path.stat().st_mode & 0o7777)
-                Path(temporary).replace(self._path)
-            except BaseException:
-                with suppress(FileNotFoundError):
-                    Path(temporary).unlink()
-                raise
+            write_atomically(self._path, text.encode())
         except OSError as error:
             raise self._read_only(error.strerror or str(error)) from None
 

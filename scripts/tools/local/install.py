@@ -262,8 +262,7 @@ def _find_node(root: Path) -> Node | None:
     program, npm = shutil.which("node"), shutil.which("npm")
     if not program or not npm or Path(npm).resolve().suffix != ".js":
         return None
-    answer = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
-    if version(answer.stdout) < version(json.loads((root / "package.json").read_text())["engines"]["node"]):
+    if version(node_version(program)) < version(json.loads((root / "package.json").read_text())["engines"]["node"]):
         return None
     return Node(Path(program).resolve(), Path(npm).resolve())
 
@@ -309,6 +308,12 @@ def _pip_install(root: Path, name: str, requirements: Path, *options: str) -> No
 def _run(root: Path, name: str, command: Sequence[str | Path], *, failed: str, node: Node | None = None) -> None:
     log = local_folder(root) / "logs" / f"{name}.log"
     run(command, cwd=root, env=node.environment() if node else None, log=log, failed=failed)
+
+
+def node_version(program: str | Path) -> str:
+    """The version of a Node, such as 22.12.0; nothing where it cannot say."""
+    answer = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    return answer.stdout.strip().removeprefix("v")
 
 
 def version(text: str) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ import http.client
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
@@ -171,28 +172,34 @@ class LocalService(ABC):
         return [(name, _modified(path)) for name, path in self._files()]
 
     def _wait_until_it_answers(self) -> None:
-        deadline = time.monotonic() + self.start_seconds_max
-        while time.monotonic() < deadline:
+        answer = wait_for_answer(self.group, self.port, self.path_when_ready, self.start_seconds_max)
+        if answer is None:
             if self.group.exit_code() is not None:
                 raise Problem(f"it does not start: {self._why_it_ended()}")
-            try:
-                status, body = self._get(self.path_when_ready)
-            except (OSError, http.client.HTTPException):
-                time.sleep(0.05)
-                continue
-            if status == http.HTTPStatus.OK:
-                return
+            raise Problem(f"nothing answers after {self.start_seconds_max} seconds:\n{last_lines(self.log_path, 20)}")
+        status, body = answer
+        if status != http.HTTPStatus.OK:
             raise Problem(f"GET {self.path_when_ready} answers {status}: {body[:2000]}")
-        raise Problem(f"nothing answers after {self.start_seconds_max} seconds:\n{last_lines(self.log_path, 20)}")
 
-    def _get(self, path: str) -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        try:
-            connection.request("GET", path)
-            response = connection.getresponse()
-            return response.status, response.read().decode(errors="replace")
-        finally:
-            connection.close()
+
+def wait_for_answer(group: Group, port: int, path: str, patience_seconds: float) -> tuple[int, str] | None:
+    """Returns the first status and body that a program answers with; None once it has ended, or time is up."""
+    deadline = time.monotonic() + patience_seconds
+    while group.exit_code() is None and time.monotonic() < deadline:
+        with suppress(OSError, http.client.HTTPException):
+            return _get(port, path)
+        time.sleep(0.02)
+    return None
+
+
+def _get(port: int, path: str) -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read().decode(errors="replace")
+    finally:
+        connection.close()
 
 
 def _modified(path: Path) -> int:

@@ -18,6 +18,7 @@ from urllib.parse import quote, urlencode
 from tools.checkout import Problem
 from tools.local.install import install_postgres
 from tools.local.ports import free_port
+from tools.local.processes import last_lines
 
 SUPERUSER = "postgres"
 START_SECONDS = 30
@@ -94,8 +95,7 @@ class LocalPostgres:
         while self._status()[7:] != ["ready"]:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
-                log_lines = (self.folder / "log").read_text(errors="replace").splitlines()
-                raise Problem("Postgres does not start:\n" + "\n".join(log_lines[-20:]))
+                raise Problem(f"Postgres does not start:\n{last_lines(self.folder / 'log', 20)}")
             time.sleep(0.02)
 
     def stop(self, *, at_once: bool = False) -> None:

@@ -1,9 +1,7 @@
 """A Worker on this machine: the project's Python on real workerd, with real D1 and Durable Object storage."""
 
-import http.client
 import json
 import shutil
-import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ from tools.checkout import ROOT, Problem, files_below, fingerprint, remove, say
 from tools.cloudflare import wrangler
 from tools.local import configuration, runtime
 from tools.local.install import Node, install
-from tools.local.lifecycle import LocalService
+from tools.local.lifecycle import LocalService, wait_for_answer
 from tools.local.ports import free_port
 from tools.local.processes import Group, last_lines, run
 
@@ -113,14 +111,11 @@ class LocalWorker(LocalService):
         port, data, log = free_port(), self.state.folder / "importing", self.state.folder / "importing.log"
         log.write_bytes(b"")
         group = self._wrangler_dev(port, data, log)
-        deadline = time.monotonic() + self.start_seconds_max
         try:
-            while not _answers(port):  # which it does once the snapshot is written
+            if wait_for_answer(group, port, "/", self.start_seconds_max) is None:  # the snapshot is written before
                 if group.exit_code() is not None:
                     raise Problem(f"it cannot be imported: {_why_not_imported(log)}")
-                if time.monotonic() > deadline:
-                    raise Problem(f"it is not imported after {self.start_seconds_max} seconds:\n{last_lines(log, 20)}")
-                time.sleep(0.02)
+                raise Problem(f"it is not imported after {self.start_seconds_max} seconds:\n{last_lines(log, 20)}")
             if not snapshot.exists():
                 raise Problem(f"workerd has saved no snapshot of the Worker:\n{last_lines(log, 20)}")
         finally:
@@ -184,19 +179,6 @@ class LocalWorker(LocalService):
             },
             log=log,
         )
-
-
-def _answers(port: int) -> bool:
-    """Whether a Worker answers, whatever it says. Waits for a while: wrangler listens before it does."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    try:
-        connection.request("GET", "/")
-        connection.getresponse()
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
-    return True
 
 
 def _why_not_imported(log: Path) -> str:

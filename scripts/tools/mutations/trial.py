@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.checkout import ROOT, Problem, files_below, fingerprint, local_folder, say
+from tools.checkout import ROOT, Problem, files_below, fingerprint, local_folder, say, write_atomically
 from tools.local.processes import Group, last_lines
 from tools.mutations.coverage_map import CoverageMap
 from tools.mutations.mutants import Mutant, find_mutants
@@ -144,8 +144,6 @@ def _coverage(project: Project, copy: _Copy) -> CoverageMap:
             raise Problem(f"the tests fail already:\n{last_lines(copy.log, 20)}")
         recorded = {"key": key, **json.loads(recording.read_text())}
         kept.parent.mkdir(parents=True, exist_ok=True)
-        partial = kept.with_suffix(".partial")
-        partial.write_text(json.dumps(recorded))
-        partial.replace(kept)
+        write_atomically(kept, json.dumps(recorded).encode())
     texts = {path.relative_to(project.root).as_posix(): path.read_text() for path in tests if path.suffix == ".py"}
     return CoverageMap(copy.source, texts, recorded)
