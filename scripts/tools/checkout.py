@@ -1,4 +1,4 @@
-"""The checkout that the scripts work in: where things are, what they hold, and who may write them."""
+"""Finds, hashes, locks and replaces files of the checkout that the scripts work in, and tells people about problems."""
 
 import fcntl
 import hashlib

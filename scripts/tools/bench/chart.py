@@ -1,4 +1,4 @@
-"""The chart of latency against size, as SVG: readable in light and in dark, and by those who hear it."""
+"""Draws the chart of latency against size, as SVG: readable in light and in dark, and by screen readers."""
 
 import math
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""The Workers that are measured: each is run by `LocalWorker`, behind the same proxy and with its data on the disk."""
+"""Runs the Workers that are measured: all by `LocalWorker`, behind the same proxy and with their data on the disk."""
 
 import shutil
 from collections.abc import Mapping

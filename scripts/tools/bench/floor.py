@@ -1,4 +1,4 @@
-"""The floor: what Threadkeep asks D1 for a request, sent to a Worker that does that and nothing else."""
+"""Records the statements that Threadkeep sends to D1, for a Worker that runs them and does nothing else: the floor."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""The account at Cloudflare, as the project's wrangler reaches it, and what goes wrong there in a line each."""
+"""Reaches the account at Cloudflare through the project's wrangler, and explains what goes wrong in a line."""
 
 import json
 import re

@@ -1,6 +1,6 @@
-"""What `scripts/doctor` finds out. It looks at files and variables only, changes nothing, and needs nothing installed.
+"""Finds out what `scripts/doctor` reports. It looks at files and variables only, and needs nothing installed.
 
-No value that may be a secret leaves this module.
+It changes nothing, and no value that may be a secret leaves this module.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""wrangler as the project pins it: how it is called, and kept from asking, reporting and looking for a newer one."""
+"""Runs wrangler as the project pins it, and keeps it from asking, reporting and looking for a newer one."""
 
 import json
 import re

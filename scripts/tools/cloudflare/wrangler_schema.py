@@ -1,4 +1,4 @@
-"""What a wrangler.toml has to look like, for whatever reads it here to rely on that."""
+"""Checks the shape of a wrangler.toml, so that whatever reads it here can rely on that."""
 
 import math
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""The D1 binding in wrangler.toml: read, and written so that every other byte of the file stays.
+"""Reads and writes the D1 binding in wrangler.toml. Every other byte of the file stays.
 
 Needs tomlkit, and so run_in_environment().
 """

@@ -1,4 +1,4 @@
-"""The file of a backup: a line of JSON that says what it holds, a line for each row, and a line with the checksum.
+"""Reads and writes the file of a backup: a line of JSON with what it holds, a line for each row, and the checksum.
 
 It needs msgspec, and so a script that went on in the checkout's environment.
 """

@@ -1,4 +1,4 @@
-"""Rows as files of SQL that D1 takes: statements below its 100 kB, files that it runs all or none.
+"""Writes rows as files of SQL that D1 takes: statements below its 100 kB, files that it runs all or none.
 
 Each statement may run any number of times, and what it does is done once. A row never changes its size, for SQLite
 would move it and leave what it was. Texts are written in hexadecimal: wrangler cuts `BEGIN TRANSACTION` out of what it

@@ -1,4 +1,4 @@
-"""What a row of a backup may be: what the service would have kept. A checksum is no signature: anybody can make one.
+"""Checks that the service would have kept a row of a backup. A checksum is no signature: anybody can make one.
 
 It needs what tools/d1/scratch.py needs.
 """

@@ -1,4 +1,4 @@
-"""A database on the way into a backup or out of one: SQLite, in a file of this machine that goes away with its folder.
+"""Holds rows on the way into a backup or out of one: in a SQLite file, which goes away with its folder.
 
 It needs what tools/migrations/files.py needs, and threadkeep itself, whose words are indexed.
 """

@@ -1,4 +1,4 @@
-"""What the local Worker is told: the project's wrangler.toml, and what differs on a developer's machine."""
+"""Makes the configuration of the local Worker: wrangler.toml, and what differs on a developer's machine."""
 
 import hashlib
 import tomllib

@@ -1,4 +1,4 @@
-"""A Postgres of this machine's own: the programs that PyPI has, on a folder, listening on loopback alone.
+"""Runs a Postgres of this machine's own: the programs that PyPI has, on a folder, listening on loopback alone.
 
 Postgres does not run as root. There it runs as `nobody`, who then owns the folder, and must be able to get to it.
 """

@@ -1,4 +1,4 @@
-"""Child processes that never outlive the script: each is started in a group of its own, and ended as a group.
+"""Starts child processes that never outlive the script: each in a group of its own, which is ended as a whole.
 
 With the standard library alone: this installs the packages, and psutil knows no groups and adopts no orphans.
 """

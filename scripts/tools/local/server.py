@@ -1,4 +1,4 @@
-"""A plain server on this machine: `threadkeep serve`, as it is installed anywhere, over a back end of its own."""
+"""Runs a plain server on this machine: `threadkeep serve`, as it is installed anywhere, over its own back end."""
 
 import os
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The folder in which a local Worker keeps its data between runs, and what it needs while it runs."""
+"""Claims the folder in which a service keeps its data between runs, and what it needs while it runs."""
 
 import fcntl
 import shutil

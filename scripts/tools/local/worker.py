@@ -1,4 +1,4 @@
-"""A Worker on this machine: the project's Python on real workerd, with real D1 and Durable Object storage."""
+"""Runs a Worker on this machine: the project's Python on real workerd, with real D1 and Durable Object storage."""
 
 import json
 import shutil

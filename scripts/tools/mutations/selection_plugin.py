@@ -1,4 +1,4 @@
-"""Runs some tests of the files that pytest is given, in a certain order: a plugin of pytest, for `scripts/mutate`.
+"""Selects and orders tests among the files that pytest is given: a plugin of pytest, for `scripts/mutate`.
 
 SELECTED is a file with a test in each line. One that is no longer there is left out.
 """

@@ -1,4 +1,4 @@
-"""Puts mistakes into a copy of `src/`, one at a time, and sees whether a test fails that reaches the place.
+"""Puts mistakes into a copy of `src/`, one at a time, and runs the tests that reach each to see whether one fails.
 
 The checkout itself is never changed. Only tests that run in pytest's own process are known to reach anything.
 """
