@@ -24,9 +24,9 @@ from asking import (
 )
 
 from support.backends import Backend
+from support.routes import USER_ROUTES
 from threadkeep.clock import new_id
 from threadkeep.conversations.models import APPEND_MESSAGES_MAX, MESSAGE_BYTES_MAX, METADATA_BYTES_MAX, NESTING_MAX
-from threadkeep.http.public import PUBLIC_ROUTES
 from threadkeep.http.routes import ROUTES
 
 pytestmark = [pytest.mark.anyio, pytest.mark.front_door]
@@ -608,7 +608,7 @@ async def test_a_path_with_what_is_no_id_is_refused(kept: Kept, subtests: pytest
         *(MISSING[:25] + lookalike for lookalike in "ILOU"),
         *("8" + "Z" * 25, "%", "%zz", "null", "'%20OR%20'1'='1", "A" * 5_000),
     ]
-    for route in ROUTES:
+    for route in USER_ROUTES:
         if "{id}" in route.path:
             for escaped in kept.some(no_ids if route.method == "GET" else no_ids[:5]):
                 with subtests.test(f"{route.method} {route.path} {escaped[:40]}"):
@@ -715,7 +715,7 @@ async def test_a_wrong_query_is_refused_and_the_field_named(kept: Kept, subtests
 
 
 async def test_an_unknown_field_of_a_query_is_named_whatever_the_method(kept: Kept) -> None:
-    for route in ROUTES:
+    for route in USER_ROUTES:
         await kept.refuses(route.method, f"{route.path}?titel=1", route.body and {}, says=("`titel`",))
 
 
@@ -1200,7 +1200,7 @@ async def test_only_the_one_address_erases(kept: Kept, subtests: pytest.Subtests
 # Methods, addresses and headers
 
 TAKEN: dict[str, set[str]] = {}
-for _route in (*PUBLIC_ROUTES, *ROUTES):
+for _route in ROUTES:
     TAKEN.setdefault(_route.path, {"OPTIONS"}).update({_route.method, *(["HEAD"] if _route.method == "GET" else [])})
 
 
@@ -1339,7 +1339,7 @@ async def test_a_malformed_bookmark_is_refused_by_every_route(kept: Kept, subtes
         with subtests.test(bookmark):
             headers = {"X-D1-Bookmark": bookmark}
             await kept.refuses("GET", API, at="x-d1-bookmark", **headers)
-    for route in ROUTES:
+    for route in USER_ROUTES:
         with subtests.test(f"{route.method} {route.path}"):
             headers = {"X-D1-Bookmark": "abc"}
             await kept.refuses(route.method, route.path, route.body and {}, at="x-d1-bookmark", **headers)

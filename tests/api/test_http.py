@@ -8,10 +8,10 @@ import pytest
 from asking import API, JSON, MISSING, ask, check_refusal, create, everything, message, send, someone
 
 from support.backends import Backend
+from support.routes import USER_ROUTES
 from threadkeep import __version__
 from threadkeep.clock import is_id, new_id, now
 from threadkeep.http.problems import STATUS
-from threadkeep.http.public import PUBLIC_ROUTES
 from threadkeep.http.routes import ROUTES
 
 pytestmark = pytest.mark.anyio
@@ -134,7 +134,7 @@ async def test_a_delete_by_etag_deletes_that_version_or_nothing(client: httpx.As
 
 
 async def test_what_never_was_is_not_found_whatever_is_asked_of_it(client: httpx.AsyncClient) -> None:
-    for route in ROUTES:
+    for route in USER_ROUTES:
         if "{id}" in route.path:
             path, body = route.path.replace("{id}", MISSING), message() if route.path.endswith("messages") else {}
             asked = send(client, route.method, path, body) if route.body else ask(client, route.method, path)
@@ -324,7 +324,7 @@ async def test_the_openapi_document_has_every_route_and_what_it_answers(backend:
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
     }
-    routes = {(route.method, route.path): route for route in (*PUBLIC_ROUTES, *ROUTES)}
+    routes = {(route.method, route.path): route for route in ROUTES}
     assert {*operations} == {*routes}
     for name, route in routes.items():
         operation = operations[name]
@@ -393,7 +393,7 @@ async def test_the_page_shows_every_route_and_loads_nothing(backend: Backend) ->
     assert response.headers["content-type"] == "text/html; charset=utf-8"
     page = _Page()
     page.feed(response.text)
-    for route in (*PUBLIC_ROUTES, *ROUTES):
+    for route in ROUTES:
         assert f"{route.method} {route.path}" in page.text
     assert page.loads == []
     assert [target for target in page.targets if not target.startswith("#")] == ["openapi.json"]

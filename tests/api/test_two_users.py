@@ -10,8 +10,8 @@ import pytest
 from asking import API, ask, check_refusal, everything, import_document, message, send
 
 from support.backends import Backend
+from support.routes import USER_ROUTES
 from threadkeep.clock import new_id
-from threadkeep.http.routes import ROUTES
 
 pytestmark = pytest.mark.anyio
 
@@ -162,7 +162,7 @@ CREATES = {("POST", API), ("POST", "/api/import")}
 
 
 def test_every_route_is_asked() -> None:
-    assert {(route.method, route.path) for route in ROUTES} == {*QUESTIONS}
+    assert {(route.method, route.path) for route in USER_ROUTES} == {*QUESTIONS}
 
 
 @pytest.mark.parametrize("asks", ["alice", "bob"])

@@ -13,9 +13,9 @@ from asking import API, JSON, MISSING, ask, check_refusal, create, everything, m
 
 from support.backends import Backend
 from support.in_process import SERVICE_KEY, VARIABLES
+from support.routes import PUBLIC_ROUTES, USER_ROUTES
 from threadkeep.clock import new_id
 from threadkeep.http.messages import BODY_BYTES_MAX
-from threadkeep.http.public import PUBLIC_ROUTES
 from threadkeep.http.routes import ROUTES
 
 pytestmark = [pytest.mark.anyio, pytest.mark.front_door]
@@ -391,7 +391,7 @@ async def test_a_token_for_what_is_no_user_id_is_refused(backend: Backend, subte
 async def test_without_credentials_every_route_of_a_user_is_refused(
     backend: Backend, subtests: pytest.Subtests
 ) -> None:
-    for route in ROUTES:
+    for route in USER_ROUTES:
         with subtests.test(f"{route.method} {route.path}"):
             path = route.path.replace("{id}", MISSING)
             for headers in (JSON, {**JSON, "X-User-Id": "alice"}):
@@ -451,7 +451,7 @@ def shared_with(response: httpx.Response) -> str | None:
 
 
 async def test_a_preflight_from_an_allowed_origin_says_what_may_be_sent(backend: Backend) -> None:
-    for path in {route.path for route in (*PUBLIC_ROUTES, *ROUTES)}:
+    for path in {route.path for route in ROUTES}:
         headers = {
             "Origin": ALLOWED,
             "Access-Control-Request-Method": "PATCH",
@@ -460,7 +460,7 @@ async def test_a_preflight_from_an_allowed_origin_says_what_may_be_sent(backend:
         response = await ask(backend.client, "OPTIONS", path.replace("{id}", MISSING), headers=headers)
         assert (response.status_code, response.content) == (204, b"")
         assert shared_with(response) == ALLOWED
-        methods = {route.method for route in (*PUBLIC_ROUTES, *ROUTES) if route.path == path}
+        methods = {route.method for route in ROUTES if route.path == path}
         assert methods <= {*response.headers["access-control-allow-methods"].split(", ")}
         names = response.headers["access-control-allow-headers"].lower().split(", ")
         assert {*names} == {
@@ -562,7 +562,7 @@ async def test_whatever_is_answered_bears_the_name_of_the_request(backend: Backe
 async def test_head_answers_as_get_does_without_a_body(backend: Backend, subtests: pytest.Subtests) -> None:
     client = someone(backend)
     created = await create(client, messages=[message()])
-    for route in (*PUBLIC_ROUTES, *ROUTES):
+    for route in ROUTES:
         if route.method == "GET":
             with subtests.test(route.path):
                 path = route.path.replace("{id}", created["id"]) + (

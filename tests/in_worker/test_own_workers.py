@@ -16,9 +16,9 @@ import pytest
 from support.backends import REQUEST_SECONDS, WORKERS, over_http, worker
 from support.in_process import as_user
 from support.records import all_messages, conversation, message, plain
+from support.routes import PUBLIC_ROUTES
 from threadkeep.conversations.records import MessageRecord
 from threadkeep.errors import ThreadkeepError
-from threadkeep.http.public import PUBLIC_ROUTES
 from threadkeep.http.routes import ROUTES
 from tools.local.worker import LocalWorker
 
@@ -69,7 +69,7 @@ def test_no_request_of_any_kind_imports_anything_not_even_the_first(running: Loc
         assert client.get(API, headers={"Authorization": "Bearer a.b.c"}).status_code == 401
         assert client.post(API, content=b"{").status_code == 415
         ask("DELETE", "/api/me", params={"confirm": "cold"})
-        assert asked == {(route.method, route.path) for route in [*ROUTES, *PUBLIC_ROUTES]}
+        assert asked == {(route.method, route.path) for route in ROUTES}
 
 
 def log_with(running: LocalWorker, line: str) -> str:

@@ -12,8 +12,8 @@ import pytest
 
 from support.backends import REQUEST_SECONDS, WORKERS, worker
 from support.in_process import as_user
+from support.routes import USER_ROUTES
 from threadkeep.clock import new_id
-from threadkeep.http.routes import ROUTES
 
 # What works in chunks, since there may be more of it than fits into one: see below.
 STREAMS = {
@@ -70,7 +70,7 @@ def test_every_request_of_a_user_is_one_round_trip(client: httpx.Client) -> None
         ("POST", f"{own}/restore", {}),
         ("GET", f"/api/conversations/{new_id()}", {}),
     ]
-    patterns = {(route.method, route.path) for route in ROUTES} - STREAMS
+    patterns = {(route.method, route.path) for route in USER_ROUTES} - STREAMS
     assert patterns == {(method, path.replace(conversation, "{id}")) for method, path, _ in requests[:-1]}
     client.get("/api/conversations")  # an object that wakes up applies its migrations first
     client.get("/counts")

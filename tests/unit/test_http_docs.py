@@ -11,10 +11,9 @@ import pytest
 from threadkeep import __version__
 from threadkeep.http.docs import page
 from threadkeep.http.openapi import document
-from threadkeep.http.public import PUBLIC_ROUTES
 from threadkeep.http.routes import ROUTES
 
-API: dict[str, Any] = json.loads(msgspec.json.encode(document([*ROUTES, *PUBLIC_ROUTES])))
+API: dict[str, Any] = json.loads(msgspec.json.encode(document(ROUTES)))
 OPERATIONS = {
     f"{method.upper()} {path}": operation for path, item in API["paths"].items() for method, operation in item.items()
 }

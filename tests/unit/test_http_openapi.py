@@ -8,16 +8,16 @@ from typing import Any
 import msgspec
 import pytest
 
+from support.routes import PUBLIC_ROUTES
 from threadkeep import __version__
 from threadkeep.conversations.models import BLOCKS
 from threadkeep.errors import Invalid
 from threadkeep.http.openapi import document
 from threadkeep.http.problems import STATUS, error_response
-from threadkeep.http.public import PUBLIC_ROUTES
-from threadkeep.http.routes import ROUTES, Route
+from threadkeep.http.routes import ROUTES
+from threadkeep.http.routes.base import Route
 
-ALL_ROUTES = [*ROUTES, *PUBLIC_ROUTES]
-API: dict[str, Any] = json.loads(msgspec.json.encode(document(ALL_ROUTES)))
+API: dict[str, Any] = json.loads(msgspec.json.encode(document(ROUTES)))
 OPERATIONS = {
     f"{method.upper()} {path}": operation for path, item in API["paths"].items() for method, operation in item.items()
 }
@@ -92,7 +92,7 @@ def test_the_document_is_an_openapi_document() -> None:
 
 
 def test_every_route_is_there_once() -> None:
-    assert sorted(map(name_of, ALL_ROUTES)) == sorted(OPERATIONS) == sorted(STATUSES)
+    assert sorted(map(name_of, ROUTES)) == sorted(OPERATIONS) == sorted(STATUSES)
 
 
 @pytest.mark.parametrize("name", STATUSES)
@@ -187,7 +187,7 @@ def test_operations_have_names_of_their_own() -> None:
 
 
 def test_only_public_routes_are_open() -> None:
-    for route in ALL_ROUTES:
+    for route in ROUTES:
         security = OPERATIONS[name_of(route)]["security"]
         assert security == ([] if route in PUBLIC_ROUTES else [{"bearer": []}])
     assert set(API["components"]["securitySchemes"]) == {"bearer"}

@@ -12,11 +12,13 @@ from threadkeep.clock import is_id
 from threadkeep.conversations.store import DatabaseStore
 from threadkeep.errors import Invalid, ThreadkeepError, Unsupported
 from threadkeep.http.auth import Authenticator
+from threadkeep.http.bodies import check_headers, read_json
 from threadkeep.http.messages import Request, Response, bookmark_in, json_response, new_request_id, query_fields
-from threadkeep.http.problems import UnsupportedMediaType, error_response
-from threadkeep.http.public import PUBLIC_ROUTES, Server
+from threadkeep.http.problems import error_response
 from threadkeep.http.router import Router
-from threadkeep.http.routes import NDJSON, ROUTES, Call, Route, media_type, read_body
+from threadkeep.http.routes import ROUTES
+from threadkeep.http.routes.base import FOR_EVERY_USER, Call
+from threadkeep.http.routes.public import Server
 from threadkeep.settings import D1_BINDINGS, Settings
 from threadkeep.storage.backends import Choice, choose
 from threadkeep.validation import convert_texts
@@ -24,12 +26,18 @@ from threadkeep.validation import convert_texts
 OpenStore = Callable[[str | None], Awaitable[DatabaseStore]]
 """Opens the store of the user who asks. The bookmark is where the client's last request ended, or None."""
 
-_router = Router([*PUBLIC_ROUTES, *ROUTES])
+_router = Router(ROUTES)
 _log = logging.getLogger("threadkeep")
 _matches_request_id = re.compile(r"[A-Za-z0-9._-]{1,128}").fullmatch
 
 _CORS_MAX_AGE_SECONDS = 7_200
-_CORS_REQUEST_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, X-D1-Bookmark, X-Request-Id, X-User-Id"
+_CORS_REQUEST_HEADERS = ", ".join(
+    sorted(
+        {"Authorization", "Content-Type", "X-Request-Id"}
+        | {header.name for header in FOR_EVERY_USER}
+        | {header.name for route in ROUTES for header in route.headers}
+    )
+)
 _CORS_RESPONSE_HEADERS = "Content-Disposition, ETag, Location, Retry-After, X-D1-Bookmark, X-Request-Id"
 
 
@@ -39,7 +47,7 @@ class Api:
     def __init__(self, settings: Settings, choice: Choice | ThreadkeepError) -> None:
         self.settings = settings
         self.choice = choice
-        self._server = Server(settings, choice, Authenticator(settings), [*ROUTES, *PUBLIC_ROUTES])
+        self._server = Server(settings, choice, Authenticator(settings))
 
     async def admit(self, request: Request) -> str | Response:
         """The id of the user who asks, or the response, where none is needed or nobody may pass."""
@@ -94,10 +102,9 @@ class Api:
         query = convert_texts(query_fields(request.query), route.query)
         body = None
         if route.body is not None:
-            _check_media_type(request, route)
-            _check_content_coding(request)
-            if NDJSON not in route.media_types:
-                body = await read_body(route, await request.body())
+            check_headers(request, route.media_types)
+            if not route.reads_body:
+                body = await read_json(await request.body(), route.body)
         store = await open_store(bookmark)
         response = await route.handler(Call(request, user_id, store, path, query, body))
         bookmark = store.bookmark
@@ -190,16 +197,3 @@ def _failure(error: Exception, request_id: str) -> Response:
             }
         },
     )
-
-
-def _check_media_type(request: Request, route: Route) -> None:
-    parameters = (request.header("content-type") or "").partition(";")[2].strip().lower()
-    if media_type(request) not in route.media_types or parameters not in ("", "charset=utf-8", 'charset="utf-8"'):
-        raise UnsupportedMediaType(f"Send UTF-8, with `Content-Type: {' or '.join(route.media_types)}`.")
-
-
-def _check_content_coding(request: Request) -> None:
-    codings = (request.header("content-encoding") or "").lower().split(",")
-    if any(coding.strip() not in ("", "identity") for coding in codings):
-        message = "A body is read as it comes, and this one is compressed or encoded. Send it without Content-Encoding."
-        raise UnsupportedMediaType(message, {"acceptEncoding": ["identity"]})

@@ -8,12 +8,10 @@ from msgspec import Struct
 
 from threadkeep import __version__
 from threadkeep.clock import ID_PATTERN
-from threadkeep.conversations.export_v1 import KEY_PATTERN
 from threadkeep.conversations.models import BLOCKS, Tombstone
-from threadkeep.http.messages import BOOKMARK_PATTERN, IF_MATCH_PATTERN
+from threadkeep.http.bodies import JSON, MERGE_PATCH
 from threadkeep.http.problems import STATUS
-from threadkeep.http.routes import NDJSON, Route
-from threadkeep.users import HEADER_PATTERN, USER_ID_CHARACTERS_MAX
+from threadkeep.http.routes.base import FOR_EVERY_USER, Header, Route
 
 _EVERYWHERE = ("method_not_allowed", "internal")
 _FOR_USERS = ("invalid", "unauthenticated", "unsupported", "unavailable")
@@ -21,35 +19,6 @@ _WITH_BODY = ("too_large", "unsupported_media_type")
 _STATUS = {**STATUS, "internal": 500}  # which is no error of ours to raise
 
 _ID: dict[str, Any] = {"type": "string", "pattern": ID_PATTERN, "maxLength": 26}
-_HEADERS: dict[str, dict[str, Any]] = {
-    "X-User-Id": {
-        "type": "string",
-        "pattern": HEADER_PATTERN,
-        "examples": ["alice"],
-        "maxLength": USER_ID_CHARACTERS_MAX,
-        "description": "With a service key, the user whom it acts for. One whose id has a comma comes by a JWT.",
-    },
-    "X-D1-Bookmark": {
-        "type": "string",
-        "pattern": BOOKMARK_PATTERN,
-        "examples": ["00000001-00000002-00004f3a-9f86d081884c7d659a2feaa0c55ad015"],
-        "description": "Of an earlier answer, on D1: the request sees at least what that one saw.",
-    },
-    "If-Match": {
-        "type": "string",
-        "pattern": IF_MATCH_PATTERN,
-        "examples": ["*", '"3"'],
-        "description": "An `ETag` as it came: the request is for that version, or fails with `stale`.",
-    },
-    "Idempotency-Key": {
-        "type": "string",
-        "pattern": KEY_PATTERN,
-        "examples": ["moved-in-march"],
-        "maxLength": 255,
-        "description": "A name for what is sent: nothing is imported twice under it.",
-    },
-}
-_FOR_EVERY_USER = ("X-User-Id", "X-D1-Bookmark")
 
 
 class ErrorBody(Struct, omit_defaults=True):
@@ -133,8 +102,7 @@ def _operation(route: Route, query: dict[str, Any], schema_of: dict[Any, Any]) -
                 _parameter(name, "query", _without_null(schema), is_required=name in query.get("required", ()))
                 for name, schema in query["properties"].items()
             ),
-            *(_parameter(name, "header", _HEADERS[name]) for name in route.headers),
-            *(_parameter(name, "header", _HEADERS[name]) for name in (() if route.is_public else _FOR_EVERY_USER)),
+            *(_parameter(header.name, "header", header.schema) for header in _headers(route)),
         ],
         "responses": {},
         "security": [] if route.is_public else [{"bearer": []}],
@@ -143,10 +111,7 @@ def _operation(route: Route, query: dict[str, Any], schema_of: dict[Any, Any]) -
     if bodies:
         operation["requestBody"] = {
             "required": True,
-            "content": {
-                "application/json": {"schema": bodies[0] if len(bodies) == 1 else {"anyOf": bodies}},
-                **{media: {"schema": {"type": "string"}} for media in route.media_types[1:] if media == NDJSON},
-            },
+            "content": {media: {"schema": _body(media, bodies)} for media in route.media_types if media != MERGE_PATCH},
         }
     for status, answer in route.answers.items():
         response: dict[str, Any] = {"description": "Done." if answer is None else "The answer."}
@@ -163,9 +128,19 @@ def _operation(route: Route, query: dict[str, Any], schema_of: dict[Any, Any]) -
     return operation
 
 
+def _headers(route: Route) -> tuple[Header, ...]:
+    return route.headers if route.is_public else (*route.headers, *FOR_EVERY_USER)
+
+
+def _body(media: str, schemas: list[dict[str, Any]]) -> dict[str, Any]:
+    if media != JSON:
+        return {"type": "string"}
+    return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+
+
 def _codes(route: Route) -> tuple[str, ...]:
     if route.is_public:
-        return (*_EVERYWHERE, *(("unavailable",) if route.path == "/api/health" else ()))
+        return (*route.fails, *_EVERYWHERE)
     return (*route.fails, *_EVERYWHERE, *_FOR_USERS, *(_WITH_BODY if route.body is not None else ()))
 
 

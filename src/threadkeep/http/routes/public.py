@@ -7,7 +7,7 @@ from threadkeep.errors import ThreadkeepError
 from threadkeep.http.auth import Authenticator
 from threadkeep.http.messages import Request, Response, json_response
 from threadkeep.http.problems import error_response
-from threadkeep.http.routes import Route
+from threadkeep.http.routes.base import ROUTES, Route
 from threadkeep.settings import Settings
 from threadkeep.storage.backends import Choice
 
@@ -18,7 +18,6 @@ class Server(Struct):
     settings: Settings
     choice: Choice | ThreadkeepError
     authenticator: Authenticator
-    routes: list[Route]
 
 
 class Status(Struct, rename="camel"):
@@ -42,6 +41,7 @@ class Health(Struct, rename="camel"):
     version: str
 
 
+@Route("GET", "/api/conversations/status", answers={200: Status}, is_public=True)
 async def status(server: Server, request: Request) -> Response:
     """Tell where conversations are kept, and why. Who is not signed in keeps them on the client: `local`."""
     choice = server.choice
@@ -57,6 +57,7 @@ async def status(server: Server, request: Request) -> Response:
     )
 
 
+@Route("GET", "/api/health", answers={200: Health}, fails=("unavailable",), is_public=True)
 async def health(server: Server, request: Request) -> Response:
     """Tell whether the server is up and its settings are right. It does not ask the database."""
     if isinstance(server.choice, ThreadkeepError):
@@ -64,30 +65,18 @@ async def health(server: Server, request: Request) -> Response:
     return json_response(200, Health("ok", server.choice.store, __version__))
 
 
+@Route("GET", "/openapi.json", answers={200: dict}, is_public=True)
 async def openapi(server: Server, request: Request) -> Response:
     """This API as an OpenAPI 3.1 document."""
     from threadkeep.http.openapi import document
 
-    return json_response(200, document(server.routes, request.mounted_at))
+    return json_response(200, document(ROUTES, request.mounted_at))
 
 
+@Route("GET", "/docs", answers={200: "text/html"}, is_public=True)
 async def docs(server: Server, request: Request) -> Response:
     """This API as a page to read."""
     from threadkeep.http.docs import page
     from threadkeep.http.openapi import document
 
-    return Response(200, {"content-type": "text/html; charset=utf-8"}, page(document(server.routes)).encode())
-
-
-PUBLIC_ROUTES = [
-    Route(
-        method="GET",
-        path="/api/conversations/status",
-        handler=status,
-        answers={200: Status},
-        is_public=True,
-    ),
-    Route(method="GET", path="/api/health", handler=health, answers={200: Health}, is_public=True),
-    Route(method="GET", path="/openapi.json", handler=openapi, answers={200: dict}, is_public=True),
-    Route(method="GET", path="/docs", handler=docs, answers={200: "text/html"}, is_public=True),
-]
+    return Response(200, {"content-type": "text/html; charset=utf-8"}, page(document(ROUTES)).encode())

@@ -1,0 +1,113 @@
+"""What a route is, and how it is declared: by `@Route(…)` above the handler that serves it."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, TypeVar
+
+from msgspec import Meta, Struct
+
+from threadkeep.conversations.store import DatabaseStore
+from threadkeep.http.bodies import JSON, MERGE_PATCH
+from threadkeep.http.messages import BOOKMARK_PATTERN, Request, Response
+from threadkeep.users import HEADER_PATTERN, USER_ID_CHARACTERS_MAX
+
+CURSOR_PATTERN = "^[A-Za-z0-9_-]+$"
+Cursor = Annotated[
+    str,
+    Meta(
+        max_length=500,
+        description="A `nextCursor` as it came, or the id to go on from.",
+        extra_json_schema={"pattern": CURSOR_PATTERN},
+    ),
+]
+
+Handler = Callable[..., Awaitable[Response]]
+H = TypeVar("H", bound=Handler)
+
+
+class NoQuery(Struct, forbid_unknown_fields=True):
+    """Nothing."""
+
+
+class Header(Struct, frozen=True):
+    """A request header that a route reads."""
+
+    name: str
+    schema: dict[str, Any]
+    """Its JSON Schema, with a description."""
+
+
+FOR_EVERY_USER = (
+    Header(
+        "X-User-Id",
+        {
+            "type": "string",
+            "pattern": HEADER_PATTERN,
+            "examples": ["alice"],
+            "maxLength": USER_ID_CHARACTERS_MAX,
+            "description": "With a service key, the user whom it acts for. One whose id has a comma comes by a JWT.",
+        },
+    ),
+    Header(
+        "X-D1-Bookmark",
+        {
+            "type": "string",
+            "pattern": BOOKMARK_PATTERN,
+            "examples": ["00000001-00000002-00004f3a-9f86d081884c7d659a2feaa0c55ad015"],
+            "description": "Of an earlier answer, on D1: the request sees at least what that one saw.",
+        },
+    ),
+)
+"""The request headers of every route that is not public."""
+
+
+class Call(Struct):
+    """A request to a route, once it is known who asks and that everything fits."""
+
+    request: Request
+    user_id: str
+    store: DatabaseStore
+    path: dict[str, str]
+    query: Any
+    body: Any
+
+    @property
+    def id(self) -> str:
+        """The conversation that the path names."""
+        return self.path["id"]
+
+
+class Route(Struct):
+    """One method of one path: what it takes, what it answers, and who serves it.
+
+    It is the decorator of its handler, whose name and docstring are the operation and its description.
+    """
+
+    method: str
+    path: str
+    answers: dict[int, Any]
+    """The type of the body, by status; None where there is no body, a media type where it is not JSON."""
+    fails: tuple[str, ...] = ()
+    """Codes of errors of its own, beside those that any route may have."""
+    query: type[Struct] = NoQuery
+    body: Any = None
+    """The type of its JSON, or several types; None where it takes no body."""
+    media_types: tuple[str, ...] = (JSON, MERGE_PATCH)
+    """What its body may be."""
+    reads_body: bool = False
+    """Whether the handler itself reads the body, as bytes or as a stream. Otherwise it gets it as `Call.body`."""
+    headers: tuple[Header, ...] = ()
+    """Request headers of its own."""
+    is_public: bool = False
+    """Whether it answers anybody, without a store."""
+    handler: Handler = None  # type: ignore[assignment]
+    """What it decorates. It gets a `Call`, or, if the route is public, a `Server` and a `Request`."""
+
+    def __call__(self, handler: H) -> H:
+        """Register the route, served by this handler."""
+        self.handler = handler
+        ROUTES.append(self)
+        return handler
+
+
+ROUTES: list[Route] = []
+"""Every route, in the order in which they are documented."""

@@ -1,0 +1,116 @@
+"""Conversations: create, list, get, edit, delete and restore them."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from threadkeep.conversations import service
+from threadkeep.conversations.models import (
+    LIST_LIMIT_MAX,
+    Conversation,
+    ConversationChanges,
+    ConversationPage,
+    NewConversation,
+)
+from threadkeep.http.messages import IF_MATCH_PATTERN, Response, etag, json_response, version_in
+from threadkeep.http.routes.base import Call, Cursor, Header, Route
+
+IF_MATCH = Header(
+    "If-Match",
+    {
+        "type": "string",
+        "pattern": IF_MATCH_PATTERN,
+        "examples": ["*", '"3"'],
+        "description": "An `ETag` as it came: the request is for that version, or fails with `stale`.",
+    },
+)
+
+
+class ListQuery(Struct, forbid_unknown_fields=True):
+    """Which conversations to list."""
+
+    cursor: Cursor | None = None
+    limit: Annotated[int, Meta(ge=1, le=LIST_LIMIT_MAX)] = 20
+    archived: bool = False
+
+
+@Route("GET", "/api/conversations", answers={200: ConversationPage}, query=ListQuery)
+async def list_conversations(call: Call) -> Response:
+    """List conversations, latest `updatedAt` first.
+
+    Without `archived=true` those that are not archived; with it, those that are.
+    """
+    query: ListQuery = call.query
+    page = await call.store.list_conversations(is_archived=query.archived, cursor=query.cursor, limit=query.limit)
+    return json_response(200, page)
+
+
+@Route(
+    "POST",
+    "/api/conversations",
+    answers={201: Conversation, 200: Conversation},
+    fails=("conflict", "too_large"),
+    body=NewConversation,
+)
+async def create_conversation(call: Call) -> Response:
+    """Create a conversation, with its first messages or without.
+
+    Bring an `id`, and the request can be sent again after a lost answer: it is answered 200, with the conversation
+    as it is now, and nothing is created twice.
+    """
+    conversation, is_new = await service.create_conversation(call.store, call.body)
+    headers = {"etag": etag(conversation.version)}
+    if is_new:
+        headers["location"] = f"{call.request.mounted_at}/api/conversations/{conversation.id}"
+    return json_response(201 if is_new else 200, conversation, headers)
+
+
+@Route("GET", "/api/conversations/{id}", answers={200: Conversation}, fails=("not_found",))
+async def get_conversation(call: Call) -> Response:
+    """Get a conversation. Its `ETag` is its version, for `If-Match`."""
+    return _conversation(await call.store.get_conversation(call.id))
+
+
+@Route(
+    "PATCH",
+    "/api/conversations/{id}",
+    answers={200: Conversation},
+    fails=("not_found", "stale", "too_large"),
+    body=ConversationChanges,
+    headers=(IF_MATCH,),
+)
+async def update_conversation(call: Call) -> Response:
+    """Edit a conversation by JSON Merge Patch (RFC 7396): null clears, `metadata` merges.
+
+    With `If-Match`, the edit applies to that version or fails with `stale` and the conversation as it is now.
+    Without it, the last edit of each field wins: by `editedAt` where it is given, else by arrival.
+    """
+    version = version_in(call.request.header("if-match"))
+    return _conversation(await service.update_conversation(call.store, call.id, call.body, version))
+
+
+@Route(
+    "DELETE",
+    "/api/conversations/{id}",
+    answers={204: None},
+    fails=("not_found", "stale"),
+    headers=(IF_MATCH,),
+)
+async def delete_conversation(call: Call) -> Response:
+    """Delete a conversation so that it can be restored. Deleting it again changes nothing.
+
+    With `If-Match`, that version is deleted, or the request fails with `stale` and the conversation as it is now.
+    """
+    version = version_in(call.request.header("if-match"))
+    await call.store.delete_conversation(call.id, expected_version=version)
+    return Response(204, {}, b"")
+
+
+@Route("POST", "/api/conversations/{id}/restore", answers={200: Conversation}, fails=("not_found",))
+async def restore_conversation(call: Call) -> Response:
+    """Restore a deleted conversation with all of its messages."""
+    return _conversation(await call.store.restore_conversation(call.id))
+
+
+def _conversation(conversation: Conversation) -> Response:
+    return json_response(200, conversation, {"etag": etag(conversation.version)})

@@ -1,0 +1,73 @@
+"""Export and import of conversations, as documents to keep."""
+
+from collections.abc import AsyncIterator
+
+from threadkeep.conversations import export_v1
+from threadkeep.errors import ThreadkeepError
+from threadkeep.http.bodies import JSON, NDJSON, media_type
+from threadkeep.http.messages import Response, json_response
+from threadkeep.http.routes.base import Call, Header, Route
+
+IDEMPOTENCY_KEY = Header(
+    "Idempotency-Key",
+    {
+        "type": "string",
+        "pattern": export_v1.KEY_PATTERN,
+        "examples": ["moved-in-march"],
+        "maxLength": 255,
+        "description": "A name for what is sent: nothing is imported twice under it.",
+    },
+)
+
+
+@Route(
+    "GET",
+    "/api/conversations/{id}/export",
+    answers={200: export_v1.Document},
+    fails=("not_found",),
+)
+async def export_conversation(call: Call) -> Response:
+    """Export a conversation as a document of version 1, with times in ISO 8601."""
+    pieces = await export_v1.export_conversation(call.store, call.id)
+    return Response(200, _download(JSON, f"{call.id}.json"), pieces)
+
+
+@Route("GET", "/api/export", answers={200: NDJSON})
+async def export_everything(call: Call) -> Response:
+    """Export every conversation, archived ones too: a document a line, as newline-delimited JSON."""
+    pieces = await export_v1.export_everything(call.store)
+    return Response(200, _download(NDJSON, "conversations.ndjson"), pieces)
+
+
+@Route(
+    "POST",
+    "/api/import",
+    answers={200: export_v1.ImportReport},
+    fails=("too_large",),
+    body=export_v1.Document,
+    media_types=(JSON, NDJSON),
+    reads_body=True,
+    headers=(IDEMPOTENCY_KEY,),
+)
+async def import_conversations(call: Call) -> Response:
+    """Import one document of version 1, or many as newline-delimited JSON. Ids are new, and times are kept.
+
+    A document that is wrong is skipped, with the reason, and stops no other.
+    With an `Idempotency-Key`, an import that was cut short can be sent again: nothing is imported twice under one key.
+    """
+    key = call.request.header("idempotency-key")
+    if key is not None:
+        export_v1.check_key(key)
+    if media_type(call.request) == NDJSON:
+        entries = export_v1.lines(call.request.stream())
+    else:
+        entries = _one(await call.request.body())
+    return json_response(200, await export_v1.import_documents(call.store, entries, key))
+
+
+async def _one(entry: bytes) -> AsyncIterator[bytes | ThreadkeepError]:
+    yield entry
+
+
+def _download(media: str, name: str) -> dict[str, str]:
+    return {"content-type": media, "content-disposition": f'attachment; filename="{name}"'}

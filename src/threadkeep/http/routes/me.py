@@ -1,0 +1,32 @@
+"""The user who asks: erase everything that is kept of them."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from threadkeep.conversations import retention
+from threadkeep.conversations.models import Erasure
+from threadkeep.errors import Invalid
+from threadkeep.http.messages import Response, json_response
+from threadkeep.http.routes.base import Call, Route
+
+
+class EraseQuery(Struct, forbid_unknown_fields=True):
+    """What makes sure that nobody erases everything by mistake."""
+
+    confirm: Annotated[str, Meta(description="Your own user id.")]
+
+
+@Route("DELETE", "/api/me", answers={200: Erasure, 202: Erasure}, query=EraseQuery)
+async def erase(call: Call) -> Response:
+    """Erase everything that is kept of you: conversations, messages, the index, and what was deleted before.
+
+    `confirm` must be your own user id. None of it can be read or restored from then on, and every cursor of the changes
+    has expired. The receipt counts what went. 202 says that there was too much to remove at once: the rest goes by
+    itself, or at once if this is sent again.
+    """
+    if call.query.confirm != call.user_id:
+        raise Invalid("confirm: This is not your user id. Nothing was erased.", "confirm")
+    erased, is_complete = await retention.erase(call.store)
+    receipt = Erasure(erased.conversations, erased.messages, call.user_id, is_complete)
+    return json_response(200 if is_complete else 202, receipt)

@@ -1,0 +1,64 @@
+"""The messages of a conversation: list them, and append to them."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from threadkeep.conversations import service
+from threadkeep.conversations.models import (
+    MESSAGES_LIMIT_MAX,
+    Appended,
+    Count,
+    MessagePage,
+    NewMessage,
+    NewMessages,
+)
+from threadkeep.errors import Invalid
+from threadkeep.http.messages import Response, json_response
+from threadkeep.http.routes.base import Call, Cursor, Route
+
+
+class MessagesQuery(Struct, forbid_unknown_fields=True):
+    """Which messages to list."""
+
+    cursor: Cursor | None = None
+    after: Annotated[Count, Meta(description="Read forward from the message that follows this `seq`.")] | None = None
+    limit: Annotated[int, Meta(ge=1, le=MESSAGES_LIMIT_MAX)] = 50
+
+
+@Route(
+    "GET",
+    "/api/conversations/{id}/messages",
+    answers={200: MessagePage},
+    fails=("not_found",),
+    query=MessagesQuery,
+)
+async def list_messages(call: Call) -> Response:
+    """List messages in order, the newest page first.
+
+    `nextCursor` leads to older ones; with `after`, which reads forward, to newer ones.
+    A page may be shorter than `limit` where messages are large; only `nextCursor` tells whether there are more.
+    """
+    query: MessagesQuery = call.query
+    if query.cursor is not None and query.after is not None:
+        raise Invalid("after: Send `cursor` or `after`, not both.", "after")
+    page = await call.store.list_messages(call.id, cursor=query.cursor, after=query.after, limit=query.limit)
+    return json_response(200, page)
+
+
+@Route(
+    "POST",
+    "/api/conversations/{id}/messages",
+    answers={201: Appended, 200: Appended},
+    fails=("not_found", "conflict", "stale", "too_large"),
+    body=NewMessage | NewMessages,
+)
+async def append_messages(call: Call) -> Response:
+    """Append a message, or several together: all or none.
+
+    Bring an `id` with each, and the request can be sent again after a lost answer: what is known already is not stored
+    twice, and if all of it is, the answer is 200. Without ids, a request that is sent again appends again.
+    With `expectedMessageCount`, the append fails with `stale` if others have appended since.
+    """
+    appended, is_new = await service.append_messages(call.store, call.id, call.body)
+    return json_response(201 if is_new else 200, appended)

@@ -1,0 +1,41 @@
+"""Search over all of a user's conversations."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct, field
+
+from threadkeep.conversations.models import QUERY_CHARACTERS_MAX, SEARCH_LIMIT_MAX, Count, HitPage, Role
+from threadkeep.conversations.records import SearchQuery
+from threadkeep.errors import Invalid
+from threadkeep.http.messages import Response, json_response
+from threadkeep.http.routes.base import Call, Cursor, Route
+
+
+class SearchFields(Struct, forbid_unknown_fields=True):
+    """What to search for."""
+
+    q: Annotated[str, Meta(max_length=QUERY_CHARACTERS_MAX, description="Words, and phrases in double quotes.")]
+    role: Role | None = None
+    since: Annotated[Count, Meta(description="Created then or later, in Unix milliseconds.")] | None = field(
+        default=None, name="from"
+    )
+    until: Annotated[Count, Meta(description="Created before, in Unix milliseconds.")] | None = field(
+        default=None, name="to"
+    )
+    cursor: Cursor | None = None
+    limit: Annotated[int, Meta(ge=1, le=SEARCH_LIMIT_MAX)] = 20
+
+
+@Route("GET", "/api/conversations/search", answers={200: HitPage}, query=SearchFields)
+async def search(call: Call) -> Response:
+    """Search messages and titles: every word and phrase of `q` must be there, in any order; best first.
+
+    Case and diacritics do not matter. The last word may be the beginning of one, unless it stands in quotes.
+    A hit is a message, or, where `message` is null, a conversation by its title.
+    `snippet` is the piece of text around the match, in parts that say whether they match.
+    """
+    fields: SearchFields = call.query
+    if fields.since is not None and fields.until is not None and fields.since >= fields.until:
+        raise Invalid("to: `to` must be later than `from`.", "to")
+    query = SearchQuery(text=fields.q, role=fields.role, since=fields.since, until=fields.until)
+    return json_response(200, await call.store.search(query, cursor=fields.cursor, limit=fields.limit))
