@@ -44,14 +44,11 @@ class ApiTransport(httpx.AsyncBaseTransport):
                 yield content[start : start + PIECE_BYTES]
 
         incoming = messages.Request(request.method, path, query, request.headers.get, body, stream)
-        answer = await self._api.admit(incoming)
-        if isinstance(answer, str):
-            user_id = answer
 
-            async def open_store(bookmark: str | None) -> Store:
-                return await self._open_store(user_id)
+        async def open_store(user_id: str, bookmark: str | None) -> Store:
+            return await self._open_store(user_id)
 
-            answer = await self._api.answer(incoming, user_id, open_store)
+        answer = await self._api.handle(incoming, open_store)
         content = answer.body if isinstance(answer.body, bytes) else b"".join([piece async for piece in answer.body])
         return httpx.Response(answer.status, headers=answer.headers, content=content)
 

@@ -24,6 +24,7 @@ from support.records import conversation, new_message
 from threadkeep.clock import new_id
 from threadkeep.errors import Unavailable
 from threadkeep.http.messages import BODY_BYTES_MAX
+from threadkeep.http.router import Router
 from threadkeep.server import application, database
 from threadkeep.server.application import Application, purge
 from threadkeep.server.database import open_database
@@ -486,6 +487,27 @@ async def test_a_request_is_counted_by_its_route_and_by_nothing_that_its_sender_
         'threadkeep_requests_total{method="GET",route="/api/ready",status="200"} 1.0',
     ]
     assert "secret" not in response.text
+
+
+async def test_a_request_is_matched_once_though_it_is_logged_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    matched: list[str] = []
+    match = Router.match
+
+    def matching(router: Router[Any], path: str) -> Any:
+        matched.append(path)
+        return match(router, path)
+
+    monkeypatch.setattr(Router, "match", matching)
+    made = Application({**MEMORY, "METRICS": "true"}.get)
+    paths = [API, f"{API}/{new_id()}", "/api/health", "/api/nothing"]
+    async with client_of(made) as client:
+        for path in paths:
+            await client.get(path)
+        counted = (await client.get("/metrics")).text
+    await made.close()
+    assert matched == paths
+    for route in (API, f"{API}/{{id}}", "/api/health", "none"):
+        assert f'threadkeep_requests_total{{method="GET",route="{route}"' in counted
 
 
 async def test_metrics_without_their_library_are_a_wrong_setting(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,8 +101,8 @@ class Service:
     async def costs(self, method: str, path: str, body: bytes = b"") -> tuple[Response, int]:
         """The answer to a request, and what it took."""
 
-        async def open_store(_: str | None) -> Store:
-            return open_sql(self._executor, self._user_id)
+        async def open_store(user_id: str, _: str | None) -> Store:
+            return open_sql(self._executor, user_id)
 
         async def read() -> bytes:
             return body
@@ -112,7 +112,7 @@ class Service:
         request = Request(method, path, query, headers.get, read, no_stream)
         self.meter.steps = 0
         with self.meter.running():
-            response = await self._api.answer(request, self._user_id, open_store)
+            response = await self._api.handle(request, open_store, user_id=self._user_id)
         return response, self.meter.steps
 
 

@@ -18,6 +18,7 @@ from threadkeep.errors import Unavailable
 from threadkeep.http.api import Api, connect
 from threadkeep.http.messages import Request, Response
 from threadkeep.http.problems import body_too_large
+from threadkeep.http.router import Router
 from threadkeep.storage import backends
 
 pytestmark = pytest.mark.anyio
@@ -48,8 +49,8 @@ def of_ada(method: str, path: str, body: bytes = b"", **headers: str) -> Request
     return request(method, path, body, **named, **headers)
 
 
-def opens(store: Any) -> Callable[[str | None], Awaitable[Store]]:
-    async def open_store(bookmark: str | None) -> Any:
+def opens(store: Any) -> Callable[[str, str | None], Awaitable[Store]]:
+    async def open_store(user_id: str, bookmark: str | None) -> Any:
         if isinstance(store, Exception):
             raise store
         return store
@@ -134,6 +135,76 @@ async def test_the_bindings_that_count_are_those_that_the_settings_name() -> Non
     assert isinstance(connect(on.get, ["AGENT_CONVERSATIONS_DO"].__contains__, offered).choice, Unavailable)
 
 
+async def test_whoever_asks_is_told_to_the_server_before_their_body_is_read() -> None:
+    seen: list[str] = []
+
+    async def read() -> bytes:
+        seen.append("the body")
+        return b"{}"
+
+    async def open_store(user_id: str, bookmark: str | None) -> Any:
+        seen.append(f"the store of {user_id}")
+        return memory()
+
+    headers = {name.lower(): value for name, value in as_user("ada").items()} | {"content-type": "application/json"}
+    incoming = Request("POST", "/api/conversations", "", headers.get, read, no_stream)
+    assert (await api().handle(incoming, open_store, begin=seen.append)).status == 201
+    assert seen == ["ada", "the body", "the store of ada"]
+
+
+async def test_a_server_that_has_enough_to_do_refuses_whoever_was_admitted_and_reads_nothing() -> None:
+    def begin(user_id: str) -> None:
+        raise Unavailable(f"Come back later, {user_id}.")
+
+    never = opens(AssertionError("it was opened"))
+    response = await api().handle(of_ada("GET", "/api/conversations"), never, begin=begin)
+    assert (response.status, error_in(response)["message"]) == (503, "Come back later, ada.")
+    for nobody in (request("GET", "/api/conversations"), request("GET", "/api/health"), request("GET", "/api/nothing")):
+        assert (await api().handle(nobody, never, begin=begin)).status in (401, 200, 404)
+
+
+@pytest.fixture
+def matched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths that are matched with the routes from now on."""
+    paths: list[str] = []
+    match = Router.match
+
+    def matching(router: Router[Any], path: str) -> Any:
+        paths.append(path)
+        return match(router, path)
+
+    monkeypatch.setattr(Router, "match", matching)
+    return paths
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "route"),
+    [
+        ("GET", "/api/conversations", "/api/conversations"),
+        ("HEAD", f"/api/conversations/{ID}", "/api/conversations/{id}"),
+        ("PUT", f"/api/conversations/{ID}/messages", "/api/conversations/{id}/messages"),
+        ("OPTIONS", f"/api/conversations/{ID}", "/api/conversations/{id}"),
+        ("GET", "/api/health", "/api/health"),
+        ("GET", "/api/nothing", None),
+        ("GET", "/api/conversations/%ff", None),
+    ],
+)
+async def test_a_request_is_matched_once_and_says_with_what(
+    method: str, path: str, route: str | None, matched: list[str]
+) -> None:
+    incoming = of_ada(method, path)
+    await api().handle(incoming, opens(memory()))
+    assert (matched, incoming.route) == ([path], route)
+
+
+async def test_a_request_that_is_handed_on_is_matched_once_at_each_place(matched: list[str]) -> None:
+    path = f"/api/conversations/{ID}"
+    assert await api().admit(of_ada("GET", path)) == "ada"
+    assert matched == [path]
+    await api().handle(request("GET", path), opens(memory()), user_id="ada")
+    assert matched == [path, path]
+
+
 # What anybody may know
 
 
@@ -191,8 +262,8 @@ async def test_every_response_has_a_request_id_and_is_not_for_keeping() -> None:
     responses = [
         answered(await made.admit(request("GET", "/api/health"))),
         answered(await made.admit(request("GET", "/api/conversations"))),
-        await made.answer(of_ada("GET", "/api/conversations"), "ada", opens(memory())),
-        await made.answer(of_ada("GET", f"/api/conversations/{ID}"), "ada", opens(memory())),
+        await made.handle(of_ada("GET", "/api/conversations"), opens(memory()), user_id="ada"),
+        await made.handle(of_ada("GET", f"/api/conversations/{ID}"), opens(memory()), user_id="ada"),
         made.refuse(of_ada("GET", "/api/conversations"), Unavailable("No.")),
     ]
     assert [response.status for response in responses] == [200, 401, 200, 404, 503]
@@ -270,8 +341,8 @@ async def test_anybody_else_is_told_what_an_address_takes() -> None:
 
 async def test_a_defect_of_ours_is_answered_with_nothing_of_the_inside(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR, "threadkeep"):
-        response = await api().answer(
-            of_ada("GET", "/api/conversations", x_request_id="mine"), "ada", opens(ValueError("secret"))
+        response = await api().handle(
+            of_ada("GET", "/api/conversations", x_request_id="mine"), opens(ValueError("secret")), user_id="ada"
         )
     assert response.status == 500
     assert b"secret" not in response.body
@@ -297,15 +368,15 @@ async def test_why_a_request_could_not_be_handed_on_is_in_the_log_alone(caplog: 
 
 
 async def test_a_failure_to_open_the_store_is_told_as_it_is() -> None:
-    response = await api().answer(
-        of_ada("GET", "/api/conversations"), "ada", opens(Unavailable("D1 is away. Try again."))
+    response = await api().handle(
+        of_ada("GET", "/api/conversations"), opens(Unavailable("D1 is away. Try again.")), user_id="ada"
     )
     assert (response.status, error_in(response)["message"]) == (503, "D1 is away. Try again.")
 
 
 async def test_messages_are_read_forward_or_by_a_cursor_and_not_both() -> None:
     path = f"/api/conversations/{ID}/messages?after=0&cursor={ID}"
-    response = await api().answer(of_ada("GET", path), "ada", opens(memory()))
+    response = await api().handle(of_ada("GET", path), opens(memory()), user_id="ada")
     assert (response.status, error_in(response)["details"]) == (400, {"path": "after"})
 
 
@@ -315,7 +386,7 @@ async def test_a_body_that_is_too_large_is_told_as_it_is() -> None:
 
     headers = {"content-type": "application/json"}
     incoming = Request("POST", "/api/conversations", "", headers.get, read, no_stream)
-    assert (await api().answer(incoming, "ada", opens(memory()))).status == 413
+    assert (await api().handle(incoming, opens(memory()), user_id="ada")).status == 413
 
 
 async def test_the_store_is_opened_only_for_a_request_that_is_right() -> None:
@@ -333,7 +404,7 @@ async def test_the_store_is_opened_only_for_a_request_that_is_right() -> None:
         of_ada("POST", "/api/conversations", b"{", content_type="application/json"),
         of_ada("POST", f"/api/conversations/{ID}/messages", b"[]", content_type="application/json"),
     ]
-    responses = [await api().answer(incoming, "ada", never) for incoming in wrong]
+    responses = [await api().handle(incoming, never, user_id="ada") for incoming in wrong]
     assert [response.status for response in responses] == [400] * 7 + [415, 415, 400, 400]
 
 
@@ -349,8 +420,8 @@ async def test_the_store_is_opened_only_for_a_request_that_is_right() -> None:
     ],
 )
 async def test_json_in_utf_8_is_read(content_type: str) -> None:
-    response = await api().answer(
-        of_ada("POST", "/api/conversations", b"{}", content_type=content_type), "ada", opens(memory())
+    response = await api().handle(
+        of_ada("POST", "/api/conversations", b"{}", content_type=content_type), opens(memory()), user_id="ada"
     )
     assert response.status == 201
 
@@ -360,8 +431,8 @@ async def test_json_in_utf_8_is_read(content_type: str) -> None:
     ["", "text/json", "application/json; charset=latin-1", "application/x-ndjson", "multipart/form-data"],
 )
 async def test_a_body_of_another_kind_is_not_read(content_type: str) -> None:
-    response = await api().answer(
-        of_ada("POST", "/api/conversations", b"{}", content_type=content_type), "ada", opens(memory())
+    response = await api().handle(
+        of_ada("POST", "/api/conversations", b"{}", content_type=content_type), opens(memory()), user_id="ada"
     )
     assert (response.status, error_in(response)["code"]) == (415, "unsupported_media_type")
 
@@ -374,15 +445,15 @@ async def test_a_bookmark_goes_to_the_store_and_a_new_one_comes_back() -> None:
     store.bookmark = "new"  # type: ignore[misc]
     asked: list[str | None] = []
 
-    async def open_store(bookmark: str | None) -> Store:
+    async def open_store(user_id: str, bookmark: str | None) -> Store:
         asked.append(bookmark)
         return store
 
     for headers in ({}, {"x_d1_bookmark": BOOKMARK}):
-        response = await api().answer(of_ada("GET", "/api/conversations", **headers), "ada", open_store)
+        response = await api().handle(of_ada("GET", "/api/conversations", **headers), open_store, user_id="ada")
         assert response.headers["x-d1-bookmark"] == "new"
     assert asked == [None, BOOKMARK]
-    response = await api().answer(of_ada("GET", "/api/conversations"), "ada", opens(memory()))
+    response = await api().handle(of_ada("GET", "/api/conversations"), opens(memory()), user_id="ada")
     assert "x-d1-bookmark" not in response.headers
 
 
@@ -391,9 +462,9 @@ async def test_a_deleted_conversation_is_restored_over_http() -> None:
     record = conversation(title="Mine")
     await store.create_conversation(record)
     made = api()
-    deleted = await made.answer(of_ada("DELETE", f"/api/conversations/{record.id}"), "ada", opens(store))
+    deleted = await made.handle(of_ada("DELETE", f"/api/conversations/{record.id}"), opens(store), user_id="ada")
     assert (deleted.status, deleted.body) == (204, b"")
-    restored = await made.answer(of_ada("POST", f"/api/conversations/{record.id}/restore"), "ada", opens(store))
+    restored = await made.handle(of_ada("POST", f"/api/conversations/{record.id}/restore"), opens(store), user_id="ada")
     assert (restored.status, restored.headers["etag"]) == (200, '"3"')
 
 
@@ -401,24 +472,24 @@ async def test_a_conversation_is_deleted_over_http_only_as_it_was_seen() -> None
     made, store, record = api(), memory(), conversation()
     await store.create_conversation(record)
     path = f"/api/conversations/{record.id}"
-    stale = await made.answer(of_ada("DELETE", path, if_match='"2"'), "ada", opens(store))
+    stale = await made.handle(of_ada("DELETE", path, if_match='"2"'), opens(store), user_id="ada")
     assert (stale.status, error_in(stale)["details"]["conversation"]["version"]) == (412, 1)
-    wrong = await made.answer(of_ada("DELETE", path, if_match='"01"'), "ada", opens(store))
+    wrong = await made.handle(of_ada("DELETE", path, if_match='"01"'), opens(store), user_id="ada")
     assert (wrong.status, error_in(wrong)["details"]) == (400, {"path": "if-match"})
-    assert (await made.answer(of_ada("GET", path), "ada", opens(store))).status == 200
+    assert (await made.handle(of_ada("GET", path), opens(store), user_id="ada")).status == 200
     for if_match in ('W/"1"', '"9"'):  # what is deleted already stays so, whatever is expected
-        assert (await made.answer(of_ada("DELETE", path, if_match=if_match), "ada", opens(store))).status == 204
+        assert (await made.handle(of_ada("DELETE", path, if_match=if_match), opens(store), user_id="ada")).status == 204
 
 
 async def test_what_a_user_confirms_is_held_against_who_was_admitted() -> None:
     store, record = memory(), conversation(new_message())
     await store.create_conversation(record)
     for user_id, confirm in (("ada", "bob"), ("bob", "ada"), ("ada", "Ada"), ("ada", "ada%20"), ("ada", "")):
-        wrong = await api().answer(of_ada("DELETE", f"/api/me?confirm={confirm}"), user_id, opens(store))
+        wrong = await api().handle(of_ada("DELETE", f"/api/me?confirm={confirm}"), opens(store), user_id=user_id)
         assert (wrong.status, error_in(wrong)["details"]) == (400, {"path": "confirm"})
         assert "Nothing was erased" in error_in(wrong)["message"]
     assert (await store.get_conversation(record.id)).message_count == 1
-    erased = await api().answer(of_ada("DELETE", "/api/me?confirm=ada"), "ada", opens(store))
+    erased = await api().handle(of_ada("DELETE", "/api/me?confirm=ada"), opens(store), user_id="ada")
     assert erased.status == 200
     assert json.loads(erased.body) == {"conversations": 1, "messages": 1, "userId": "ada", "isComplete": True}
 
@@ -440,7 +511,7 @@ async def test_an_erasure_that_leaves_something_to_remove_is_accepted_and_says_s
         async def tidy(self) -> bool:
             return False
 
-    erased = await api().answer(of_ada("DELETE", "/api/me?confirm=ada"), "ada", opens(Slow()))
+    erased = await api().handle(of_ada("DELETE", "/api/me?confirm=ada"), opens(Slow()), user_id="ada")
     assert erased.status == 202
     assert json.loads(erased.body) == {"conversations": 3, "messages": 7, "userId": "ada", "isComplete": False}
 

@@ -39,7 +39,8 @@ ROUTER = Router([SHOW, EDIT, DELETE, PART, LIST, CREATE, STATUS])
     ],
 )
 def test_a_path_leads_to_its_route(method: str, path: str, route: Route, parameters: dict[str, str]) -> None:
-    assert ROUTER.match(method, path) == (route, parameters)
+    resource, found = ROUTER.match(path)
+    assert (resource.route(method), resource.path, found) == (route, route.path, parameters)
 
 
 @pytest.mark.parametrize(
@@ -59,13 +60,14 @@ def test_a_path_leads_to_its_route(method: str, path: str, route: Route, paramet
     ],
 )
 def test_a_parameter_is_decoded_once(segment: str, value: str) -> None:
-    assert ROUTER.match("GET", f"/api/things/{segment}") == (SHOW, {"id": value})
+    resource, parameters = ROUTER.match(f"/api/things/{segment}")
+    assert (resource.route("GET"), parameters) == (SHOW, {"id": value})
 
 
 @pytest.mark.parametrize("segment", ["%ff", "%C3", "a%ED%A0%80b", "%C0%80"])
 def test_a_parameter_that_is_not_utf_8_is_refused(segment: str) -> None:
     with pytest.raises(Invalid, match="The address is not UTF-8"):
-        ROUTER.match("GET", f"/api/things/{segment}")
+        ROUTER.match(f"/api/things/{segment}")
 
 
 @pytest.mark.parametrize(
@@ -88,9 +90,7 @@ def test_a_parameter_that_is_not_utf_8_is_refused(segment: str) -> None:
 )
 def test_nothing_is_found_anywhere_else(path: str) -> None:
     with pytest.raises(NotFound, match="There is nothing at this address"):
-        ROUTER.match("GET", path)
-    with pytest.raises(NotFound):
-        ROUTER.allow(path)
+        ROUTER.match(path)
 
 
 @pytest.mark.parametrize(
@@ -107,8 +107,9 @@ def test_nothing_is_found_anywhere_else(path: str) -> None:
 def test_a_method_that_a_path_does_not_take_is_refused_with_those_it_does(
     method: str, path: str, allow: list[str]
 ) -> None:
+    resource, _ = ROUTER.match(path)
     with pytest.raises(MethodNotAllowed) as raised:
-        ROUTER.match(method, path)
+        resource.route(method)
     assert raised.value.details == {"allow": allow}
     assert raised.value.message == f"This address takes {', '.join(allow)}, and not {method}."
-    assert ROUTER.allow(path) == allow
+    assert resource.allow() == allow

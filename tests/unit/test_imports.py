@@ -241,7 +241,8 @@ KNOWS: dict[str, set[str]] = {
     },
     "http/routes": {"__init__", "conversations", "errors", "http", "settings", "storage/backends", "users"},
     "server": {
-        *("__init__", "clock", "conversations", "errors", "http", "settings", "storage/backends", "storage/sql"),
+        *("__init__", "clock", "conversations", "errors", "http", "http/routes", "settings", "storage/backends"),
+        "storage/sql",
     },
     "asgi": {"server"},
     "cli": {"__init__", "errors", "server", "settings", "storage/backends"},

@@ -45,8 +45,8 @@ def statements_of(request: Request) -> Request:
     path, _, query = request.path.partition("?")
     headers = request.all_headers()
 
-    async def open_store(bookmark: str | None) -> DatabaseStore:
-        return SqlStore(recorder, USER)
+    async def open_store(user_id: str, bookmark: str | None) -> DatabaseStore:
+        return SqlStore(recorder, user_id)
 
     async def body() -> bytes:
         return (request.body or "").encode()
@@ -55,7 +55,7 @@ def statements_of(request: Request) -> Request:
         yield await body()
 
     asked = messages.Request(request.method, path, query, headers.get, body, stream)
-    asyncio.run(_api().answer(asked, USER, open_store))
+    asyncio.run(_api().handle(asked, open_store, user_id=USER))
     statements = [[statement.query.numbered, *statement.values] for statement in recorder.taken_down]
     return Request("POST", "/statements", json.dumps(statements, ensure_ascii=False))
 

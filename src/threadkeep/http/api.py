@@ -1,7 +1,7 @@
 """The API: from a request to a response, over any back end.
 
-It works in two steps, since the two may run in different places: `admit` finds out who asks, or answers at once what
-anybody may know; `answer` does the work with that user's store.
+`Api.handle` does all of it, in one place. Where each user's store is somewhere else, as with Durable Objects, `admit`
+finds out who asks, and the request is handed on as it came: there `handle` does the rest, for a user who is known.
 """
 
 import logging
@@ -17,14 +17,17 @@ from threadkeep.http.messages import Request, Response, bookmark_in, json_respon
 from threadkeep.http.problems import error_response
 from threadkeep.http.router import Router
 from threadkeep.http.routes import ROUTES
-from threadkeep.http.routes.base import FOR_EVERY_USER, Call
+from threadkeep.http.routes.base import FOR_EVERY_USER, Call, Route
 from threadkeep.http.routes.public import Server
 from threadkeep.settings import D1_BINDINGS, Settings
 from threadkeep.storage.backends import Choice, choose
 from threadkeep.validation import convert_texts
 
-OpenStore = Callable[[str | None], Awaitable[DatabaseStore]]
-"""Opens the store of the user who asks. The bookmark is where the client's last request ended, or None."""
+OpenStore = Callable[[str, str | None], Awaitable[DatabaseStore]]
+"""Opens the store of a user. The second is the bookmark where the client's last request ended, or None."""
+
+_Found = tuple[Route, dict[str, str]]
+"""The route that a request was matched with, and the parameters in its path."""
 
 _router = Router(ROUTES)
 _log = logging.getLogger("threadkeep")
@@ -49,52 +52,94 @@ class Api:
         self.choice = choice
         self._server = Server(settings, choice, Authenticator(settings))
 
-    async def admit(self, request: Request) -> str | Response:
-        """The id of the user who asks, or the response, where none is needed or nobody may pass."""
-        try:
-            admitted = await self._admit(request)
-        except Exception as error:
-            admitted = _failure(error, request_id := _request_id(request))
-        else:
-            if isinstance(admitted, str):
-                return admitted
-            request_id = _request_id(request)
-        return self._finished(admitted, request, request_id)
+    async def handle(
+        self,
+        request: Request,
+        open_store: OpenStore,
+        *,
+        user_id: str | None = None,
+        begin: Callable[[str], None] | None = None,
+    ) -> Response:
+        """Answer a request.
 
-    async def answer(self, request: Request, user_id: str, open_store: OpenStore) -> Response:
-        """The response to a request of a user who was admitted."""
-        request_id = _request_id(request)
+        `user_id` says who asks, where that is known already. `begin` is told who asks before any of the body is read,
+        and may raise, so that a server takes on no more than it can.
+        """
+        outcome: Response | Exception
         try:
-            response = await self._answer(request, user_id, open_store)
+            found = await self._find(request)
+            if isinstance(found, Response):
+                outcome = found
+            else:
+                user_id = self._user_of(request) if user_id is None else user_id
+                if begin is not None:
+                    begin(user_id)
+                outcome = await self._serve(request, found, user_id, open_store)
         except Exception as error:
-            response = _failure(error, request_id)
-        return self._finished(response, request, request_id)
+            outcome = error
+        return self.finish(outcome, request)
+
+    async def admit(self, request: Request) -> str | Response:
+        """Return who asks, of a request that is to be handed on to where their store is, or answer it here.
+
+        It is answered here if it is public, or nobody may pass.
+        """
+        outcome: Response | Exception
+        try:
+            found = await self._find(request)
+            if not isinstance(found, Response):
+                return self._user_of(request)
+            outcome = found
+        except Exception as error:
+            outcome = error
+        return self.finish(outcome, request)
 
     def refuse(self, request: Request, error: ThreadkeepError) -> Response:
-        """The response to a request that could not be handed on. Why, the error's cause says, goes to the log."""
+        """Answer a request that could not be handed on. The log says why: the cause of the error."""
+        response = self.finish(error_response(error), request)
+        _log.error("request %s could not be handed on: %s", response.headers["x-request-id"], error.__cause__)
+        return response
+
+    def finish(self, outcome: Response | Exception, request: Request) -> Response:
+        """Return a response with what every response has, whether the API or a platform made it, or an error."""
         request_id = _request_id(request)
-        _log.error("request %s could not be handed on: %s", request_id, error.__cause__)
-        return self._finished(error_response(error), request, request_id)
+        response = outcome if isinstance(outcome, Response) else _failure(outcome, request_id)
+        if request.method == "HEAD":
+            response.body = b""
+        headers = response.headers
+        headers["x-request-id"] = request_id
+        headers["x-content-type-options"] = "nosniff"
+        headers["cache-control"] = "no-store"
+        if self.settings.cors_origins:
+            headers["vary"] = "Origin"
+            origin = request.header("origin")
+            if origin is not None and self._may_read(origin):
+                headers["access-control-allow-origin"] = origin
+                headers["access-control-expose-headers"] = _CORS_RESPONSE_HEADERS
+        return response
 
-    def finish(self, response: Response, request: Request) -> Response:
-        """Add what every response has, to one that a platform has made itself."""
-        return self._finished(response, request, _request_id(request))
-
-    async def _admit(self, request: Request) -> str | Response:
+    async def _find(self, request: Request) -> _Found | Response:
+        """Match a request, once, and answer what anybody may know."""
+        resource, path = _router.match(request.path)
+        request.route = resource.path
         if request.method == "OPTIONS":
-            return self._preflight(request)
-        route, _ = _router.match(request.method, request.path)
+            return self._preflight(request, resource.allow())
+        route = resource.route(request.method)
         if route.is_public:
             return await route.handler(self._server, request)
-        choice = self._server.choice
-        if isinstance(choice, ThreadkeepError):
-            raise choice
-        if choice.store == "local":
-            raise Unsupported(f"This server keeps no conversations. {choice.reason}")
+        return route, path
+
+    def _user_of(self, request: Request) -> str:
+        """Return the id of the user who asks, if this server keeps anything for anybody."""
+        if isinstance(self.choice, ThreadkeepError):
+            raise self.choice
+        if self.choice.store == "local":
+            raise Unsupported(f"This server keeps no conversations. {self.choice.reason}")
         return self._server.authenticator.user_of(request)
 
-    async def _answer(self, request: Request, user_id: str, open_store: OpenStore) -> Response:
-        route, path = _router.match(request.method, request.path)
+    async def _serve(self, request: Request, found: _Found, user_id: str, open_store: OpenStore) -> Response:
+        """Check all that was sent, open the store of the user, and call the handler."""
+        route, path = found
         for name, value in path.items():
             if not is_id(value):
                 raise Invalid(f"{name}: {value[:40]!r} is no id; an id is a ULID, 26 characters in upper case.", name)
@@ -105,16 +150,16 @@ class Api:
             check_headers(request, route.media_types)
             if not route.reads_body:
                 body = await read_json(await request.body(), route.body)
-        store = await open_store(bookmark)
+        store = await open_store(user_id, bookmark)
         response = await route.handler(Call(request, user_id, store, path, query, body))
         bookmark = store.bookmark
         if bookmark is not None:
             response.headers["x-d1-bookmark"] = bookmark
         return response
 
-    def _preflight(self, request: Request) -> Response:
+    def _preflight(self, request: Request, methods: list[str]) -> Response:
         """Tell a browser, or whoever else asks, what an address takes."""
-        allow = ", ".join(_router.allow(request.path))
+        allow = ", ".join(methods)
         headers = {"allow": allow}
         if self._may_read(request.header("origin")):
             headers |= {
@@ -124,24 +169,8 @@ class Api:
             }
         return Response(204, headers, b"")
 
-    def _finished(self, response: Response, request: Request, request_id: str) -> Response:
-        """Add what every response has."""
-        if request.method == "HEAD":
-            response.body = b""
-        headers = response.headers
-        headers["x-request-id"] = request_id
-        headers["x-content-type-options"] = "nosniff"
-        headers["cache-control"] = "no-store"
-        if self._server.settings.cors_origins:
-            headers["vary"] = "Origin"
-            origin = request.header("origin")
-            if origin is not None and self._may_read(origin):
-                headers["access-control-allow-origin"] = origin
-                headers["access-control-expose-headers"] = _CORS_RESPONSE_HEADERS
-        return response
-
     def _may_read(self, origin: str | None) -> bool:
-        return origin in self._server.settings.cors_origins
+        return origin in self.settings.cors_origins
 
 
 def connect(
@@ -165,14 +194,6 @@ def connect(
         return Api(settings, choose(settings, bindings, offered, default))
     except ThreadkeepError as error:
         return Api(settings, error)
-
-
-def path_pattern(path: str) -> str | None:
-    """The path of the route that answers a path, such as `/api/conversations/{id}`, or None where nothing does."""
-    try:
-        return _router.pattern(path)
-    except ThreadkeepError:
-        return None
 
 
 def _request_id(request: Request) -> str:

@@ -37,6 +37,8 @@ class Request(Struct):
     """Read the body piece by piece instead, however long it is."""
     mounted_at: str = ""
     """What stands before `path` in the URL, where the API is mounted below a path of something else."""
+    route: str | None = None
+    """The declared path that it leads to, such as `/api/conversations/{id}`, once known: for logs and metrics."""
 
 
 class Response(Struct):

@@ -11,9 +11,10 @@ from threadkeep.clock import now
 from threadkeep.conversations import retention
 from threadkeep.conversations.store import DatabaseStore
 from threadkeep.errors import ThreadkeepError, Unavailable
-from threadkeep.http.api import Api, connect, path_pattern
+from threadkeep.http.api import Api, connect
 from threadkeep.http.messages import Request, Response, json_response
 from threadkeep.http.problems import STATUS, error_response
+from threadkeep.http.routes import ROUTES
 from threadkeep.server.asgi import Disconnected, Exchange, Receive, Scope, Send
 from threadkeep.server.database import Database, open_database
 from threadkeep.server.limits import LIMITS, Limits
@@ -33,7 +34,7 @@ _NEXT_PARTS_SECONDS = 1  # where there was more than may be done at once
 _FIRST_PURGE_SECONDS = 30  # when whoever waited for the server to start has been served
 _READY_SECONDS = 5
 _GONE_STATUS = 499  # what is logged for a request whose sender has gone; nobody gets it
-_METHODS = ("GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS")
+_METHODS = {"HEAD", "OPTIONS", *(route.method for route in ROUTES)}
 
 _log = logging.getLogger("threadkeep")
 _requests_log = logging.getLogger("threadkeep.requests")
@@ -136,7 +137,7 @@ class Application:
     def _note(self, request: Request, status: int, request_id: str | None, seconds: float) -> None:
         """Log and count a request, without anything that the caller chose: no id, no query, no header."""
         method = request.method if request.method in _METHODS else "other"
-        route = _pattern(request.path)
+        route = request.path if request.path in (READY_PATH, METRICS_PATH) else request.route or "none"
         _requests_log.info(
             "request",
             extra={
@@ -159,20 +160,19 @@ class Application:
                 return api.finish(await self._readiness(api), request)
             if request.path == METRICS_PATH and self._metrics is not None:
                 return api.finish(self._metrics.response(), request)
-        admitted = await api.admit(request)
-        if isinstance(admitted, Response):
-            return admitted
 
-        async def open_store(bookmark: str | None) -> DatabaseStore:
-            return (await self._open_database()).open_store(admitted)
+        def begin(user_id: str) -> None:
+            exchange.share = self._load.begin(user_id)
 
-        try:
-            exchange.share = self._load.begin(admitted)
-            response = await api.answer(request, admitted, open_store)
-            if not isinstance(response.body, bytes):
+        async def open_store(user_id: str, bookmark: str | None) -> DatabaseStore:
+            return (await self._open_database()).open_store(user_id)
+
+        response = await api.handle(request, open_store, begin=begin)
+        if exchange.share is not None and not isinstance(response.body, bytes):
+            try:
                 exchange.share.stream()
-        except ThreadkeepError as error:
-            return api.finish(error_response(error), request)
+            except ThreadkeepError as error:
+                return api.finish(error, request)
         return response
 
     async def _readiness(self, api: Api) -> Response:
@@ -230,8 +230,3 @@ async def purge(database: Database, retention_days: int) -> bool:
     is_complete = await retention.tidy(database.tidy_index) and is_complete
     await database.tidy()
     return is_complete and len(user_ids) < retention.PARTS_MAX
-
-
-def _pattern(path: str) -> str:
-    """The route that a path leads to; one name for all that lead nowhere."""
-    return path if path in (READY_PATH, METRICS_PATH) else path_pattern(path) or "none"

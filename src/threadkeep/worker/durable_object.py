@@ -38,7 +38,7 @@ class UserConversations(DurableObject):  # type: ignore[misc]
         if incoming.method == "DELETE":  # before it is done, so that no deletion is without an alarm
             await self._purge_at(now() + api.settings.retention_days * retention.DAY_MILLISECONDS)
         try:
-            response = await api.answer(incoming, self._user_id, self._open_store)
+            response = await api.handle(incoming, self._open_own_store, user_id=self._user_id)
         finally:
             large_bodies.leave(raw)
         await let_run_by(raw)
@@ -60,6 +60,9 @@ class UserConversations(DurableObject):  # type: ignore[misc]
         alarm = await self._storage.getAlarm()
         if not isinstance(alarm, int | float) or alarm > time:  # null, where none is set
             await self._storage.setAlarm(time)
+
+    async def _open_own_store(self, user_id: str, bookmark: str | None) -> DatabaseStore:
+        return await self._open_store(bookmark)
 
     async def _open_store(self, bookmark: str | None) -> DatabaseStore:
         # The user is the object's own name: no header can say otherwise.

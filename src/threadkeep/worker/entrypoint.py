@@ -13,7 +13,7 @@ from threadkeep.clock import now
 from threadkeep.conversations import retention
 from threadkeep.conversations.store import DatabaseStore
 from threadkeep.errors import Invalid, Unavailable
-from threadkeep.http import messages, problems
+from threadkeep.http import messages
 from threadkeep.storage import backends
 from threadkeep.worker.environment import connect_postgres, connected
 from threadkeep.worker.requests import incoming_request, large_bodies, let_run_by, outgoing_response, raw_request
@@ -40,12 +40,12 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]
             # workerd hands a user's object a GET without a body in its place, and the answer would be to that.
             refusal = Invalid("upgrade: No WebSocket is spoken here. Send the request without it.", "upgrade")
             await let_run_by(raw)
-            return outgoing_response(api.finish(problems.error_response(refusal), incoming))
-        admitted = await api.admit(incoming)
-        if isinstance(admitted, messages.Response):
-            await let_run_by(raw)
-            return outgoing_response(admitted)
+            return outgoing_response(api.finish(refusal, incoming))
         if isinstance(api.choice, backends.Choice) and api.choice.store == "durable-object":
+            admitted = await api.admit(incoming)
+            if isinstance(admitted, messages.Response):
+                await let_run_by(raw)
+                return outgoing_response(admitted)
             try:
                 return await backend.getByName(admitted).fetch(raw)
             except JsException as error:
@@ -53,17 +53,17 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]
                 unavailable.__cause__ = error
                 return outgoing_response(api.refuse(incoming, unavailable))
 
-        async def open_store(bookmark: str | None) -> DatabaseStore:
+        async def open_store(user_id: str, bookmark: str | None) -> DatabaseStore:
             if isinstance(api.choice, backends.Choice) and api.choice.store == "memory":
                 if not _memory:
                     _memory.append(backends.new_memory())
-                return backends.open_memory(_memory[0], admitted)
+                return backends.open_memory(_memory[0], user_id)
             if isinstance(api.choice, backends.Choice) and api.choice.store == "postgres":
-                return backends.open_sql(await connect_postgres(api), admitted)
-            return backends.open_sql(backends.open_d1(backend, bookmark), admitted)
+                return backends.open_sql(await connect_postgres(api), user_id)
+            return backends.open_sql(backends.open_d1(backend, bookmark), user_id)
 
         try:
-            response = await api.answer(incoming, admitted, open_store)
+            response = await api.handle(incoming, open_store)
         finally:
             large_bodies.leave(raw)
         await let_run_by(raw)

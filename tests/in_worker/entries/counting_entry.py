@@ -1,7 +1,7 @@
 """The Worker with its bindings counted: `GET /counts` tells how often each was crossed since it was last asked.
 
 So is how often the runtime looked at the signature of a method, how often the SDK converted something of JavaScript's,
-and how often Python's event loop asked JavaScript for a turn.
+how often Python's event loop asked JavaScript for a turn, and how often a path was matched with the routes.
 """
 
 from collections import Counter
@@ -30,6 +30,7 @@ workers.python_from_rpc = _counted_conversion(workers.python_from_rpc)  # before
 workers.python_to_rpc = _counted_conversion(workers.python_to_rpc)
 
 import entry  # noqa: E402
+from threadkeep.http.router import Router  # noqa: E402
 from threadkeep.worker import (  # noqa: E402
     durable_object,
     entrypoint,
@@ -71,6 +72,17 @@ def _counted_turn(*arguments: Any, **options: Any) -> Any:
 
 sdk_patches.share_turns = _share_counted_turns
 WebLoop.call_later = _counted_turn  # which is what its `call_soon` calls, too
+
+
+_match = Router.match
+
+
+def _counted_match(router: Any, path: str) -> Any:
+    counts["matches"] += 1
+    return _match(router, path)
+
+
+Router.match = _counted_match
 
 
 class Counted:
