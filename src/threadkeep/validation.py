@@ -38,6 +38,12 @@ def decoding(text: bytes, into: type[T], *, nesting_max: int = NESTING_MAX) -> W
 
     Raises Invalid where it is not UTF-8, not JSON, nested too deep, or not of that type.
     """
+    yield from checking(text, nesting_max)
+    return parse(text, into)
+
+
+def checking(text: bytes, nesting_max: int = NESTING_MAX) -> Work[None]:
+    """Look at JSON from outside before it is parsed. Raises Invalid where it is not UTF-8, or nested too deep."""
     yield len(text)
     yield from check_nesting(text, nesting_max)
     try:
@@ -45,19 +51,46 @@ def decoding(text: bytes, into: type[T], *, nesting_max: int = NESTING_MAX) -> W
         text.decode()
     except UnicodeDecodeError as error:
         raise Invalid(f"The text is not UTF-8: see byte {error.start}.") from error
-    return parse(text, into)
 
 
 def parse(text: bytes, into: type[T]) -> T:
-    """Read JSON that went through `decode` before into another type. Raises Invalid where it is not of that type."""
-    if text.startswith(BYTE_ORDER_MARK):  # a reader may ignore it, by RFC 8259, section 8.1: some editors write it
-        text = b"   " + text[len(BYTE_ORDER_MARK) :]  # so that an error still tells the right byte
+    """Read JSON that went through `checking` into a type. Raises Invalid where it is not JSON, or not of that type."""
     try:
-        return msgspec.json.decode(text, type=into)
+        return _decoded(text, into)
     except msgspec.ValidationError as error:
         raise _invalid(error, "") from error
     except msgspec.DecodeError as error:
         raise not_json(error, text, "") from error
+
+
+def parse_one_of(text: bytes, first: type[Any], *others: type[msgspec.Struct]) -> Any:
+    """Read JSON that went through `checking` into the type that it fits. Raises Invalid as `parse` does.
+
+    It is read once, since whatever does not fit a type is not read further than to what the type refuses. Where it fits
+    none, it is read again, to say what is wrong: with the first, or with another if it has all that the other requires.
+    """
+    if not others:
+        return parse(text, first)
+    for into in (first, *others):
+        try:
+            return _decoded(text, into)
+        except msgspec.ValidationError:
+            continue
+        except msgspec.DecodeError:
+            break
+    names = parse(text, dict[str, msgspec.Raw]).keys()
+    return parse(text, next((other for other in others if _required(other) <= names), first))
+
+
+def _decoded(text: bytes, into: type[T]) -> T:
+    if text.startswith(BYTE_ORDER_MARK):  # a reader may ignore it, by RFC 8259, section 8.1: some editors write it
+        text = b"   " + text[len(BYTE_ORDER_MARK) :]  # so that an error still tells the right byte
+    return msgspec.json.decode(text, type=into)
+
+
+@lru_cache
+def _required(struct: type[msgspec.Struct]) -> frozenset[str]:
+    return frozenset(field.encode_name for field in msgspec.structs.fields(struct) if field.required)
 
 
 def check_nesting(text: bytes, most: int = NESTING_MAX) -> Work[None]:

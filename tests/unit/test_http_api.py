@@ -10,7 +10,7 @@ import pytest
 
 from support.in_process import SERVICE_KEY, VARIABLES, as_user, no_stream
 from support.records import conversation, new_message
-from threadkeep import __version__
+from threadkeep import __version__, validation
 from threadkeep.conversations import retention
 from threadkeep.conversations.models import Erased
 from threadkeep.conversations.store import Store
@@ -435,6 +435,36 @@ async def test_a_body_of_another_kind_is_not_read(content_type: str) -> None:
         of_ada("POST", "/api/conversations", b"{}", content_type=content_type), opens(memory()), user_id="ada"
     )
     assert (response.status, error_in(response)["code"]) == (415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "", {"title": "A", "messages": [{"role": "user", "content": [{"type": "text", "text": "Hello"}]}]}),
+        ("PATCH", f"/{ID}", {"title": "B"}),
+        ("POST", f"/{ID}/messages", {"role": "user", "content": [{"type": "text", "text": "Hello"}]}),
+        ("POST", f"/{ID}/messages", {"messages": [{"role": "user", "content": [{"type": "text", "text": "Hello"}]}]}),
+    ],
+)
+async def test_a_body_is_parsed_once(
+    method: str, path: str, body: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = memory()
+    await store.create_conversation(conversation(id=ID))
+    text = json.dumps(body).encode()
+    parsed: list[Any] = []
+    decoded = validation._decoded
+
+    def decoding(given: bytes, into: Any) -> Any:
+        value = decoded(given, into)  # what a type refuses at its first field is not parsed
+        if given == text:
+            parsed.append(into)
+        return value
+
+    monkeypatch.setattr(validation, "_decoded", decoding)
+    incoming = of_ada(method, f"/api/conversations{path}", text, content_type="application/json")
+    assert (await api().handle(incoming, opens(store))).status in (200, 201)
+    assert len(parsed) == 1
 
 
 BOOKMARK = "00000085-0000024c-00004c6d-8e61117bf38d7adb71b934ebbf891683"

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta, Struct
 
-from threadkeep.conversations.models import ConversationChanges, Id, NewConversation, NewMessages, Title
+from threadkeep.conversations.models import ConversationChanges, Id, NewConversation, NewMessage, NewMessages, Title
 from threadkeep.errors import Invalid
-from threadkeep.validation import check_nesting, convert, convert_texts, decode, join, parse
+from threadkeep.validation import check_nesting, convert, convert_texts, decode, join, parse, parse_one_of
 from threadkeep.work import finished
 
 ID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
@@ -195,6 +195,47 @@ def test_json_may_be_read_into_another_type_later() -> None:
         parse(text, Query)
     with pytest.raises(Invalid, match="body: This is not JSON: "):
         parse(text[:-1], NewMessages)
+
+
+MESSAGE = '{"role":"user","content":[{"type":"text","text":"Hello"}]}'
+
+
+@pytest.mark.parametrize(
+    ("text", "into"),
+    [
+        pytest.param(MESSAGE, NewMessage, id="a message"),
+        pytest.param(f'{{"messages":[{MESSAGE}]}}', NewMessages, id="several"),
+        pytest.param(f'{{"expectedMessageCount":1,"mess\\u0061ges":[{MESSAGE}]}}', NewMessages, id="several, escaped"),
+        pytest.param(f"\ufeff{MESSAGE}", NewMessage, id="a message after a byte order mark"),
+    ],
+)
+def test_json_that_may_be_of_several_types_is_read_into_the_one_that_it_fits(text: str, into: type[Struct]) -> None:
+    assert parse_one_of(text.encode(), NewMessage, NewMessages) == parse(text.encode(), into)
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "message"),
+    [
+        pytest.param('{"role":"robot","content":[]}', "role", "Invalid enum value 'robot'", id="a message"),
+        pytest.param('{"messages":[{"role":"robot"}]}', "messages[0].role", "enum value 'robot'", id="several"),
+        pytest.param('{"role":"user","content":[],"messages":[]}', "", "unknown field `role`", id="both"),
+        pytest.param("{}", "", "missing required field `role`", id="neither"),
+        pytest.param('{"text":"Hello"}', "", "unknown field `text`", id="something else"),
+        pytest.param("[]", "", "Expected `object`, got `array`", id="no object"),
+        pytest.param('{"role":"user",', "", "This is not JSON: Input data was truncated", id="a message, cut off"),
+        pytest.param(
+            '{"messages":[{"role":"us', "", "This is not JSON: Input data was truncated", id="several, cut off"
+        ),
+        pytest.param('{"messages":[],"role":"user"', "", "This is not JSON", id="both, cut off"),
+    ],
+)
+def test_json_that_fits_none_of_several_types_is_refused_as_what_it_was_meant_to_be(
+    text: str, path: str, message: str
+) -> None:
+    with pytest.raises(Invalid) as raised:
+        parse_one_of(text.encode(), NewMessage, NewMessages)
+    assert raised.value.path == path
+    assert message in raised.value.message
 
 
 @pytest.mark.parametrize(

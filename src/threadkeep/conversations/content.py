@@ -75,7 +75,10 @@ def metadata_too_large(path: str) -> TooLarge:
 
 
 def canonical(raw: Raw | UnsetType) -> Any:
-    """A JSON text that was read before, as plain values to compare; None where there is none."""
+    """Return a JSON text as plain values to compare; None where there is none.
+
+    `read_metadata` has read it before, but keeps numbers as they were written, and two may be one value.
+    """
     return None if isinstance(raw, UnsetType) else _parse(raw, "", _canonical)
 
 

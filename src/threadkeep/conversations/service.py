@@ -121,7 +121,8 @@ class IndexBudget:
 
 def message_record(new: NewMessage, path: str, new_id: NewId = new_id) -> Work[MessageRecord]:
     """Check a message. Raises Invalid or TooLarge; `path` is where it stands in the request."""
-    # Before anything is read: what is too large would take too much to read.
+    # Before content and metadata are read, which is why the message has them as text: what is too large would take too
+    # much to read.
     size = _checked_size(new, path)
     yield max(_MESSAGE_SIZE, size)
     blocks = read_content(new.content, join(path, "content"))

@@ -1,13 +1,10 @@
-"""The body of a request: what it may be, and how its JSON is read."""
+"""The body of a request: what it may be, and how its JSON is read, once."""
 
-from typing import Any
+from typing import Any, get_args
 
-from msgspec import Raw
-
-from threadkeep.conversations.models import NewMessage, NewMessages
 from threadkeep.http.messages import Request
 from threadkeep.http.problems import UnsupportedMediaType
-from threadkeep.validation import decoding, parse
+from threadkeep.validation import checking, parse_one_of
 from threadkeep.work import Work, done
 
 JSON = "application/json"
@@ -16,14 +13,14 @@ NDJSON = "application/x-ndjson"
 
 
 def media_type(request: Request) -> str:
-    """The media type of a request's body, without its parameters."""
-    return (request.header("content-type") or "").partition(";")[0].strip().lower()
+    """Return the media type of a request's body, without its parameters."""
+    return _content_type(request)[0]
 
 
 def check_headers(request: Request, media_types: tuple[str, ...]) -> None:
     """Raise UnsupportedMediaType for a body that is of none of these types, not in UTF-8, or compressed."""
-    parameters = (request.header("content-type") or "").partition(";")[2].strip().lower()
-    if media_type(request) not in media_types or parameters not in ("", "charset=utf-8", 'charset="utf-8"'):
+    media, parameters = _content_type(request)
+    if media not in media_types or parameters not in ("", "charset=utf-8", 'charset="utf-8"'):
         raise UnsupportedMediaType(f"Send UTF-8, with `Content-Type: {' or '.join(media_types)}`.")
     codings = (request.header("content-encoding") or "").lower().split(",")
     if any(coding.strip() not in ("", "identity") for coding in codings):
@@ -31,14 +28,21 @@ def check_headers(request: Request, media_types: tuple[str, ...]) -> None:
         raise UnsupportedMediaType(message, {"acceptEncoding": ["identity"]})
 
 
-async def read_json(text: bytes, into: Any) -> Any:
-    """The JSON of a body as the type that its route takes. Raises Invalid."""
-    return await done(_reading(text, into))
+def types_of(body: Any) -> tuple[Any, ...]:
+    """Return the types that the body of a route may be."""
+    return () if body is None else get_args(body) or (body,)
 
 
-def _reading(text: bytes, into: Any) -> Work[Any]:
-    if into != NewMessage | NewMessages:
-        return (yield from decoding(text, into))
-    # One message, or several: the key that only the latter has tells.
-    fields = yield from decoding(text, dict[str, Raw])
-    return parse(text, NewMessages) if "messages" in fields else parse(text, NewMessage)
+async def read_json(text: bytes, body: Any) -> Any:
+    """Read the JSON of a body as the type that its route takes, or as one of several. Raises Invalid."""
+    return await done(_reading(text, body))
+
+
+def _reading(text: bytes, body: Any) -> Work[Any]:
+    yield from checking(text)
+    return parse_one_of(text, *types_of(body))
+
+
+def _content_type(request: Request) -> tuple[str, str]:
+    media, _, parameters = (request.header("content-type") or "").partition(";")
+    return media.strip().lower(), parameters.strip().lower()

@@ -1,7 +1,7 @@
 """The OpenAPI document, made from the routes and their types."""
 
 import re
-from typing import Any, get_args
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -9,7 +9,7 @@ from msgspec import Struct
 from threadkeep import __version__
 from threadkeep.clock import ID_PATTERN
 from threadkeep.conversations.models import BLOCKS, Tombstone
-from threadkeep.http.bodies import JSON, MERGE_PATCH
+from threadkeep.http.bodies import JSON, MERGE_PATCH, types_of
 from threadkeep.http.problems import STATUS
 from threadkeep.http.routes.base import FOR_EVERY_USER, Header, Route
 
@@ -37,7 +37,7 @@ class Error(Struct):
 
 def document(routes: list[Route], mounted_at: str = "") -> dict[str, Any]:
     """The OpenAPI 3.1 document of these routes, where they are below a path of something else or not."""
-    bodies = [arm for route in routes for arm in _arms(route.body)]
+    bodies = [body for route in routes for body in types_of(route.body)]
     answers = [answer for route in routes for answer in route.answers.values() if _is_type(answer)]
     types = list(
         dict.fromkeys([*bodies, *answers, *BLOCKS.values(), Tombstone, Error, *(route.query for route in routes)])
@@ -107,7 +107,7 @@ def _operation(route: Route, query: dict[str, Any], schema_of: dict[Any, Any]) -
         "responses": {},
         "security": [] if route.is_public else [{"bearer": []}],
     }
-    bodies = [schema_of[arm] for arm in _arms(route.body)]
+    bodies = [schema_of[body] for body in types_of(route.body)]
     if bodies:
         operation["requestBody"] = {
             "required": True,
@@ -153,11 +153,6 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     if "anyOf" not in schema:
         return schema
     return next(option for option in schema["anyOf"] if option != {"type": "null"})
-
-
-def _arms(body: Any) -> tuple[Any, ...]:
-    """The types that a body may be."""
-    return () if body is None else get_args(body) or (body,)
 
 
 def _is_type(answer: Any) -> bool:
