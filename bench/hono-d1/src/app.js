@@ -43,7 +43,7 @@ export function createApp(openStore) {
   const limited = bodyLimit({
     maxSize: BODY_BYTES_MAX,
     onError: () => {
-      throw tooLarge(`A request may have a body of ${BODY_BYTES_MAX} bytes. Send it in parts.`);
+      throw tooLarge(`The body of a request may have up to ${BODY_BYTES_MAX} bytes. Send it in parts.`);
     },
   });
 
@@ -128,14 +128,14 @@ function authenticate(c) {
 
 function conversationId(c) {
   const id = c.req.param("id");
-  if (!schemas.ID.test(id)) throw invalid("id: This is no id; an id is a ULID, 26 characters in upper case.", "id");
+  if (!schemas.ID.test(id)) throw invalid("id: This is not an id; an id is a ULID, 26 characters in upper case.", "id");
   return id;
 }
 
 function query(c, schema) {
   const fields = c.req.queries();
   const twice = Object.keys(fields).find((name) => fields[name].length > 1);
-  if (twice) throw invalid("A field of the query string is there twice; each may be there once.", twice);
+  if (twice) throw invalid("The query string has a field twice; each may be there only once.", twice);
   return schemas.check(schema, c.req.query());
 }
 

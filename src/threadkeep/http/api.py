@@ -142,7 +142,9 @@ class Api:
         route, path = found
         for name, value in path.items():
             if not is_id(value):
-                raise Invalid(f"{name}: {value[:40]!r} is no id; an id is a ULID, 26 characters in upper case.", name)
+                raise Invalid(
+                    f"{name}: {value[:40]!r} is not an id; an id is a ULID, 26 characters in upper case.", name
+                )
         bookmark = bookmark_in(request.header("x-d1-bookmark"))
         query = convert_texts(query_fields(request.query), route.query)
         body = None
@@ -158,7 +160,7 @@ class Api:
         return response
 
     def _preflight(self, request: Request, methods: list[str]) -> Response:
-        """Tell a browser, or whoever else asks, what an address takes."""
+        """Tell a browser, or anybody else, what an address takes."""
         allow = ", ".join(methods)
         headers = {"allow": allow}
         if self._may_read(request.header("origin")):
@@ -179,7 +181,7 @@ def connect(
     offered: Container[str],
     default: str | None = None,
 ) -> Api:
-    """Read the settings, choose the back end, and answer the API over it.
+    """Read the settings, choose the back end, and return the API over it.
 
     `get` gives the value of a variable, `has_binding` tells whether the platform has a binding, `offered` are the
     back ends that can run there, and `default` is the one to take where none is set up. If anything is wrong with
@@ -197,7 +199,7 @@ def connect(
 
 
 def _request_id(request: Request) -> str:
-    """The caller's own name for the request, or a new one."""
+    """Return the caller's own name for the request, or a new one."""
     given = request.header("x-request-id")
     return given if given is not None and _matches_request_id(given) else new_request_id()
 

@@ -28,12 +28,12 @@ class Authenticator:
         self._development_user = settings.development_user
 
     def user_of(self, request: Request) -> str:
-        """The id of the user who asks.
+        """Return the id of the user who asks.
 
         A service key, `Authorization: Bearer tk_…`, acts for the user in `X-User-Id`.
         A token, `Authorization: Bearer <JWT>`, names its user in `sub`; it is signed by HS256, and it expires.
 
-        Raises Unauthenticated; Invalid for an `X-User-Id` that is no user id, and for either header sent twice.
+        Raises Unauthenticated; Invalid for an `X-User-Id` that is not a user id, or for a header that is sent twice.
         """
         authorization, user_id = _single(request, "authorization"), _single(request, "x-user-id")
         if authorization is None:
@@ -103,7 +103,7 @@ _WHY_ONCE = {
 
 
 def _single(request: Request, name: str) -> str | None:
-    """A header that says who asks. Raises Invalid where it was sent twice, since the two may name different users.
+    """Return a header that says who asks. Raises Invalid if it was sent twice, since the two may name different users.
 
     Platforms and proxies join the two by a comma, and nobody behind them can tell that from a comma that was sent.
     """

@@ -8,7 +8,7 @@ Schema = dict[str, Any]
 
 
 def page(api: dict[str, Any]) -> str:
-    """The HTML page of an OpenAPI document."""
+    """Return the HTML page of an OpenAPI document."""
     calls = "".join(
         _call(method.upper(), path, operation)
         for path, operations in api["paths"].items()
@@ -58,7 +58,7 @@ def _type(name: str, schema: Schema) -> str:
 
 
 def _is(schema: Schema) -> str:
-    """What a schema allows, in a few words."""
+    """Say in a few words what a schema allows."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f'<a href="#{escape(name)}"><code>{escape(name)}</code></a>'
@@ -88,7 +88,7 @@ def _is(schema: Schema) -> str:
 
 
 def _description(schema: Schema) -> str:
-    """The description of a field, which may be that of what it is when it is not null."""
+    """Return the description of a field, which may stand at what it is when it is not null."""
     options = (option.get("description", "") for option in schema.get("anyOf", []))
     return schema.get("description") or next(options, "")
 
@@ -114,7 +114,7 @@ def _prose(text: str) -> str:
 
 
 def _inline(text: str) -> str:
-    """Text with what stands between backquotes as code."""
+    """Return a text as HTML, with code where there are backquotes."""
     return re.sub("`([^`]+)`", r"<code>\1</code>", escape(text, quote=False))
 
 

@@ -23,7 +23,7 @@ _matches_bookmark = re.compile(BOOKMARK_PATTERN[:-1]).fullmatch
 
 
 class Request(Struct):
-    """A request as it came. Headers and body are functions: on some platforms each look costs a crossing."""
+    """A request as it came. Headers and body are functions: on some platforms each look-up crosses into JavaScript."""
 
     method: str
     path: str
@@ -50,12 +50,12 @@ class Response(Struct):
 
 
 def json_response(status: int, value: Any, headers: dict[str, str] | None = None) -> Response:
-    """A response that carries a value as JSON, and ends its line, for whoever reads it in a terminal."""
+    """Return a value as a JSON response. Its line ends, for whoever reads it in a terminal."""
     return Response(status, {"content-type": "application/json", **(headers or {})}, msgspec.json.encode(value) + b"\n")
 
 
 def query_fields(query: str) -> dict[str, str]:
-    """The fields of a query string. Raises Invalid where it is malformed, or a field is there twice."""
+    """Return the fields of a query string. Raises Invalid if it is malformed, or has a field twice."""
     if not query:
         return {}
     try:
@@ -64,17 +64,17 @@ def query_fields(query: str) -> dict[str, str]:
         raise Invalid("The query string is malformed, or has too many fields.") from error
     fields = dict(pairs)
     if len(fields) < len(pairs):
-        raise Invalid("A field of the query string is there twice; each may be there once.")
+        raise Invalid("The query string has a field twice; each may be there only once.")
     return fields
 
 
 def new_request_id() -> str:
-    """A name for a request that came with none: 32 hexadecimal digits, as a trace has."""
+    """Return a name for a request that came without one: 32 hexadecimal digits, as a trace has."""
     return os.urandom(16).hex()
 
 
 def version_in(if_match: str | None) -> int | None:
-    """The version that an `If-Match` header names; None where there is none, or for `*`. Raises Invalid."""
+    """Return the version that an `If-Match` header names; None where there is none, or for `*`. Raises Invalid."""
     if if_match is None or if_match == "*":
         return None
     match = _matches_if_match(if_match)
@@ -84,7 +84,7 @@ def version_in(if_match: str | None) -> int | None:
 
 
 def bookmark_in(header: str | None) -> str | None:
-    """The bookmark that an `X-D1-Bookmark` header carries, or None. Raises Invalid for what D1 did not make."""
+    """Return the bookmark that an `X-D1-Bookmark` header carries, or None. Raises Invalid if D1 did not make it."""
     if header is None:
         return None
     if not _matches_bookmark(header):
@@ -93,5 +93,5 @@ def bookmark_in(header: str | None) -> str | None:
 
 
 def etag(version: int) -> str:
-    """The `ETag` of a version."""
+    """Return the `ETag` of a version."""
     return f'"{version}"'

@@ -16,7 +16,7 @@ from threadkeep.http.routes.base import FOR_EVERY_USER, Header, Route
 _EVERYWHERE = ("method_not_allowed", "internal")
 _FOR_USERS = ("invalid", "unauthenticated", "unsupported", "unavailable")
 _WITH_BODY = ("too_large", "unsupported_media_type")
-_STATUS = {**STATUS, "internal": 500}  # which is no error of ours to raise
+_STATUS = {**STATUS, "internal": 500}  # which is not an error that we raise
 
 _ID: dict[str, Any] = {"type": "string", "pattern": ID_PATTERN, "maxLength": 26}
 
@@ -36,7 +36,7 @@ class Error(Struct):
 
 
 def document(routes: list[Route], mounted_at: str = "") -> dict[str, Any]:
-    """The OpenAPI 3.1 document of these routes, where they are below a path of something else or not."""
+    """Return the OpenAPI 3.1 document of these routes. `mounted_at` is the path that the API is below, if any."""
     bodies = [body for route in routes for body in types_of(route.body)]
     answers = [answer for route in routes for answer in route.answers.values() if _is_type(answer)]
     types = list(
@@ -75,7 +75,7 @@ def document(routes: list[Route], mounted_at: str = "") -> dict[str, Any]:
 
 
 def _link_blocks(components: dict[str, Any]) -> None:
-    """Say what a content is made of. The types cannot: to them it is JSON that is passed on."""
+    """Say what content is made of. The types cannot: to them it is JSON that is passed on."""
     other = {"type": "string", "minLength": 1, "not": {"enum": list(BLOCKS)}}
     anything = {"type": "object", "required": ["type"], "properties": {"type": other}}
     blocks = [{"$ref": f"#/components/schemas/{block.__name__}"} for block in BLOCKS.values()]
@@ -149,7 +149,7 @@ def _parameter(name: str, place: str, schema: dict[str, Any], *, is_required: bo
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """In a query, what may be left out is left out; null cannot be said."""
+    """Drop null from the schema of a query field: it can be left out, but nobody can say null."""
     if "anyOf" not in schema:
         return schema
     return next(option for option in schema["anyOf"] if option != {"type": "null"})

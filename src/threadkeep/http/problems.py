@@ -13,7 +13,7 @@ class MethodNotAllowed(ThreadkeepError):
 
 
 class UnsupportedMediaType(ThreadkeepError):
-    """The body is not what this route reads. `details["acceptEncoding"]` names the codings, where it is for its own."""
+    """The body is not what this route reads. `details["acceptEncoding"]` names the codings that are read."""
 
     code = "unsupported_media_type"
 
@@ -51,7 +51,7 @@ STATUS: dict[str, int] = {
 
 
 def error_response(error: ThreadkeepError) -> Response:
-    """The one shape of every error: `{"error": {"code", "message", "details"?}}`."""
+    """Return an error in the one shape that all of them have: `{"error": {"code", "message", "details"?}}`."""
     body: dict[str, Any] = {"code": error.code, "message": error.message}
     if error.details is not None:
         body["details"] = error.details
@@ -68,5 +68,7 @@ def error_response(error: ThreadkeepError) -> Response:
 
 
 def body_too_large() -> TooLarge:
-    """The error for a body over its limit."""
-    return TooLarge(f"A request may have a body of {BODY_BYTES_MAX} bytes, and this one has more. Send it in parts.")
+    """Return the error for a body over the limit."""
+    return TooLarge(
+        f"The body of a request may have up to {BODY_BYTES_MAX} bytes, and this one has more. Send it in parts."
+    )

@@ -68,7 +68,7 @@ class Router(Generic[R]):
 
 
 def _pattern(path: str) -> re.Pattern[str]:
-    """`/things/{id}` as a regular expression: what stands in braces is any one segment."""
+    """Return `/things/{id}` as a regular expression: a name in braces is any one segment."""
     steps = (f"(?P<{step[1:-1]}>[^/]*)" if step[:1] == "{" else re.escape(step) for step in path.split("/"))
     return re.compile("/".join(steps))
 
