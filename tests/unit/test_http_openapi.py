@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,10 +13,12 @@ from support.routes import PUBLIC_ROUTES
 from threadkeep import __version__
 from threadkeep.conversations.models import BLOCKS
 from threadkeep.errors import Invalid
+from threadkeep.http import routes
+from threadkeep.http.messages import Response
 from threadkeep.http.openapi import document
 from threadkeep.http.problems import STATUS, error_response
 from threadkeep.http.routes import ROUTES
-from threadkeep.http.routes.base import Route
+from threadkeep.http.routes.base import Call, Route
 
 API: dict[str, Any] = json.loads(msgspec.json.encode(document(ROUTES)))
 OPERATIONS = {
@@ -93,6 +96,29 @@ def test_the_document_is_an_openapi_document() -> None:
 
 def test_every_route_is_there_once() -> None:
     assert sorted(map(name_of, ROUTES)) == sorted(OPERATIONS) == sorted(STATUSES)
+
+
+def test_every_file_of_routes_is_imported() -> None:
+    files = {path.stem for path in Path(routes.__file__).parent.glob("*.py")} - {"__init__", "base"}
+    assert {route.handler.__module__.rpartition(".")[2] for route in ROUTES} == files
+
+
+def test_a_body_and_an_answer_may_be_something_else_than_json() -> None:
+    async def put_blob(call: Call) -> Response:
+        """Put a blob."""
+        raise NotImplementedError
+
+    blob = Route(
+        *("PUT", "/api/blobs/{id}", {200: "text/event-stream"}),
+        body=bytes,
+        media_types=("application/octet-stream",),
+        reads_body=True,
+        handler=put_blob,
+    )
+    operation = document([*ROUTES, blob])["paths"]["/api/blobs/{id}"]["put"]
+    assert operation["requestBody"]["content"] == {"application/octet-stream": {"schema": {"type": "string"}}}
+    assert operation["responses"]["200"]["content"] == {"text/event-stream": {"schema": {"type": "string"}}}
+    assert {"413", "415"} <= set(operation["responses"])
 
 
 @pytest.mark.parametrize("name", STATUSES)
