@@ -4,23 +4,26 @@ from typing import Any, TypeVar
 
 import httpx
 import msgspec
-from msgspec import UNSET, Raw, Struct
+from msgspec import Raw, Struct
 
 from threadkeep.conversations.models import (
     Appended,
     Changes,
     Conversation,
     ConversationChanges,
+    ConversationFields,
     ConversationPage,
     Erased,
     Erasure,
     HitPage,
     Message,
+    MessageFields,
     MessagePage,
     NewConversation,
     NewMessage,
     NewMessages,
     Tombstone,
+    fields_of,
 )
 from threadkeep.conversations.records import (
     ConversationEdit,
@@ -54,13 +57,8 @@ class RemoteStore:
         self.bookmark: str | None = None
 
     async def create_conversation(self, record: ConversationRecord) -> tuple[Conversation, bool]:
-        new = NewConversation(
-            id=record.id,
-            title=record.title,
-            model=record.model,
-            metadata=record.metadata,
-            messages=[_new_message(message) for message in record.messages],
-        )
+        messages = [_new_message(message) for message in record.messages]
+        new = NewConversation(**fields_of(ConversationFields, record), messages=messages)
         response = await self._send("POST", _API, new)
         return _read(response, Conversation), response.status_code == httpx.codes.CREATED
 
@@ -168,15 +166,7 @@ def _if_match(version: int | None) -> dict[str, str]:
 
 
 def _new_message(record: MessageRecord) -> NewMessage:
-    return NewMessage(
-        id=record.id,
-        role=record.role,
-        content=record.content,
-        token_count=record.token_count,
-        model=record.model,
-        parent_id=record.parent_id,
-        metadata=UNSET if record.metadata is None else record.metadata,
-    )
+    return NewMessage(**fields_of(MessageFields, record.message) | {"id": record.id})
 
 
 def _read(response: httpx.Response, into: type[T]) -> T:

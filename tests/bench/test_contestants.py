@@ -8,6 +8,9 @@ from urllib.parse import quote
 
 import pytest
 
+from support.fields import TIME, every_field
+from threadkeep.conversations.export_v1 import DocumentConversation, DocumentMessage
+from threadkeep.conversations.models import NewMessage
 from tools.bench.contestants import JAVASCRIPT, THREADKEEP, Contestant, JavaScriptWorker
 from tools.bench.http_client import Request, Response, send_request
 from tools.bench.operations import OPERATIONS, Operation, find_target
@@ -75,6 +78,37 @@ def test_they_keep_the_same_once(contestants: list[Contestant], number: int) -> 
     one, other = answers(contestants, Request("GET", f"{MESSAGES}?limit=1"))
     assert differs(one, other) is None
     assert all(content in answer.body.decode() for answer in (one, other))
+
+
+def test_they_keep_every_field_of_a_message(contestants: list[Contestant]) -> None:
+    sent = every_field(NewMessage, id="01KAGQ3WAH5RZ6E1D8K3F0PB00")
+    one, other = answers(contestants, append(sent))
+    assert (one.status, differs(one, other)) == (201, None)
+    one, other = answers(contestants, append(sent))
+    assert (one.status, differs(one, other)) == (200, None)
+    for name in set(sent) - {"id", "role", "content"}:
+        one, other = answers(contestants, append({**sent, name: None}))
+        assert (one.status, differs_in_code(one, other)) == (409, None), name
+    one, other = answers(contestants, Request("GET", f"{MESSAGES}?limit=1"))
+    assert differs(one, other) is None
+    (shown,) = other.json()["messages"]
+    assert {name: shown[name] for name in sent} == sent
+
+
+def test_they_import_and_export_every_field(contestants: list[Contestant]) -> None:
+    user = {"x-user-id": "someone with everything"}
+    first = {"id": "first", "role": "user", "content": TEXT, "createdAt": TIME}
+    conversation = every_field(DocumentConversation, messages=[first, every_field(DocumentMessage)])
+    body = json.dumps({"version": 1, "conversation": conversation})
+    headers = {**user, "content-type": "application/x-ndjson", "idempotency-key": "every-field"}
+    reports = [answer.json() for answer in answers(contestants, Request("POST", "/api/import", body, headers))]
+    assert reports[0] == reports[1]
+    (imported,) = reports[0]["imported"]
+    exports = answers(contestants, Request("GET", f"/api/conversations/{imported['id']}/export", headers=user))
+    one, other = [{**answer.json(), "exportedAt": ""} for answer in exports]
+    assert one == other
+    assert set(other["conversation"]) == set(conversation)
+    assert set(other["conversation"]["messages"][1]) == set(every_field(DocumentMessage))
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,12 @@ from typing import Any
 from unittest import mock
 
 import msgspec
+from msgspec.structs import replace
 
 from owner_proof.reading import OF_NO_USER
 from support.records import conversation, edit, message_records, new_message, plain
 from threadkeep.conversations import cursors
-from threadkeep.conversations.records import ImportedMessage, ImportRecord, SearchQuery
+from threadkeep.conversations.records import ImportRecord, SearchQuery
 from threadkeep.conversations.search import Term, text_of_content
 from threadkeep.conversations.store import Store
 from threadkeep.errors import ThreadkeepError
@@ -199,7 +200,7 @@ def take_in(*numbers: int, title: str) -> Step:
             created_at=1,
             updated_at=3,
             messages=[
-                ImportedMessage(record, created_at=2)
+                replace(record, created_at=2)
                 for record in message_records(
                     [new_message(f"{title} {message}", id=m(message)) for message in (100 + number, 101 + number)]
                 )

@@ -92,7 +92,7 @@ VALUES: dict[str, Any] = {
     "role": None,
     "since": 0,
 }
-MESSAGE = {"id": "new", "digest": "d", "role": "user", "size": 1, "content": "[]", "seq": 1, "createdAt": 1}
+MESSAGE = {"id": "new", "digest": "d", "role": "user", "bytes": 1, "content": "[]", "seq": 1, "created_at": 1}
 # Of what a user has, or anybody.
 ALL_CONVERSATIONS = ("count_all", "mark_all")
 ALL_DELETED = ("users_to_purge",)
@@ -123,8 +123,15 @@ def values_of(name: str, user: str, places: dict[str, list[int]], word: str = "w
         "until": 2**53 if name == "search" else 2,
         "conversation": "c1" if "deleted" in name else "c5",
     }
-    row = {**MESSAGE, "conversationId": "c5", "title": "t", "titleSource": "user", "updatedAt": 1, "messageCount": 1}
-    new = json.dumps([{**row, "isArchived": 0, "metadata": "{}"}])
+    row = {
+        **MESSAGE,
+        "conversation_id": "c5",
+        "title": "t",
+        "title_source": "user",
+        "updated_at": 1,
+        "message_count": 1,
+    }
+    new = json.dumps([{**row, "is_archived": False, "metadata": "{}"}])
     is_sweeping = name.startswith(("remove", "unindex_swept"))
     return {
         **values,

@@ -11,11 +11,19 @@ import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from msgspec import UNSET, Raw
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from support.examples import examples
 from threadkeep.conversations import content
-from threadkeep.conversations.content import canonical, digest, merged, read_content, read_metadata, title_from
+from threadkeep.conversations.content import (
+    canonical,
+    digest,
+    later_fields,
+    merged,
+    read_content,
+    read_metadata,
+    title_from,
+)
 from threadkeep.conversations.models import BLOCKS, METADATA_BYTES_MAX, Title
 from threadkeep.errors import Invalid, TooLarge
 
@@ -275,6 +283,49 @@ def test_content_that_means_the_same_has_one_digest(one: str, other: str) -> Non
 @pytest.mark.parametrize(("one", "other"), [pytest.param(*pair, id=case) for case, pair in OTHER.items()])
 def test_content_that_means_something_else_has_another_digest(one: str, other: str) -> None:
     assert digest_of(one) != digest_of(other)
+
+
+class Sent(Struct, rename="camel", kw_only=True):
+    """What clients send, with fields that came later than its digest."""
+
+    role: str
+    sent_note: str | None = None
+    is_pinned: bool = False
+    labels: Raw | UnsetType = UNSET
+
+
+LATER = later_fields(Sent, "role")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"sent_note": None},
+        {"is_pinned": False},
+        {"labels": Raw(b"null")},
+    ],
+    ids=str,
+)
+def test_later_fields_that_are_not_given_leave_a_digest_as_it_was(fields: dict[str, Any]) -> None:
+    assert digest("user", sent=Sent(role="user", **fields), later=LATER) == digest("user")
+
+
+def test_later_fields_that_are_given_count_in_a_digest_each_by_its_name() -> None:
+    each = [
+        {"sent_note": ""},
+        {"sent_note": "a"},
+        {"is_pinned": True},
+        {"labels": Raw(b"[1]")},
+        {"labels": Raw(b'"a"')},
+        {"sent_note": "a", "labels": Raw(b"[1]")},
+    ]
+    digests = {digest("user", sent=Sent(role="user", **fields), later=LATER) for fields in each}
+    assert len(digests | {digest("user")}) == len(each) + 1
+    assert digest("user", sent=Sent(role="user", labels=Raw(b"[1.0]")), later=LATER) in digests
+    noted = Sent(role="user", sent_note="a")
+    assert digest("user", sent=noted, later=LATER) == digest("user", {"sentNote": "a"})
+    assert digest("user", sent=noted, later=later_fields(Sent, "role", "sent_note")) == digest("user")
 
 
 def test_a_digest_tells_where_one_value_ends_and_the_next_begins() -> None:

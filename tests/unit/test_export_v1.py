@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from msgspec import Raw
 
 from support.records import conversation, edit, message, messages, new_message
 from threadkeep.client import RemoteStore
@@ -75,7 +76,7 @@ async def test_content_of_several_lines_is_exported_on_one(store: Store) -> None
     record = conversation()
     await store.create_conversation(record)
     sent = message("x")
-    sent.content = type(sent.content)(b'[\n{"type": "text",\r\n"text": "a b", "n": 1e400}\n]')
+    sent.message.content = Raw(b'[\n{"type": "text",\r\n"text": "a b", "n": 1e400}\n]')
     await store.append_messages(record.id, [sent])
     body = b"".join([piece async for piece in await export_everything(store)])
     assert body.count(b"\n") == 1

@@ -10,14 +10,13 @@ import msgspec
 import pytest
 from msgspec import Struct
 
+from support.fields import OTHERWISE
 from threadkeep.conversations.export_v1 import DocumentConversation, DocumentMessage, import_record
 from threadkeep.conversations.models import NewConversation, NewMessage
 from threadkeep.conversations.service import conversation_record, message_record
 from threadkeep.work import finished
 
-ID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 TEXT = [{"type": "text", "text": "Hello"}]
-TIME = "2024-05-18T02:40:00.000Z"
 
 
 def digest(kind: type[Struct], fields: dict[str, Any] | bytes) -> str:
@@ -33,49 +32,12 @@ def digest(kind: type[Struct], fields: dict[str, Any] | bytes) -> str:
     return finished(import_record(document % body, "key", 0)).digest
 
 
-# What each has to have, and another value for each of its fields.
+# What each has to have.
 LEAST: dict[type[Struct], dict[str, Any]] = {
     NewMessage: {"role": "user", "content": TEXT},
     NewConversation: {},
     DocumentMessage: {"role": "user", "content": TEXT},
     DocumentConversation: {"messages": []},
-}
-OTHERWISE: dict[type[Struct], dict[str, Any]] = {
-    NewMessage: {
-        "id": ID,
-        "role": "tool",
-        "content": [{"type": "text", "text": "Bye"}],
-        "tokenCount": 1,
-        "model": "m",
-        "parentId": ID,
-        "metadata": {"a": 1},
-    },
-    NewConversation: {
-        "id": ID,
-        "title": "Title",
-        "model": "m",
-        "metadata": {"a": 1},
-        "messages": [LEAST[NewMessage]],
-    },
-    DocumentMessage: {
-        "id": "theirs",
-        "role": "tool",
-        "content": [{"type": "text", "text": "Bye"}],
-        "createdAt": TIME,
-        "tokenCount": 1,
-        "model": "m",
-        "parentId": "first",
-        "metadata": {"a": 1},
-    },
-    DocumentConversation: {
-        "id": "theirs",
-        "title": "Title",
-        "model": "m",
-        "createdAt": TIME,
-        "isArchived": True,
-        "metadata": {"a": 1},
-        "messages": [LEAST[DocumentMessage]],
-    },
 }
 NO_PART_OF_IT = {
     (NewMessage, "id"): "What is known under an id is what the digest is compared with.",
@@ -95,7 +57,7 @@ FIELDS = [
 @pytest.mark.parametrize(("kind", "field"), FIELDS)
 def test_another_value_of_a_field_makes_another_digest(kind: type[Struct], field: msgspec.structs.FieldInfo) -> None:
     name = field.encode_name
-    assert name in OTHERWISE[kind], f"OTHERWISE has to say another value of {name}."
+    assert name in OTHERWISE[kind], f"tests/support/fields.py has to say another value of {name}."
     is_same = digest(kind, {**LEAST[kind], name: OTHERWISE[kind][name]}) == digest(kind, LEAST[kind])
     assert is_same == ((kind, name) in NO_PART_OF_IT), f"{name} has to be part of the digest, or of NO_PART_OF_IT."
 

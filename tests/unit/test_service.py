@@ -125,19 +125,20 @@ MESSAGE = {
 def test_a_message_is_carried_as_it_came() -> None:
     content, metadata = b' [ {"type":"text", "text":"a\\u0000b", "n":1.0} ] ', b'{ "a": 1.0 }'
     (record,) = message_records([NewMessage(role="tool", content=Raw(content), metadata=Raw(metadata))], ids())
-    assert bytes(record.content) == content
-    assert record.metadata is not None
-    assert bytes(record.metadata) == metadata
+    assert bytes(record.message.content) == content
+    assert isinstance(record.message.metadata, Raw)
+    assert bytes(record.message.metadata) == metadata
     assert record.size == len(content) + len(metadata)
-    assert (record.id, record.role) == ("0" * 26, "tool")
-    assert (record.token_count, record.model, record.parent_id) == (None, None, None)
+    assert (record.id, record.message.role) == ("0" * 26, "tool")
+    said = record.message
+    assert (said.token_count, said.model, said.parent_id) == (None, None, None)
 
 
 @pytest.mark.parametrize("metadata", [UNSET, Raw(b"null"), Raw(b" null ")], ids=["left out", "null", "null in space"])
 def test_metadata_that_is_left_out_or_null_is_none(metadata: Any) -> None:
     (record,) = message_records([NewMessage(role="user", content=Raw(b'[{"type":"x"}]'), metadata=metadata)])
     (without,) = message_records([NewMessage(role="user", content=Raw(b'[{"type":"x"}]'))])
-    assert record.metadata is None
+    assert record.message.metadata is UNSET
     assert record.size == without.size + (0 if metadata is UNSET else len(bytes(metadata)))
     assert record.digest == without.digest
 

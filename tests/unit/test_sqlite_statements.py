@@ -1,5 +1,6 @@
 """The executor for SQLite: all or none, within the limits of D1, and failures told apart."""
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,8 +12,10 @@ import apsw
 import pytest
 
 from threadkeep.errors import Unavailable
+from threadkeep.storage.sql.columns import Column
 from threadkeep.storage.sql.executor import Statement, read, write
 from threadkeep.storage.sqlite import file as sqlite_file
+from threadkeep.storage.sqlite.dialect import SQLITE
 from threadkeep.storage.sqlite.file import SqliteExecutor
 
 pytestmark = pytest.mark.anyio
@@ -250,3 +253,31 @@ async def test_a_hundred_values_are_bound_and_no_more(executor: SqliteExecutor) 
     assert await executor.run(bind(100)) == [[{"n": 100}]]
     with pytest.raises(apsw.SQLError, match=r"variable number must be between \?1 and \?100"):
         await executor.run(bind(101))
+
+
+COLUMNS = [
+    Column(f"{type_}_{'nullable' if is_nullable else 'given'}", "x", type_, is_private=True, is_nullable=is_nullable)
+    for type_ in ("text", "integer", "boolean", "json")
+    for is_nullable in (False, True)
+]
+VALUES = {"text": ["'a \"b\" ' || char(10)"], "integer": ["-1"], "boolean": ["0", "1"], "json": ["'[1.0]'"]}
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        pytest.param(column, value, id=f"{column.name} {value}")
+        for column in COLUMNS
+        for value in [*VALUES[column.type], *(["NULL"] if column.is_nullable else [])]
+    ],
+)
+async def test_a_page_shows_a_value_of_any_column_as_json(executor: SqliteExecutor, column: Column, value: str) -> None:
+    """It is put together as text, which has to say the same as an object that SQLite makes."""
+    row = f"(SELECT {value} AS {column.name}) AS m"
+    page = read(f"SELECT {SQLITE.dialect.message_rows([column], 'm', '1')} AS value FROM {row}")
+    single = read(f"SELECT {SQLITE.dialect.document([column], 'm')} AS value FROM {row}")
+    ((of_page,),), ((of_row,),) = [await executor.run(query()) for query in (page, single)]
+    shown = json.loads(of_page["value"])
+    assert shown["more"] is True
+    assert shown["rows"] == [json.loads(of_row["value"])]
+    assert (shown["rows"][0]["x"] is None) == (value == "NULL")

@@ -14,7 +14,7 @@ from msgspec import Raw
 
 from threadkeep.clock import new_id
 from threadkeep.conversations.models import NewMessage
-from threadkeep.conversations.records import ImportedMessage, ImportRecord, MessageRecord
+from threadkeep.conversations.records import ImportRecord, MessageRecord
 from threadkeep.conversations.service import message_record
 from threadkeep.storage.sql.conversations import SqlStore
 from threadkeep.storage.sqlite.file import SqliteExecutor
@@ -127,10 +127,9 @@ def _of_other(number: int) -> Iterator[ImportRecord]:
 
 def _conversation(writer: Writer, conversation_id: str, count: int, time: int) -> ImportRecord:
     messages = [
-        ImportedMessage(_record(writer, message, time + number * 1_000), time + number * 1_000)
-        for number, message in enumerate(writer.messages(count))
+        _record(writer, message, time + number * 1_000) for number, message in enumerate(writer.messages(count))
     ]
-    title = next((message.record.title for message in messages if message.record.title), None)
+    title = next((message.title for message in messages if message.title), None)
     return ImportRecord(
         id=conversation_id,
         title=title or "New conversation",
@@ -139,7 +138,7 @@ def _conversation(writer: Writer, conversation_id: str, count: int, time: int) -
         metadata=Raw(b"{}"),
         is_archived=False,
         created_at=time,
-        updated_at=messages[-1].created_at,
+        updated_at=time + (count - 1) * 1_000,
         messages=messages,
         digest=conversation_id,
     )
@@ -147,4 +146,4 @@ def _conversation(writer: Writer, conversation_id: str, count: int, time: int) -
 
 def _record(writer: Writer, message: dict[str, object], time: int) -> MessageRecord:
     sent = msgspec.json.encode({"id": writer.new_id(time), **message})
-    return finished(message_record(msgspec.json.decode(sent, type=NewMessage), "", new_id))
+    return finished(message_record(msgspec.json.decode(sent, type=NewMessage), "", new_id, time))

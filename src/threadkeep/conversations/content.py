@@ -2,11 +2,13 @@
 
 import hashlib
 import re
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
 import msgspec
-from msgspec import Raw, UnsetType
+from msgspec import Raw, Struct, UnsetType
+from msgspec.structs import FieldInfo, fields
 
 from threadkeep.conversations.models import BLOCKS, METADATA_BYTES_MAX
 from threadkeep.errors import Invalid, TooLarge
@@ -82,9 +84,26 @@ def canonical(raw: Raw | UnsetType) -> Any:
     return None if isinstance(raw, UnsetType) else _parse(raw, "", _canonical)
 
 
-def digest(*values: Any) -> str:
-    """SHA-256, in hexadecimal, of plain values in canonical JSON: keys sorted, no white space."""
+def digest(*values: Any, sent: Struct | None = None, later: Sequence[FieldInfo] = ()) -> str:
+    """SHA-256, in hexadecimal, of plain values in canonical JSON: keys sorted, no white space.
+
+    Those of the later fields of what was `sent` that are given come last; without them, the digest is what it was.
+    """
+    given = {}
+    for field in later:
+        value = getattr(sent, field.name)
+        if isinstance(value, Raw):
+            value = canonical(value)
+        if value is not None and value != field.default:
+            given[field.encode_name] = value
+    if given:
+        values = (*values, given)
     return hashlib.sha256(msgspec.json.encode(values, order="sorted")).hexdigest()
+
+
+def later_fields(kind: type[Struct], *first: str) -> list[FieldInfo]:
+    """The fields of what clients send that came after the first ones, each of which has its place in the digest."""
+    return [field for field in fields(kind) if field.name not in first]
 
 
 def merged(target: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:

@@ -10,26 +10,22 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeVar
 
-from msgspec import UNSET, Raw, Struct, json
+from msgspec import Raw, Struct, json
+from msgspec.structs import asdict, fields
 from ulid import ULID
 
 from threadkeep.clock import new_id, now
-from threadkeep.conversations.content import canonical, digest, read_metadata
+from threadkeep.conversations.content import canonical, digest, later_fields, read_metadata
 from threadkeep.conversations.models import (
     DEFAULT_TITLE,
     MESSAGES_LIMIT_MAX,
     NESTING_MAX,
-    Content,
     Conversation,
-    Count,
+    ConversationFields,
     Message,
-    Model,
-    NewMessage,
-    OptionalMetadataField,
-    Role,
-    Title,
+    MessageFields,
 )
-from threadkeep.conversations.records import ImportedMessage, ImportRecord
+from threadkeep.conversations.records import ImportRecord, MessageRecord
 from threadkeep.conversations.search import indexed_size
 from threadkeep.conversations.service import IndexBudget, message_record
 from threadkeep.conversations.store import Store
@@ -58,30 +54,37 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-class DocumentMessage(Struct, rename="camel", kw_only=True):
-    """A message of a document. Only role and content need to be there."""
+class DocumentMessage(MessageFields, kw_only=True):
+    """A message of a document. Only role and content need to be there.
 
-    id: str | None = None
-    """Its name within the document, for `parentId` to refer to. An import gives it another."""
-    role: Role
-    content: Content
+    Its `id` is its name within the document, for `parentId` to refer to. An import gives it another.
+    """
+
     created_at: datetime | None = None
-    token_count: Count | None = None
-    model: Model | None = None
-    parent_id: str | None = None
-    metadata: OptionalMetadataField = UNSET
 
 
-class DocumentConversation(Struct, rename="camel", kw_only=True):
+class DocumentConversation(ConversationFields, kw_only=True):
     """A conversation of a document."""
 
-    id: str | None = None
-    title: Title | None = None
-    model: Model | None = None
     created_at: datetime | None = None
     is_archived: bool = False
-    metadata: OptionalMetadataField = UNSET
     messages: list[DocumentMessage]
+
+
+def _both_have(kind: type[Struct], kept: type[Struct]) -> list[tuple[str, str, Any]]:
+    """The fields of a part of a document that what is kept has as well, in the order of the latter.
+
+    Each is its name in Python, its name in JSON, and its default.
+    """
+    of_kind = {field.name: (field.name, field.encode_name, field.default) for field in fields(kind)}
+    return [of_kind[name] for name in kept.__struct_fields__ if name in of_kind]
+
+
+_OF_MESSAGE = _both_have(DocumentMessage, Message)
+_OF_CONVERSATION = _both_have(DocumentConversation, Conversation)
+_LATER_OF_CONVERSATION = later_fields(
+    DocumentConversation, "id", "title", "model", "is_archived", "metadata", "created_at", "messages"
+)
 
 
 class Document(Struct, rename="camel", kw_only=True):
@@ -204,19 +207,16 @@ async def _followed(first: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator
 
 async def _document(store: Store, conversation: Conversation, end: bytes) -> AsyncIterator[bytes]:
     """The document of a conversation: in one piece, unless it is too large to be held."""
-    head = _without_none(
-        id=conversation.id,
-        title=None if conversation.title_source == "default" else conversation.title,
-        model=conversation.model,
-        createdAt=_iso(conversation.created_at),
-        isArchived=conversation.is_archived or None,
-        metadata=None if bytes(conversation.metadata) == b"{}" else conversation.metadata,
-    )
-    document = {"version": 1, "exportedAt": _iso(now()), "conversation": {"title": None, **head, "messages": []}}
+    head = {"title": None, **_exported(conversation, _OF_CONVERSATION)}
+    if conversation.title_source == "default":
+        head["title"] = None
+    if bytes(conversation.metadata) == b"{}":
+        del head["metadata"]
+    document = {"version": 1, "exportedAt": _iso(now()), "conversation": {**head, "messages": []}}
     held = json.encode(document).removesuffix(b"]}}")
     page = await store.list_messages(conversation.id, after=0, limit=MESSAGES_LIMIT_MAX)
     while True:
-        held += b",".join(json.encode(_document_message(message)) for message in page.messages)
+        held += b",".join(json.encode(_exported(message, _OF_MESSAGE)) for message in page.messages)
         if page.next_cursor is None:
             break
         held += b","  # there is always a message on the next page
@@ -227,27 +227,25 @@ async def _document(store: Store, conversation: Conversation, end: bytes) -> Asy
     yield held + b"]}}" + end
 
 
-def _document_message(message: Message) -> dict[str, Any]:
-    return _without_none(
-        id=message.id,
-        role=message.role,
-        content=_on_one_line(message.content),
-        createdAt=_iso(message.created_at),
-        tokenCount=message.token_count,
-        model=message.model,
-        parentId=message.parent_id,
-        metadata=None if bytes(message.metadata) == b"null" else _on_one_line(message.metadata),
-    )
+def _exported(kept: Message | Conversation, in_document: list[tuple[str, str, Any]]) -> dict[str, Any]:
+    """What a document says of a message or a conversation. What is as it would be if it were left out is left out."""
+    said: dict[str, Any] = {}
+    for name, name_in_json, default in in_document:
+        value = getattr(kept, name)
+        if type(value) is Raw:
+            value = _on_one_line(value)
+        if value is not None and value != default:
+            said[name_in_json] = value
+    said["createdAt"] = _iso(kept.created_at)
+    return said
 
 
-def _on_one_line(raw: Raw) -> Raw:
-    """JSON as it may stand in a line. Databases keep it like that; memory keeps it as it came."""
+def _on_one_line(raw: Raw) -> Raw | None:
+    """JSON as it may stand in a line, None where it is null. Databases keep it so, and memory as it came."""
     text = bytes(raw)
+    if text == b"null":
+        return None
     return Raw(json.format(text, indent=-1)) if b"\n" in text or b"\r" in text else raw
-
-
-def _without_none(**fields: Any) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _iso(time: int) -> str:
@@ -281,7 +279,7 @@ async def import_documents(
             except ThreadkeepError as error:
                 report.skipped.append(_skipped(index, error))
             else:
-                entry_size = len(entry) + sum(indexed_size(message.record.words) for message in record.messages)
+                entry_size = len(entry) + sum(indexed_size(message.words) for message in record.messages)
                 if batch and (size + entry_size > BATCH_BYTES_MAX or len(batch) >= BATCH_CONVERSATIONS_MAX):
                     await _keep(store, batch, report)
                     batch, size = [], 0
@@ -338,33 +336,35 @@ def import_record(text: bytes, key: str | None, index: int) -> Work[ImportRecord
         created_at = _time(first, f"conversation.messages[{number}].createdAt", now())
     ids = [_new_id(key, index, number) for number in range(len(conversation.messages) + 1)]
     messages = yield from _message_records(conversation.messages, ids[1:], created_at)
-    title = next((message.record.title for message in messages if message.record.title), None)
-    return ImportRecord(
-        id=ids[0],
-        title=conversation.title or title or DEFAULT_TITLE,
-        title_source="user" if conversation.title else "first_message" if title else "default",
-        model=conversation.model,
-        metadata=Raw(json.encode(metadata or {})),
-        is_archived=conversation.is_archived,
-        created_at=created_at,
-        updated_at=min(now(), max(created_at, messages[-1].created_at if messages else 0)),
-        messages=messages,
+    title = next((message.title for message in messages if message.title), None)
+    last = messages[-1].created_at if messages else None
+    checked = {
+        "id": ids[0],
+        "title": conversation.title or title or DEFAULT_TITLE,
+        "title_source": "user" if conversation.title else "first_message" if title else "default",
+        "metadata": Raw(json.encode(metadata or {})),
+        "created_at": created_at,
+        "updated_at": min(now(), max(created_at, last or 0)),
+        "messages": messages,
         # What the document says, and nothing of when it is read: it is the same when it comes again.
-        digest=digest(
+        "digest": digest(
             conversation.title,
             conversation.model,
             conversation.is_archived,
             canonical(conversation.metadata),
             conversation.created_at,
             [
-                (kept.record.digest, message.created_at)
-                for kept, message in zip(messages, conversation.messages, strict=True)
+                (record.digest, message.created_at)
+                for record, message in zip(messages, conversation.messages, strict=True)
             ],
+            sent=conversation,
+            later=_LATER_OF_CONVERSATION,
         ),
-    )
+    }
+    return ImportRecord(**asdict(conversation) | checked)
 
 
-def _message_records(sent: list[DocumentMessage], ids: list[str], created_at: int) -> Work[list[ImportedMessage]]:
+def _message_records(sent: list[DocumentMessage], ids: list[str], created_at: int) -> Work[list[MessageRecord]]:
     new_ids: dict[str, str] = {}
     for number, message in enumerate(sent):
         if message.id in new_ids:
@@ -372,25 +372,18 @@ def _message_records(sent: list[DocumentMessage], ids: list[str], created_at: in
             raise Invalid(f"{path}: Another message of this document has this id.", path)
         if message.id is not None:
             new_ids[message.id] = ids[number]
-    records: list[ImportedMessage] = []
+    records: list[MessageRecord] = []
     budget = IndexBudget("conversation.messages")
     for number, message in enumerate(sent):
         path = f"conversation.messages[{number}]"
-        new = NewMessage(
-            id=ids[number],
-            role=message.role,
-            content=message.content,
-            token_count=message.token_count,
-            model=message.model,
-            # One that is elsewhere has no name here.
-            parent_id=new_ids.get(message.parent_id) if message.parent_id is not None else None,
-            metadata=message.metadata,
-        )
+        message.id = ids[number]
+        if message.parent_id is not None:
+            message.parent_id = new_ids.get(message.parent_id)  # one that is elsewhere has no name here
         # One without a time is as old as the one before it.
         created_at = _time(message.created_at, f"{path}.createdAt", created_at)
-        record = yield from message_record(new, path)
+        record = yield from message_record(message, path, new_id, created_at)
         budget.spend(record)
-        records.append(ImportedMessage(record, created_at))
+        records.append(record)
     return records
 
 

@@ -178,25 +178,41 @@ BLOCKS: dict[str, type[Struct]] = {
 # What callers ask for
 
 
-class NewMessage(Struct, rename="camel", kw_only=True, forbid_unknown_fields=True):
-    """A message to append. With an `id` of the caller's, sending it again is safe."""
+class MessageFields(Struct, rename="camel", kw_only=True):
+    """What is said of a message wherever one comes in: from a client, in a document, and on the way to a store.
 
-    id: Id | None = None
+    A field that is added here, and to `Message`, is passed on by all of them.
+    """
+
+    id: str | None = None
     role: Role
     content: Content
     token_count: Count | None = None
     model: Model | None = None
-    parent_id: Id | None = None
+    parent_id: str | None = None
     metadata: OptionalMetadataField = UNSET
 
 
-class NewConversation(Struct, rename="camel", kw_only=True, forbid_unknown_fields=True):
-    """A conversation to create, with its first messages or without. With an `id`, sending it again is safe."""
+class NewMessage(MessageFields, kw_only=True, forbid_unknown_fields=True):
+    """A message to append. With an `id` of the caller's, sending it again is safe."""
 
     id: Id | None = None
+    parent_id: Id | None = None
+
+
+class ConversationFields(Struct, rename="camel", kw_only=True):
+    """What is said of a conversation wherever one comes in, as `MessageFields` are of a message."""
+
+    id: str | None = None
     title: Title | None = None
     model: Model | None = None
     metadata: OptionalMetadataField = UNSET
+
+
+class NewConversation(ConversationFields, kw_only=True, forbid_unknown_fields=True):
+    """A conversation to create, with its first messages or without. With an `id`, sending it again is safe."""
+
+    id: Id | None = None
     messages: Annotated[list[NewMessage], Meta(extra_json_schema={"maxItems": APPEND_MESSAGES_MAX})] = []
 
 
@@ -217,6 +233,11 @@ class ConversationChanges(Struct, rename="camel", kw_only=True, forbid_unknown_f
     metadata: OptionalMetadataField = UNSET
     edited_at: Time | None = None
     """When the user made the edit, for edits that arrive late; never taken as later than now."""
+
+
+def fields_of(kind: type[Struct], source: Struct) -> dict[str, Any]:
+    """Return what a struct says for each field of another kind, by the names that both have in Python."""
+    return {name: getattr(source, name) for name in kind.__struct_fields__}
 
 
 # What callers get back

@@ -2,58 +2,46 @@
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from threadkeep.conversations.models import Role, TitleSource
+from threadkeep.conversations.models import ConversationFields, MessageFields, Role, TitleSource
 
 
 class MessageRecord(Struct, kw_only=True):
     """A message that passed every check. Two under one id are the same message if their digests are the same."""
 
+    message: MessageFields
+    """What was said of it, except for its id."""
     id: str
-    role: Role
-    content: Raw
-    token_count: int | None = None
-    model: str | None = None
-    parent_id: str | None = None
-    metadata: Raw | None = None
     digest: str
     size: int
     """Bytes of content and metadata as JSON, by which pages are cut."""
+    created_at: int | None = None
+    """When it was made, if it is imported; otherwise it is new when it is stored."""
     title: str | None = None
     """What a conversation without a title takes from this message."""
     words: str = ""
     """What of it is searched: its words, as `tokenizer.py` makes them, parted by spaces."""
 
 
-class ConversationRecord(Struct, kw_only=True):
+class ConversationRecord(ConversationFields, kw_only=True):
     """A conversation that passed every check. The digest is that of the whole request, messages included."""
 
     id: str
-    title: str | None
-    model: str | None
     metadata: Raw
     messages: list[MessageRecord]
     digest: str
 
 
-class ImportedMessage(Struct):
-    """A message of an import, which keeps its time."""
-
-    record: MessageRecord
-    created_at: int
-
-
-class ImportRecord(Struct, kw_only=True):
+class ImportRecord(ConversationFields, kw_only=True):
     """A conversation to import, which keeps its times. The digest is that of the document."""
 
     id: str
     title: str
-    title_source: TitleSource
-    model: str | None
     metadata: Raw
+    title_source: TitleSource
     is_archived: bool
     created_at: int
     updated_at: int
-    messages: list[ImportedMessage]
+    messages: list[MessageRecord]
     digest: str
 
 

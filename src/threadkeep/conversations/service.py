@@ -1,15 +1,24 @@
 """The rules that hold on every back end: what is checked and completed before a store is asked to keep it."""
 
 from msgspec import UNSET, Raw, UnsetType, json
+from msgspec.structs import asdict
 
 from threadkeep.clock import NewId, new_id
-from threadkeep.conversations.content import canonical, digest, read_content, read_metadata, title_from
+from threadkeep.conversations.content import (
+    canonical,
+    digest,
+    later_fields,
+    read_content,
+    read_metadata,
+    title_from,
+)
 from threadkeep.conversations.models import (
     APPEND_MESSAGES_MAX,
     MESSAGE_BYTES_MAX,
     Appended,
     Conversation,
     ConversationChanges,
+    MessageFields,
     NewConversation,
     NewMessage,
     NewMessages,
@@ -23,6 +32,11 @@ from threadkeep.validation import join
 from threadkeep.work import Work, done
 
 _MESSAGE_SIZE = 1_000  # as much work as so many bytes, however small it is
+
+# Every field counts in a digest. Those named here have a place of their own in it, but for the id: what is known under
+# an id is what the digest is compared with.
+_LATER_OF_MESSAGE = later_fields(NewMessage, "id", "role", "content", "model", "parent_id", "token_count", "metadata")
+_LATER_OF_CONVERSATION = later_fields(NewConversation, "id", "title", "model", "metadata", "messages")
 
 
 async def create_conversation(store: Store, new: NewConversation) -> tuple[Conversation, bool]:
@@ -51,20 +65,21 @@ def conversation_record(new: NewConversation, new_id: NewId = new_id) -> Work[Co
     """Check a conversation to create. Raises Invalid or TooLarge with the path of what is wrong."""
     metadata = read_metadata(new.metadata, "metadata")
     messages = yield from message_records(new.messages, new_id)
-    return ConversationRecord(
-        id=new.id or new_id(),
-        title=new.title,
-        model=new.model,
-        metadata=Raw(json.encode(metadata)) if metadata else Raw(b"{}"),
-        messages=messages,
+    checked = {
+        "id": new.id or new_id(),
+        "metadata": Raw(json.encode(metadata)) if metadata else Raw(b"{}"),
+        "messages": messages,
         # Ids that we made are not part of the request: they differ when it is sent again.
-        digest=digest(
+        "digest": digest(
             new.title,
             new.model,
             canonical(new.metadata) or {},
             [(sent.id, record.digest) for sent, record in zip(new.messages, messages, strict=True)],
+            sent=new,
+            later=_LATER_OF_CONVERSATION,
         ),
-    )
+    }
+    return ConversationRecord(**asdict(new) | checked)
 
 
 def message_records(messages: list[NewMessage], new_id: NewId = new_id) -> Work[list[MessageRecord]]:
@@ -119,31 +134,38 @@ class IndexBudget:
             )
 
 
-def message_record(new: NewMessage, path: str, new_id: NewId = new_id) -> Work[MessageRecord]:
+def message_record(
+    new: MessageFields, path: str, new_id: NewId = new_id, created_at: int | None = None
+) -> Work[MessageRecord]:
     """Check a message. Raises Invalid or TooLarge; `path` is where it stands in the request."""
     # Before content and metadata are read, which is why the message has them as text: what is too large would take too
     # much to read.
     size = _checked_size(new, path)
     yield max(_MESSAGE_SIZE, size)
     blocks = read_content(new.content, join(path, "content"))
-    metadata = read_metadata(new.metadata, join(path, "metadata"))
+    if not isinstance(new.metadata, UnsetType) and read_metadata(new.metadata, join(path, "metadata")) is None:
+        new.metadata = UNSET  # to send null is to leave it out
     return MessageRecord(
+        message=new,
         id=new.id or new_id(),
-        role=new.role,
-        content=new.content,
-        token_count=new.token_count,
-        model=new.model,
-        parent_id=new.parent_id,
-        # What was left out, or null, is kept as none.
-        metadata=None if metadata is None or isinstance(new.metadata, UnsetType) else new.metadata,
-        digest=digest(new.role, blocks, new.model, new.parent_id, new.token_count, canonical(new.metadata)),
+        digest=digest(
+            new.role,
+            blocks,
+            new.model,
+            new.parent_id,
+            new.token_count,
+            canonical(new.metadata),
+            sent=new,
+            later=_LATER_OF_MESSAGE,
+        ),
         size=size,
+        created_at=created_at,
         title=title_from(blocks) if new.role == "user" else None,
         words=words_of(text_of(blocks)),
     )
 
 
-def _checked_size(new: NewMessage, path: str) -> int:
+def _checked_size(new: MessageFields, path: str) -> int:
     """Bytes of content and metadata as JSON. Raises TooLarge."""
     size = len(memoryview(new.content))
     if not isinstance(new.metadata, UnsetType):

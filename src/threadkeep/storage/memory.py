@@ -22,12 +22,15 @@ from threadkeep.conversations.models import (
     Appended,
     Changes,
     Conversation,
+    ConversationFields,
     ConversationPage,
     Erased,
     HitPage,
     Message,
+    MessageFields,
     MessagePage,
     Receipt,
+    fields_of,
 )
 from threadkeep.conversations.records import (
     ConversationEdit,
@@ -120,19 +123,13 @@ class MemoryStore:
             raise message_conflict(taken)
         time = self._clock()
         kept = _KeptConversation(
-            Conversation(
-                id=record.id,
-                user_id=self._user_id,
+            self._conversation(
+                record,
                 title=record.title or DEFAULT_TITLE,
                 title_source="user" if record.title else "default",
-                model=record.model,
                 created_at=time,
                 updated_at=time,
-                message_count=0,
                 is_archived=False,
-                metadata=record.metadata,
-                version=1,
-                deleted_at=None,
             ),
             record.digest,
             self._owner.next_n(),
@@ -332,19 +329,12 @@ class MemoryStore:
             outcomes.append(None)
             rev = rev or self._owner.next_rev()
             kept = _KeptConversation(
-                Conversation(
-                    id=record.id,
-                    user_id=self._user_id,
-                    title=record.title,
+                self._conversation(
+                    record,
                     title_source=record.title_source,
-                    model=record.model,
                     created_at=record.created_at,
                     updated_at=record.updated_at,
-                    message_count=0,
                     is_archived=record.is_archived,
-                    metadata=record.metadata,
-                    version=1,
-                    deleted_at=None,
                 ),
                 record.digest,
                 self._owner.next_n(),
@@ -352,7 +342,7 @@ class MemoryStore:
             )
             self._owner.conversations[record.id] = kept
             for message in record.messages:
-                self._add(kept, message.record, message.created_at)
+                self._add(kept, message, record.created_at)
             kept.conversation = replace(kept.conversation, message_count=len(kept.messages))
         return outcomes
 
@@ -429,19 +419,20 @@ class MemoryStore:
             raise no_conversation(conversation_id)
         return kept
 
+    def _conversation(self, record: ConversationRecord | ImportRecord, **others: Any) -> Conversation:
+        """A conversation that has no messages yet."""
+        new = {"user_id": self._user_id, "message_count": 0, "version": 1, "deleted_at": None}
+        return Conversation(**fields_of(ConversationFields, record) | new | others)
+
     def _add(self, kept: _KeptConversation, record: MessageRecord, time: int) -> None:
-        message = Message(
-            id=record.id,
-            conversation_id=kept.conversation.id,
-            seq=len(kept.messages) + 1,
-            role=record.role,
-            content=record.content,
-            created_at=time,
-            token_count=record.token_count,
-            model=record.model,
-            parent_id=record.parent_id,
-            metadata=record.metadata or Raw(b"null"),
-        )
+        others = {
+            "id": record.id,
+            "conversation_id": kept.conversation.id,
+            "seq": len(kept.messages) + 1,
+            "created_at": time if record.created_at is None else record.created_at,
+            "metadata": record.message.metadata or Raw(b"null"),
+        }
+        message = Message(**fields_of(MessageFields, record.message) | others)
         row = _KeptMessage(message, record.digest, record.size, record.words, self._owner.next_n(), kept.rev)
         kept.messages.append(row)
         self._owner.messages[record.id] = row

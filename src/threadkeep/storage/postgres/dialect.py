@@ -77,11 +77,11 @@ class PostgresDialect(Dialect):
         return f"({condition})"
 
     def given(self, column: Column, element: str) -> str:
-        value = f"{element} ->> '{column.field}'"
+        value = f"{element} ->> '{column.name}'"
         return {
             "text": value,
             "integer": self.integer(value),
-            "boolean": f"{value} = '1'",
+            "boolean": f"CAST({value} AS boolean)",
             "json": f"CAST({value} AS json)",
         }[column.type]
 

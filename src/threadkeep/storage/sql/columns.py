@@ -10,11 +10,11 @@ Type = Literal["text", "integer", "boolean", "json"]
 
 
 class Column(NamedTuple):
-    """A column that a field of JSON fills."""
+    """A column, which is filled from what a record has by the same name."""
 
     name: str
     field: str
-    """What it is called in JSON, both in what a store is handed and in what it answers."""
+    """What it is called in JSON that readers get."""
     type: Type
     is_private: bool = False
     """Whether users put what they like in it, so that an erasure overwrites it; a digest of that counts."""
@@ -49,7 +49,7 @@ MESSAGE = (
     Column("token_count", "tokenCount", "integer", is_nullable=True),
     Column("model", "model", "text", is_private=True, is_nullable=True),
     Column("parent_id", "parentId", "text", is_nullable=True),
-    Column("bytes", "size", "integer", is_shown=False),
+    Column("bytes", "bytes", "integer", is_shown=False),
     Column("metadata", "metadata", "json", is_private=True, is_nullable=True),
     # What is large stands last: a page is put together by copying what stands before it.
     Column("content", "content", "json", is_private=True),

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from msgspec import UNSET, Struct
+from msgspec.structs import asdict
 
 from threadkeep.clock import CLOCKS_APART_MILLISECONDS, Clock, NewId, is_id, new_id, now
 from threadkeep.conversations import cursors
@@ -25,12 +26,14 @@ from threadkeep.conversations.models import (
     Appended,
     Changes,
     Conversation,
+    ConversationFields,
     ConversationPage,
     Erased,
     HitPage,
     Message,
     MessagePage,
     Receipt,
+    fields_of,
 )
 from threadkeep.conversations.records import (
     ConversationEdit,
@@ -49,6 +52,7 @@ from threadkeep.conversations.store import (
     version_stale,
 )
 from threadkeep.errors import ThreadkeepError
+from threadkeep.storage.sql.columns import CONVERSATION, MESSAGE
 from threadkeep.storage.sql.executor import Executor, ReadsFirst, Row, Statement
 from threadkeep.storage.sql.marks import mark_of
 from threadkeep.tokenizer import first_tokens, words_of
@@ -63,6 +67,8 @@ _SWEPT_CONVERSATIONS_MAX = 100
 _SWEPT_MESSAGES_MAX = 500
 _SWEPT_BYTES_MAX = 8_000_000
 _BEYOND_IDS = "Z" * 26
+_JSON_OF_MESSAGE = [column.name for column in MESSAGE if column.type == "json"]
+_JSON_OF_CONVERSATION = [column.name for column in CONVERSATION if column.type == "json"]
 _NOBODY = Owner("", 0, 0)
 """A user who never wrote is at the beginning of the changes."""
 
@@ -174,15 +180,14 @@ class SqlStore:
         return self._executor.bookmark
 
     async def create_conversation(self, record: ConversationRecord) -> tuple[Conversation, bool]:
-        title = record.title or DEFAULT_TITLE
         values = {
+            **fields_of(ConversationFields, record),
             **self._values(record.id),
             "epoch": self._new_id(),
             "ids": _ids(record.messages),
             "digest": record.digest,
-            "title": title,
+            "title": record.title or DEFAULT_TITLE,
             "title_source": "user" if record.title else "default",
-            "model": record.model,
             "metadata": _text(record.metadata),
         }
         inserts = await done(self._inserts(record.messages, {**values, "expected": None}, record.title, creates=True))
@@ -553,11 +558,10 @@ class SqlStore:
 
     def _imports(self, records: list[ImportRecord], values: dict[str, Any]) -> Work[list[Statement]]:
         """The statements that store the messages of conversations to import, and that index all of it."""
-        messages = [message.record for record in records for message in record.messages]
+        messages = [message for record in records for message in record.messages]
         yield sum(message.size for message in messages)
         rows = (
-            self._message_row(message.record)
-            | {"conversationId": record.id, "seq": seq, "createdAt": message.created_at}
+            {"conversation_id": record.id, "seq": seq, **self._message_row(message)}
             for record in records
             for seq, message in enumerate(record.messages, start=1)
         )
@@ -593,33 +597,26 @@ class SqlStore:
         return self._sql.dialect.indexed_words(self._mark, words)
 
     def _message_row(self, record: MessageRecord) -> dict[str, Any]:
-        """What the database takes of a message, beside its index; what is None is left out."""
-        return {
-            "id": record.id,
-            "digest": record.digest,
-            "role": record.role,
-            "tokenCount": record.token_count,
-            "model": record.model,
-            "parentId": record.parent_id,
-            "size": record.size,
-            **({} if record.metadata is None else {"metadata": self._sql.dialect.nested(record.metadata)}),
-            "content": self._sql.dialect.nested(record.content),
-        }
+        """What the database takes of a message, by the names of its columns."""
+        row = asdict(record.message)
+        row["id"] = record.id
+        row["digest"] = record.digest
+        row["bytes"] = record.size
+        row["created_at"] = record.created_at
+        for name in _JSON_OF_MESSAGE:
+            if row[name] is UNSET:
+                del row[name]
+            else:
+                row[name] = self._sql.dialect.nested(row[name])
+        return row
 
     def _conversation_row(self, record: ImportRecord) -> dict[str, Any]:
-        """What the database takes of a conversation that is imported."""
-        return {
-            "id": record.id,
-            "digest": record.digest,
-            "title": record.title,
-            "titleSource": record.title_source,
-            "model": record.model,
-            "createdAt": record.created_at,
-            "updatedAt": record.updated_at,
-            "messageCount": len(record.messages),
-            "isArchived": int(record.is_archived),
-            "metadata": self._sql.dialect.nested(record.metadata),
-        }
+        """What the database takes of a conversation that is imported, by the names of its columns."""
+        row = asdict(record)
+        row["message_count"] = len(row.pop("messages"))
+        for name in _JSON_OF_CONVERSATION:
+            row[name] = self._sql.dialect.nested(row[name])
+        return row
 
 
 async def users_to_purge(executor: Executor, until: int, limit: int) -> list[str]:

@@ -59,6 +59,11 @@ class Dialect(ABC):
         """A row as a JSON object."""
         return self.object({column.field: self.shown(column, f"{alias}.{column.name}") for column in columns})
 
+    def parameter(self, column: Column) -> str:
+        """The value of a column, out of the parameter that has its name."""
+        of_type = {"text": self.text, "integer": self.integer, "boolean": self.boolean, "json": self.json}
+        return of_type[column.type](f":{column.name}")
+
     # Where rows come from.
 
     @abstractmethod

@@ -53,14 +53,14 @@ class SqliteDialect(Dialect):
 
     def shown(self, column: Column, value: str) -> str:
         if column.type == "boolean":
-            return self.is_true(value)
-        return f"json({value})" if column.type == "json" else value
+            value = _boolean(value)
+        return value if column.type in ("text", "integer") else f"json({value})"
 
     def is_true(self, condition: str) -> str:
         return f"json(CASE WHEN {condition} THEN 'true' ELSE 'false' END)"
 
     def given(self, column: Column, element: str) -> str:
-        return f"{element} {'->' if column.type == 'json' else '->>'} '{column.field}'"
+        return f"{element} {'->' if column.type == 'json' else '->>'} '{column.name}'"
 
     def order_of_given(self, alias: str) -> str:  # they come in order
         return ""
@@ -89,8 +89,8 @@ class SqliteDialect(Dialect):
     def message_rows(self, columns: Iterable[Column], alias: str, more: str) -> str:
         """See `Dialect`. To put text together takes SQLite half as long: what is JSON is not read once more.
 
-        What may be NULL is quoted, which makes `null` of it: a NULL would leave the message out, and say nothing. Other
-        texts are ids and roles, which have no letters that JSON escapes.
+        What may be NULL is quoted, which makes `null` of it: a NULL would leave the message out, and say nothing. So is
+        what users write. Other texts are ids and roles, which have no letters that JSON escapes.
         """
         row: list[str] = []
         literal = "{"
@@ -213,10 +213,17 @@ def _pairs(fields: dict[str, str]) -> str:
     return ", ".join(f"'{name}', {value}" for name, value in fields.items())
 
 
+def _boolean(value: str) -> str:
+    return f"CASE {value} WHEN 1 THEN 'true' WHEN 0 THEN 'false' END"
+
+
 def _piece(column: Column, value: str) -> tuple[str, str, str]:
     """A value as text, with what stands before and behind it."""
     if column.type == "text":
-        return ("", f"json_quote({value})", "") if column.is_nullable else ('"', value, '"')
+        is_plain = not (column.is_nullable or column.is_private)
+        return ('"', value, '"') if is_plain else ("", f"json_quote({value})", "")
+    if column.type == "boolean":
+        value = _boolean(value)
     return "", f"coalesce({value}, 'null')" if column.is_nullable else value, ""
 
 

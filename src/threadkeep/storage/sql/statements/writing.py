@@ -42,20 +42,17 @@ WHERE o.user_id = :user
     @cached_property
     def insert_conversation(self) -> Query:
         """Create a conversation, unless an id of its messages is taken. `:ids` is an array of [id, digest]."""
+        given = [column for column in CONVERSATION if column.name not in ("user_id", "deleted_at")]
         values = {
             "user_id": ":user",
-            "id": ":conversation",
             "rev": "o.rev + 1",
-            "digest": ":digest",
-            "title": ":title",
-            "title_source": ":title_source",
-            "model": ":model",
+            **{column.name: self.dialect.parameter(column) for column in given},
+            "id": ":conversation",
             "created_at": ":now",
             "updated_at": ":now",
             "message_count": "0",
             "is_archived": "FALSE",
             "version": "1",
-            "metadata": self.dialect.json(":metadata"),
         }
         return self.dialect.write(f"""
 {self.insert(self.conversations, values)}
@@ -309,7 +306,7 @@ ON CONFLICT (user_id, id) DO NOTHING
     def import_messages(self) -> Query:
         """Keep those of `:messages` whose conversation this batch has made."""
         values = self._message_values(conversation_id="c.id")
-        conversation = "c.user_id = :user AND c.id = new.value ->> 'conversationId'"
+        conversation = "c.user_id = :user AND c.id = new.value ->> 'conversation_id'"
         return self.dialect.write(f"""
 {self.insert(self.messages, values)}
 FROM {self.owners} AS o
