@@ -8,7 +8,7 @@ import pytest
 from support.backends import Backend
 from support.records import conversation, message, messages, new_message, plain
 from threadkeep.clock import new_id
-from threadkeep.conversations.models import MESSAGE_BYTES_MAX
+from threadkeep.conversations.models import MESSAGE_BYTES_MAX, Message
 from threadkeep.conversations.store import Store
 from threadkeep.errors import Conflict, NotFound, Stale
 
@@ -40,6 +40,7 @@ async def test_a_message_comes_back_as_it_was_sent(backend: Backend) -> None:
     assert is_new
     (kept,) = (await store.list_messages(conversation_id)).messages
     assert plain(kept) == {
+        **dict.fromkeys(Message.__struct_encode_fields__),
         "id": sent.id,
         "conversationId": conversation_id,
         "seq": 1,

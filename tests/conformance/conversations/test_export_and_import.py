@@ -12,11 +12,17 @@ from msgspec.structs import fields
 
 from support.backends import Backend
 from support.examples import examples
+from support.fields import every_field
 from support.records import conversation, messages, new_message
 from threadkeep.clock import is_id, new_id
 from threadkeep.conversations import export_v1
-from threadkeep.conversations.export_v1 import export_conversation, export_everything
-from threadkeep.conversations.models import Conversation, Message
+from threadkeep.conversations.export_v1 import (
+    DocumentConversation,
+    DocumentMessage,
+    export_conversation,
+    export_everything,
+)
+from threadkeep.conversations.models import Conversation, Message, NewConversation, NewMessage
 from threadkeep.errors import NotFound
 
 pytestmark = pytest.mark.anyio
@@ -139,13 +145,17 @@ NEW_BY_NATURE: dict[type[Struct], dict[str, str]] = {
 
 async def test_every_field_comes_through(backend: Backend) -> None:
     source, target = client_of(backend), client_of(backend)
-    everything = {"model": "m", "metadata": {"a": [1.50, None]}}
-    parent = {"id": new_id(), "role": "user", "content": [{"type": "text", "text": "Q"}], "tokenCount": 3, **everything}
-    child = {**parent, "id": new_id(), "role": "tool", "content": [{"type": "x", "n": 1}], "parentId": parent["id"]}
-    body = {"title": "T", "messages": [parent, child], **everything}
+    metadata = {"a": [1.50, None]}
+    parent = every_field(NewMessage, id=new_id(), parentId=None, metadata=metadata)
+    child = every_field(NewMessage, id=new_id(), parentId=parent["id"], role="user")
+    body = every_field(NewConversation, id=new_id(), messages=[parent, child], metadata=metadata)
     created = (await source.post("/api/conversations", json=body)).json()
     await source.patch(f"/api/conversations/{created['id']}", json={"isArchived": True})
-    (entry,) = (await imported(target, (await source.get("/api/export")).content))["imported"]
+    text = (await source.get("/api/export")).content
+    document = json.loads(text)["conversation"]
+    assert set(document) == set(DocumentConversation.__struct_encode_fields__)
+    assert set(document["messages"][1]) == set(DocumentMessage.__struct_encode_fields__)
+    (entry,) = (await imported(target, text))["imported"]
     (before, *sent), (after, *kept) = await rows(source, created["id"]), await rows(target, entry["id"])
     assert_came_through(Conversation, before, after)
     for old, new in zip(sent, kept, strict=True):

@@ -1,4 +1,4 @@
-"""Every field of a message and of a conversation, on all its ways: a field that is added has to be on each of them."""
+"""Every field of a message and of a conversation is shown wherever they are. test_export_and_import.py has the rest."""
 
 import json
 from typing import Any
@@ -9,7 +9,6 @@ from support.backends import Backend
 from support.fields import every_field
 from support.records import conversation, conversation_record, new_message, plain
 from threadkeep.clock import new_id
-from threadkeep.conversations.export_v1 import DocumentConversation, DocumentMessage
 from threadkeep.conversations.models import NewConversation, NewMessage
 from threadkeep.conversations.records import SearchQuery
 from threadkeep.validation import parse
@@ -64,40 +63,3 @@ async def test_every_field_of_a_conversation_is_shown_wherever_the_conversation_
     for place, conversations in places.items():
         assert len(conversations) == 1, place
         assert differing(conversations[0], sent) == {}, place
-
-
-async def test_every_field_survives_an_export_and_an_import(backend: Backend) -> None:
-    source, target = (backend.client_of(f"user-{new_id()}") for _ in range(2))
-    first, second = new_id(), new_id()
-    sent = every_field(
-        NewConversation,
-        id=new_id(),
-        messages=[
-            {"id": first, "role": "user", "content": [{"type": "text", "text": "Hello"}]},
-            every_field(NewMessage, id=second, parentId=first),
-        ],
-    )
-    (await source.post("/api/conversations", json=sent)).raise_for_status()
-    url = f"/api/conversations/{sent['id']}"
-    (await source.patch(url, json={"isArchived": True})).raise_for_status()
-    text = (await source.get("/api/export")).text
-    document = json.loads(text)["conversation"]
-    assert set(document) == set(DocumentConversation.__struct_encode_fields__)
-    assert set(document["messages"][1]) == set(DocumentMessage.__struct_encode_fields__)
-    report = await target.post("/api/import", content=text, headers={"Content-Type": "application/x-ndjson"})
-    (imported,) = report.raise_for_status().json()["imported"]
-    there, here = [(source, url), (target, f"/api/conversations/{imported['id']}")]
-    before, after = [(await client.get(address)).json() for client, address in (there, here)]
-    assert after == {
-        **before,
-        "id": imported["id"],
-        "userId": after["userId"],
-        "version": 1,
-        "updatedAt": after["updatedAt"],
-    }
-    pages = [(await client.get(f"{address}/messages")).json()["messages"] for client, address in (there, here)]
-    new_ids = {old["id"]: new["id"] for old, new in zip(*pages, strict=True)} | {None: None}
-    assert pages[1] == [
-        {**old, "id": new_ids[old["id"]], "parentId": new_ids[old["parentId"]], "conversationId": imported["id"]}
-        for old in pages[0]
-    ]

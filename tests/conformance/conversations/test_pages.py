@@ -145,6 +145,39 @@ async def test_reading_forward_follows_a_seq_and_goes_on_by_cursor(backend: Back
         assert (await store.list_messages(conversation_id, after=end)).messages == []
 
 
+async def test_a_page_of_messages_has_only_those_of_its_conversation_that_are_beyond_its_cursor(
+    backend: Backend,
+) -> None:
+    stores = [await backend.store(), await backend.store()]
+    ids = [[await conversation_of(store, 4) for _ in range(2)] for store in stores]
+    for store, conversations in zip(stores, ids, strict=True):
+        for conversation_id in conversations:
+            everything = (await store.list_messages(conversation_id)).messages
+            for row in everything:
+                after = await store.list_messages(conversation_id, after=row.seq)
+                before = await store.list_messages(conversation_id, cursor=row.id)
+                assert plain(after.messages) == plain(everything[row.seq :])
+                assert plain(before.messages) == plain(everything[: row.seq - 1])
+                assert (after.next_cursor, before.next_cursor) == (None, None)
+
+
+async def test_a_page_of_conversations_has_only_those_of_its_list_that_are_beyond_its_cursor(backend: Backend) -> None:
+    stores = [await backend.store(), await backend.store()]
+    ids = [[await conversation_of(store, 0) for _ in range(6)] for store in stores]
+    for store, conversations in zip(stores, ids, strict=True):
+        for conversation_id in conversations[::2]:
+            await store.update_conversation(conversation_id, edit(is_archived=True))
+        await store.delete_conversation(conversations[2])
+        await store.delete_conversation(conversations[3])
+        for is_archived in (False, True):
+            listed = (await store.list_conversations(is_archived=is_archived)).conversations
+            assert {row.id for row in listed} == {conversations[place] for place in ((1, 5), (0, 4))[is_archived]}
+            for place, row in enumerate(listed, start=1):
+                page = await store.list_conversations(is_archived=is_archived, cursor=row.id)
+                assert plain(page.conversations) == plain(listed[place:])
+                assert page.next_cursor is None
+
+
 async def test_an_append_while_paging_back_repeats_and_skips_nothing(backend: Backend) -> None:
     store = await backend.store()
     conversation_id = await conversation_of(store, 5)
