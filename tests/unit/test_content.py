@@ -305,7 +305,7 @@ LATER = later_fields(Sent, "role")
         {"is_pinned": False},
         {"labels": Raw(b"null")},
     ],
-    ids=str,
+    ids=["left out", "null", "as by default", "null as JSON"],
 )
 def test_later_fields_that_are_not_given_leave_a_digest_as_it_was(fields: dict[str, Any]) -> None:
     assert digest("user", sent=Sent(role="user", **fields), later=LATER) == digest("user")

@@ -5,6 +5,7 @@ import pytest
 from support.backends import Backend
 from support.records import conversation, message, new_message, plain
 from threadkeep.clock import is_id, new_id
+from threadkeep.conversations.models import Conversation
 from threadkeep.errors import Conflict, NotFound
 
 pytestmark = pytest.mark.anyio
@@ -16,6 +17,7 @@ async def test_a_new_conversation_has_what_it_was_given_and_the_rest_by_default(
     created, is_new = await store.create_conversation(record)
     assert is_new
     assert plain(created) == {
+        **dict.fromkeys(Conversation.__struct_encode_fields__),
         "id": record.id,
         "userId": created.user_id,
         "title": "Plans",

@@ -163,7 +163,11 @@ async def test_a_page_of_messages_has_only_those_of_its_conversation_that_are_be
 
 async def test_a_page_of_conversations_has_only_those_of_its_list_that_are_beyond_its_cursor(backend: Backend) -> None:
     stores = [await backend.store(), await backend.store()]
-    ids = [[await conversation_of(store, 0) for _ in range(6)] for store in stores]
+    ids: list[list[str]] = [[], []]
+    for _ in range(6):
+        for store, conversations in zip(stores, ids, strict=True):
+            conversations.append(await conversation_of(store, 0))
+        await asyncio.sleep(0.002)
     for store, conversations in zip(stores, ids, strict=True):
         for conversation_id in conversations[::2]:
             await store.update_conversation(conversation_id, edit(is_archived=True))
