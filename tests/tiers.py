@@ -11,7 +11,7 @@ from support.backends import WORKER_FIXTURES
 TIERS = {
     "fast": ("unit", "owner_proof", "postgres", "conformance", "api"),
     "worker": ("in_worker",),
-    "tools": ("scripts", "local_runtime", "server", "docs", "bench"),
+    "tools": ("scripts", "local_runtime", "server", "docs", "bench", "clients"),
     "nightly": ("nightly",),
 }
 """The folders of each tier. Of `conformance` and `api`, what runs in workerd is in the tier `worker`."""
@@ -38,6 +38,7 @@ _SECONDS = {
     "tests/bench/test_contestants.py": 16,
     "tests/server/test_waiting.py": 15,
     "tests/scripts/test_mutate.py": 14,
+    "tests/clients/test_generated_clients.py": 13,
     "tests/scripts/test_restore.py": 12,
 }
 """Roughly, of groups of few tests that take long. Begun last, one of these would have the other process wait for it."""

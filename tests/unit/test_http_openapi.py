@@ -9,13 +9,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from support.routes import PUBLIC_ROUTES
 from threadkeep import __version__
-from threadkeep.conversations.models import BLOCKS
-from threadkeep.errors import Invalid
+from threadkeep.conversations.models import BLOCKS, MessagePage
+from threadkeep.errors import Invalid, ThreadkeepError
 from threadkeep.http import routes
+from threadkeep.http.descriptions import FIELDS, Operation
+from threadkeep.http.descriptions import OPERATIONS as OPERATIONS_IN_WORDS
 from threadkeep.http.messages import Response
-from threadkeep.http.openapi import document
+from threadkeep.http.openapi import _ITEMS, document
 from threadkeep.http.problems import STATUS, error_response
 from threadkeep.http.routes import ROUTES
 from threadkeep.http.routes.base import Call, Route
@@ -85,7 +86,7 @@ def name_of(route: Route) -> str:
 
 
 def test_the_document_is_an_openapi_document() -> None:
-    assert set(API) == {"openapi", "info", "servers", "paths", "components"}
+    assert set(API) == {"openapi", "info", "servers", "tags", "paths", "components"}
     assert API["servers"] == [{"url": "/"}]
     assert API["openapi"] == "3.1.0"
     assert API["info"]["version"] == __version__
@@ -103,22 +104,40 @@ def test_every_file_of_routes_is_imported() -> None:
     assert {route.handler.__module__.rpartition(".")[2] for route in ROUTES} == files
 
 
-def test_a_body_and_an_answer_may_be_something_else_than_json() -> None:
+def test_a_body_and_an_answer_may_be_something_else_than_json(monkeypatch: pytest.MonkeyPatch) -> None:
     async def put_blob(call: Call) -> Response:
         """Put a blob."""
         raise NotImplementedError
 
     blob = Route(
-        *("PUT", "/api/blobs/{id}", {200: "text/event-stream"}),
+        *("PUT", "/api/blobs/{id}", {200: "text/plain"}),
         body=bytes,
         media_types=("application/octet-stream",),
         reads_body=True,
         handler=put_blob,
     )
+    monkeypatch.setitem(OPERATIONS_IN_WORDS, "put_blob", Operation(tag="Messages", answers={200: "The blob."}))
     operation = document([*ROUTES, blob])["paths"]["/api/blobs/{id}"]["put"]
     assert operation["requestBody"]["content"] == {"application/octet-stream": {"schema": {"type": "string"}}}
-    assert operation["responses"]["200"]["content"] == {"text/event-stream": {"schema": {"type": "string"}}}
+    assert operation["responses"]["200"]["content"] == {"text/plain": {"schema": {"type": "string"}}}
     assert {"413", "415"} <= set(operation["responses"])
+
+
+def test_events_are_a_text_with_the_type_of_their_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def follow(call: Call) -> Response:
+        """Follow the messages."""
+        raise NotImplementedError
+
+    events = Route("GET", "/api/events", {200: "text/event-stream"}, handler=follow)
+    monkeypatch.setitem(OPERATIONS_IN_WORDS, "follow", Operation(tag="Messages", answers={200: "Events."}))
+    monkeypatch.setitem(_ITEMS, "text/event-stream", ("Server-sent events, each with a page.", MessagePage))
+    answered = document([*ROUTES, events])["paths"]["/api/events"]["get"]["responses"]["200"]["content"]
+    assert answered == {
+        "text/event-stream": {
+            "schema": {"type": "string", "description": "Server-sent events, each with a page."},
+            "x-itemSchema": {"$ref": "#/components/schemas/MessagePage"},
+        }
+    }
 
 
 @pytest.mark.parametrize("name", STATUSES)
@@ -126,6 +145,7 @@ def test_an_operation_says_what_it_takes_and_answers(name: str) -> None:
     operation = OPERATIONS[name]
     assert set(operation) <= {
         "operationId",
+        "tags",
         "summary",
         "description",
         "parameters",
@@ -170,12 +190,12 @@ def test_a_response_says_what_is_in_it(name: str) -> None:
         assert response["description"]
         assert ("content" in response) == (status != "204")
         for media in response.get("content", {}).values():
-            is_error = media["schema"] == {"$ref": "#/components/schemas/Error"}
+            is_error = media["schema"] == {"$ref": "#/components/schemas/ErrorResponse"}
             assert is_error == (int(status) >= 400)
             assert media["schema"]
         if int(status) >= 400:
             statuses = {**STATUS, "internal": 500}
-            codes = [code for code in statuses if f"`{code}`" in response["description"]]
+            codes = [code for code in statuses if response["description"].startswith(f"`{code}`: ")]
             assert [statuses[code] for code in codes] == [int(status)]
 
 
@@ -204,7 +224,15 @@ def test_a_parameter_says_what_is_refused_in_it_wherever_it_is(name: str) -> Non
 def test_the_export_of_a_conversation_is_the_document_that_an_import_takes() -> None:
     exported = OPERATIONS["GET /api/conversations/{id}/export"]["responses"]["200"]["content"]
     imported = OPERATIONS["POST /api/import"]["requestBody"]["content"]
-    assert exported["application/json"] == imported["application/json"]
+    assert exported["application/json"]["schema"] == imported["application/json"]["schema"]
+
+
+def test_lines_are_a_text_whose_items_are_documents() -> None:
+    exported = OPERATIONS["GET /api/export"]["responses"]["200"]["content"]
+    imported = OPERATIONS["POST /api/import"]["requestBody"]["content"]
+    assert exported["application/x-ndjson"] == imported["application/x-ndjson"]
+    assert exported["application/x-ndjson"]["schema"]["type"] == "string"
+    assert exported["application/x-ndjson"]["x-itemSchema"] == {"$ref": "#/components/schemas/Document"}
 
 
 def test_operations_have_names_of_their_own() -> None:
@@ -215,8 +243,13 @@ def test_operations_have_names_of_their_own() -> None:
 def test_only_public_routes_are_open() -> None:
     for route in ROUTES:
         security = OPERATIONS[name_of(route)]["security"]
-        assert security == ([] if route in PUBLIC_ROUTES else [{"bearer": []}])
-    assert set(API["components"]["securitySchemes"]) == {"bearer"}
+        assert security == ([] if route.is_public else [{"token": []}, {"serviceKey": [], "userId": []}])
+    schemes = API["components"]["securitySchemes"]
+    assert {name: scheme["type"] for name, scheme in schemes.items()} == {
+        "token": "http",
+        "serviceKey": "http",
+        "userId": "apiKey",
+    }
 
 
 def test_every_reference_leads_to_a_type_and_every_type_is_referred_to() -> None:
@@ -252,9 +285,12 @@ KEYWORDS = {
     "$ref",
     "additionalProperties",
     "anyOf",
+    "const",
     "default",
     "description",
+    "discriminator",
     "enum",
+    "examples",
     "items",
     "maxItems",
     "maxLength",
@@ -263,6 +299,7 @@ KEYWORDS = {
     "minLength",
     "minimum",
     "not",
+    "oneOf",
     "pattern",
     "properties",
     "required",
@@ -275,7 +312,7 @@ TYPES = {"array", "boolean", "integer", "null", "object", "string"}
 def schemas_in(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield schema
     beside = [schema[name] for name in ("items", "additionalProperties") if isinstance(schema.get(name), dict)]
-    inner = [*schema.get("properties", {}).values(), *schema.get("anyOf", []), *beside]
+    inner = [*schema.get("properties", {}).values(), *schema.get("anyOf", []), *schema.get("oneOf", []), *beside]
     for one in inner:
         yield from schemas_in(one)
 
@@ -288,6 +325,10 @@ def test_a_type_is_json_schema(name: str) -> None:
         assert set([types] if isinstance(types, str) else types) <= TYPES
         assert set(schema.get("required", [])) <= set(schema.get("properties", {}))
         assert re.compile(schema.get("pattern", ""))
+        # A field that has a default is one that generated types have everybody send.
+        assert "default" not in schema
+        # Nothing may stand in an object of which nothing is said, to a generator.
+        assert "properties" in schema or schema.get("type") != "object" or schema["additionalProperties"] is True
 
 
 def test_what_we_say_is_described_and_what_we_take_is_closed() -> None:
@@ -300,28 +341,72 @@ def test_what_we_say_is_described_and_what_we_take_is_closed() -> None:
 
 
 def test_content_is_made_of_blocks_of_the_types_we_know_or_of_any_other() -> None:
-    for name in ("Message", "NewMessage"):
+    for name, item in (("Message", "Block"), ("NewMessage", "NewBlock"), ("DocumentMessage", "NewBlock")):
         content = SCHEMAS[name]["properties"]["content"]
         assert (content["type"], content["minItems"]) == ("array", 1)
-        assert content["items"] == {"$ref": "#/components/schemas/Block"}
-    *known, any_other = SCHEMAS["Block"]["anyOf"]
-    assert known == [{"$ref": f"#/components/schemas/{block.__name__}"} for block in BLOCKS.values()]
-    assert any_other == {
-        "type": "object",
-        "required": ["type"],
-        "properties": {"type": {"type": "string", "minLength": 1, "not": {"enum": list(BLOCKS)}}},
-    }
+        assert content["items"] == {"$ref": f"#/components/schemas/{item}"}
+    known = [{"$ref": f"#/components/schemas/{block.__name__}"} for block in BLOCKS.values()]
+    assert SCHEMAS["Block"]["oneOf"] == [*known, {"$ref": "#/components/schemas/OtherBlock"}]
+    assert SCHEMAS["NewBlock"]["anyOf"] == [*known, {"$ref": "#/components/schemas/NewOtherBlock"}]
+    for name in ("OtherBlock", "NewOtherBlock"):
+        assert SCHEMAS[name]["required"] == ["type"]
+        assert SCHEMAS[name]["properties"]["type"]["not"] == {"enum": list(BLOCKS)}
+        assert SCHEMAS[name]["additionalProperties"] is True
     for kind, block in BLOCKS.items():
         schema = SCHEMAS[block.__name__]
-        assert schema["properties"]["type"]["enum"] == [kind]
+        assert schema["properties"]["type"]["const"] == kind
         assert "type" in schema["required"]
-        assert schema.get("additionalProperties") is not False
+        assert schema["additionalProperties"] is True
+
+
+def test_the_type_of_a_block_that_is_read_leads_to_what_it_is() -> None:
+    discriminator = SCHEMAS["Block"]["discriminator"]
+    assert discriminator["propertyName"] == "type"
+    others = {kind: name for kind, name in discriminator["mapping"].items() if kind not in BLOCKS}
+    assert discriminator["mapping"] == {
+        **{kind: f"#/components/schemas/{block.__name__}" for kind, block in BLOCKS.items()},
+        **others,
+    }
+    assert "reasoning" in others
+    assert discriminator["x-defaultMapping"] == "#/components/schemas/OtherBlock"
+    assert set(others.values()) == {"#/components/schemas/OtherBlock"}
+
+
+def test_the_codes_are_those_of_the_tree_of_errors_and_of_our_own_defects() -> None:
+    codes = {error.code for error in descendants(ThreadkeepError)} | {"internal"}
+    assert set(SCHEMAS["ErrorCode"]["enum"]) == codes
+    for name in ("ErrorBody", "Refusal"):
+        assert SCHEMAS[name]["properties"]["code"] == {"$ref": "#/components/schemas/ErrorCode"}
+        assert SCHEMAS[name]["properties"]["details"] == {"$ref": "#/components/schemas/ErrorDetails"}
+
+
+def descendants(kind: type[ThreadkeepError]) -> Iterator[type[ThreadkeepError]]:
+    for each in kind.__subclasses__():
+        if each.__module__.startswith("threadkeep."):
+            yield each
+            yield from descendants(each)
+
+
+def test_every_description_of_a_field_is_of_one_that_there_is() -> None:
+    fields = {name: schema for type_ in SCHEMAS.values() for name, schema in type_.get("properties", {}).items()}
+    assert set(FIELDS) <= set(fields)
+    assert SCHEMAS["Conversation"]["properties"]["updatedAt"]["description"].endswith(" In Unix milliseconds.")
+    exported = SCHEMAS["Document"]["properties"]["exportedAt"]
+    assert exported["description"] == "When it was exported. In ISO 8601."
+
+
+def test_every_operation_has_a_tag_and_every_tag_an_operation() -> None:
+    tags = [tag["name"] for tag in API["tags"]]
+    assert all(tag["description"] for tag in API["tags"])
+    used = [operation["tags"] for operation in OPERATIONS.values()]
+    assert all(len(each) == 1 for each in used)
+    assert {tag for each in used for tag in each} == set(tags)
 
 
 @pytest.mark.parametrize("error", [Invalid("No."), Invalid("No.", "title")], ids=["without details", "with details"])
 def test_an_error_is_of_the_type_that_is_promised(error: Invalid) -> None:
     answered = json.loads(error_response(error).body)
-    assert set(answered) == set(SCHEMAS["Error"]["properties"])
+    assert set(answered) == set(SCHEMAS["ErrorResponse"]["properties"])
     body = SCHEMAS["ErrorBody"]
     assert set(body["required"]) <= set(answered["error"]) <= set(body["properties"])
 

@@ -58,8 +58,10 @@ OURS = {
 IN_SNAPSHOT = {
     "threadkeep.conversations.changes",
     "threadkeep.conversations.cursors",
+    "threadkeep.http.descriptions",
     "threadkeep.http.docs",
     "threadkeep.http.openapi",
+    "threadkeep.http.schemas",
     "threadkeep.storage.memory",
     "threadkeep.storage.sql",
     "threadkeep.storage.sql.columns",

@@ -120,6 +120,16 @@ def install_pywrangler(root: Path = ROOT) -> Path:
     return programs
 
 
+def install_clients(node: Node, root: Path = ROOT) -> Path:
+    """Makes ready what makes clients of the OpenAPI document, in TypeScript and in Python; returns that Python.
+
+    Its TypeScript is older than today's, which openapi-typescript does not run under.
+    """
+    with locked(local_folder(root) / "install.lock", "waiting for another installation in this checkout …"):
+        _install_node_packages(root / "tests" / "clients", node, "tests/clients", root)
+    return _install_apart(root, "clients", local_folder(root) / "clients")
+
+
 def _install_apart(root: Path, name: str, folder: Path) -> Path:
     """Makes an environment in a folder with the packages of a requirements file; returns its Python."""
     requirements = root / "requirements" / f"{name}.txt"

@@ -4,138 +4,150 @@ import re
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET
 
 from threadkeep import __version__
 from threadkeep.clock import ID_PATTERN
-from threadkeep.conversations.models import BLOCKS, Tombstone
-from threadkeep.http.bodies import JSON, MERGE_PATCH, types_of
-from threadkeep.http.problems import STATUS
+from threadkeep.conversations.export_v1 import Document
+from threadkeep.conversations.models import BLOCKS, Conversation, Tombstone
+from threadkeep.http.bodies import JSON, NDJSON, types_of
+from threadkeep.http.descriptions import CODES, CONVERSATION_ID, OPERATIONS, TAGS
 from threadkeep.http.routes.base import FOR_EVERY_USER, Header, Route
+from threadkeep.http.schemas import CODES as STATUS
+from threadkeep.http.schemas import ErrorResponse, Schema, natural, schemas_of
 
 _EVERYWHERE = ("method_not_allowed", "internal")
 _FOR_USERS = ("invalid", "unauthenticated", "unsupported", "unavailable")
 _WITH_BODY = ("too_large", "unsupported_media_type")
-_STATUS = {**STATUS, "internal": 500}  # which is not an error that we raise
 
-_ID: dict[str, Any] = {"type": "string", "pattern": ID_PATTERN, "maxLength": 26}
+_DESCRIPTION = """\
+Stores, searches and syncs AI conversations. Every acknowledged message is stored once and in order, even with retries
+and concurrent writers, as long as you send ids of your own.
 
+Authenticate with a JWT, or with a service key and the user it acts for in `X-User-Id`. Errors all have the same form:
+`code` is for programs, `message` says what to do.
+"""
+_SECURITY_SCHEMES: dict[str, Schema] = {
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "A JWT. Its `sub` is the user.",
+    },
+    "serviceKey": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A service key, `tk_…`: for servers that act for their users. Send `X-User-Id` too.",
+    },
+    "userId": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-User-Id",
+        "description": "The id of the user that a service key acts for.",
+    },
+}
+_SECURITY: list[dict[str, list[str]]] = [{"token": []}, {"serviceKey": [], "userId": []}]
 
-class ErrorBody(Struct, omit_defaults=True):
-    """What went wrong."""
+# What a stream is made of, by its media type. Generators see a text. OpenAPI has a word for the rest from 3.2 on,
+# `itemSchema`; until then it is an extension. Events are described here as well, as soon as a route sends any:
+# "text/event-stream", with the type of the data of an event.
+_ITEMS: dict[str, tuple[str, Any]] = {
+    NDJSON: ("Newline-delimited JSON: each line is a `Document`.", Document),
+}
 
-    code: str
-    message: str
-    details: dict[str, Any] | None = None
-
-
-class Error(Struct):
-    """The one shape of every error. `code` is for programs, `message` says what to do."""
-
-    error: ErrorBody
+_ID: Schema = {"type": "string", "pattern": ID_PATTERN, "maxLength": 26, "examples": [CONVERSATION_ID]}
+_HEADERS_OF_A_CONVERSATION = {
+    "ETag": {"description": "Its version, for `If-Match`.", "schema": {"type": "string", "examples": ['"3"']}}
+}
 
 
 def document(routes: list[Route], mounted_at: str = "") -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of these routes. `mounted_at` is the path that the API is below, if any."""
     bodies = [body for route in routes for body in types_of(route.body)]
     answers = [answer for route in routes for answer in route.answers.values() if _is_type(answer)]
-    types = list(
-        dict.fromkeys([*bodies, *answers, *BLOCKS.values(), Tombstone, Error, *(route.query for route in routes)])
-    )
-    schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
-    schema_of = dict(zip(types, schemas, strict=True))
-    _link_blocks(components)
-    queries = {route.query.__name__ for route in routes}
+    types = list(dict.fromkeys([*bodies, *answers, *BLOCKS.values(), Tombstone, ErrorResponse]))
+    schema_of, components = schemas_of(types)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        query = components[route.query.__name__]
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, query, schema_of)
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schema_of)
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "Threadkeep",
             "version": __version__,
-            "description": "Keeps AI conversations.",
+            "summary": "Keeps AI conversations.",
+            "description": _DESCRIPTION,
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         # Relative to where the document is. Not `.`, to which `/api` would be added as `//api`.
-        "servers": [{"url": mounted_at or "/"}],
+        "servers": [{"url": mounted_at or "/", "description": "The server that this document comes from."}],
+        "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         "paths": paths,
-        "components": {
-            "schemas": {name: schema for name, schema in components.items() if name not in queries},
-            "securitySchemes": {
-                "bearer": {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "description": "A JWT whose `sub` is the user, or a service key with the user in `X-User-Id`.",
-                }
-            },
-        },
+        "components": {"schemas": components, "securitySchemes": _SECURITY_SCHEMES},
     }
 
 
-def _link_blocks(components: dict[str, Any]) -> None:
-    """Say what content is made of. The types cannot: to them it is JSON that is passed on."""
-    other = {"type": "string", "minLength": 1, "not": {"enum": list(BLOCKS)}}
-    anything = {"type": "object", "required": ["type"], "properties": {"type": other}}
-    blocks = [{"$ref": f"#/components/schemas/{block.__name__}"} for block in BLOCKS.values()]
-    components["Block"] = {
-        "title": "Block",
-        "description": "A part of a content. Fields that are not listed, and blocks of any other `type`, are kept.",
-        "anyOf": [*blocks, anything],
-    }
-    either = [{"$ref": f"#/components/schemas/{name}"} for name in ("Conversation", "Tombstone")]
-    components["Changes"]["properties"]["conversations"]["items"] = {"anyOf": either}
-    for name in ("Message", "NewMessage", "DocumentMessage"):
-        components[name]["properties"]["content"]["items"] = {"$ref": "#/components/schemas/Block"}
-
-
-def _operation(route: Route, query: dict[str, Any], schema_of: dict[Any, Any]) -> dict[str, Any]:
+def _operation(route: Route, schema_of: dict[Any, Schema]) -> Schema:
+    name = route.handler.__name__
+    told = OPERATIONS[name]
     summary, _, description = (route.handler.__doc__ or "").partition("\n")
-    operation: dict[str, Any] = {
-        "operationId": route.handler.__name__,
+    operation: Schema = {
+        "operationId": name,
+        "tags": [told.tag],
         "summary": summary.strip().rstrip("."),
         "description": re.sub(r"\n\s+", "\n", description).strip(),
-        "parameters": [
-            *(_parameter(name, "path", _ID) for name in re.findall(r"{(\w+)}", route.path)),
-            *(
-                _parameter(name, "query", _without_null(schema), is_required=name in query.get("required", ()))
-                for name, schema in query["properties"].items()
-            ),
-            *(_parameter(header.name, "header", header.schema) for header in _headers(route)),
-        ],
+        "parameters": _parameters(route),
         "responses": {},
-        "security": [] if route.is_public else [{"bearer": []}],
+        "security": [] if route.is_public else _SECURITY,
     }
     bodies = [schema_of[body] for body in types_of(route.body)]
     if bodies:
-        operation["requestBody"] = {
-            "required": True,
-            "content": {media: {"schema": _body(media, bodies)} for media in route.media_types if media != MERGE_PATCH},
-        }
+        body: Schema = {"schema": bodies[0] if len(bodies) == 1 else {"anyOf": bodies}, **_example(told.request)}
+        streams = {media: _stream(media, schema_of) for media in route.media_types if media in _ITEMS}
+        operation["requestBody"] = {"required": True, "content": {JSON: body, **streams}}
     for status, answer in route.answers.items():
-        response: dict[str, Any] = {"description": "Done." if answer is None else "The answer."}
-        if isinstance(answer, str):
+        response: Schema = {"description": told.answers[status]}
+        if answer in _ITEMS:
+            response["content"] = {answer: _stream(answer, schema_of)}
+        elif isinstance(answer, str):
             response["content"] = {answer: {"schema": {"type": "string"}}}
         elif answer is not None:
-            response["content"] = {"application/json": {"schema": schema_of[answer]}}
+            response["content"] = {JSON: {"schema": schema_of[answer], **_example(told.response)}}
+        if answer is Conversation:
+            response["headers"] = _HEADERS_OF_A_CONVERSATION
         operation["responses"][str(status)] = response
-    for code in sorted({*_codes(route)}, key=_STATUS.__getitem__):
-        operation["responses"][str(_STATUS[code])] = {
-            "description": f"`{code}`",
-            "content": {"application/json": {"schema": schema_of[Error]}},
+    for code in sorted({*_codes(route)}, key=STATUS.__getitem__):
+        operation["responses"][str(STATUS[code])] = {
+            "description": f"`{code}`: {CODES[code]}",
+            "content": {JSON: {"schema": schema_of[ErrorResponse]}},
         }
     return operation
+
+
+def _parameters(route: Route) -> list[Schema]:
+    queries = msgspec.json.schema_components([route.query])[1]
+    query = queries[route.query.__name__]
+    return [
+        *(_parameter(name, "path", _ID) for name in re.findall(r"{(\w+)}", route.path)),
+        *(
+            _parameter(name, "query", natural(_without_null(schema)), is_required=name in query.get("required", ()))
+            for name, schema in query["properties"].items()
+        ),
+        *(_parameter(header.name, "header", header.schema) for header in _headers(route)),
+    ]
 
 
 def _headers(route: Route) -> tuple[Header, ...]:
     return route.headers if route.is_public else (*route.headers, *FOR_EVERY_USER)
 
 
-def _body(media: str, schemas: list[dict[str, Any]]) -> dict[str, Any]:
-    if media != JSON:
-        return {"type": "string"}
-    return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+def _stream(media: str, schema_of: dict[Any, Schema]) -> Schema:
+    description, item = _ITEMS[media]
+    return {"schema": {"type": "string", "description": description}, "x-itemSchema": schema_of[item]}
+
+
+def _example(value: Any) -> Schema:
+    return {} if value is UNSET else {"example": value}
 
 
 def _codes(route: Route) -> tuple[str, ...]:

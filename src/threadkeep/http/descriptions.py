@@ -1,0 +1,244 @@
+"""What the OpenAPI document says about each operation beyond its types: its tag, its answers in words, and examples.
+
+The examples tell one story, in this order: a test sends each request, and compares what it gets with the answer.
+"""
+
+from typing import Any
+
+from msgspec import UNSET, Struct
+
+TAGS = {
+    "Conversations": "Create conversations, list and edit them, delete and restore them.",
+    "Messages": "Append messages, and read them page by page.",
+    "Search": "Find messages and titles by their words.",
+    "Changes": "Keep several devices in sync.",
+    "Export and import": "Take conversations out as documents that anybody can read, and bring them in again.",
+    "Account": "Everything that belongs to the current user.",
+    "Server": "Whether the server is up, what it keeps, and how it is used. No credentials needed.",
+}
+
+CODES = {
+    "invalid": "The request is wrong. `details.path` names the place.",
+    "unauthenticated": "The credentials are missing or wrong.",
+    "not_found": "There is no such conversation, or it belongs to somebody else.",
+    "method_not_allowed": "The path exists, but not for this method.",
+    "conflict": "An id is taken: by other content, in another conversation, or by something deleted.",
+    "cursor_expired": "The changes can no longer be followed from this cursor. Start again with `since=0`.",
+    "stale": "It has changed since you looked. `details` says what it is now.",
+    "too_large": "Something is over a limit. The message says which.",
+    "unsupported_media_type": "The body is not JSON in UTF-8, or it is compressed.",
+    "internal": "Something went wrong on the server. Report `details.requestId`.",
+    "unsupported": "This server does not offer it.",
+    "unavailable": "The database cannot be reached, or is busy. Send it again after `Retry-After` seconds.",
+}
+"""What each code means that an operation may fail with."""
+
+CONVERSATION_ID = "01KAGQ3W6ZJ8Y0V4M2T7N5C9XB"
+_QUESTION_ID = "01KAGQ3WAH5RZ6E1D8K3F0P7QS"
+_ANSWER_ID = "01KAGQ4B2XN9T4V7C6H8J3M5WY"
+_CREATED_AT = 1795176819164
+_APPENDED_AT = 1795176819185
+_CURSOR = "WyJyIiwiMDFLQUdRM1c2WiIsNCw0LDAsMF0"
+
+
+class Operation(Struct, kw_only=True):
+    """What is said of an operation, by the name of its handler."""
+
+    tag: str
+    answers: dict[int, str]
+    """What is in the answer, by status."""
+    query: str = ""
+    """The query of its example."""
+    request: Any = UNSET
+    """The body of its example."""
+    response: Any = UNSET
+    """The answer to that: its JSON, or its text where it is not JSON."""
+
+
+def _text(text: str) -> list[dict[str, Any]]:
+    return [{"type": "text", "text": text}]
+
+
+_new_question = {"id": _QUESTION_ID, "role": "user", "content": _text("What is a monad?")}
+_new_answer = {
+    "id": _ANSWER_ID,
+    "role": "assistant",
+    "content": _text("A monoid in the category of endofunctors."),
+    "model": "claude-sonnet-4-5",
+}
+_created = {
+    "id": CONVERSATION_ID,
+    "userId": "alice",
+    "title": "What is a monad?",
+    "titleSource": "first_message",
+    "model": None,
+    "createdAt": _CREATED_AT,
+    "updatedAt": _CREATED_AT,
+    "messageCount": 1,
+    "isArchived": False,
+    "metadata": {"project": "p1"},
+    "version": 1,
+    "deletedAt": None,
+}
+_appended = {**_created, "updatedAt": _APPENDED_AT, "messageCount": 2}
+_renamed = {**_appended, "title": "Monads", "titleSource": "user", "version": 2}
+_restored = {**_renamed, "version": 4}  # deleting and restoring are changes, too
+_question = {
+    "id": _QUESTION_ID,
+    "conversationId": CONVERSATION_ID,
+    "seq": 1,
+    "role": "user",
+    "content": _new_question["content"],
+    "createdAt": _CREATED_AT,
+    "tokenCount": None,
+    "model": None,
+    "parentId": None,
+    "metadata": None,
+}
+_answer = {
+    **_question,
+    "id": _ANSWER_ID,
+    "seq": 2,
+    "role": "assistant",
+    "content": _new_answer["content"],
+    "createdAt": _APPENDED_AT,
+    "model": "claude-sonnet-4-5",
+}
+_document = {
+    "version": 1,
+    "exportedAt": "2026-11-20T12:00:00.000Z",
+    "conversation": {
+        "id": CONVERSATION_ID,
+        "title": "Monads",
+        "createdAt": "2026-11-20T12:13:39.164Z",
+        "metadata": {"project": "p1"},
+        "messages": [
+            {**_new_question, "createdAt": "2026-11-20T12:13:39.164Z"},
+            {**_new_answer, "createdAt": "2026-11-20T12:13:39.185Z"},
+        ],
+    },
+}
+
+OPERATIONS: dict[str, Operation] = {
+    "create_conversation": Operation(
+        tag="Conversations",
+        answers={
+            201: "The new conversation, as stored.",
+            200: "It was created by an earlier request with this id: the conversation, as it is now.",
+        },
+        request={"id": CONVERSATION_ID, "messages": [_new_question], "metadata": {"project": "p1"}},
+        response=_created,
+    ),
+    "append_messages": Operation(
+        tag="Messages",
+        answers={
+            201: "What each message was given, in the order sent, and the conversation as it is now.",
+            200: "The same. Every message was stored by an earlier request.",
+        },
+        request=_new_answer,
+        response={
+            "messages": [{"id": _ANSWER_ID, "seq": 2, "createdAt": _APPENDED_AT}],
+            "conversation": _appended,
+        },
+    ),
+    "list_messages": Operation(
+        tag="Messages",
+        answers={200: "A page of messages, in order."},
+        response={"messages": [_question, _answer], "nextCursor": None},
+    ),
+    "list_conversations": Operation(
+        tag="Conversations",
+        answers={200: "A page of conversations."},
+        response={"conversations": [_appended], "nextCursor": None, "changes": _CURSOR},
+    ),
+    "update_conversation": Operation(
+        tag="Conversations",
+        answers={200: "The conversation, as edited."},
+        request={"title": "Monads"},
+        response=_renamed,
+    ),
+    "get_conversation": Operation(
+        tag="Conversations",
+        answers={200: "The conversation, as stored."},
+        response=_renamed,
+    ),
+    "delete_conversation": Operation(tag="Conversations", answers={204: "The conversation is deleted."}),
+    "restore_conversation": Operation(
+        tag="Conversations", answers={200: "The restored conversation."}, response=_restored
+    ),
+    "search": Operation(
+        tag="Search",
+        answers={200: "A page of hits, best first."},
+        query="q=monoid",
+        response={
+            "hits": [
+                {
+                    "conversation": _restored,
+                    "message": _answer,
+                    "snippet": [
+                        {"text": "A ", "match": False},
+                        {"text": "monoid", "match": True},
+                        {"text": " in the category of endofunctors.", "match": False},
+                    ],
+                }
+            ],
+            "nextCursor": None,
+        },
+    ),
+    "list_changes": Operation(
+        tag="Changes",
+        answers={200: "What has changed since the cursor, oldest change first."},
+        query="since=0",
+        response={
+            "conversations": [_restored],
+            "messages": [_question, _answer],
+            "next": _CURSOR,
+            "hasMore": False,
+        },
+    ),
+    "export_conversation": Operation(
+        tag="Export and import",
+        answers={200: "The conversation with all of its messages, as a document."},
+        response=_document,
+    ),
+    "export_everything": Operation(
+        tag="Export and import",
+        answers={200: "Every conversation: one `Document` a line, as newline-delimited JSON."},
+    ),
+    "import_conversations": Operation(
+        tag="Export and import",
+        answers={200: "What was imported, and what was skipped and why."},
+        request=_document,
+        response={
+            "imported": [{"id": "01KAGR0C5M3E7Y9Q2W4T6B8DNF", "title": "Monads", "messageCount": 2}],
+            "skipped": [],
+        },
+    ),
+    "erase": Operation(
+        tag="Account",
+        answers={
+            200: "Everything is deleted. This is how much it was.",
+            202: "Everything is hidden, and the rest is being removed. This is how much it was.",
+        },
+        query="confirm=alice",
+        response={"conversations": 2, "messages": 4, "userId": "alice", "isComplete": True},
+    ),
+    "status": Operation(
+        tag="Server",
+        answers={200: "Where conversations are kept, and why."},
+        response={
+            "enabled": True,
+            "requestedStore": "auto",
+            "store": "sqlite",
+            "persistent": True,
+            "reason": "SQLITE_PATH is set.",
+        },
+    ),
+    "health": Operation(
+        tag="Server",
+        answers={200: "The server is up, and its settings are right."},
+        response={"status": "ok", "store": "sqlite", "version": "0.1.0"},
+    ),
+    "openapi": Operation(tag="Server", answers={200: "This document."}),
+    "docs": Operation(tag="Server", answers={200: "The page, as HTML."}),
+}

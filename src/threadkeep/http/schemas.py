@@ -1,0 +1,198 @@
+"""The types of the API as JSON Schema from which generators make types that people like to use.
+
+msgspec describes the structs. What it cannot know is said here: what the JSON that is passed on is made of, which
+values have a name, and that a default is for the server, so that no client has to send it.
+"""
+
+from typing import Any, get_args
+
+import msgspec
+from msgspec import Struct
+
+from threadkeep.conversations.models import BLOCKS, METADATA_BYTES_MAX, Role, TitleSource
+from threadkeep.http.problems import STATUS
+
+Schema = dict[str, Any]
+
+CODES = {**STATUS, "internal": 500}
+"""The status of every code of an error; `internal` is a defect of ours, which nobody raises."""
+
+OTHER_BLOCKS = (
+    *("reasoning", "source-url", "source-document", "step-start", "dynamic-tool"),  # AI SDK
+    *("input_text", "output_text", "refusal", "image_url", "input_image", "input_audio", "input_file"),  # OpenAI
+    *("function_call", "function_call_output"),
+    *("redacted_thinking", "document", "search_result", "server_tool_use", "web_search_tool_result"),  # Anthropic
+)
+"""Types of blocks that providers have, and that are kept as they come. There may be any others: these have a name, so
+that a client in TypeScript can tell them from those that are checked."""
+
+_NAMED = {"Role": get_args(Role), "TitleSource": get_args(TitleSource)}
+_WITH_CODE = ("ErrorBody", "Refusal")
+
+
+class ErrorBody(Struct, omit_defaults=True):
+    """What went wrong."""
+
+    code: str
+    message: str
+    """What is wrong and what to do, for people."""
+    details: dict[str, Any] | None = None
+
+
+class ErrorResponse(Struct):
+    """Every error has this form. `code` is for programs, `message` is for people."""
+
+    error: ErrorBody
+
+
+def reference(name: str) -> Schema:
+    """A reference to a component."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def schemas_of(types: list[Any]) -> tuple[dict[Any, Schema], dict[str, Schema]]:
+    """The schema of each type, and the components that these refer to."""
+    schemas, described = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    components = {name: natural(schema) for name, schema in described.items()}
+    components |= {name: {"title": name, "type": "string", "enum": list(values)} for name, values in _NAMED.items()}
+    components |= _OPEN
+    _describe_blocks(components)
+    _describe_errors(components)
+    for component in components.values():
+        if "metadata" in component.get("properties", {}):
+            metadata = reference("Metadata")
+            is_nullable = component["properties"]["metadata"].get("type") != "object"
+            component["properties"]["metadata"] = _or_null(metadata) if is_nullable else metadata
+    components["Changes"]["properties"]["conversations"]["items"] = {
+        "anyOf": [reference("Conversation"), reference("Tombstone")]
+    }
+    return dict(zip(types, map(natural, schemas), strict=True)), components
+
+
+def natural(schema: Schema) -> Schema:
+    """The same schema, in the words that generators understand best."""
+    for name, values in _NAMED.items():
+        if set(schema.get("enum", ())) == set(values):
+            return reference(name)
+    result: Schema = {}
+    for keyword, value in schema.items():
+        match keyword:
+            case "properties":
+                result[keyword] = {field: _without_default(natural(each)) for field, each in value.items()}
+            case "anyOf":
+                result[keyword] = [natural(each) for each in value]
+            case "items":
+                result[keyword] = natural(value)
+            case "enum" if len(value) == 1:
+                result["const"] = value[0]
+            case _:
+                result[keyword] = value
+    if result.get("type") == "object" and "properties" not in result:
+        result["additionalProperties"] = True
+    return result
+
+
+def _without_default(schema: Schema) -> Schema:
+    """What a field of a body is. Where a default is named, generators have every client send the field."""
+    return {keyword: value for keyword, value in schema.items() if keyword != "default"}
+
+
+def _or_null(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+_OPEN: dict[str, Schema] = {
+    "JsonObject": {
+        "title": "JsonObject",
+        "description": "Any JSON object.",
+        "type": "object",
+        "additionalProperties": True,
+    },
+    "Metadata": {
+        "title": "Metadata",
+        "description": f"Your own fields: any JSON object of at most {METADATA_BYTES_MAX} bytes as JSON.",
+        "type": "object",
+        "additionalProperties": True,
+    },
+}
+
+
+def _describe_blocks(components: dict[str, Schema]) -> None:
+    """Say what a content is made of. The types cannot: to them it is JSON that is passed on.
+
+    What is read is told apart by `type`. What is sent may be of any `type`: in TypeScript, a text that may be anything
+    is no discriminator, so there are two unions.
+    """
+    for block in BLOCKS.values():
+        properties = components[block.__name__]["properties"]
+        components[block.__name__]["additionalProperties"] = True
+        for field in properties.keys() & {"input", "source"}:
+            is_nullable = "anyOf" in properties[field]
+            properties[field] = _or_null(reference("JsonObject")) if is_nullable else reference("JsonObject")
+    other: Schema = {
+        "type": "object",
+        "required": ["type"],
+        "properties": {"type": {"type": "string", "minLength": 1, "not": {"enum": list(BLOCKS)}}},
+        "additionalProperties": True,
+    }
+    known = [reference(block.__name__) for block in BLOCKS.values()]
+    components["OtherBlock"] = {
+        "title": "OtherBlock",
+        "description": "A block of a type that is not checked. It comes back as it was sent.",
+        **other,
+    }
+    components["NewOtherBlock"] = {
+        "title": "NewOtherBlock",
+        "description": "A block of any other type. It is kept as it is.",
+        **other,
+    }
+    components["Block"] = {
+        "title": "Block",
+        "description": "A part of a message. `type` tells which; any further fields are kept.",
+        "oneOf": [*known, reference("OtherBlock")],
+        "discriminator": {
+            "propertyName": "type",
+            "mapping": {
+                **{kind: reference(block.__name__)["$ref"] for kind, block in BLOCKS.items()},
+                **{kind: reference("OtherBlock")["$ref"] for kind in OTHER_BLOCKS},
+            },
+        },
+    }
+    components["NewBlock"] = {
+        "title": "NewBlock",
+        "description": "A part of a message to store: of a known `type`, or of any other.",
+        "anyOf": [*known, reference("NewOtherBlock")],
+    }
+    components["Message"]["properties"]["content"]["items"] = reference("Block")
+    for name in ("NewMessage", "DocumentMessage"):
+        components[name]["properties"]["content"]["items"] = reference("NewBlock")
+
+
+def _describe_errors(components: dict[str, Schema]) -> None:
+    """Name the codes, and what may be in `details`."""
+    components["ErrorCode"] = {"title": "ErrorCode", "type": "string", "enum": list(CODES)}
+    texts = {"type": "array", "items": {"type": "string"}}
+    components["ErrorDetails"] = {
+        "title": "ErrorDetails",
+        "description": "More about an error, for programs: the fields that its code has, and maybe others.",
+        "type": "object",
+        "properties": {
+            "path": {"type": "string", "description": "Where in the request: `messages[3].content[0].text`."},
+            "ids": {**texts, "description": "Of a `conflict`: the ids of messages that are taken."},
+            "conversation": {
+                "description": "Of a `stale` edit: the conversation as it is now.",
+                "anyOf": [reference("Conversation")],
+            },
+            "messageCount": {"type": "integer", "description": "Of a `stale` append: how many messages there are."},
+            "allow": {**texts, "description": "Of `method_not_allowed`: the methods that there are."},
+            "acceptEncoding": {**texts, "description": "Of `unsupported_media_type`: the codings that are read."},
+            "requestId": {"type": "string", "description": "Of `internal`: what to report."},
+        },
+        "additionalProperties": True,
+    }
+    for name in _WITH_CODE:
+        components[name]["properties"]["code"] = reference("ErrorCode")
+        components[name]["properties"]["details"] = reference("ErrorDetails")
+    components["ErrorResponse"]["examples"] = [
+        {"error": {"code": "invalid", "message": "title: Expected one line of text.", "details": {"path": "title"}}}
+    ]
