@@ -4,26 +4,59 @@ import re
 from html import escape
 from typing import Any
 
+from msgspec import json
+
 Schema = dict[str, Any]
 
 
-def page(api: dict[str, Any]) -> str:
+def page(api: Schema) -> str:
     """Return the HTML page of an OpenAPI document."""
-    calls = "".join(
-        _call(method.upper(), path, operation)
-        for path, operations in api["paths"].items()
-        for method, operation in operations.items()
-    )
+    calls: dict[str, list[tuple[str, str, Schema]]] = {tag["name"]: [] for tag in api["tags"]}
+    for path, operations in api["paths"].items():
+        for method, operation in operations.items():
+            calls[operation["tags"][0]].append((method.upper(), path, operation))
+    groups = "".join(_group(tag, calls[tag["name"]]) for tag in api["tags"])
+    contents = "".join(_contents(name, inner) for name, inner in calls.items())
     types = "".join(_type(name, schema) for name, schema in api["components"]["schemas"].items())
-    return _PAGE.format(version=escape(api["info"]["version"]), calls=calls, types=types)
+    return _PAGE.format(
+        version=escape(api["info"]["version"]),
+        description=_prose(api["info"]["description"]),
+        contents=contents,
+        groups=groups,
+        types=types,
+    )
+
+
+def _contents(tag: str, calls: list[tuple[str, str, Schema]]) -> str:
+    """Return a group of the table of contents, with a line for each call."""
+    lines = "".join(
+        f'<li><a href="#{escape(operation["operationId"])}">{_inline(operation["summary"])}</a></li>'
+        for _, _, operation in calls
+    )
+    return f'<li><a href="#{_anchor(tag)}">{escape(tag)}</a><ul>{lines}</ul></li>'
+
+
+def _group(tag: Schema, calls: list[tuple[str, str, Schema]]) -> str:
+    inner = "".join(_call(method, path, operation) for method, path, operation in calls)
+    head = f'<h2 id="{_anchor(tag["name"])}">{escape(tag["name"])}</h2>'
+    return f"{head}{_prose(tag['description'])}{inner}"
+
+
+def _anchor(tag: str) -> str:
+    return "tag-" + re.sub(r"\W+", "-", tag.lower())
 
 
 def _call(method: str, path: str, operation: Schema) -> str:
     parameters = [
-        [f"<code>{escape(parameter['name'])}</code>", parameter["in"], _is(parameter["schema"])]
+        [
+            f"<code>{escape(parameter['name'])}</code>",
+            parameter["in"] + (", required" if parameter["required"] else ""),
+            _is(parameter["schema"]),
+            _inline(_description(parameter["schema"])),
+        ]
         for parameter in operation["parameters"]
     ]
-    body = operation.get("requestBody")
+    body = operation.get("requestBody", {})
     answers = [
         [status, _inline(response["description"]), _is(_schema_in(response)) if "content" in response else ""]
         for status, response in operation["responses"].items()
@@ -33,10 +66,20 @@ def _call(method: str, path: str, operation: Schema) -> str:
         f"<code>{method} {escape(path)}</code>",
         f"<p><strong>{_inline(operation['summary'])}.</strong></p>",
         _prose(operation["description"]),
-        _table(["Parameter", "In", "Is"], parameters),
+        _table(["Parameter", "In", "Type", ""], parameters),
         f"<p>The body is {_is(_schema_in(body))}.</p>" if body else "",
+        _example("Example of a request", body),
         _table(["Status", "", "Body"], answers),
+        *(_example("Example of an answer", response) for response in list(operation["responses"].values())[:1]),
     )
+
+
+def _example(title: str, part: Schema) -> str:
+    media: Schema = next(iter(part.get("content", {}).values()), {})
+    if "example" not in media:
+        return ""
+    text = json.format(json.encode(media["example"]), indent=2).decode()
+    return f"<p>{title}:</p><pre>{escape(text, quote=False)}</pre>"
 
 
 def _type(name: str, schema: Schema) -> str:
@@ -53,7 +96,7 @@ def _type(name: str, schema: Schema) -> str:
         name,
         f"<code>{escape(name)}</code>",
         _prose(schema.get("description", "")),
-        _table(["Field", "Is", ""], fields) if fields else f"<p>{_is(schema)}</p>",
+        _table(["Field", "Type", ""], fields) if fields else f"<p>{_is(schema)}</p>",
     )
 
 
@@ -62,10 +105,12 @@ def _is(schema: Schema) -> str:
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f'<a href="#{escape(name)}"><code>{escape(name)}</code></a>'
-    if "enum" in schema:
-        return " or ".join(f"<code>{escape(str(choice))}</code>" for choice in schema["enum"])
-    if "anyOf" in schema:
-        return " or ".join(_is(option) for option in schema["anyOf"])
+    choices = [schema["const"]] if "const" in schema else schema.get("enum", [])
+    if choices:
+        return " or ".join(f"<code>{escape(str(choice))}</code>" for choice in choices)
+    options = schema.get("anyOf", schema.get("oneOf", []))
+    if options:
+        return " or ".join(_is(option) for option in options)
     kind = schema.get("type", "anything")
     words = [" or ".join(kind) if isinstance(kind, list) else kind]
     if kind == "array":
@@ -127,18 +172,29 @@ _PAGE = """<!doctype html>
 <style>
   :root {{ color-scheme: light dark; }}
   body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem; }}
+  body, code {{ overflow-wrap: anywhere; }}
   section {{ border-top: 1px solid #8884; padding: .5rem 0 1rem; }}
-  code {{ font-size: .9em; overflow-wrap: anywhere; }}
+  code, pre {{ font-size: .9em; }}
+  pre {{ overflow-x: auto; padding: .6rem .8rem; border-radius: .4rem; background: #8881; line-height: 1.35; }}
   table {{ border-collapse: collapse; width: 100%; table-layout: fixed; margin: .5rem 0 1rem; }}
   th, td {{ text-align: left; vertical-align: top; padding: .2rem .8rem .2rem 0; }}
   th:first-child {{ width: 10rem; }}
+  @media (max-width: 40rem) {{
+    table, tbody, tr, td {{ display: block; }}
+    th {{ display: none; }}
+    tr {{ padding: .3rem 0; }}
+    td {{ padding: 0; }}
+    td + td {{ padding-left: 1rem; }}
+    td:empty {{ display: none; }}
+    nav ul ul {{ padding-left: 1rem; }}
+  }}
 </style>
 </head>
 <body>
 <h1>Threadkeep API</h1>
-<p>Version {version}. For programs: <a href="openapi.json">openapi.json</a>.</p>
-<h2>Calls</h2>
-{calls}<h2>Types</h2>
+{description}<p>Version {version}. For programs: <a href="openapi.json">openapi.json</a>.</p>
+<nav><ul>{contents}<li><a href="#types">Types</a></li></ul></nav>
+{groups}<h2 id="types">Types</h2>
 {types}</body>
 </html>
 """
