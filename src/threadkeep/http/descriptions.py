@@ -33,6 +33,44 @@ CODES = {
 }
 """What each code means that an operation may fail with."""
 
+FIELDS = {
+    "acceptEncoding": "Of `unsupported_media_type`: the encodings that are read.",
+    "allow": "Of `method_not_allowed`: the methods that this path has.",
+    "changes": "On the first page: the cursor from which to follow the changes.",
+    "conversation": "The conversation, as it is now.",
+    "createdAt": "When it was created.",
+    "deletedAt": "When it was deleted; null unless it is.",
+    "editedAt": "When the user made the edit, for edits that arrive late. A later edit is not undone.",
+    "enabled": "Whether conversations are kept on this server.",
+    "expectedMessageCount": "How many messages you have seen. The append fails with `stale` if there are more by now.",
+    "exportedAt": "When it was exported.",
+    "hasMore": "Whether there are more changes right now.",
+    "ids": "Of a `conflict`: the ids of messages that are taken.",
+    "index": "Which entry it was, counted from 0.",
+    "isArchived": "Whether it is archived. Lists show archived conversations apart.",
+    "isComplete": "Whether all of it is removed. Otherwise it is hidden, and removed soon.",
+    "isError": "Whether the tool failed.",
+    "match": "Whether this part is what was searched for.",
+    "messageCount": "How many messages it has.",
+    "model": "The language model, by any name.",
+    "next": "The cursor to go on from, now or later.",
+    "nextCursor": "Leads to the next page; null on the last.",
+    "parentId": "The message that this one answers, in a conversation with branches.",
+    "path": "Where in the request, such as `messages[3].content[0].text`.",
+    "persistent": "Whether conversations outlive the server's process.",
+    "reason": "Why, in a sentence.",
+    "requestId": "Of `internal`: what to report.",
+    "requestedStore": "The back end that the settings ask for.",
+    "seq": "Its place in the conversation: 1, 2, 3 and so on, without gaps.",
+    "store": "The back end; `local` where the client keeps conversations itself.",
+    "title": "One line of text. Without one, the first message gives it.",
+    "titleSource": "Who gave the title.",
+    "tokenCount": "How many tokens it has, if you count them.",
+    "updatedAt": "When messages were last appended.",
+    "userId": "The user it belongs to.",
+}
+"""What each field is, wherever it stands, unless its own type says more."""
+
 CONVERSATION_ID = "01KAGQ3W6ZJ8Y0V4M2T7N5C9XB"
 _QUESTION_ID = "01KAGQ3WAH5RZ6E1D8K3F0P7QS"
 _ANSWER_ID = "01KAGQ4B2XN9T4V7C6H8J3M5WY"

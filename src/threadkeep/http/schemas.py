@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from threadkeep.conversations.models import BLOCKS, METADATA_BYTES_MAX, Role, TitleSource
+from threadkeep.http.descriptions import FIELDS
 from threadkeep.http.problems import STATUS
 
 Schema = dict[str, Any]
@@ -78,7 +79,7 @@ def natural(schema: Schema) -> Schema:
     for keyword, value in schema.items():
         match keyword:
             case "properties":
-                result[keyword] = {field: _without_default(natural(each)) for field, each in value.items()}
+                result[keyword] = {field: _field(field, natural(each)) for field, each in value.items()}
             case "anyOf":
                 result[keyword] = [natural(each) for each in value]
             case "items":
@@ -92,9 +93,14 @@ def natural(schema: Schema) -> Schema:
     return result
 
 
-def _without_default(schema: Schema) -> Schema:
-    """What a field of a body is. Where a default is named, generators have every client send the field."""
-    return {keyword: value for keyword, value in schema.items() if keyword != "default"}
+def _field(name: str, schema: Schema) -> Schema:
+    """A field of a body, described. Where a default is named, generators have every client send the field."""
+    described = {keyword: value for keyword, value in schema.items() if keyword != "default"}
+    if name in FIELDS and "$ref" not in described:
+        form = "Unix milliseconds" if "integer" in str(schema) else "ISO 8601"
+        time = f" In {form}." if name.endswith("At") else ""
+        described["description"] = FIELDS[name] + time
+    return described
 
 
 def _or_null(schema: Schema) -> Schema:
@@ -172,24 +178,22 @@ def _describe_errors(components: dict[str, Schema]) -> None:
     """Name the codes, and what may be in `details`."""
     components["ErrorCode"] = {"title": "ErrorCode", "type": "string", "enum": list(CODES)}
     texts = {"type": "array", "items": {"type": "string"}}
-    components["ErrorDetails"] = {
+    details: Schema = {
         "title": "ErrorDetails",
         "description": "More about an error, for programs: the fields that its code has, and maybe others.",
         "type": "object",
         "properties": {
-            "path": {"type": "string", "description": "Where in the request: `messages[3].content[0].text`."},
-            "ids": {**texts, "description": "Of a `conflict`: the ids of messages that are taken."},
-            "conversation": {
-                "description": "Of a `stale` edit: the conversation as it is now.",
-                "anyOf": [reference("Conversation")],
-            },
-            "messageCount": {"type": "integer", "description": "Of a `stale` append: how many messages there are."},
-            "allow": {**texts, "description": "Of `method_not_allowed`: the methods that there are."},
-            "acceptEncoding": {**texts, "description": "Of `unsupported_media_type`: the codings that are read."},
-            "requestId": {"type": "string", "description": "Of `internal`: what to report."},
+            "path": {"type": "string"},
+            "ids": texts,
+            "conversation": {"anyOf": [reference("Conversation")]},
+            "messageCount": {"type": "integer"},
+            "allow": texts,
+            "acceptEncoding": texts,
+            "requestId": {"type": "string"},
         },
         "additionalProperties": True,
     }
+    components["ErrorDetails"] = natural(details)
     for name in _WITH_CODE:
         components[name]["properties"]["code"] = reference("ErrorCode")
         components[name]["properties"]["details"] = reference("ErrorDetails")
