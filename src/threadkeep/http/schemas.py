@@ -162,6 +162,7 @@ def _describe_blocks(components: dict[str, Schema]) -> None:
                 **{kind: reference(block.__name__)["$ref"] for kind, block in BLOCKS.items()},
                 **{kind: reference("OtherBlock")["$ref"] for kind in OTHER_BLOCKS},
             },
+            "x-defaultMapping": reference("OtherBlock")["$ref"],
         },
     }
     components["NewBlock"] = {
