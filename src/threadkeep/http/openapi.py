@@ -80,7 +80,7 @@ def document(routes: list[Route], mounted_at: str = "") -> dict[str, Any]:
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         # Relative to where the document is. Not `.`, to which `/api` would be added as `//api`.
-        "servers": [{"url": mounted_at or "/", "description": "The server that this document comes from."}],
+        "servers": [{"url": mounted_at or "/"}],
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         "paths": paths,
         "components": {"schemas": components, "securitySchemes": _SECURITY_SCHEMES},
