@@ -5,7 +5,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 from threadkeep_client import AuthenticatedClient
-from threadkeep_client.api.account import erase
+from threadkeep_client.api.account import erase_everything
 from threadkeep_client.api.changes import list_changes
 from threadkeep_client.api.conversations import (
     create_conversation,
@@ -18,7 +18,7 @@ from threadkeep_client.api.conversations import (
 from threadkeep_client.api.export_and_import import export_conversation, export_everything, import_conversations
 from threadkeep_client.api.messages import append_messages, list_messages
 from threadkeep_client.api.search import search
-from threadkeep_client.api.server import health
+from threadkeep_client.api.server import get_health
 from threadkeep_client.models import (
     Appended,
     Changes,
@@ -263,14 +263,14 @@ def export_everything_as_text_and_import_it_as_ndjson() -> None:
 
 
 def ask_whether_the_server_is_up() -> None:
-    answer = health.sync(client=client)
+    answer = get_health.sync(client=client)
     assert isinstance(answer, Health)
     assert answer.status == "ok"
 
 
 def delete_everything() -> None:
-    assert isinstance(erase.sync(client=client, confirm="somebody"), ErrorResponse)
-    erasure = erase.sync(client=client, confirm="python")
+    assert isinstance(erase_everything.sync(client=client, confirm="somebody"), ErrorResponse)
+    erasure = erase_everything.sync(client=client, confirm="python")
     assert isinstance(erasure, Erasure)
     assert erasure.is_complete
     assert erasure.conversations > 20

@@ -13,16 +13,15 @@ from jsonschema import Draft202012Validator
 from support.backends import Backend, memory
 from threadkeep.http.descriptions import CONVERSATION_ID, OPERATIONS
 from threadkeep.http.openapi import document
-from threadkeep.http.public import PUBLIC_ROUTES
 from threadkeep.http.routes import ROUTES
 
-API: dict[str, Any] = json.loads(msgspec.json.encode(document([*ROUTES, *PUBLIC_ROUTES])))
+API: dict[str, Any] = json.loads(msgspec.json.encode(document(ROUTES)))
 CALLS = {
     operation["operationId"]: (method.upper(), path, operation)
     for path, item in API["paths"].items()
     for method, operation in item.items()
 }
-WITHOUT_EXAMPLES = {"delete_conversation", "export_everything", "openapi", "docs"}
+WITHOUT_EXAMPLES = {"delete_conversation", "export_everything", "get_openapi", "get_docs"}
 """What answers nothing, lines, this document, or a page."""
 VARYING = {
     *("createdAt", "updatedAt", "exportedAt", "next", "nextCursor", "changes"),

@@ -154,7 +154,8 @@ def test_an_operation_says_what_it_takes_and_answers(name: str) -> None:
         "security",
     }
     assert operation["summary"]
-    assert not operation["summary"].endswith(".")
+    # One short sentence, without its full stop.
+    assert re.fullmatch(r"[A-Z][a-z]+ (?:[^.:]|\.\d){5,70}", operation["summary"])
     assert sorted(operation["responses"]) == STATUSES[name].split()
     parameters = operation["parameters"]
     expected = {*PARAMETERS.get(name, " ".join(re.findall(r"{(\w+)}", name))).split()}

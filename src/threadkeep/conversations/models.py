@@ -123,7 +123,7 @@ class Message(Struct, rename="camel", kw_only=True):
 
 
 class TextBlock(Struct, rename="camel", tag="text", tag_field="type"):
-    """Words."""
+    """Text."""
 
     text: str
 
@@ -262,14 +262,14 @@ class MessagePage(Struct, rename="camel"):
 
 
 class Tombstone(Struct, rename="camel"):
-    """What is left of a deleted conversation."""
+    """A deleted conversation: remove it, and its messages."""
 
     id: KeptId
     deleted_at: int
 
 
 class Changes(Struct, rename="camel"):
-    """What has changed since a cursor, oldest change first. A row that changed twice comes once, as it is now."""
+    """What has changed since a cursor, oldest change first. What changed twice is listed once, as it is now."""
 
     conversations: list[Any]
     """Each a `Conversation`, or a `Tombstone` where it is deleted."""
@@ -314,7 +314,7 @@ class Receipt(Struct, rename="camel"):
 
 
 class Appended(Struct, rename="camel"):
-    """The answer to an append: a receipt for each message in the order sent, and the conversation as it is now."""
+    """What an append stored: a receipt for each message, in the order sent, and the conversation as it is now."""
 
     messages: list[Receipt]
     conversation: Conversation
@@ -329,7 +329,7 @@ class Erased(Struct, rename="camel"):
 
 
 class Erasure(Erased):
-    """The receipt of an erasure: whose everything it was, and how much."""
+    """How much of a user's data was deleted."""
 
     user_id: str
     is_complete: bool

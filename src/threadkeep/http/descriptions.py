@@ -252,7 +252,7 @@ OPERATIONS: dict[str, Operation] = {
             "skipped": [],
         },
     ),
-    "erase": Operation(
+    "erase_everything": Operation(
         tag="Account",
         answers={
             200: "Everything is deleted. This is how much it was.",
@@ -261,7 +261,7 @@ OPERATIONS: dict[str, Operation] = {
         query="confirm=alice",
         response={"conversations": 2, "messages": 4, "userId": "alice", "isComplete": True},
     ),
-    "status": Operation(
+    "get_status": Operation(
         tag="Server",
         answers={200: "Where conversations are kept, and why."},
         response={
@@ -272,11 +272,11 @@ OPERATIONS: dict[str, Operation] = {
             "reason": "SQLITE_PATH is set.",
         },
     ),
-    "health": Operation(
+    "get_health": Operation(
         tag="Server",
         answers={200: "The server is up, and its settings are right."},
         response={"status": "ok", "store": "sqlite", "version": "0.1.0"},
     ),
-    "openapi": Operation(tag="Server", answers={200: "This document."}),
-    "docs": Operation(tag="Server", answers={200: "The page, as HTML."}),
+    "get_openapi": Operation(tag="Server", answers={200: "This document."}),
+    "get_docs": Operation(tag="Server", answers={200: "The page, as HTML."}),
 }

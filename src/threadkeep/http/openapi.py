@@ -10,7 +10,7 @@ from threadkeep import __version__
 from threadkeep.clock import ID_PATTERN
 from threadkeep.conversations.export_v1 import Document
 from threadkeep.conversations.models import BLOCKS, Conversation, Tombstone
-from threadkeep.http.bodies import JSON, NDJSON, types_of
+from threadkeep.http.bodies import JSON, MERGE_PATCH, NDJSON, types_of
 from threadkeep.http.descriptions import CODES, CONVERSATION_ID, OPERATIONS, TAGS
 from threadkeep.http.routes.base import FOR_EVERY_USER, Header, Route
 from threadkeep.http.schemas import CODES as STATUS
@@ -102,17 +102,16 @@ def _operation(route: Route, schema_of: dict[Any, Schema]) -> Schema:
     }
     bodies = [schema_of[body] for body in types_of(route.body)]
     if bodies:
-        body: Schema = {"schema": bodies[0] if len(bodies) == 1 else {"anyOf": bodies}, **_example(told.request)}
-        streams = {media: _stream(media, schema_of) for media in route.media_types if media in _ITEMS}
-        operation["requestBody"] = {"required": True, "content": {JSON: body, **streams}}
+        body = bodies[0] if len(bodies) == 1 else {"anyOf": bodies}
+        medias = [media for media in route.media_types if media != MERGE_PATCH]
+        content = {media: _media_type(media, schema_of, body, told.request) for media in medias}
+        operation["requestBody"] = {"required": True, "content": content}
     for status, answer in route.answers.items():
         response: Schema = {"description": told.answers[status]}
-        if answer in _ITEMS:
-            response["content"] = {answer: _stream(answer, schema_of)}
-        elif isinstance(answer, str):
-            response["content"] = {answer: {"schema": {"type": "string"}}}
+        if isinstance(answer, str):
+            response["content"] = {answer: _media_type(answer, schema_of)}
         elif answer is not None:
-            response["content"] = {JSON: {"schema": schema_of[answer], **_example(told.response)}}
+            response["content"] = {JSON: _media_type(JSON, schema_of, schema_of[answer], told.response)}
         if answer is Conversation:
             response["headers"] = _HEADERS_OF_A_CONVERSATION
         operation["responses"][str(status)] = response
@@ -141,13 +140,14 @@ def _headers(route: Route) -> tuple[Header, ...]:
     return route.headers if route.is_public else (*route.headers, *FOR_EVERY_USER)
 
 
-def _stream(media: str, schema_of: dict[Any, Schema]) -> Schema:
-    description, item = _ITEMS[media]
-    return {"schema": {"type": "string", "description": description}, "x-itemSchema": schema_of[item]}
-
-
-def _example(value: Any) -> Schema:
-    return {} if value is UNSET else {"example": value}
+def _media_type(media: str, schema_of: dict[Any, Schema], schema: Schema | None = None, example: Any = UNSET) -> Schema:
+    """Describe a body of this media type: JSON by its schema, anything else as a text."""
+    if media in _ITEMS:
+        description, item = _ITEMS[media]
+        return {"schema": {"type": "string", "description": description}, "x-itemSchema": schema_of[item]}
+    if media != JSON:
+        return {"schema": {"type": "string"}}
+    return {"schema": schema, **({} if example is UNSET else {"example": example})}
 
 
 def _codes(route: Route) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ Cursor = Annotated[
     str,
     Meta(
         max_length=500,
-        description="A `nextCursor` as it came, or the id to go on from.",
+        description="`nextCursor` of the page before, unchanged, or the id to continue from.",
         extra_json_schema={"pattern": CURSOR_PATTERN},
     ),
 ]
@@ -44,7 +44,7 @@ FOR_EVERY_USER = (
             "pattern": HEADER_PATTERN,
             "examples": ["alice"],
             "maxLength": USER_ID_CHARACTERS_MAX,
-            "description": "With a service key, the user whom it acts for. One whose id has a comma comes by a JWT.",
+            "description": "With a service key: the user that it acts for. A user whose id has a comma needs a JWT.",
         },
     ),
     Header(
@@ -53,7 +53,7 @@ FOR_EVERY_USER = (
             "type": "string",
             "pattern": BOOKMARK_PATTERN,
             "examples": ["00000001-00000002-00004f3a-9f86d081884c7d659a2feaa0c55ad015"],
-            "description": "Of an earlier answer, on D1: the request sees at least what that one saw.",
+            "description": "From an earlier response, on D1: the request sees at least what that one saw.",
         },
     ),
 )

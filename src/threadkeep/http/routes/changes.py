@@ -17,7 +17,7 @@ class ChangesQuery(Struct, forbid_unknown_fields=True):
             str,
             Meta(
                 max_length=500,
-                description="A `next` as it came, or 0 for the beginning.",
+                description="`next` of the page before, unchanged; 0 for the beginning.",
                 extra_json_schema={"pattern": CURSOR_PATTERN},
             ),
         ]
@@ -34,11 +34,11 @@ class ChangesQuery(Struct, forbid_unknown_fields=True):
     query=ChangesQuery,
 )
 async def list_changes(call: Call) -> Response:
-    """List what has changed since a cursor, so that a client stays in step.
+    """List what has changed since a cursor, to keep a device in sync.
 
-    Apply each page in order, and go on from `next`: at once while there is more, or at any later time. A tombstone,
-    `id` and `deletedAt` alone, takes a conversation and its messages away. Without `since`, only the current cursor
-    comes. After `cursor_expired`, begin again with `since=0`.
+    Apply each page in order, then continue from `next`: at once while `hasMore` is true, or at any later time. A
+    tombstone, which has only `id` and `deletedAt`, removes a conversation and its messages. Without `since`, the answer
+    has nothing but the current cursor. After `cursor_expired`, start again with `since=0`.
     """
     query: ChangesQuery = call.query
     return json_response(200, await call.store.changes(query.since, limit=query.limit))

@@ -21,7 +21,7 @@ IF_MATCH = Header(
         "type": "string",
         "pattern": IF_MATCH_PATTERN,
         "examples": ["*", '"3"'],
-        "description": "An `ETag` as it came: the request is for that version, or fails with `stale`.",
+        "description": "The `ETag` of an earlier response: the request is for that version, or fails with `stale`.",
     },
 )
 
@@ -36,9 +36,9 @@ class ListQuery(Struct, forbid_unknown_fields=True):
 
 @Route("GET", "/api/conversations", answers={200: ConversationPage}, query=ListQuery)
 async def list_conversations(call: Call) -> Response:
-    """List conversations, latest `updatedAt` first.
+    """List conversations, most recently updated first.
 
-    Without `archived=true` those that are not archived; with it, those that are.
+    Archived conversations are listed apart, with `archived=true`.
     """
     query: ListQuery = call.query
     page = await call.store.list_conversations(is_archived=query.archived, cursor=query.cursor, limit=query.limit)
@@ -53,10 +53,10 @@ async def list_conversations(call: Call) -> Response:
     body=NewConversation,
 )
 async def create_conversation(call: Call) -> Response:
-    """Create a conversation, with its first messages or without.
+    """Create a conversation, with or without its first messages.
 
-    Bring an `id`, and the request can be sent again after a lost answer: it is answered 200, with the conversation
-    as it is now, and nothing is created twice.
+    Give it an `id` of your own, and the request can be repeated if its answer is lost: the status is then 200, with the
+    conversation as it is now, and nothing is created twice.
     """
     conversation, is_new = await service.create_conversation(call.store, call.body)
     headers = {"etag": etag(conversation.version)}
@@ -67,7 +67,10 @@ async def create_conversation(call: Call) -> Response:
 
 @Route("GET", "/api/conversations/{id}", answers={200: Conversation}, fails=("not_found",))
 async def get_conversation(call: Call) -> Response:
-    """Get a conversation. Its `ETag` is its version, for `If-Match`."""
+    """Get a conversation.
+
+    Its `ETag` is its version, for `If-Match`.
+    """
     return _conversation(await call.store.get_conversation(call.id))
 
 
@@ -80,10 +83,12 @@ async def get_conversation(call: Call) -> Response:
     headers=(IF_MATCH,),
 )
 async def update_conversation(call: Call) -> Response:
-    """Edit a conversation by JSON Merge Patch (RFC 7396): null clears, `metadata` merges.
+    """Edit a conversation.
 
-    With `If-Match`, the edit applies to that version or fails with `stale` and the conversation as it is now.
-    Without it, the last edit of each field wins: by `editedAt` where it is given, else by arrival.
+    The body is a JSON Merge Patch (RFC 7396): null clears a field, and `metadata` merges.
+
+    With `If-Match`, the edit applies to that version, or fails with `stale` and the conversation as it is now.
+    Without it, the last edit of each field wins: by `editedAt` if it is given, otherwise by arrival.
     """
     version = version_in(call.request.header("if-match"))
     return _conversation(await service.update_conversation(call.store, call.id, call.body, version))
@@ -97,9 +102,10 @@ async def update_conversation(call: Call) -> Response:
     headers=(IF_MATCH,),
 )
 async def delete_conversation(call: Call) -> Response:
-    """Delete a conversation so that it can be restored. Deleting it again changes nothing.
+    """Delete a conversation.
 
-    With `If-Match`, that version is deleted, or the request fails with `stale` and the conversation as it is now.
+    It can be restored for as long as the server keeps deleted conversations, 30 days by default. Deleting it again
+    changes nothing. With `If-Match`, only that version is deleted; otherwise the request fails with `stale`.
     """
     version = version_in(call.request.header("if-match"))
     await call.store.delete_conversation(call.id, expected_version=version)
@@ -108,7 +114,7 @@ async def delete_conversation(call: Call) -> Response:
 
 @Route("POST", "/api/conversations/{id}/restore", answers={200: Conversation}, fails=("not_found",))
 async def restore_conversation(call: Call) -> Response:
-    """Restore a deleted conversation with all of its messages."""
+    """Restore a deleted conversation, with all of its messages."""
     return _conversation(await call.store.restore_conversation(call.id))
 
 

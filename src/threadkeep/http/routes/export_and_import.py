@@ -15,7 +15,7 @@ IDEMPOTENCY_KEY = Header(
         "pattern": export_v1.KEY_PATTERN,
         "examples": ["moved-in-march"],
         "maxLength": 255,
-        "description": "A name for what is sent: nothing is imported twice under it.",
+        "description": "A name for this import: nothing is imported twice under it.",
     },
 )
 
@@ -27,14 +27,20 @@ IDEMPOTENCY_KEY = Header(
     fails=("not_found",),
 )
 async def export_conversation(call: Call) -> Response:
-    """Export a conversation as a document of version 1, with times in ISO 8601."""
+    """Export a conversation as a document.
+
+    It has all of the messages, and times in ISO 8601.
+    """
     pieces = await export_v1.export_conversation(call.store, call.id)
     return Response(200, _download(JSON, f"{call.id}.json"), pieces)
 
 
 @Route("GET", "/api/export", answers={200: NDJSON})
 async def export_everything(call: Call) -> Response:
-    """Export every conversation, archived ones too: a document a line, as newline-delimited JSON."""
+    """Export all conversations, one document per line.
+
+    Archived conversations are included; deleted ones are not.
+    """
     pieces = await export_v1.export_everything(call.store)
     return Response(200, _download(NDJSON, "conversations.ndjson"), pieces)
 
@@ -50,10 +56,11 @@ async def export_everything(call: Call) -> Response:
     headers=(IDEMPOTENCY_KEY,),
 )
 async def import_conversations(call: Call) -> Response:
-    """Import one document of version 1, or many as newline-delimited JSON. Ids are new, and times are kept.
+    """Import conversations from exported documents.
 
-    A document that is wrong is skipped, with the reason, and stops no other.
-    With an `Idempotency-Key`, an import that was cut short can be sent again: nothing is imported twice under one key.
+    The body is one document, or many as newline-delimited JSON. Everything gets a new id and keeps its times. An
+    invalid document is skipped, with the reason, and does not stop the others. With an `Idempotency-Key`, an import
+    that was interrupted can be repeated: nothing is imported twice under one key.
     """
     key = call.request.header("idempotency-key")
     if key is not None:

@@ -18,12 +18,13 @@ class EraseQuery(Struct, forbid_unknown_fields=True):
 
 
 @Route("DELETE", "/api/me", answers={200: Erasure, 202: Erasure}, query=EraseQuery)
-async def erase(call: Call) -> Response:
-    """Erase everything that is kept of you: conversations, messages, the index, and what was deleted before.
+async def erase_everything(call: Call) -> Response:
+    """Delete all data of the current user, permanently.
 
-    `confirm` must be your own user id. None of it can be read or restored from then on, and every cursor of the changes
-    has expired. The receipt counts what went. 202 says that there was too much to remove at once: the rest goes by
-    itself, or at once if this is sent again.
+    This includes conversations, messages, the search index, and whatever was deleted before. `confirm` must be the id
+    of the current user. Nothing can be read or restored afterwards, and every cursor of the changes has expired. The
+    response says how much was deleted. 202 means that there was too much to remove at once: the rest is removed in the
+    background, or at once if the request is repeated.
     """
     if call.query.confirm != call.user_id:
         raise Invalid("confirm: This is not your user id. Nothing was erased.", "confirm")

@@ -36,8 +36,8 @@ class MessagesQuery(Struct, forbid_unknown_fields=True):
 async def list_messages(call: Call) -> Response:
     """List messages in order, the newest page first.
 
-    `nextCursor` leads to older ones; with `after`, which reads forward, to newer ones.
-    A page may be shorter than `limit` where messages are large; only `nextCursor` tells whether there are more.
+    `nextCursor` leads to older messages; with `after`, which reads forward, to newer ones.
+    A page may be shorter than `limit` if messages are large; only `nextCursor` tells whether there are more.
     """
     query: MessagesQuery = call.query
     if query.cursor is not None and query.after is not None:
@@ -54,11 +54,12 @@ async def list_messages(call: Call) -> Response:
     body=NewMessage | NewMessages,
 )
 async def append_messages(call: Call) -> Response:
-    """Append a message, or several together: all or none.
+    """Append one message, or several together.
 
-    Bring an `id` with each, and the request can be sent again after a lost answer: what is known already is not stored
-    twice, and if all of it is, the answer is 200. Without ids, a request that is sent again appends again.
-    With `expectedMessageCount`, the append fails with `stale` if others have appended since.
+    Several are stored all together, or not at all. Give each an `id` of your own, and the request can be repeated if
+    its answer is lost: a message that is stored already is not stored twice, and if all of them are, the status is 200.
+    Without ids, a repeated request appends again. With `expectedMessageCount`, the append fails with `stale` if
+    others have appended since.
     """
     appended, is_new = await service.append_messages(call.store, call.id, call.body)
     return json_response(201 if is_new else 200, appended)

@@ -21,7 +21,7 @@ class Server(Struct):
 
 
 class Status(Struct, rename="camel"):
-    """Where the conversations of whoever asks are kept."""
+    """Where conversations are kept, for whoever asks."""
 
     enabled: bool
     """Whether they are kept on this server."""
@@ -34,7 +34,7 @@ class Status(Struct, rename="camel"):
 
 
 class Health(Struct, rename="camel"):
-    """It is up, and set up."""
+    """The server is up, and its settings are valid."""
 
     status: str
     store: str
@@ -42,8 +42,11 @@ class Health(Struct, rename="camel"):
 
 
 @Route("GET", "/api/conversations/status", answers={200: Status}, is_public=True)
-async def status(server: Server, request: Request) -> Response:
-    """Tell where conversations are kept, and why. Who is not signed in keeps them on the client: `local`."""
+async def get_status(server: Server, request: Request) -> Response:
+    """Say where conversations are kept, and why.
+
+    Without credentials, this reports `local`.
+    """
     choice = server.choice
     requested = server.settings.store
     if isinstance(choice, ThreadkeepError):
@@ -58,24 +61,27 @@ async def status(server: Server, request: Request) -> Response:
 
 
 @Route("GET", "/api/health", answers={200: Health}, fails=("unavailable",), is_public=True)
-async def health(server: Server, request: Request) -> Response:
-    """Tell whether the server is up and its settings are right. It does not ask the database."""
+async def get_health(server: Server, request: Request) -> Response:
+    """Check that the server is up and its settings are valid.
+
+    This does not ask the database.
+    """
     if isinstance(server.choice, ThreadkeepError):
         return error_response(server.choice)
     return json_response(200, Health("ok", server.choice.store, __version__))
 
 
 @Route("GET", "/openapi.json", answers={200: dict}, is_public=True)
-async def openapi(server: Server, request: Request) -> Response:
-    """This API as an OpenAPI 3.1 document."""
+async def get_openapi(server: Server, request: Request) -> Response:
+    """Get this API as an OpenAPI 3.1 document."""
     from threadkeep.http.openapi import document
 
     return json_response(200, document(ROUTES, request.mounted_at))
 
 
 @Route("GET", "/docs", answers={200: "text/html"}, is_public=True)
-async def docs(server: Server, request: Request) -> Response:
-    """This API as a page to read."""
+async def get_docs(server: Server, request: Request) -> Response:
+    """Read about this API on a page."""
     from threadkeep.http.docs import page
     from threadkeep.http.openapi import document
 

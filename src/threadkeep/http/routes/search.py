@@ -28,11 +28,12 @@ class SearchFields(Struct, forbid_unknown_fields=True):
 
 @Route("GET", "/api/conversations/search", answers={200: HitPage}, query=SearchFields)
 async def search(call: Call) -> Response:
-    """Search messages and titles: every word and phrase of `q` must be there, in any order; best first.
+    """Search messages and titles, best matches first.
 
-    Case and diacritics do not matter. The last word may be the beginning of one, unless it stands in quotes.
-    A hit is a message, or, where `message` is null, a conversation by its title.
-    `snippet` is the piece of text around the match, in parts that say whether they match.
+    All words and phrases of `q` must be in the same message or title, in any order. Case and diacritics do not matter.
+    The last word may be the beginning of one, unless it is in quotes. A hit is a message, or, if `message` is null, a
+    conversation that is found by its title. `snippet` is the text around the match, in parts that say whether they
+    match.
     """
     fields: SearchFields = call.query
     if fields.since is not None and fields.until is not None and fields.since >= fields.until:
