@@ -228,9 +228,13 @@ def _clusters(text: str) -> Iterator[tuple[int, int]]:
 
 @lru_cache(maxsize=4_096)
 def _joins(character: str) -> bool:
-    """Whether a character may become one with that before it: a mark, or a part of a syllable of Hangul."""
+    """Whether a character may become one with that before it, or have others do so: a mark, a part of a syllable of
+    Hangul, and what is not seen between such.
+    """
     if character.isascii():
         return False
+    if _UNSEEN.match(character):
+        return True
     first = unicodedata.normalize("NFKD", character)[0]
     return unicodedata.category(first)[0] == "M" or "\u1160" <= first <= "\u11ff" or "\ud7b0" <= first <= "\ud7fb"
 

@@ -193,6 +193,8 @@ JOINED = st.text(
 
 
 @given(JOINED)
+@example("\u1112\u0640\u1161")  # what nobody sees stands between the parts of a syllable
+@example("か\u00ad\u3099")
 def test_whatever_a_text_is_found_by_is_marked_in_it(text: str) -> None:
     located, words = Located(text), tokens(text)
     for count in (1, 2, len(words)):
