@@ -11,9 +11,9 @@ from typing import Literal, TypeVar, get_args
 from msgspec import Struct
 
 from threadkeep.errors import Invalid, Unavailable
+from threadkeep.storage.backends import AUTO, STORE_NAMES
 from threadkeep.users import check_user_id
 
-StoreName = Literal["auto", "agentstate", "d1", "durable-object", "postgres", "clickhouse", "memory", "sqlite", "local"]
 Environment = Literal["production", "development", "test"]
 
 NAMES: dict[str, tuple[str, ...]] = {
@@ -49,9 +49,6 @@ NAMES: dict[str, tuple[str, ...]] = {
 }
 """Every setting, and the names it is read under, the first being the one to use."""
 
-D1_BINDINGS = ("CONVERSATIONS_D1", "CHM_CLOUD_D1")
-"""The names that a D1 binding may have, the first being the one to use."""
-
 HYPERDRIVE_BINDING = NAMES["database_url"][-1]
 """The name of a Hyperdrive binding, which a Worker reads as a URL."""
 
@@ -68,7 +65,8 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     persistence: bool
     """Whether conversations are kept on the server at all."""
-    store: StoreName
+    store: str
+    """The back end that is asked for by name, or `auto`."""
     d1_database_id: str | None
     durable_object_binding: str
     database_url: str | None
@@ -115,7 +113,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         table = read.text("clickhouse_table")
         return cls(
             persistence=read.boolean("persistence"),
-            store=read.one_of("store", get_args(StoreName), "auto"),
+            store=read.one_of("store", STORE_NAMES, AUTO),
             d1_database_id=read.text("d1_database_id"),
             durable_object_binding=read.text("durable_object_binding") or "AGENT_CONVERSATIONS_DO",
             database_url=read.text("database_url", secret=True),

@@ -11,17 +11,18 @@ from typing import Any
 
 import httpx
 import pytest
+from in_worker.entries import probes
 
 from support.in_process import SERVICE_KEY, VARIABLES, ApiTransport, as_user
 from support.postgres import new_url
+from support.stores import new_memory, open_memory, open_postgres, open_sql, open_sqlite, open_sqlite_file
 from threadkeep.client import RemoteStore
 from threadkeep.clock import new_id
 from threadkeep.conversations.store import DatabaseStore, Store
 from threadkeep.http.api import connect
-from threadkeep.storage import backends
-from threadkeep.storage.backends import open_memory, open_sql
+from threadkeep.storage.backends import BACKENDS as ALL
+from threadkeep.storage.base import Capability
 from threadkeep.storage.sql.executor import Executor, write
-from tools.local.runtime import OF_STORES
 from tools.local.server import LocalServer
 from tools.local.worker import LocalWorker
 
@@ -54,6 +55,14 @@ class Backend:
         earliest = await store.purge(until)
         await self.sweep(store, parts=parts)
         return earliest
+
+    async def able(self, user_id: str) -> list[Capability]:
+        """What the store of a user can do, whether the back end claims it or not."""
+        if self.open_natively is not None:
+            return await probes.able(await self.open_natively(user_id))
+        response = await self.client.post("/able", json={"user_id": user_id})
+        found: list[Capability] = response.raise_for_status().json()
+        return found
 
     async def check(self, user_id: str) -> None:
         """Fail where the index that a user is in is not what it should be, once all is swept."""
@@ -102,7 +111,7 @@ class _Borrowed(httpx.AsyncBaseTransport):
 @contextlib.asynccontextmanager
 async def memory(tmp_path: Path) -> AsyncIterator[Backend]:
     """Plain Python in this process."""
-    database = backends.new_memory()
+    database = new_memory()
 
     async def open_store(user_id: str) -> DatabaseStore:
         return open_memory(database, user_id)
@@ -114,7 +123,7 @@ async def memory(tmp_path: Path) -> AsyncIterator[Backend]:
 @contextlib.asynccontextmanager
 async def sqlite(tmp_path: Path) -> AsyncIterator[Backend]:
     """A SQLite file, read and written beside the event loop as a server does it, with the limits of D1."""
-    executor = await backends.open_sqlite_file(str(tmp_path / "conversations.sqlite"))
+    executor = await open_sqlite_file(str(tmp_path / "conversations.sqlite"))
     async with over_sql(executor) as backend:
         yield backend
     await executor.close()
@@ -123,7 +132,7 @@ async def sqlite(tmp_path: Path) -> AsyncIterator[Backend]:
 @contextlib.asynccontextmanager
 async def sqlite_in_memory(tmp_path: Path) -> AsyncIterator[Backend]:
     """SQLite in memory: one connection, in the thread that asks."""
-    async with over_sql(await backends.open_sqlite(":memory:")) as backend:
+    async with over_sql(await open_sqlite(":memory:")) as backend:
         yield backend
 
 
@@ -142,7 +151,7 @@ async def over_sql(executor: Executor) -> AsyncIterator[Backend]:
 @contextlib.asynccontextmanager
 async def postgres(tmp_path: Path) -> AsyncIterator[Backend]:
     """A real Postgres, in a schema of its own, through asyncpg."""
-    executor = await backends.open_postgres(new_url())
+    executor = await open_postgres(new_url())
 
     async def open_store(user_id: str) -> DatabaseStore:
         return open_sql(executor, user_id)
@@ -157,7 +166,7 @@ async def postgres(tmp_path: Path) -> AsyncIterator[Backend]:
 @contextlib.asynccontextmanager
 async def _in_process(name: str, open_store: Callable[[str], Awaitable[Store]]) -> AsyncIterator[Backend]:
     variables = {**VARIABLES, "AGENT_CONVERSATION_STORE": name, "SQLITE_PATH": "set", "DATABASE_URL": "set"}
-    api = connect(variables.get, lambda binding: False, offered=("memory", "sqlite", "postgres"))
+    api = connect(variables.get, lambda binding: False, "server")
     async with httpx.AsyncClient(base_url="http://threadkeep", transport=ApiTransport(api, open_store)) as client:
         yield Backend(name, client, open_store)
 
@@ -183,7 +192,7 @@ def worker(store: str, state: Path, main: str = "instrumented_entry") -> LocalWo
         service_key=SERVICE_KEY,
         main=main,
         extra_sources=[ENTRIES],
-        other_stores=OF_STORES,
+        other_stores=[backend.name for backend in ALL],
     )
 
 

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from support.records import conversation, edit, message, messages, new_message
+from support.stores import new_memory, open_memory
 from threadkeep.client import RemoteStore
 from threadkeep.conversations import service
 from threadkeep.conversations.export_v1 import (
@@ -21,7 +22,6 @@ from threadkeep.conversations.export_v1 import (
 from threadkeep.conversations.records import ImportRecord
 from threadkeep.conversations.store import Store
 from threadkeep.errors import ThreadkeepError, TooLarge, Unsupported
-from threadkeep.storage.backends import new_memory, open_memory
 from threadkeep.storage.sqlite.file import SqliteExecutor
 from threadkeep.work import finished
 

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from threadkeep.errors import Unavailable
-from threadkeep.settings import D1_BINDINGS, NAMES, Settings
+from threadkeep.settings import NAMES, Settings
+from threadkeep.storage.sqlite import D1_BINDINGS
 
 SECRET = "a secret, known to few, of more than 32 characters"
 DIGEST = "0123456789abcdef" * 4

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from threadkeep.storage.sqlite import D1_BINDINGS
 from tools.checkout import Problem
 from tools.cloudflare.secrets import may_be_secret
 from tools.local import configuration as project
@@ -91,7 +92,7 @@ def diagnose(root: Path, environment: str | None, variables: Mapping[str, str]) 
     """Looks at a checkout, at one environment of its wrangler.toml, and at this process's variables."""
     diagnosis = Diagnosis()
     _look_at_what_is_installed(root, diagnosis)
-    names, d1_bindings = _names(root)
+    names, d1_bindings = _names(root), D1_BINDINGS
     places: dict[str, Mapping[str, str]] = {"the environment": variables}
     try:
         local = project.dev_vars(root)
@@ -106,7 +107,7 @@ def diagnose(root: Path, environment: str | None, variables: Mapping[str, str]) 
     _look_for_secrets(names, _variables(deployed), diagnosis)
     _look_at_the_worker(root, deployed, diagnosis)
     _look_at_d1(root, deployed, d1_bindings, _database_ids(names, variables), diagnosis)
-    developed = project.local_configuration(whole, root, root, project.STORES[0], local)
+    developed = project.local_configuration(whole, root, root, project.DEFAULT_STORE, local)
     where = "deployed" if environment is None else f"deployed to {environment}"
     in_force = _as_deployed(deployed, names, d1_bindings, variables)
     _look_at_back_ends(root, {where: in_force, "scripts/dev": developed}, diagnosis)
@@ -178,14 +179,13 @@ def _npm_part(root: Path, name: str, folder: Path | None, needed: str | None) ->
     return Part(name, "ready" if needed in (None, version) else "stale", version, needed)
 
 
-def _names(root: Path) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
-    """The names of every setting, and those of the D1 binding: read, not imported, since that needs msgspec."""
-    found = {}
+def _names(root: Path) -> dict[str, tuple[str, ...]]:
+    """The names of every setting: read, not imported, since that needs msgspec."""
     for statement in ast.parse((root / "src/threadkeep/settings.py").read_text()).body:
-        target = statement.target if isinstance(statement, ast.AnnAssign) else getattr(statement, "targets", [None])[0]
-        if isinstance(target, ast.Name) and target.id in ("NAMES", "D1_BINDINGS"):
-            found[target.id] = ast.literal_eval(statement.value)  # type: ignore[attr-defined]
-    return found["NAMES"], found["D1_BINDINGS"]
+        if isinstance(statement, ast.AnnAssign) and ast.unparse(statement.target) == "NAMES":
+            names: dict[str, tuple[str, ...]] = ast.literal_eval(statement.value)  # type: ignore[arg-type]
+            return names
+    raise Problem("src/threadkeep/settings.py has no NAMES: `git checkout` brings it back")
 
 
 def _variables(configuration: Mapping[str, Any]) -> dict[str, str]:
@@ -194,14 +194,9 @@ def _variables(configuration: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in variables.items()}
 
 
-def _database_url(configuration: Mapping[str, Any]) -> dict[str, str]:
-    """A URL of Postgres that is not in the variables: a binding, or a secret where Postgres is asked for by name."""
-    if configuration.get("hyperdrive"):
-        return {"HYPERDRIVE": "a binding"}
-    variables = _variables(configuration)
-    asks = "postgres" in (variables.get("AGENT_CONVERSATION_STORE"), variables.get("CONVERSATION_STORE_BACKEND"))
-    is_there = any(variables.get(name) for name in ("DATABASE_URL", "POSTGRES_URL", "POSTGRES_PRISMA_URL"))
-    return {"DATABASE_URL": "a secret"} if asks and not is_there else {}
+def _hyperdrive(configuration: Mapping[str, Any]) -> dict[str, str]:
+    """A URL of Postgres that is not in the variables, but in a binding."""
+    return {"HYPERDRIVE": "a binding"} if configuration.get("hyperdrive") else {}
 
 
 def _settings(names: Mapping[str, Sequence[str]], places: Mapping[str, Mapping[str, str]]) -> list[Setting]:
@@ -308,7 +303,7 @@ def _look_at_back_ends(root: Path, configurations: Mapping[str, Mapping[str, Any
     """Which back end the Worker would choose, and whether anybody could get in. The first one is that deployed."""
     questions = [
         {
-            "variables": {**_variables(configuration), **_database_url(configuration)},
+            "variables": {**_variables(configuration), **_hyperdrive(configuration)},
             "bindings": [
                 *(database["binding"] for database in configuration.get("d1_databases", [])),
                 *(each["name"] for each in configuration.get("durable_objects", {}).get("bindings", [])),
@@ -330,10 +325,11 @@ def _look_at_back_ends(root: Path, configurations: Mapping[str, Mapping[str, Any
         diagnosis.notes += [f"{where}: {warning}" for warning in answer["warnings"]]
         if not answer["persistence"]:
             diagnosis.notes.append(f"{where}: no conversation is kept. Set AGENT_CONVERSATION_PERSISTENCE to true.")
-        if answer["store"] == "postgres" and "DATABASE_URL" in _database_url(configurations[where]):
+        if answer["secret"] is not None:
             diagnosis.notes.append(
-                f"{where}: the URL of Postgres is a secret, which cannot be seen from here: `npx wrangler secret list` "
-                "has to show DATABASE_URL. `npx wrangler secret put DATABASE_URL` sets it."
+                f"{where}: wrangler.toml does not set {answer['secret']}. A secret cannot be seen from here: "
+                f"`npx wrangler secret list` has to show {answer['secret']}. "
+                f"`npx wrangler secret put {answer['secret']}` sets it."
             )
         if not answer["signIn"]:
             diagnosis.notes.append(
@@ -345,7 +341,7 @@ def _look_at_back_ends(root: Path, configurations: Mapping[str, Mapping[str, Any
 
 def _ask(root: Path, questions: list[dict[str, Any]]) -> list[dict[str, Any]] | str:
     """The answers of the Worker's own code, or why there are none."""
-    paths = [str(root / "src"), str(Path(__file__).parents[1])]
+    paths = [str(root / "src"), str(Path(__file__).parents[2])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1"}
     missing = ""
     for program in (str(python(root)), sys.executable):

@@ -6,7 +6,7 @@ anybody may know; `answer` does the work with that user's store.
 
 import logging
 import re
-from collections.abc import Awaitable, Callable, Container
+from collections.abc import Awaitable, Callable
 
 from threadkeep.clock import is_id
 from threadkeep.conversations.store import DatabaseStore
@@ -17,8 +17,9 @@ from threadkeep.http.problems import UnsupportedMediaType, error_response
 from threadkeep.http.public import PUBLIC_ROUTES, Server
 from threadkeep.http.router import Router
 from threadkeep.http.routes import NDJSON, ROUTES, Call, Route, media_type, read_body
-from threadkeep.settings import D1_BINDINGS, Settings
-from threadkeep.storage.backends import Choice, choose
+from threadkeep.settings import Settings
+from threadkeep.storage.backends import Choice, bindings_of, choose
+from threadkeep.storage.base import Backend, Platform
 from threadkeep.validation import convert_texts
 
 OpenStore = Callable[[str | None], Awaitable[DatabaseStore]]
@@ -40,6 +41,13 @@ class Api:
         self.settings = settings
         self.choice = choice
         self._server = Server(settings, choice, Authenticator(settings), [*ROUTES, *PUBLIC_ROUTES])
+
+    @property
+    def backend(self) -> Backend:
+        """The back end that was chosen. Raises what stands in its place, where none was."""
+        if isinstance(self.choice, ThreadkeepError):
+            raise self.choice
+        return self.choice.backend
 
     async def admit(self, request: Request) -> str | Response:
         """The id of the user who asks, or the response, where none is needed or nobody may pass."""
@@ -81,7 +89,7 @@ class Api:
         choice = self._server.choice
         if isinstance(choice, ThreadkeepError):
             raise choice
-        if choice.store == "local":
+        if not choice.backend.keeps_conversations:
             raise Unsupported(f"This server keeps no conversations. {choice.reason}")
         return self._server.authenticator.user_of(request)
 
@@ -90,6 +98,7 @@ class Api:
         for name, value in path.items():
             if not is_id(value):
                 raise Invalid(f"{name}: {value[:40]!r} is no id; an id is a ULID, 26 characters in upper case.", name)
+        self.backend.check_capability(route.needs)
         bookmark = bookmark_in(request.header("x-d1-bookmark"))
         query = convert_texts(query_fields(request.query), route.query)
         body = None
@@ -140,22 +149,21 @@ class Api:
 def connect(
     get: Callable[[str], str | None],
     has_binding: Callable[[str], bool],
-    offered: Container[str],
+    platform: Platform,
     default: str | None = None,
 ) -> Api:
     """Read the settings, choose the back end, and answer the API over it.
 
-    `get` gives the value of a variable, `has_binding` tells whether the platform has a binding, `offered` are the
-    back ends that can run there, and `default` is the one to take where none is set up. If anything is wrong with
-    that, the API says so to whoever asks.
+    `get` gives the value of a variable, `has_binding` tells whether the platform has a binding, `platform` is what runs
+    this, and `default` is the back end to take where none is set up. If anything is wrong with that, the API says so to
+    whoever asks.
     """
     try:
         settings = Settings.read(get)
     except ThreadkeepError as error:
         return Api(Settings.read(lambda name: None), error)
-    bindings = {name for name in (*D1_BINDINGS, settings.durable_object_binding) if has_binding(name)}
     try:
-        return Api(settings, choose(settings, bindings, offered, default))
+        return Api(settings, choose(settings, bindings_of(settings, has_binding), platform, default))
     except ThreadkeepError as error:
         return Api(settings, error)
 

@@ -30,6 +30,7 @@ from threadkeep.conversations.records import SearchQuery
 from threadkeep.conversations.store import DatabaseStore
 from threadkeep.errors import Invalid, ThreadkeepError
 from threadkeep.http.messages import Request, Response, etag, json_response, version_in
+from threadkeep.storage.base import Capability
 from threadkeep.validation import decoding, parse
 from threadkeep.work import Work, done
 
@@ -142,6 +143,8 @@ class Route(Struct, frozen=True, kw_only=True):
     """What its body may be. One that may be a stream is read by the handler itself."""
     is_public: bool = False
     """Whether it answers anybody, without a store."""
+    needs: Capability | None = None
+    """What a back end must be able to do for it, if not all are."""
 
 
 async def search(call: Call) -> Response:
@@ -338,6 +341,7 @@ ROUTES = [
         method="GET",
         path="/api/conversations/changes",
         handler=list_changes,
+        needs="changes",
         answers={200: Changes},
         fails=("cursor_expired",),
         query=ChangesQuery,
@@ -346,6 +350,7 @@ ROUTES = [
         method="GET",
         path="/api/conversations/search",
         handler=search,
+        needs="search",
         answers={200: HitPage},
         query=SearchFields,
     ),
@@ -392,6 +397,7 @@ ROUTES = [
         method="POST",
         path="/api/import",
         handler=import_conversations,
+        needs="import",
         answers={200: export_v1.ImportReport},
         fails=("too_large",),
         body=export_v1.Document,
