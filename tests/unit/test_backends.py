@@ -89,7 +89,11 @@ def test_a_back_end_is_chosen(variables: dict[str, str], bindings: frozenset[str
     assert reason in made.reason
 
 
-NOT_BUILT = "is not built yet. Set AGENT_CONVERSATION_STORE to one of d1, durable-object, postgres, memory, local."
+ON_A_WORKER, ON_A_SERVER = (
+    ", ".join(backend.name for backend in BACKENDS if backend.is_built and platform in backend.runs_on)
+    for platform in ("worker", "server")
+)
+NOT_BUILT = f"is not built yet. Set AGENT_CONVERSATION_STORE to one of {ON_A_WORKER}."
 REFUSED = {
     "auto: nothing in production": ({}, frozenset(), "in production nothing is kept in memory"),
     "auto: a binding of another name": ({}, frozenset({"DB"}), "No back end is set up"),
@@ -143,11 +147,11 @@ def test_without_persistence_it_is_local_whatever_else_is_set(variables: dict[st
             {**asks_for("sqlite"), **SQLITE},
             D1,
             "worker",
-            "d1, durable-object, postgres, memory, local",
+            ON_A_WORKER,
             id="by name: a file in a Worker",
         ),
-        pytest.param(asks_for("d1"), D1, "server", "postgres, memory, sqlite, local", id="by name: D1 on a server"),
-        pytest.param({}, OBJECT, "server", "postgres, memory, sqlite, local", id="auto: an object on a server"),
+        pytest.param(asks_for("d1"), D1, "server", ON_A_SERVER, id="by name: D1 on a server"),
+        pytest.param({}, OBJECT, "server", ON_A_SERVER, id="auto: an object on a server"),
     ],
 )
 def test_a_back_end_that_cannot_run_here_is_refused_and_those_that_can_are_named(
@@ -158,9 +162,7 @@ def test_a_back_end_that_cannot_run_here_is_refused_and_those_that_can_are_named
 
 
 def test_a_back_end_that_is_not_built_names_those_that_can_run_here() -> None:
-    with pytest.raises(
-        Unavailable, match=r"clickhouse is not built yet\. Set .* to one of postgres, memory, sqlite, local"
-    ):
+    with pytest.raises(Unavailable, match=rf"clickhouse is not built yet\. Set .* to one of {ON_A_SERVER}\.$"):
         choice({**asks_for("clickhouse"), **CLICKHOUSE}, D1, "server")
 
 
@@ -473,8 +475,6 @@ def test_what_a_back_end_is_opened_with_is_imported_ahead_where_it_was_shipped(m
     monkeypatch.setattr(backends, "import_module", imported.append)
     monkeypatch.setattr(sqlite.D1, "worker_driver", "threadkeep.storage.sqlite.not_shipped")
     backends.preload("worker")
-    assert imported == [
-        "threadkeep.storage.sqlite.durable_object",
-        "threadkeep.storage.postgres.workers_socket",
-        "threadkeep.storage.memory.store",
-    ]
+    drivers = [backend.worker_driver for backend in BACKENDS if backend.worker_driver is not None]
+    assert imported == [driver for driver in drivers if not driver.endswith("not_shipped")]
+    assert len(imported) == len(drivers) - 1

@@ -121,7 +121,7 @@ async def service(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Service]:
     monkeypatch.setattr(work, "_HAS_THREADS", False)  # so that all of it is done, and counted, in this one
     executor = await open_sqlite(":memory:")
     variables = {**VARIABLES, "AGENT_CONVERSATION_STORE": "sqlite", "SQLITE_PATH": "set"}
-    service = Service(connect(variables.get, lambda _: False, ("sqlite",)), executor)
+    service = Service(connect(variables.get, lambda _: False, "server"), executor)
     counted = SimpleNamespace(
         normalize=service.meter.normalize,
         is_normalized=service.meter.is_normalized,

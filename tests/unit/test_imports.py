@@ -15,9 +15,11 @@ import msgspec
 import pytest
 
 import threadkeep
+from threadkeep.storage.backends import BACKENDS, STORE_NAMES, ships
 
 PACKAGE = Path(threadkeep.__file__).parent
 SITE_PACKAGES = Path(msgspec.__file__).parents[1]
+PRODUCTS = {backend.folder.rpartition("/")[2] for backend in BACKENDS} - {"local"}
 
 # What every process imports, and all of ours that this may load.
 CORE = ["threadkeep.http.api", "threadkeep.storage.backends", "threadkeep.conversations.retention"]
@@ -44,14 +46,9 @@ OURS = {
     "threadkeep.http.routes",
     "threadkeep.settings",
     "threadkeep.storage",
-    "threadkeep.storage.agentstate",
     "threadkeep.storage.backends",
     "threadkeep.storage.base",
-    "threadkeep.storage.clickhouse",
-    "threadkeep.storage.local",
-    "threadkeep.storage.memory",
-    "threadkeep.storage.postgres",
-    "threadkeep.storage.sqlite",
+    *(type(backend).__module__ for backend in BACKENDS),
     "threadkeep.tokenizer",
     "threadkeep.users",
     "threadkeep.validation",
@@ -63,7 +60,6 @@ IN_SNAPSHOT = {
     "threadkeep.conversations.cursors",
     "threadkeep.http.docs",
     "threadkeep.http.openapi",
-    "threadkeep.storage.memory.store",
     "threadkeep.storage.sql",
     "threadkeep.storage.sql.columns",
     "threadkeep.storage.sql.conversations",
@@ -73,12 +69,6 @@ IN_SNAPSHOT = {
     "threadkeep.storage.sql.marks",
     "threadkeep.storage.sql.migrate",
     "threadkeep.storage.sql.statements",
-    "threadkeep.storage.sqlite.d1",
-    "threadkeep.storage.sqlite.dialect",
-    "threadkeep.storage.sqlite.durable_object",
-    "threadkeep.storage.sqlite.first_index",
-    "threadkeep.storage.sqlite.js_values",
-    "threadkeep.storage.sqlite.migrations",
     "threadkeep.worker",
     "threadkeep.worker.event_loop",
     "threadkeep.worker.durable_object",
@@ -92,9 +82,13 @@ IN_SNAPSHOT = {
         for name in ("base", "erasing", "indexing", "reading", "searching", "writing")
     ),
 }
-IN_SNAPSHOT_WITH_POSTGRES = {
-    f"threadkeep.storage.postgres.{name}"
-    for name in ("connection", "dialect", "executor", "migrations", "scram", "url", "wire", "workers_socket")
+# All that a Worker is shipped with of the products' folders.
+OF_PRODUCTS = {
+    f"threadkeep.storage.{path.parent.name}.{path.stem}"
+    for path in (PACKAGE / "storage").glob("*/*.py")
+    if path.parent.name in PRODUCTS
+    and path.stem != "__init__"
+    and ships(path.relative_to(PACKAGE.parent).as_posix(), STORE_NAMES)
 }
 # What ours adds to what its dependencies cost: the log, what tells letters from signs, and when to look for garbage.
 DEPENDENCIES = ["jwt", "msgspec", "msgspec.structs", "ulid"]
@@ -176,9 +170,7 @@ def test_the_core_loads_nothing_heavy_no_driver_and_nothing_of_the_platform() ->
 
 def test_a_workers_snapshot_holds_what_requests_need_and_no_more() -> None:
     loaded = loaded_by(["entry"], before=STAND_INS)
-    assert {name for name in loaded if name.partition(".")[0] == "threadkeep"} == (
-        OURS | IN_SNAPSHOT | IN_SNAPSHOT_WITH_POSTGRES
-    )
+    assert {name for name in loaded if name.partition(".")[0] == "threadkeep"} == (OURS | IN_SNAPSHOT | OF_PRODUCTS)
     tops = {name.partition(".")[0] for name in loaded - loaded_by([], before=STAND_INS)}
     assert {name for name in tops if name not in sys.stdlib_module_names} <= THIRD_PARTY | {"threadkeep", "entry"}
     assert (HEAVY & loaded) - HEAVY_OF_DEPENDENCIES <= HEAVY_IN_SNAPSHOT
@@ -225,11 +217,8 @@ KNOWS: dict[str, set[str]] = {
     "conversations": {"clock", "errors", "tokenizer", "validation", "work"},
     "storage/objects": {"errors"},
     "storage/backends": {"errors", "storage/objects"},
-    "storage/memory": {"clock", "conversations", "errors", "storage/objects", "tokenizer", "work"},
     "storage/sql": {"clock", "conversations", "errors", "tokenizer", "work"},
     "storage/sql/statements": {"storage/sql"},
-    "storage/sqlite": {"conversations", "errors", "storage/objects", "storage/sql", "storage/sql/statements"},
-    "storage/postgres": {"conversations", "errors", "storage/objects", "storage/sql", "storage/sql/statements"},
     "http": {
         *("__init__", "clock", "conversations", "errors", "settings", "storage/backends", "storage/objects", "users"),
         *("validation", "work"),
@@ -242,6 +231,11 @@ KNOWS: dict[str, set[str]] = {
     "cli": {"__init__", "errors", "server", "settings", "storage/backends", "storage/objects"},
     "client": {"conversations", "errors"},
 }
+OF_ANY_PRODUCT = {
+    *("clock", "conversations", "errors", "storage/objects", "storage/sql", "storage/sql/statements", "tokenizer"),
+    "work",
+}
+"""What a product's folder may know."""
 WORKER = {f"worker/{name}" for name in ("durable_object", "entrypoint", "environment", "requests", "sdk_patches")}
 # Modules of others that only these may import.
 RESERVED = {
@@ -341,7 +335,9 @@ def test_every_room_has_its_place_and_knows_what_is_said_of_it() -> None:
     known: dict[str, set[str]] = {}
     for module in MODULES:
         known.setdefault(room_of(module), set()).update(rooms_known_by(module))
+    of_products = {room: known.pop(room, set()) for room in [f"storage/{product}" for product in PRODUCTS]}
     assert known == KNOWS
+    assert {room: rooms - OF_ANY_PRODUCT for room, rooms in of_products.items() if rooms - OF_ANY_PRODUCT} == {}
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -9,6 +9,7 @@ import pytest
 
 from threadkeep.errors import Unavailable
 from threadkeep.settings import NAMES, Settings
+from threadkeep.storage.backends import BACKENDS
 from threadkeep.storage.sqlite import D1_BINDINGS
 
 SECRET = "a secret, known to few, of more than 32 characters"
@@ -150,7 +151,7 @@ def test_spellings_of_one_boolean_do_not_disagree() -> None:
         read({**variables, "VITE_FEATURE_CONVERSATION_DB": "0"})
 
 
-STORES = "one of auto, agentstate, d1, durable-object, postgres, clickhouse, memory, sqlite, local"
+STORES = f"one of auto, {', '.join(backend.name for backend in BACKENDS)}"
 WRONG = {
     "persistence": ("yes", "'yes'", "true or false"),
     "store": ("d2", "'d2'", STORES),
