@@ -17,7 +17,7 @@ from threadkeep.conversations.store import Store
 from threadkeep.errors import Unavailable
 from threadkeep.settings import NAMES, Settings
 from threadkeep.storage import backends, sqlite
-from threadkeep.storage.backends import BACKENDS, LOCAL, Choice, bindings_of, built_for, choose, named
+from threadkeep.storage.backends import BACKENDS, LOCAL, Choice, bindings_of, built_for, choose, named, ships
 from threadkeep.storage.base import CAPABILITIES, PLATFORMS, Backend, Platform
 from threadkeep.storage.sql.database import SqlDatabase
 from threadkeep.storage.sql.executor import read, write
@@ -263,6 +263,29 @@ def test_nobody_compares_the_name_of_a_back_end() -> None:
         and (lines := compared(path.read_text()))
     }
     assert found == {}
+
+
+@pytest.mark.parametrize(
+    ("file", "stores", "is_shipped"),
+    [
+        ("entry.py", [], True),
+        ("threadkeep/storage/backends.py", [], True),
+        ("threadkeep/storage/sql/database.py", [], True),
+        ("threadkeep/storage/sqlite/__init__.py", [], True),
+        ("threadkeep/storage/sqlite/dialect.py", [], False),
+        ("threadkeep/storage/sqlite/dialect.py", ["postgres", "memory", "sqlite"], False),
+        ("threadkeep/storage/sqlite/dialect.py", ["d1"], True),
+        ("threadkeep/storage/sqlite/d1.py", ["d1"], True),
+        ("threadkeep/storage/sqlite/d1.py", ["durable-object"], False),
+        ("threadkeep/storage/sqlite/file.py", [backend.name for backend in BACKENDS], False),
+        ("threadkeep/storage/sqlite/deeper/__init__.py", ["postgres"], False),
+        ("threadkeep/storage/sqlite/deeper/__init__.py", ["d1"], True),
+    ],
+)
+def test_a_worker_is_shipped_with_what_its_back_ends_are_made_of(
+    file: str, stores: list[str], is_shipped: bool
+) -> None:
+    assert ships(file, stores) is is_shipped
 
 
 # Opening

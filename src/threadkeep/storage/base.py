@@ -166,7 +166,3 @@ class Planned(Backend):
     """A back end that is known by its name and settings, so that nothing else is taken in its place, and not built."""
 
     is_built = False
-
-    @property
-    def runs_on(self) -> frozenset[Platform]:
-        return PLATFORMS
