@@ -72,7 +72,7 @@ def get_and_end(config):
     return get(config)
 
 serving.Config.get_loop_factory = get_and_end
-command.complete_environment(os.environ, None)
+serve.complete_environment(os.environ, None)
 serving.serve_alone("threadkeep.cli.serve:application", serving.listen("127.0.0.1", 0))
 """
 
