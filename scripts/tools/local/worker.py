@@ -76,7 +76,7 @@ class LocalWorker(LocalService):
         self.state.configuration.write_text(json.dumps(local, indent=2))
         self._prepare_workerd(local)
         database = configuration.our_database(local)
-        if self._is_on_d1 and database:
+        if self.is_on_d1 and database:
             self._migrate(self._node, database)
         say("starting workerd …")
 
@@ -93,13 +93,14 @@ class LocalWorker(LocalService):
         project = configuration.read_configuration(self.project)
         main = self.state.source / f"{self._main}.py"
         local = configuration.local_configuration(
-            project, self.project, main, self.store, self._variables, needs_d1=self._is_on_d1
+            project, self.project, main, self.store, self._variables, needs_d1=self.is_on_d1
         )
         runtime.lay_out(self.state.folder, self._sources, self._stores())
         return local
 
     @property
-    def _is_on_d1(self) -> bool:
+    def is_on_d1(self) -> bool:
+        """Whether it keeps conversations in a D1 database."""
         return isinstance(_backend(self.store), D1)
 
     def _stores(self) -> set[str]:
