@@ -30,9 +30,11 @@ class Threadkeep:
     async def open(self, file: str) -> None:
         from threadkeep.conversations.models import NewConversation
         from threadkeep.conversations.service import create_conversation
-        from threadkeep.storage.backends import open_sql, open_sqlite
+        from threadkeep.storage.sql.conversations import SqlStore
+        from threadkeep.storage.sqlite.file import SqliteFile
+        from threadkeep.storage.sqlite.migrations import MIGRATIONS
 
-        self._store = open_sql(await open_sqlite(file), "user")
+        self._store = SqlStore(await SqliteFile.open(file, MIGRATIONS), "user")
         self._id = Writer("long").new_id(BEGIN)
         await create_conversation(self._store, NewConversation(id=self._id))
 

@@ -8,17 +8,21 @@ of one setting that disagree.
 """
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_origin
 
 import msgspec
 from msgspec import Meta, Struct
 
 from threadkeep.errors import Invalid, Unavailable
 from threadkeep.setting_types import Setting, SettingType, find_texts, read_value
+from threadkeep.storage.backends import AUTO, STORE_NAMES
 from threadkeep.users import check_user_id
 
-StoreName = Literal["auto", "agentstate", "d1", "durable-object", "postgres", "clickhouse", "memory", "sqlite", "local"]
 Environment = Literal["production", "development", "test"]
+if TYPE_CHECKING:
+    StoreName = str
+else:
+    StoreName = Literal[STORE_NAMES]  # as the back ends have them
 
 # Types of settings that have a form. A message about another value has the description, or both bounds of a number.
 Days = Annotated[int, Meta(ge=1, le=36_500)]
@@ -64,7 +68,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             note="the first that is set up",
             privacy="public",
         ),
-    ] = "auto"
+    ] = AUTO
     jwt_secret: Annotated[
         SigningSecret | None,
         Setting(names=("AUTH_JWT_SECRET",), about="lets in JWTs signed by HS256; the user is `sub`", privacy="secret"),
@@ -234,9 +238,6 @@ for _field in msgspec.structs.fields(Settings):
 
 NAMES = {field: setting.names for field, setting in DECLARED.items()}
 """The names that each setting is read under, the first being the one to use."""
-
-D1_BINDINGS = ("CONVERSATIONS_D1", "CHM_CLOUD_D1")
-"""The names that a D1 binding may have, the first being the one to use."""
 
 HYPERDRIVE_BINDING = NAMES["database_url"][-1]
 """The name of a Hyperdrive binding, which a Worker reads as a URL."""

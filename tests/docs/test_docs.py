@@ -21,14 +21,13 @@ from threadkeep.http.routes import ROUTES
 from threadkeep.server import application, serving
 from threadkeep.server.limits import LIMITS
 from threadkeep.setting_types import Setting
-from threadkeep.settings import D1_BINDINGS, DECLARED, Settings
+from threadkeep.settings import DECLARED, Settings
 from threadkeep.storage.postgres import executor as postgres_executor
 from threadkeep.storage.postgres import pool
-from threadkeep.storage.sqlite import file
+from threadkeep.storage.sqlite import D1_BINDINGS, file
 from tools.checkout import ROOT
 from tools.local.install import install_server
-from tools.local.lifecycle import LocalService
-from tools.local.server import STORES as SERVER_STORES
+from tools.local.lifecycle import STORES_OF_SERVERS, LocalService
 from tools.local.server import LocalServer
 from tools.local.worker import LocalWorker
 
@@ -54,11 +53,11 @@ def steps_in(text: str) -> list[tuple[str, str]]:
     return re.findall(r"^\$ (curl .*)\n(.*)$", transcript, re.MULTILINE)
 
 
-@pytest.fixture(scope="module", params=[*WORKERS, *SERVER_STORES])
+@pytest.fixture(scope="module", params=[*WORKERS, *STORES_OF_SERVERS])
 def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a service as scripts/dev starts it. One serves all documents, over each store."""
     store, state = request.param, tmp_path_factory.mktemp("docs")
-    if store in SERVER_STORES:
+    if store in STORES_OF_SERVERS:
         variables = {"DATABASE_URL": new_url()} if store == "postgres" else {}
         running: LocalService = LocalServer(state, store=store, variables=variables)
     else:

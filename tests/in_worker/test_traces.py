@@ -15,7 +15,7 @@ from typing import Any
 import apsw
 import pytest
 
-from support.backends import WORKERS, Backend, over_http, sqlite, worker
+from support.backends import NATIVE, WORKERS, Backend, over_http, worker
 from support.records import conversation, edit, message_records, new_message
 from support.replica import everything_in
 from threadkeep.conversations.models import NewMessage
@@ -82,7 +82,7 @@ async def edit_much(store: Store, words: dict[str, str], chance: random.Random) 
 async def running(name: str, folder: Path) -> AsyncIterator[Backend]:
     """A back end whose files are in a folder, and are closed at the end."""
     if name == "sqlite":
-        async with sqlite(folder) as backend:
+        async with NATIVE["sqlite"](folder) as backend:
             yield backend
     else:
         with worker(name, folder) as started:

@@ -7,7 +7,6 @@ import pytest
 
 from tools.checkout import Problem
 from tools.local.configuration import (
-    bound_stores,
     dev_vars,
     local_configuration,
     object_classes,
@@ -27,7 +26,9 @@ DEPLOYED: dict[str, Any] = {
 
 
 def local(deployed: dict[str, Any], store: str = "d1", **variables: str) -> dict[str, Any]:
-    return local_configuration(deployed, Path("/project"), Path("/state/src/entry.py"), store, variables)
+    return local_configuration(
+        deployed, Path("/project"), Path("/state/src/entry.py"), store, variables, needs_d1=store == "d1"
+    )
 
 
 def test_what_wrangler_toml_says_stays() -> None:
@@ -61,21 +62,6 @@ def test_there_is_a_database_only_where_one_is_wanted() -> None:
         "OTHER",
         "CONVERSATIONS_D1",
     ]
-
-
-@pytest.mark.parametrize(
-    ("part", "stores"),
-    [
-        ({}, set()),
-        ({"vars": {"ENVIRONMENT": "production"}}, set()),
-        ({"vars": {"ENVIRONMENT": "test"}}, {"memory"}),
-        ({"d1_databases": [{"binding": "OTHER"}]}, set()),
-        ({"d1_databases": [{"binding": "CHM_CLOUD_D1"}]}, {"d1"}),
-        ({"durable_objects": {"bindings": [{"name": "NOTES", "class_name": "Notes"}]}}, {"durable-object"}),
-    ],
-)
-def test_a_worker_can_use_the_back_ends_that_are_bound(part: dict[str, Any], stores: set[str]) -> None:
-    assert bound_stores(part) == stores
 
 
 def test_dev_vars_are_read_as_wrangler_reads_them(tmp_path: Path) -> None:

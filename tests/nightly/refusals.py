@@ -92,7 +92,7 @@ REASONS: dict[str, Callable[[Sent, str], bool]] = {
     r"This cursor ": lambda sent, _: _is_cursor(sent.query["since"]),
     r"There is no conversation ": lambda sent, _: "{id}" in sent.path,
     r"The conversation \w+ (exists already|is deleted)": lambda sent, _: bool(_ids(sent)),
-    r"Other messages have these ids": lambda sent, _: bool(_ids(sent)),
+    r"These ids are taken by other messages": lambda sent, _: bool(_ids(sent)),
     r"The conversation (is at version|has) \d+": lambda sent, _: _has_version(sent),
     # Two fields go together, or do not.
     r"after: Send `cursor` or `after`": lambda sent, _: {"cursor", "after"} <= set(sent.query),

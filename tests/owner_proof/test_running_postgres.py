@@ -28,10 +28,10 @@ from owner_proof.walk import (
     sweep,
     walk,
 )
+from support import stores
 from support.examples import is_night
 from support.postgres import new_schema, server
 from threadkeep.errors import Unavailable
-from threadkeep.storage import backends
 from threadkeep.storage.postgres.connection import PostgresFailed, Prepared
 from threadkeep.storage.postgres.dialect import PostgresDialect, lock_owner_of, statements_of
 from threadkeep.storage.postgres.executor import PostgresExecutor
@@ -106,7 +106,7 @@ class _Undone:
 
 
 async def opened(schema: str) -> PostgresExecutor:
-    executor = await backends.open_postgres(server().url(schema=schema))
+    executor = await stores.open_postgres(server().url(schema=schema))
     assert isinstance(executor, PostgresExecutor)
     return executor
 

@@ -14,12 +14,12 @@ from typing import Any
 import asyncpg
 import pytest
 
+from support import stores
 from support.postgres import SETTINGS, ask, new_folder, new_schema, new_url, server
 from support.postgres_proxy import proxy
 from support.records import all_messages, conversation, edit, message, messages, new_message, plain
 from threadkeep.conversations.records import SearchQuery
 from threadkeep.errors import NotFound, Unavailable
-from threadkeep.storage import backends
 from threadkeep.storage.postgres import executor as postgres_executor
 from threadkeep.storage.postgres import pool
 from threadkeep.storage.postgres.connection import PostgresFailed, sentence_for
@@ -33,8 +33,8 @@ ROOT = Path(__file__).parents[2]
 
 async def test_a_restart_under_load_loses_nothing_that_was_acknowledged_and_doubles_nothing() -> None:
     with LocalPostgres(new_folder(), settings=SETTINGS) as own:
-        executor = await backends.open_postgres(own.url(connect_timeout=2, pool_timeout=2))
-        store = backends.open_sql(executor, "ada")
+        executor = await stores.open_postgres(own.url(connect_timeout=2, pool_timeout=2))
+        store = stores.open_sql(executor, "ada")
         created, _ = await store.create_conversation(conversation())
         acknowledged: dict[str, int] = {}
         failures: list[Unavailable] = []
@@ -93,9 +93,9 @@ UNDONE = """
         END IF;
         RETURN new;
     END $$;
-    CREATE TRIGGER undo BEFORE INSERT ON messages FOR EACH ROW EXECUTE FUNCTION undo();
+    CREATE TRIGGER undo BEFORE {event} FOR EACH ROW EXECUTE FUNCTION undo();
 """
-"""Lets the first inserts of messages fail. A sequence goes on counting whatever is rolled back."""
+"""Lets the first events fail, such as `INSERT ON messages`. A sequence goes on counting whatever is rolled back."""
 
 
 @pytest.mark.parametrize("sqlstate", ["40001", "40P01"])
@@ -105,9 +105,9 @@ async def test_what_the_server_undoes_for_another_writer_is_begun_again_and_give
     for times, is_kept in ((4, True), (5, False)):
         url = new_url()
         schema = url.partition("schema=")[2]
-        executor = await backends.open_postgres(url)
-        await ask(UNDONE.format(schema=schema, times=times, sqlstate=sqlstate))
-        store = backends.open_sql(executor, "ada")
+        executor = await stores.open_postgres(url)
+        await ask(UNDONE.format(schema=schema, times=times, sqlstate=sqlstate, event="INSERT ON messages"))
+        store = stores.open_sql(executor, "ada")
         created, _ = await store.create_conversation(conversation())
         sent = message()
         if is_kept:
@@ -119,20 +119,42 @@ async def test_what_the_server_undoes_for_another_writer_is_begun_again_and_give
         await executor.close()
 
 
+async def test_an_edit_that_reads_first_is_begun_again_and_given_up_at_the_fifth_time() -> None:
+    for times, is_kept in ((4, True), (5, False)):
+        url = new_url()
+        schema = url.partition("schema=")[2]
+        executor = await stores.open_postgres(url)
+        event = "UPDATE ON conversations"
+        await ask(UNDONE.format(schema=schema, times=times, sqlstate="40001", event=event))
+        store = stores.open_sql(executor, "ada")
+        created, _ = await store.create_conversation(conversation())
+        changed = edit(metadata={"color": "red"})
+        if is_kept:
+            edited = await store.update_conversation(created.id, changed)
+            assert plain(edited.metadata) == {"color": "red"}
+        else:
+            with pytest.raises(Unavailable, match="too busy"):
+                await store.update_conversation(created.id, changed)
+            assert (await store.get_conversation(created.id)).version == 1
+        (tried,) = await ask(f'SELECT last_value FROM "{schema}".times')
+        assert tried["last_value"] == 5
+        await executor.close()
+
+
 WRITING = """
 import asyncio, json, sys
+from support import stores
 from support.records import message
-from threadkeep.storage import backends
 
 async def main(url, conversation_id, count):
-    executor = await backends.open_postgres(url)
+    executor = await stores.open_postgres(url)
     print("ready", flush=True)
     sys.stdin.readline()
     receipts = []
 
     async def write():
         for _ in range(5):
-            store = backends.open_sql(executor, "ada")
+            store = stores.open_sql(executor, "ada")
             answer, is_new = await store.append_messages(conversation_id, [message(), message()])
             assert is_new
             receipts.extend([row.id, row.seq] for row in answer.messages)
@@ -147,8 +169,8 @@ asyncio.run(main(*sys.argv[1:]))
 
 async def test_64_writers_in_4_processes_leave_no_gap() -> None:
     url = new_url()
-    executor = await backends.open_postgres(url)
-    store = backends.open_sql(executor, "ada")
+    executor = await stores.open_postgres(url)
+    store = stores.open_sql(executor, "ada")
     created, _ = await store.create_conversation(conversation())
     paths = os.pathsep.join(str(ROOT / folder) for folder in ("src", "tests", "scripts"))
     environment = {**os.environ, "PYTHONPATH": paths}
@@ -175,8 +197,8 @@ async def test_64_writers_in_4_processes_leave_no_gap() -> None:
 
 async def test_a_write_whose_confirmation_is_lost_is_unavailable_and_a_repeat_finds_it_kept() -> None:
     async with proxy() as between:
-        executor = await backends.open_postgres(between.url(new_schema()))
-        store = backends.open_sql(executor, "ada")
+        executor = await stores.open_postgres(between.url(new_schema()))
+        store = stores.open_sql(executor, "ada")
         created, _ = await store.create_conversation(conversation())
         sent = [message("kept, though nobody heard")]
         between.breaks_after = b"COMMIT\0"
@@ -189,8 +211,8 @@ async def test_a_write_whose_confirmation_is_lost_is_unavailable_and_a_repeat_fi
 
 async def test_a_write_that_breaks_before_it_is_committed_is_not_kept() -> None:
     async with proxy() as between:
-        executor = await backends.open_postgres(between.url(new_schema()))
-        store = backends.open_sql(executor, "ada")
+        executor = await stores.open_postgres(between.url(new_schema()))
+        store = stores.open_sql(executor, "ada")
         created, _ = await store.create_conversation(conversation())
         sent = [message("never kept")]
         between.breaks_after = b"BEGIN"
@@ -203,8 +225,8 @@ async def test_a_write_that_breaks_before_it_is_committed_is_not_kept() -> None:
 
 async def test_a_server_that_stops_answering_is_given_up_and_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     async with proxy() as between:
-        executor = await backends.open_postgres(between.url(new_schema()))
-        store = backends.open_sql(executor, "ada")
+        executor = await stores.open_postgres(between.url(new_schema()))
+        store = stores.open_sql(executor, "ada")
         created, _ = await store.create_conversation(conversation(new_message()))
         monkeypatch.setattr(postgres_executor, "BATCH_SECONDS", 0.3)
         executor._connections._seconds = 1  # type: ignore[attr-defined]
@@ -223,27 +245,27 @@ async def test_a_search_that_nobody_answers_is_given_up_before_anything_else_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with proxy() as between:
-        executor = await backends.open_postgres(between.url(new_schema()))
+        executor = await stores.open_postgres(between.url(new_schema()))
         monkeypatch.setattr(postgres_executor, "SEARCH_SECONDS", 0.3)
         between.flows.clear()
         with pytest.raises(Unavailable, match="The search took too long"):
-            await backends.open_sql(executor, "ada").search(SearchQuery(text="word"))
+            await stores.open_sql(executor, "ada").search(SearchQuery(text="word"))
         between.flows.set()
         await executor.close()
 
 
 async def test_who_waits_too_long_for_a_connection_is_told() -> None:
-    executor = await backends.open_postgres(new_url(connection_limit=1))
+    executor = await stores.open_postgres(new_url(connection_limit=1))
     async with executor.connection():  # type: ignore[attr-defined]
         executor._connections._seconds = 0.1  # type: ignore[attr-defined]
         with pytest.raises(Unavailable, match="could not be reached, or was too busy"):
-            await backends.open_sql(executor, "ada").list_conversations()
+            await stores.open_sql(executor, "ada").list_conversations()
     await executor.close()
 
 
 async def test_closing_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "CLOSE_SECONDS", 0.1)
-    executor = await backends.open_postgres(new_url())
+    executor = await stores.open_postgres(new_url())
     with pytest.raises(Unavailable):  # noqa: PT012 it is the end of the connection that tells
         async with executor.connection() as connection:  # type: ignore[attr-defined]
             await executor.close()  # type: ignore[attr-defined]
@@ -251,8 +273,8 @@ async def test_closing_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -
 
 
 async def test_who_gives_up_leaves_nothing_half_done() -> None:
-    executor = await backends.open_postgres(new_url(connection_limit=2, sslmode="disable"))
-    store = backends.open_sql(executor, "ada")
+    executor = await stores.open_postgres(new_url(connection_limit=2, sslmode="disable"))
+    store = stores.open_sql(executor, "ada")
     created, _ = await store.create_conversation(conversation())
     for delay in range(40):
         task = asyncio.create_task(store.append_messages(created.id, messages(3)))
@@ -268,8 +290,8 @@ async def test_who_gives_up_leaves_nothing_half_done() -> None:
 
 async def test_behind_a_pooler_that_parts_transactions_everything_works_and_no_statement_is_prepared() -> None:
     async with proxy(parts_transactions=True) as between:
-        executor = await backends.open_postgres(between.url(new_schema(), pgbouncer="true", connection_limit=1))
-        store = backends.open_sql(executor, "ada")
+        executor = await stores.open_postgres(between.url(new_schema(), pgbouncer="true", connection_limit=1))
+        store = stores.open_sql(executor, "ada")
         record = conversation(new_message("one"))
         for is_new in (True, False, False):
             assert (await store.create_conversation(record))[1] is is_new
@@ -287,8 +309,8 @@ async def test_a_read_is_one_round_trip_a_search_three_and_a_write_a_few_more_th
     pgbouncer: str, more: int
 ) -> None:
     async with proxy() as between:
-        executor = await backends.open_postgres(between.url(new_schema(), pgbouncer=pgbouncer, connection_limit=1))
-        store = backends.open_sql(executor, "ada")
+        executor = await stores.open_postgres(between.url(new_schema(), pgbouncer=pgbouncer, connection_limit=1))
+        store = stores.open_sql(executor, "ada")
         created, _ = await store.create_conversation(conversation())
 
         async def counted(operation: Any) -> int:
@@ -308,8 +330,8 @@ async def test_a_read_is_one_round_trip_a_search_three_and_a_write_a_few_more_th
 
 async def test_edits_of_metadata_at_once_wait_for_each_other_and_none_begins_again() -> None:
     async with proxy() as between:
-        executor = await backends.open_postgres(between.url(new_schema(), connection_limit=8))
-        store = backends.open_sql(executor, "ada")
+        executor = await stores.open_postgres(between.url(new_schema(), connection_limit=8))
+        store = stores.open_sql(executor, "ada")
         created, _ = await store.create_conversation(conversation())
         edits = [edit(metadata={f"key {number}": number}) for number in range(32)]
         before = between.round_trips
@@ -323,20 +345,20 @@ async def test_edits_of_metadata_at_once_wait_for_each_other_and_none_begins_aga
 async def test_a_pooler_that_was_not_named_is_found_out() -> None:
     async with proxy(parts_transactions=True) as between:
         schema = new_schema()
-        await (await backends.open_postgres(between.url(schema, pgbouncer="true"))).close()  # type: ignore[attr-defined]
+        await (await stores.open_postgres(between.url(schema, pgbouncer="true"))).close()  # type: ignore[attr-defined]
         with pytest.raises(Unavailable, match=r"Add pgbouncer=true to DATABASE_URL\."):  # noqa: PT012 whichever is first
-            executor = await backends.open_postgres(between.url(schema, connection_limit=1))
+            executor = await stores.open_postgres(between.url(schema, connection_limit=1))
             for _ in range(9):
-                await backends.open_sql(executor, "ada").list_conversations()
+                await stores.open_sql(executor, "ada").list_conversations()
 
 
 async def test_a_database_that_takes_no_writes_is_unavailable_and_can_be_read() -> None:
     schema = new_schema()
     role = f"reader_{schema}"
-    await (await backends.open_postgres(server().url(schema=schema))).close()  # type: ignore[attr-defined]
+    await (await stores.open_postgres(server().url(schema=schema))).close()  # type: ignore[attr-defined]
     await ask(f"CREATE ROLE {role} LOGIN SUPERUSER; ALTER ROLE {role} SET default_transaction_read_only = on")
-    executor = await backends.open_postgres(server().url(schema=schema, user=role))
-    store = backends.open_sql(executor, "ada")
+    executor = await stores.open_postgres(server().url(schema=schema, user=role))
+    store = stores.open_sql(executor, "ada")
     assert (await store.list_conversations()).conversations == []
     for write in (store.create_conversation(conversation()), executor.try_to_write()):
         with pytest.raises(Unavailable, match="takes no writes now"):
@@ -347,7 +369,7 @@ async def test_a_database_that_takes_no_writes_is_unavailable_and_can_be_read() 
 async def test_a_write_is_tried_on_the_disk_and_leaves_nothing_there() -> None:
     schema = new_schema()
     role = f"frugal_{schema}"
-    executor = await backends.open_postgres(server().url(schema=schema))
+    executor = await stores.open_postgres(server().url(schema=schema))
 
     async def kept() -> list[Any]:
         text = "SELECT c.oid, pg_relation_size(c.oid) FROM pg_class AS c WHERE c.relnamespace = $1::regnamespace"
@@ -359,7 +381,7 @@ async def test_a_write_is_tried_on_the_disk_and_leaves_nothing_there() -> None:
     assert await kept() == before
     await executor.close()
     await ask(f"CREATE ROLE {role} LOGIN SUPERUSER; ALTER ROLE {role} SET temp_file_limit = 0")
-    executor = await backends.open_postgres(server().url(schema=schema, user=role))
+    executor = await stores.open_postgres(server().url(schema=schema, user=role))
     with pytest.raises(Unavailable) as raised:
         await executor.try_to_write()
     assert "temp_file_limit" in str(raised.value.__cause__)
@@ -384,8 +406,8 @@ async def test_a_disk_without_room_is_noticed_before_anybody_writes_and_so_is_ro
     name = f"t{new_schema()}"
     await ask(f"CREATE TABLESPACE {name} LOCATION '{small_disk}'")
     await ask(f"CREATE DATABASE {name} TABLESPACE {name}")
-    executor = await backends.open_postgres(server().url(name))
-    store = backends.open_sql(executor, "ada")
+    executor = await stores.open_postgres(server().url(name))
+    store = stores.open_sql(executor, "ada")
     created, _ = await store.create_conversation(conversation())
     await executor.try_to_write()
     filler = small_disk / "filler"
@@ -406,18 +428,18 @@ async def test_a_disk_without_room_is_noticed_before_anybody_writes_and_so_is_ro
 
 async def test_tables_that_are_gone_are_unavailable_and_come_back_with_the_next_start() -> None:
     schema = new_schema()
-    executor = await backends.open_postgres(server().url(schema=schema))
+    executor = await stores.open_postgres(server().url(schema=schema))
     await ask(f"DROP SCHEMA {schema} CASCADE")
     with pytest.raises(Unavailable, match="lacks its tables"):
-        await backends.open_sql(executor, "ada").list_conversations()
+        await stores.open_sql(executor, "ada").list_conversations()
     await executor.close()
-    executor = await backends.open_postgres(server().url(schema=schema))
-    assert (await backends.open_sql(executor, "ada").list_conversations()).conversations == []
+    executor = await stores.open_postgres(server().url(schema=schema))
+    assert (await stores.open_sql(executor, "ada").list_conversations()).conversations == []
     await executor.close()
 
 
 async def test_a_statement_of_ours_that_is_wrong_is_a_defect() -> None:
-    executor = await backends.open_postgres(new_url())
+    executor = await stores.open_postgres(new_url())
     with pytest.raises(PostgresFailed, match="syntax error"):
         await executor.run(read("SELECT FROM WHERE", mark="$")())
     with pytest.raises(PostgresFailed):
@@ -427,8 +449,8 @@ async def test_a_statement_of_ours_that_is_wrong_is_a_defect() -> None:
 
 async def test_a_user_who_comes_into_being_meanwhile_is_left_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """A write that found no owner to lock looks again, at one moment, and so does nothing or all of it."""
-    executor = await backends.open_postgres(new_url())
-    store = backends.open_sql(executor, "ada")
+    executor = await stores.open_postgres(new_url())
+    store = stores.open_sql(executor, "ada")
     record = conversation(new_message())
     assert isinstance(executor, postgres_executor.PostgresExecutor)
     lock = executor._lock_owner

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import pytest
 
+from support import stores
 from support.postgres import ask, new_schema, server
-from threadkeep.storage import backends
 from threadkeep.storage.sql.columns import CONVERSATION, MESSAGE, Column
 from threadkeep.storage.sql.executor import read
 
@@ -29,7 +29,7 @@ class Found(NamedTuple):
 
 
 async def on_sqlite(table: str) -> dict[str, Found]:
-    executor = await backends.open_sqlite(":memory:")
+    executor = await stores.open_sqlite(":memory:")
     query = read(f"""SELECT c.name, c.type, c."notnull" AS has, c.dflt_value FROM pragma_table_info('{table}') AS c""")
     (rows,) = await executor.run(query())
     return {row["name"]: Found(row["type"], not row["has"], row["dflt_value"]) for row in rows}
@@ -37,7 +37,7 @@ async def on_sqlite(table: str) -> dict[str, Found]:
 
 async def on_postgres(table: str) -> dict[str, Found]:
     schema = new_schema()
-    await (await backends.open_postgres(server().url(schema=schema))).close()
+    await (await stores.open_postgres(server().url(schema=schema))).close()
     rows = await ask(
         "SELECT column_name AS name, data_type AS type, is_nullable, column_default AS value "
         "FROM information_schema.columns WHERE table_schema = $1 AND table_name = $2",

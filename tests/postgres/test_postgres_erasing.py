@@ -2,11 +2,11 @@
 
 import pytest
 
+from support import stores
 from support.postgres import ask, new_schema, server
 from support.records import conversation, new_message
 from threadkeep.conversations import retention
 from threadkeep.conversations.models import Erased
-from threadkeep.storage import backends
 
 pytestmark = pytest.mark.anyio
 
@@ -24,8 +24,8 @@ async def rows_in(schema: str) -> dict[str, int]:
 
 async def test_an_erasure_leaves_no_row_in_any_table() -> None:
     schema = new_schema()
-    executor = await backends.open_postgres(server().url(schema=schema))
-    store = backends.open_sql(executor, "ada")
+    executor = await stores.open_postgres(server().url(schema=schema))
+    store = stores.open_sql(executor, "ada")
     await store.create_conversation(conversation(new_message("an aardvark"), title="Animals"))
     # A title, as the version before has put it.
     await ask(f"INSERT INTO {schema}.words SELECT * FROM {schema}.search_index_2 WHERE n < 0")

@@ -2,10 +2,10 @@
 
 import pytest
 
+from support import stores
 from support.newer import ON_POSTGRES, works_beside_a_newer_version
 from support.postgres import ask, new_schema, server
 from threadkeep.errors import Unavailable
-from threadkeep.storage import backends
 from threadkeep.storage.postgres.migrations import MIGRATIONS
 from threadkeep.storage.postgres.pool import open_pool
 from threadkeep.storage.postgres.url import parse_url
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 async def test_this_version_goes_on_beside_a_newer_one_and_does_not_begin_there() -> None:
     schema = new_schema()
     url = server().url(schema=schema)
-    executor = await backends.open_postgres(url)
+    executor = await stores.open_postgres(url)
     await (await open_pool(parse_url(url), (*MIGRATIONS, ON_POSTGRES))).close()
 
     async def index_by_newer() -> None:
@@ -31,7 +31,7 @@ async def test_this_version_goes_on_beside_a_newer_one_and_does_not_begin_there(
         number: int = row["n"]
         return number
 
-    await works_beside_a_newer_version(backends.open_sql(executor, "ada"), index_by_newer, count)
+    await works_beside_a_newer_version(stores.open_sql(executor, "ada"), index_by_newer, count)
     with pytest.raises(Unavailable, match="of a newer version of Threadkeep, and are left as they are"):
-        await backends.open_postgres(url)
+        await stores.open_postgres(url)
     await executor.close()

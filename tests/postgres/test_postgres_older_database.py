@@ -5,10 +5,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from support import stores
 from support.backends import over_sql
 from support.older import bring_over, exported_before, holds_what_it_held, unpack
 from support.postgres import ask, new_schema, server
-from threadkeep.storage import backends
 from threadkeep.storage.postgres.migrations import MIGRATIONS
 from threadkeep.storage.postgres.pool import open_pool
 from threadkeep.storage.postgres.url import parse_url
@@ -34,7 +34,7 @@ async def test_a_postgres_database_of_an_earlier_version_holds_what_it_held(
             await ask(insert, row)
         if "SYSTEM" in insert:
             await ask(f"SELECT setval(pg_get_serial_sequence('{schema}.{table}', 'n'), 1000)")
-    executor = await backends.open_postgres(url)
+    executor = await stores.open_postgres(url)
     async with over_sql(executor) as backend:
         await holds_what_it_held(backend.client, exported_before("postgres", tmp_path), lambda: bring_over(executor))
         assert [row["n"] for row in await ask(f"SELECT count(*) AS n FROM {schema}.words")] == [0]

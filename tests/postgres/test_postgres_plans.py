@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from support import stores
 from support.postgres import new_url
-from threadkeep.storage import backends
 from threadkeep.storage.postgres.dialect import statements_of
 from threadkeep.storage.postgres.executor import PostgresExecutor
 from threadkeep.storage.sql.executor import Query, read
@@ -143,7 +143,7 @@ def values_of(name: str, user: str, places: dict[str, list[int]], word: str = "w
 @pytest.fixture(scope="module")
 async def filled() -> AsyncIterator[PostgresExecutor]:
     """A database with as much of everybody, whose statistics were made before the last of them came."""
-    executor = await backends.open_postgres(new_url())
+    executor = await stores.open_postgres(new_url())
     assert isinstance(executor, PostgresExecutor)
     async with executor.connection() as connection:
         run = connection._connection.execute

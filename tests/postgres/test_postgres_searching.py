@@ -5,13 +5,13 @@ import asyncio
 import asyncpg
 import pytest
 
+from support import stores
 from support.postgres import ask, new_schema, new_url, server
 from support.postgres_stream import OneEach
 from support.records import conversation, new_message
 from threadkeep.conversations.models import ConversationPage
 from threadkeep.conversations.records import SearchQuery
 from threadkeep.errors import Unavailable
-from threadkeep.storage import backends
 from threadkeep.storage.postgres import executor as postgres_executor
 from threadkeep.storage.postgres.executor import PostgresExecutor
 from threadkeep.storage.postgres.url import parse_url
@@ -20,8 +20,8 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_a_word_of_any_length_is_found_whole_and_by_its_beginning() -> None:
-    executor = await backends.open_postgres(new_url())
-    store = backends.open_sql(executor, "ada")
+    executor = await stores.open_postgres(new_url())
+    store = stores.open_sql(executor, "ada")
     word = "ab" * 700 + "é" * 600
     await store.create_conversation(conversation(new_message(f"before {word}x after", role="assistant")))
     await store.create_conversation(conversation(new_message(f"{word[:500]}", role="assistant")))
@@ -43,11 +43,11 @@ async def test_a_search_that_takes_too_long_is_ended_and_who_waited_for_its_conn
 ) -> None:
     schema = new_schema()
     url = server().url(schema=schema, connection_limit=1, sslmode="disable")
-    executor = await backends.open_postgres(url)
+    executor = await stores.open_postgres(url)
     if is_of_a_worker:
         await executor.close()
         executor = PostgresExecutor(OneEach(url), schema)
-    store = backends.open_sql(executor, "ada")
+    store = stores.open_sql(executor, "ada")
     await store.create_conversation(conversation(new_message("a badger", role="assistant")))
     monkeypatch.setattr(postgres_executor, "SEARCH_SECONDS", 0.5)
     badger = SearchQuery(text="badger")

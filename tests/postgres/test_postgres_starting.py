@@ -12,11 +12,11 @@ from typing import Any
 import asyncpg
 import pytest
 
+from support import stores
 from support.postgres import SECRETIVE, ask, new_schema, new_url, server
 from support.records import conversation, edit, message, new_message
 from threadkeep.conversations.records import SearchQuery
 from threadkeep.errors import Unavailable
-from threadkeep.storage import backends
 from threadkeep.storage.postgres import executor as postgres_executor
 from threadkeep.storage.postgres import pool
 from threadkeep.storage.postgres.connection import PostgresFailed
@@ -58,7 +58,7 @@ async def new_role(rights: str = "", *, name: str = "", options: str = "") -> tu
 
 
 async def opened(url: str) -> PostgresExecutor:
-    executor = await backends.open_postgres(url)
+    executor = await stores.open_postgres(url)
     assert isinstance(executor, PostgresExecutor)
     return executor
 
@@ -66,7 +66,7 @@ async def opened(url: str) -> PostgresExecutor:
 async def refused(url: str) -> str:
     """Why a database is not opened. That is safe to show."""
     with pytest.raises(Unavailable) as raised:
-        await backends.open_postgres(url)
+        await stores.open_postgres(url)
     assert PASSWORD not in raised.value.message
     assert "p%40ss" not in raised.value.message
     return raised.value.message
@@ -74,7 +74,7 @@ async def refused(url: str) -> str:
 
 async def use_everything(executor: PostgresExecutor) -> None:
     """Run what a server runs."""
-    store = backends.open_sql(executor, "ada")
+    store = stores.open_sql(executor, "ada")
     created, _ = await store.create_conversation(conversation(new_message("an aardvark"), title="Armadillo"))
     await store.append_messages(created.id, [message("a badger")])
     await store.update_conversation(created.id, edit(title="Capybara", metadata={"a": 1}))
@@ -89,13 +89,14 @@ async def use_everything(executor: PostgresExecutor) -> None:
 
 STARTING = """
 import asyncio, sys
-from threadkeep.storage import backends
+from threadkeep.storage.postgres.migrations import MIGRATIONS
+from threadkeep.storage.postgres.url import parse_url
 
 async def main():
-    import threadkeep.storage.postgres.executor
+    from threadkeep.storage.postgres.pool import open_pool
     print("ready", flush=True)
     sys.stdin.readline()
-    executor = await backends.open_postgres(sys.argv[1])
+    executor = await open_pool(parse_url(sys.argv[1]), MIGRATIONS)
     await executor.close()
     print("opened", flush=True)
 
@@ -128,7 +129,7 @@ async def test_opening_again_changes_nothing_and_keeps_what_is_there() -> None:
     before = None
     for is_new in (True, False):
         executor = await opened(server().url(schema=schema))
-        assert (await backends.open_sql(executor, "ada").create_conversation(record))[1] is is_new
+        assert (await stores.open_sql(executor, "ada").create_conversation(record))[1] is is_new
         assert executor.bookmark is None
         await executor.close()
         assert before in (None, await everything_about(schema))
@@ -156,7 +157,7 @@ async def test_what_statistics_knew_of_users_is_forgotten_and_no_large_index_is_
     await (await pool.open_pool(url, MIGRATIONS[:1])).close()
     executor = await opened(server().url(schema=newest))
     await use_everything(executor)
-    await backends.open_sql(executor, "bob").create_conversation(conversation(new_message("a badger")))
+    await stores.open_sql(executor, "bob").create_conversation(conversation(new_message("a badger")))
     await executor.close()
     kept = {"owners": "owners", "conversations": "conversations", "messages": "messages", "words": "search_index_2"}
     for table, source in kept.items():

@@ -11,11 +11,10 @@ from typing import Any
 import asyncpg
 import pytest
 
-from support import postgres_stream
+from support import postgres_stream, stores
 from support.postgres import SETTINGS, new_folder, new_schema, server
 from support.postgres_tls import AUTHORITY, STRANGER, tls_only
 from threadkeep.errors import Unavailable
-from threadkeep.storage import backends
 from threadkeep.storage.postgres import executor as postgres_executor
 from threadkeep.storage.postgres.connection import PostgresFailed, sentence_for
 from threadkeep.storage.postgres.executor import PostgresExecutor
@@ -109,15 +108,15 @@ async def test_a_certificate_that_nobody_vouches_for_is_not_believed() -> None:
 async def test_the_driver_of_servers_speaks_tls_and_checks_certificates_too() -> None:
     async with tls_only(schema=new_schema()) as url:
         for mode in ("prefer", "require"):
-            await (await backends.open_postgres(f"{url}&sslmode={mode}")).close()
+            await (await stores.open_postgres(f"{url}&sslmode={mode}")).close()
         for mode in ("require", "verify-ca", "verify-full"):
-            await (await backends.open_postgres(f"{url}&sslmode={mode}&sslrootcert={AUTHORITY}")).close()
+            await (await stores.open_postgres(f"{url}&sslmode={mode}&sslrootcert={AUTHORITY}")).close()
             with pytest.raises(Unavailable, match="could not be reached"):
-                await backends.open_postgres(f"{url}&sslmode={mode}&sslrootcert={STRANGER}")
+                await stores.open_postgres(f"{url}&sslmode={mode}&sslrootcert={STRANGER}")
         elsewhere = f"{url}&sslrootcert={AUTHORITY}&host=127.0.0.1"
         with pytest.raises(Unavailable, match="could not be reached"):
-            await backends.open_postgres(f"{elsewhere}&sslmode=verify-full")
-        await (await backends.open_postgres(f"{elsewhere}&sslmode=verify-ca")).close()
+            await stores.open_postgres(f"{elsewhere}&sslmode=verify-full")
+        await (await stores.open_postgres(f"{elsewhere}&sslmode=verify-ca")).close()
 
 
 @pytest.mark.parametrize("mode", ["require", "verify-ca", "verify-full"])

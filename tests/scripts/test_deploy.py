@@ -16,7 +16,7 @@ from tools.cloudflare import account
 from tools.cloudflare.deploy import deploy, render
 from tools.exit_codes import Code
 from tools.local.install import install
-from tools.local.runtime import OF_SERVERS, OF_STORES, lay_out
+from tools.local.runtime import lay_out
 from tools.migrations.hashes import record_hashes
 
 ID = "0c1b1f6e-7d7a-4b6e-9d55-0b0f4ad5e001"
@@ -99,8 +99,6 @@ def test_with_an_id_and_a_store_and_without_any(tmp_path: Path) -> None:
         assert done.returncode == 0
         assert re.match(r"Total Upload: [0-9]{3,}\.[0-9]+ KiB / gzip: ", done.stdout)
         assert "nothing was deployed" in done.stderr
-    for part in (*OF_SERVERS, *(part for parts in OF_STORES.values() for part in parts)):
-        assert any(name.startswith(part) for name in SOURCES), part
     assert (bundle / "python_modules/msgspec/__init__.py").is_file()
     assert not list(bundle.rglob("*.pyc"))
 
@@ -110,24 +108,39 @@ def test_what_it_builds_is_not_tracked() -> None:
     assert ignored.returncode == 0
 
 
+OF_SERVERS = ("threadkeep/server/", "threadkeep/cli/", "threadkeep/asgi.py", "threadkeep/client.py")
+PRODUCTS = ("agentstate", "clickhouse", "memory", "postgres", "sqlite")
+OF_SQLITE = ("dialect.py", "first_index.py", "js_values.py", "migrations.py")
+OF_STORES = {
+    "d1": {f"threadkeep/storage/sqlite/{name}" for name in ("d1.py", *OF_SQLITE)},
+    "durable-object": {f"threadkeep/storage/sqlite/{name}" for name in ("durable_object.py", *OF_SQLITE)},
+    "memory": {"threadkeep/storage/memory/store.py"},
+    "postgres": {
+        f"threadkeep/storage/postgres/{name}.py"
+        for name in ("connection", "dialect", "executor", "migrations", "scram", "url", "wire", "workers_socket")
+    },
+    "sqlite": set(),
+}
+
+
 def sources_of(*stores: str) -> set[str]:
     """What of `src/` a Worker has that keeps conversations in these."""
-    used = {part for store in stores for part in OF_STORES[store]}
-    others = tuple(part for parts in OF_STORES.values() for part in parts if part not in used)
-    return {name for name in SOURCES if not name.startswith(OF_SERVERS + others)}
+    everywhere = {name for name in SOURCES if not name.startswith(OF_SERVERS)}
+    of_products = {
+        name for name in everywhere if name.startswith(tuple(f"threadkeep/storage/{it}/" for it in PRODUCTS))
+    }
+    objects = {f"threadkeep/storage/{product}/__init__.py" for product in PRODUCTS}
+    assert objects <= of_products
+    return (everywhere - of_products) | objects | {name for store in stores for name in OF_STORES[store]}
 
 
-def test_a_dialect_is_where_its_product_is(tmp_path: Path) -> None:
-    dialects = {"threadkeep/storage/sqlite/dialect.py", "threadkeep/storage/sqlite/first_index.py"}
-    for stores, expected in (
-        ({"d1"}, dialects),
-        ({"durable-object", "memory"}, dialects),
-        ({"postgres"}, {"threadkeep/storage/postgres/dialect.py"}),
-        ({"memory"}, set()),
-    ):
-        found = shipped(lay_out(tmp_path, [ROOT / "src"], stores))
-        own = {name for name in found if name.endswith(("/dialect.py", "_index.py"))}
-        assert own == {"threadkeep/storage/sql/dialect.py", *expected}
+@pytest.mark.parametrize(
+    "stores", [*([store] for store in OF_STORES), [], ["d1", "durable-object"], ["postgres", "memory"], [*OF_STORES]]
+)
+def test_a_worker_has_of_a_products_folder_what_it_was_asked_for_and_the_objects(
+    tmp_path: Path, stores: list[str]
+) -> None:
+    assert shipped(lay_out(tmp_path, [ROOT / "src"], stores)) == sources_of(*stores)
 
 
 @pytest.mark.parametrize(

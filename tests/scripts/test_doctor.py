@@ -12,12 +12,11 @@ from typing import Any
 
 import pytest
 
-from threadkeep.settings import D1_BINDINGS, DECLARED, HYPERDRIVE_BINDING, NAMES
+from threadkeep.settings import DECLARED, NAMES
 from tools.checkout import ROOT
 from tools.cloudflare import choice, diagnosis
 from tools.cloudflare.diagnosis import Diagnosis, diagnose, for_environment
 from tools.cloudflare.secrets import looks_secret
-from tools.local import configuration
 from tools.settings import Setting, declared_settings
 
 DATABASE_ID = "2fd1c8a0-51b4-4b07-a3ab-8d0fd1b5c0f2"
@@ -343,10 +342,23 @@ def test_a_url_with_a_password_is_not_shown_wherever_it_stands() -> None:
 
 
 @pytest.mark.parametrize("store", NAMES["store"])
-@pytest.mark.parametrize("url", [name for name in NAMES["database_url"] if name != HYPERDRIVE_BINDING])
+@pytest.mark.parametrize("url", NAMES["database_url"])
 def test_postgres_is_asked_for_and_found_under_each_of_its_names(store: str, url: str) -> None:
-    assert diagnosis._database_url({"vars": {store: "postgres"}}) == {"DATABASE_URL": "a secret"}
-    assert diagnosis._database_url({"vars": {store: "postgres", url: "postgres://u:p@h/d"}}) == {}
+    on = {"AGENT_CONVERSATION_PERSISTENCE": "true", store: "postgres"}
+    believed = choice.answer(on, [])
+    assert (believed["store"], believed["secret"]) == ("postgres", "DATABASE_URL")
+    seen = choice.answer({**on, url: "postgres://u:p@h/d"}, [])
+    assert (seen["store"], seen["secret"]) == ("postgres", None)
+
+
+def test_what_no_secret_can_mend_is_told() -> None:
+    for store, says in (
+        ("sqlite", "SQLITE_PATH is not set"),
+        ("d1", "there is no D1 binding"),
+        ("memory", "production"),
+    ):
+        answer = choice.answer({"AGENT_CONVERSATION_PERSISTENCE": "true", "AGENT_CONVERSATION_STORE": store}, [])
+        assert says in answer["error"]
 
 
 BROKEN = {
@@ -420,14 +432,8 @@ def test_without_msgspec_the_rest_is_told(installed: Path) -> None:
     assert [setting.name for setting in found.settings] == ["AGENT_CONVERSATION_PERSISTENCE"]
 
 
-def test_the_names_and_the_back_ends_are_those_of_the_worker() -> None:
+def test_the_names_of_the_settings_are_those_of_the_worker() -> None:
     assert declared_settings() == {
         field: Setting(setting.names, setting.privacy) for field, setting in DECLARED.items()
     }
-    assert configuration.D1_BINDINGS == D1_BINDINGS
-    offered = re.search(
-        r"^_OFFERED = (\(.*\))$", (ROOT / "src/threadkeep/worker/environment.py").read_text(), re.MULTILINE
-    )
-    assert offered is not None
-    assert offered[1].replace('"', "'") == str(choice.OFFERED)
     assert diagnosis._variables(tomllib.loads("[vars]\na = true\nb = 3")) == {"a": "true", "b": "3"}

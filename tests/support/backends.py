@@ -1,27 +1,34 @@
 """The back ends that every test of the contract runs over.
 
-Each is a factory beside the exceptions that it claims, `{test name: reason}`; today there are none.
+Those of servers are all that are listed, connected to as a server does it. Each is a factory beside the exceptions that
+it claims, `{test name: reason}`; today there are none.
 """
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from in_worker.entries import probes
 
 from support.in_process import SERVICE_KEY, VARIABLES, ApiTransport, as_user
 from support.postgres import new_url
+from support.stores import ProcessPlace, open_sql, open_sqlite
 from threadkeep.client import RemoteStore
 from threadkeep.clock import new_id
 from threadkeep.conversations.store import DatabaseStore, Store
 from threadkeep.http.api import connect
-from threadkeep.storage import backends
-from threadkeep.storage.backends import open_memory, open_sql
+from threadkeep.settings import NAMES
+from threadkeep.storage.backends import BACKENDS as ALL
+from threadkeep.storage.backends import built_for, named
+from threadkeep.storage.base import Capability
+from threadkeep.storage.sql.database import SqlDatabase
 from threadkeep.storage.sql.executor import Executor, write
-from tools.local.runtime import OF_STORES
+from threadkeep.storage.sqlite.dialect import SQLITE
 from tools.local.server import LocalServer
 from tools.local.worker import LocalWorker
 
@@ -40,7 +47,7 @@ class Backend:
     open_natively: Callable[[str], Awaitable[DatabaseStore]] | None = None
     """Opens the store itself, where it can be had in this process."""
     executor: Executor | None = None
-    """What the store works on, where it is SQL in this process."""
+    """What the store works on, where it is SQLite in this process."""
     is_worker: bool = False
     """Whether it runs in workerd."""
 
@@ -54,6 +61,14 @@ class Backend:
         earliest = await store.purge(until)
         await self.sweep(store, parts=parts)
         return earliest
+
+    async def able(self, user_id: str) -> list[Capability]:
+        """What the store of a user can do, whether the back end claims it or not."""
+        if self.open_natively is not None:
+            return await probes.able(await self.open_natively(user_id))
+        response = await self.client.post("/able", json={"user_id": user_id})
+        found: list[Capability] = response.raise_for_status().json()
+        return found
 
     async def check(self, user_id: str) -> None:
         """Fail where the index that a user is in is not what it should be, once all is swept."""
@@ -100,30 +115,37 @@ class _Borrowed(httpx.AsyncBaseTransport):
 
 
 @contextlib.asynccontextmanager
-async def memory(tmp_path: Path) -> AsyncIterator[Backend]:
-    """Plain Python in this process."""
-    database = backends.new_memory()
+async def connected(name: str, tmp_path: Path) -> AsyncIterator[Backend]:
+    """A back end of a server, connected to in this process as a server does it."""
+    chosen = named(name)
+    variables = dict(VARIABLES)
+    if chosen.setting in PLACES:
+        variables[NAMES[chosen.setting][0]] = PLACES[chosen.setting](tmp_path)
+    database = await chosen.connect(ProcessPlace(variables))
 
     async def open_store(user_id: str) -> DatabaseStore:
-        return open_memory(database, user_id)
+        return database.open_store(user_id)
 
-    async with _in_process("memory", open_store) as backend:
-        yield backend
+    try:
+        async with _in_process(name, open_store) as backend:
+            if isinstance(database, SqlDatabase) and database.executor.statements is SQLITE:
+                backend.executor = database.executor
+            yield backend
+    finally:
+        await database.close()
 
 
-@contextlib.asynccontextmanager
-async def sqlite(tmp_path: Path) -> AsyncIterator[Backend]:
-    """A SQLite file, read and written beside the event loop as a server does it, with the limits of D1."""
-    executor = await backends.open_sqlite_file(str(tmp_path / "conversations.sqlite"))
-    async with over_sql(executor) as backend:
-        yield backend
-    await executor.close()
+PLACES: dict[str, Callable[[Path], str]] = {
+    "sqlite_path": lambda tmp_path: str(tmp_path / "conversations.sqlite"),
+    "database_url": lambda _: new_url(),  # a real Postgres, in a schema of its own
+}
+"""Where a back end keeps what the tests keep, by the setting that says so."""
 
 
 @contextlib.asynccontextmanager
 async def sqlite_in_memory(tmp_path: Path) -> AsyncIterator[Backend]:
     """SQLite in memory: one connection, in the thread that asks."""
-    async with over_sql(await backends.open_sqlite(":memory:")) as backend:
+    async with over_sql(await open_sqlite(":memory:")) as backend:
         yield backend
 
 
@@ -140,24 +162,9 @@ async def over_sql(executor: Executor) -> AsyncIterator[Backend]:
 
 
 @contextlib.asynccontextmanager
-async def postgres(tmp_path: Path) -> AsyncIterator[Backend]:
-    """A real Postgres, in a schema of its own, through asyncpg."""
-    executor = await backends.open_postgres(new_url())
-
-    async def open_store(user_id: str) -> DatabaseStore:
-        return open_sql(executor, user_id)
-
-    try:
-        async with _in_process("postgres", open_store) as backend:
-            yield backend
-    finally:
-        await executor.close()
-
-
-@contextlib.asynccontextmanager
 async def _in_process(name: str, open_store: Callable[[str], Awaitable[Store]]) -> AsyncIterator[Backend]:
     variables = {**VARIABLES, "AGENT_CONVERSATION_STORE": name, "SQLITE_PATH": "set", "DATABASE_URL": "set"}
-    api = connect(variables.get, lambda binding: False, offered=("memory", "sqlite", "postgres"))
+    api = connect(variables.get, lambda binding: False, "server")
     async with httpx.AsyncClient(base_url="http://threadkeep", transport=ApiTransport(api, open_store)) as client:
         yield Backend(name, client, open_store)
 
@@ -183,7 +190,7 @@ def worker(store: str, state: Path, main: str = "instrumented_entry") -> LocalWo
         service_key=SERVICE_KEY,
         main=main,
         extra_sources=[ENTRIES],
-        other_stores=OF_STORES,
+        other_stores=[backend.name for backend in ALL],
     )
 
 
@@ -195,7 +202,13 @@ def server(state: Path, **options: Any) -> LocalServer:
     return LocalServer(state, variables=variables, **options)
 
 
-NATIVE = {"memory": memory, "sqlite": sqlite, "sqlite in memory": sqlite_in_memory, "postgres": postgres}
+Opening = Callable[[Path], contextlib.AbstractAsyncContextManager[Backend]]
+OF_SERVERS = [each.name for each in built_for("server") if each.keeps_conversations]
+NATIVE: dict[str, Opening] = {
+    **{name: partial(connected, name) for name in OF_SERVERS},
+    "sqlite in memory": sqlite_in_memory,
+}
+"""What can be had in this process: all back ends of servers, and one that only tests have."""
 WORKERS = ("d1", "durable-object")
 """What Workers have of their own."""
 WORKER_ON_POSTGRES = "postgres in a Worker"

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import msgspec
 
+from support import stores
 from support.in_process import as_user
-from threadkeep.storage import backends
 from threadkeep.storage.sql.conversations import users_to_purge
 from threadkeep.storage.sql.executor import Executor
 
@@ -114,5 +114,5 @@ async def bring_over(executor: Executor) -> None:
         if not users:
             break
         for user_id in users:
-            await backends.open_sql(executor, user_id).sweep()
+            await stores.open_sql(executor, user_id).sweep()
     assert users == []

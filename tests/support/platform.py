@@ -9,7 +9,7 @@ import pytest
 
 NULL = object()
 """What `null` is in Python: an object of its own."""
-MODULES = ("crossing", "d1", "durable_object")
+MODULES = ("js_values", "d1", "durable_object")
 
 
 class JsException(Exception):
@@ -38,4 +38,4 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setitem(sys.modules, "pyodide.ffi", ffi)
     yield
     for name in MODULES:
-        sys.modules.pop(f"threadkeep.storage.sql.{name}", None)
+        sys.modules.pop(f"threadkeep.storage.sqlite.{name}", None)

@@ -21,17 +21,21 @@ from starlette.routing import Mount
 from support.backends import CHECK
 from support.in_process import VARIABLES, as_user
 from support.records import conversation, new_message
+from support.stores import ProcessPlace, open_sqlite_file
 from threadkeep.clock import new_id
+from threadkeep.conversations import retention
 from threadkeep.errors import Unavailable
 from threadkeep.http.messages import BODY_BYTES_MAX
 from threadkeep.http.router import Router
-from threadkeep.server import application, database
-from threadkeep.server.application import Application, purge
-from threadkeep.server.database import open_database
+from threadkeep.server import application
+from threadkeep.server.application import Application
 from threadkeep.server.logs import CutShort, JsonFormatter, write_logs
-from threadkeep.settings import Settings
-from threadkeep.storage.backends import Choice, open_sqlite_file
+from threadkeep.storage.backends import named
+from threadkeep.storage.base import Backend, Database, Place
+from threadkeep.storage.memory.store import MemoryDatabase
 from threadkeep.storage.postgres.dialect import statements_of
+from threadkeep.storage.sql import database
+from threadkeep.storage.sql.database import SharedSqlDatabase
 
 pytestmark = pytest.mark.anyio
 
@@ -105,12 +109,14 @@ async def test_mounted_where_nobody_says_when_it_starts_it_opens_once_with_the_f
 ) -> None:
     opened = []
 
-    async def open_slowly(choice: Choice, settings: Settings) -> database.Database:
-        opened.append(choice.store)
-        await asyncio.sleep(0.05)
-        return await open_database(choice, settings)
+    connect = Backend.connect
 
-    monkeypatch.setattr(application, "open_database", open_slowly)
+    async def connect_slowly(backend: Backend, place: Place) -> Database:
+        opened.append(backend.name)
+        await asyncio.sleep(0.05)
+        return await connect(backend, place)
+
+    monkeypatch.setattr(Backend, "connect", connect_slowly)
     made = Application(on_file.get)
     async with client_of(Starlette(routes=[Mount("/keep/all", made)])) as client:
         answers = await asyncio.gather(*(client.post(f"/keep/all{API}", json={}) for _ in range(5)))
@@ -253,7 +259,7 @@ async def test_it_is_not_ready_when_its_database_does_not_answer(
         assert (await client.post("/api/ready")).status_code == 404
         monkeypatch.setattr(application, "_READY_SECONDS", 0.01)
         for answer, says in ((fail, "could not do this"), (hang, "has not answered for 0.01 seconds")):
-            monkeypatch.setattr(database._Memory, "check", answer)
+            monkeypatch.setattr(MemoryDatabase, "check", answer)
             response = await client.get("/api/ready")
             assert (response.status_code, response.json()["error"]["code"]) == (503, "unavailable")
             assert says in response.json()["error"]["message"]
@@ -275,7 +281,7 @@ async def test_anybody_may_ask_and_a_write_is_tried_only_so_often(
         file.rename(tmp_path / "elsewhere")
         assert (await client.get("/api/ready")).status_code == 200  # as was found out just now
         kept = made._database
-        assert isinstance(kept, database._Sql)
+        assert isinstance(kept, SharedSqlDatabase)
         kept._try_from = 0
         response = await client.get("/api/ready")
         assert response.status_code == 503
@@ -375,7 +381,7 @@ async def test_an_answer_that_fails_while_it_is_sent_is_cut_off_and_told(
     async def fail(self: Any, *arguments: Any, **options: Any) -> Any:
         raise RuntimeError("It breaks down")
 
-    monkeypatch.setattr("threadkeep.storage.memory.MemoryStore.list_messages", fail)
+    monkeypatch.setattr("threadkeep.storage.memory.store.MemoryStore.list_messages", fail)
     listening = Conversation(app, "GET", "/api/export")
     with pytest.raises(RuntimeError, match="It breaks down"):
         await listening.answering
@@ -389,7 +395,7 @@ async def test_why_the_store_is_unavailable_is_logged_and_not_told(
     async def fail(self: Any, *arguments: Any, **options: Any) -> Any:
         raise Unavailable("Try again.") from OSError("no route to 10.0.0.7")
 
-    monkeypatch.setattr("threadkeep.storage.memory.MemoryStore.list_conversations", fail)
+    monkeypatch.setattr("threadkeep.storage.memory.store.MemoryStore.list_conversations", fail)
     async with client_of(app) as client:
         response = await client.get(API, headers={"X-Request-Id": "mine-1"})
     assert (response.status_code, response.json()["error"]["message"]) == (503, "Try again.")
@@ -563,16 +569,15 @@ def test_a_record_is_a_line_of_json_with_its_error() -> None:
 
 @pytest.mark.parametrize("store", ["memory", "sqlite"])
 async def test_what_was_deleted_long_ago_is_purged(store: str, on_file: dict[str, str]) -> None:
-    settings = Settings.read({**on_file, "AGENT_CONVERSATION_STORE": store}.get)
-    opened = await open_database(Choice(store, store, True, ""), settings)
+    opened = await named(store).connect(ProcessPlace(on_file))
     kept = opened.open_store("ada")
     made, _ = await kept.create_conversation(record := conversation(new_message()))
     await kept.delete_conversation(made.id)
-    await purge(opened, 1)
+    await retention.purge_database(opened, 1)
     assert (await kept.restore_conversation(made.id)).id == made.id
     await kept.delete_conversation(made.id)
     await asyncio.sleep(0.01)
-    await purge(opened, 0)
+    await retention.purge_database(opened, 0)
     assert (await kept.create_conversation(record))[1]  # its id is free again
     await opened.close()
 
@@ -581,7 +586,7 @@ async def test_what_was_deleted_long_ago_is_purged(store: str, on_file: dict[str
 async def test_those_who_have_something_to_purge_are_found_among_many_who_have_not(
     store: str, on_file: dict[str, str]
 ) -> None:
-    opened = await open_database(Choice(store, store, True, ""), Settings.read(on_file.get))
+    opened = await named(store).connect(ProcessPlace(on_file))
     for number in range(60):
         kept = opened.open_store(f"user-{number}")
         made, _ = await kept.create_conversation(conversation(new_message()))
@@ -600,14 +605,14 @@ async def test_it_purges_on_a_timer_and_goes_on_after_a_failure(
     purged: list[int] = []
     enough = asyncio.Event()
 
-    async def purge_or_fail(opened: database.Database, retention_days: int) -> None:
+    async def purge_or_fail(opened: Database, retention_days: int) -> None:
         purged.append(retention_days)
         if len(purged) == 2:
             raise Unavailable("The disk is full.")
         if len(purged) == 4:
             enough.set()
 
-    monkeypatch.setattr(application, "purge", purge_or_fail)
+    monkeypatch.setattr(retention, "purge_database", purge_or_fail)
     monkeypatch.setattr(application, "_FIRST_PURGE_SECONDS", 0)
     monkeypatch.setattr(application, "PURGE_SECONDS", 0)
     async with running(Application({**MEMORY, "RETENTION_DAYS": "7"}.get)):
@@ -626,21 +631,20 @@ async def test_a_database_that_keeps_no_log_of_writes_has_none_to_empty() -> Non
         async def close(self) -> None:
             """It was never open."""
 
-    await database._Sql(Other()).tidy()  # type: ignore[arg-type]
+    await SharedSqlDatabase(Other()).tidy()  # type: ignore[arg-type]
 
 
 async def test_two_that_purge_at_once_are_no_harm(on_file: dict[str, str]) -> None:
-    settings = Settings.read(on_file.get)
-    choice = Choice("sqlite", "sqlite", True, "")
-    first, second = await open_database(choice, settings), await open_database(choice, settings)
+    sqlite, place = named("sqlite"), ProcessPlace(on_file)
+    first, second = await sqlite.connect(place), await sqlite.connect(place)
     kept = first.open_store("ada")
     for _ in range(20):
         made, _ = await kept.create_conversation(conversation(new_message("x" * 1_000)))
         await kept.delete_conversation(made.id)
     await asyncio.sleep(0.01)
-    await asyncio.gather(*(purge(opened, 0) for opened in (first, second, first, second)))
+    await asyncio.gather(*(retention.purge_database(opened, 0) for opened in (first, second, first, second)))
     while await first.users_to_purge(2**52, 10):
-        await purge(first, 0)
+        await retention.purge_database(first, 0)
     executor = await open_sqlite_file(on_file["SQLITE_PATH"])
     await executor.run(CHECK())
     for opened in (first, second, executor):

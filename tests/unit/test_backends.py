@@ -1,5 +1,6 @@
 """The choice of a back end, row by row, and how each is opened."""
 
+import ast
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,19 +11,21 @@ import pytest
 
 from support import platform
 from support.postgres import new_url
+from support.stores import ProcessPlace, open_sqlite
 from threadkeep.conversations.records import ConversationRecord
 from threadkeep.conversations.store import Store
 from threadkeep.errors import Unavailable
-from threadkeep.settings import Settings
-from threadkeep.storage import backends
-from threadkeep.storage.backends import Choice, choose, d1_binding
-from threadkeep.storage.postgres.migrations import MIGRATIONS
+from threadkeep.settings import NAMES, Settings
+from threadkeep.storage import backends, sqlite
+from threadkeep.storage.backends import BACKENDS, LOCAL, Choice, bindings_of, built_for, choose, named, ships
+from threadkeep.storage.base import CAPABILITIES, PLATFORMS, Backend, Platform
+from threadkeep.storage.sql.database import SqlDatabase
 from threadkeep.storage.sql.executor import read, write
-from threadkeep.storage.sqlite.file import SqliteExecutor, SqliteFile
+from threadkeep.storage.sqlite import D1_BINDINGS
+from tools.checkout import ROOT
 
 pytestmark = pytest.mark.anyio
 
-EVERYWHERE = ("agentstate", "d1", "durable-object", "postgres", "clickhouse", "memory", "sqlite", "local")
 D1 = frozenset({"CONVERSATIONS_D1"})
 OBJECT = frozenset({"AGENT_CONVERSATIONS_DO"})
 ON = {"AGENT_CONVERSATION_PERSISTENCE": "true"}
@@ -37,10 +40,8 @@ def asks_for(store: str) -> dict[str, str]:
     return {"AGENT_CONVERSATION_STORE": store}
 
 
-def choice(
-    variables: dict[str, str], bindings: frozenset[str] = frozenset(), offered: tuple[str, ...] = EVERYWHERE
-) -> Choice:
-    return choose(Settings.read({**ON, **variables}.get), bindings, offered)
+def choice(variables: dict[str, str], bindings: frozenset[str] = frozenset(), platform: Platform = "worker") -> Choice:
+    return choose(Settings.read({**ON, **variables}.get), bindings, platform)
 
 
 CHOSEN = {
@@ -80,17 +81,19 @@ CHOSEN = {
     ("variables", "bindings", "store"), [pytest.param(*row, id=case) for case, row in CHOSEN.items()]
 )
 def test_a_back_end_is_chosen(variables: dict[str, str], bindings: frozenset[str], store: str) -> None:
-    made = choice(variables, bindings)
+    made = choice(variables, bindings, "server" if store == "sqlite" else "worker")
     requested = variables.get("AGENT_CONVERSATION_STORE", "auto")
     reason = "It is the first of those that are set up." if requested == "auto" else "AGENT_CONVERSATION_STORE asks for"
     assert (made.requested, made.store) == (requested, store)
-    assert made.is_persistent == (store not in ("memory", "local"))
+    assert made.backend.is_persistent == (store not in ("memory", "local"))
     assert reason in made.reason
 
 
-NOT_BUILT = (
-    "is not built yet. Set AGENT_CONVERSATION_STORE to one of d1, durable-object, postgres, memory, sqlite, local."
+ON_A_WORKER, ON_A_SERVER = (
+    ", ".join(backend.name for backend in BACKENDS if backend.is_built and platform in backend.runs_on)
+    for platform in ("worker", "server")
 )
+NOT_BUILT = f"is not built yet. Set AGENT_CONVERSATION_STORE to one of {ON_A_WORKER}."
 REFUSED = {
     "auto: nothing in production": ({}, frozenset(), "in production nothing is kept in memory"),
     "auto: a binding of another name": ({}, frozenset({"DB"}), "No back end is set up"),
@@ -129,65 +132,163 @@ def test_a_choice_fails_rather_than_fall_back(
 @pytest.mark.parametrize("variables", [{}, asks_for("d1"), asks_for("postgres"), AGENTSTATE], ids=str)
 @pytest.mark.parametrize("persistence", ["", "false"])
 def test_without_persistence_it_is_local_whatever_else_is_set(variables: dict[str, str], persistence: str) -> None:
-    made = choice({**variables, "AGENT_CONVERSATION_PERSISTENCE": persistence}, D1, ())
+    made = choice({**variables, "AGENT_CONVERSATION_PERSISTENCE": persistence}, D1)
     assert made == Choice(
         variables.get("AGENT_CONVERSATION_STORE", "auto"),
-        "local",
-        False,
+        LOCAL,
         "AGENT_CONVERSATION_PERSISTENCE is not true, so nothing is kept here.",
     )
 
 
 @pytest.mark.parametrize(
-    ("variables", "bindings", "offered", "named"),
+    ("variables", "bindings", "platform", "names"),
     [
         pytest.param(
             {**asks_for("sqlite"), **SQLITE},
             D1,
-            ("local", "d1", "memory"),
-            "d1, memory, local",
+            "worker",
+            ON_A_WORKER,
             id="by name: a file in a Worker",
         ),
-        pytest.param({**asks_for("memory"), **DEVELOPMENT}, D1, ("d1", "local"), "d1, local", id="by name: memory"),
-        pytest.param(
-            {**asks_for("postgres"), **POSTGRES},
-            D1,
-            ("local", "d1", "memory"),
-            "d1, memory, local",
-            id="by name: Postgres in a Worker",
-        ),
-        pytest.param(
-            POSTGRES, frozenset(), ("d1", "memory", "local"), "d1, memory, local", id="auto: Postgres in a Worker"
-        ),
-        pytest.param(DEVELOPMENT, frozenset(), ("sqlite",), "sqlite", id="auto: memory"),
-        pytest.param(
-            {}, D1 | OBJECT, ("durable-object",), "durable-object", id="auto: D1, and not the Durable Object behind it"
-        ),
+        pytest.param(asks_for("d1"), D1, "server", ON_A_SERVER, id="by name: D1 on a server"),
+        pytest.param({}, OBJECT, "server", ON_A_SERVER, id="auto: an object on a server"),
     ],
 )
 def test_a_back_end_that_cannot_run_here_is_refused_and_those_that_can_are_named(
-    variables: dict[str, str], bindings: frozenset[str], offered: tuple[str, ...], named: str
+    variables: dict[str, str], bindings: frozenset[str], platform: Platform, names: str
 ) -> None:
-    with pytest.raises(Unavailable, match=f" cannot run here. Set AGENT_CONVERSATION_STORE to one of {named}.$"):
-        choice(variables, bindings, offered)
+    with pytest.raises(Unavailable, match=f" cannot run here. Set AGENT_CONVERSATION_STORE to one of {names}.$"):
+        choice(variables, bindings, platform)
 
 
 def test_a_back_end_that_is_not_built_names_those_that_can_run_here() -> None:
-    with pytest.raises(Unavailable, match=r"clickhouse is not built yet\. Set .* to one of d1, local\.$"):
-        choice({**asks_for("clickhouse"), **CLICKHOUSE}, D1, ("clickhouse", "d1", "local"))
+    with pytest.raises(Unavailable, match=rf"clickhouse is not built yet\. Set .* to one of {ON_A_SERVER}\.$"):
+        choice({**asks_for("clickhouse"), **CLICKHOUSE}, D1, "server")
 
 
 @pytest.mark.parametrize(
-    ("bindings", "name"),
+    ("platform", "how"),
     [
-        ({"CONVERSATIONS_D1"}, "CONVERSATIONS_D1"),
-        ({"CHM_CLOUD_D1"}, "CHM_CLOUD_D1"),
-        ({"CHM_CLOUD_D1", "CONVERSATIONS_D1"}, "CONVERSATIONS_D1"),
-        ({"DB"}, None),
+        ("worker", "Bind a D1 database, bind a Durable Object, set DATABASE_URL, or set AGENT_CONVERSATION_STORE."),
+        ("server", "Set DATABASE_URL, or set AGENT_CONVERSATION_STORE."),
     ],
 )
-def test_the_d1_binding_is_found_under_either_name(bindings: set[str], name: str | None) -> None:
-    assert d1_binding(bindings) == name
+def test_where_nothing_is_set_up_it_is_told_what_may_be(platform: Platform, how: str) -> None:
+    with pytest.raises(Unavailable, match=f" {how}$"):
+        choice({}, platform=platform)
+
+
+def test_the_bindings_that_a_back_end_may_have_are_looked_for() -> None:
+    settings = Settings.read({"AGENT_CONVERSATIONS_DO_BINDING": "OBJECTS"}.get)
+    asked: list[str] = []
+
+    def has_binding(name: str) -> bool:
+        asked.append(name)
+        return name in ("CHM_CLOUD_D1", "OBJECTS")
+
+    assert bindings_of(settings, has_binding) == {"CHM_CLOUD_D1", "OBJECTS"}
+    assert sorted(asked) == ["CHM_CLOUD_D1", "CONVERSATIONS_D1", "OBJECTS"]
+
+
+# What each says of itself
+
+
+@pytest.mark.parametrize("backend", BACKENDS, ids=lambda backend: backend.name)
+def test_a_back_end_says_all_that_others_go_by(backend: Backend) -> None:
+    assert [each.name for each in BACKENDS].count(backend.name) == 1
+    assert named(backend.name) is backend
+    assert backend.capabilities <= set(CAPABILITIES)
+    assert bool(backend.capabilities) == (backend.is_built and backend.keeps_conversations)
+    assert backend.setting is None or backend.setting in NAMES
+    drivers = {driver for platform in PLATFORMS if (driver := backend.driver(platform)) is not None}
+    assert bool(drivers) == bool(backend.capabilities)
+    for driver in drivers:  # beside the object, and with a way to connect
+        assert driver.startswith(f"{type(backend).__module__}.")
+        tree = ast.parse((ROOT / "src" / f"{driver.replace('.', '/')}.py").read_text())
+        assert "connect" in [node.name for node in tree.body if isinstance(node, ast.AsyncFunctionDef)]
+    for method in ("missing", "hint", "shown"):
+        getattr(backend, method)(*[Settings.read(lambda name: None), ()][: 2 if method == "missing" else 1])
+
+
+def test_a_back_end_has_to_say_what_it_lacks() -> None:
+    with pytest.raises(NotImplementedError):
+        Backend().missing(Settings.read(lambda name: None), ())
+
+
+def compared(text: str) -> list[str]:
+    """Where a Python text compares something with the name of a back end, or looks it up in a table of its own."""
+    names = {backend.name for backend in BACKENDS}
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        sides: list[ast.AST] = []
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+        elif isinstance(node, ast.MatchValue):
+            sides = [node.value]
+        elif isinstance(node, ast.Dict):
+            sides = [key for key in node.keys if key is not None]
+        for side in sides:
+            constants = {each.value for each in ast.walk(side) if isinstance(each, ast.Constant)}
+            found += [f"{node.lineno}: {ast.unparse(node)}" for constant in constants & names if constant]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("text", "is_found"),
+    [
+        ('if choice.store == "d1": pass', True),
+        ('if "local" != store: pass', True),
+        ('if store in ("d1", "postgres"): pass', True),
+        ('match store:\n    case "memory":\n        pass', True),
+        ('OPENED_BY = {"sqlite": 1}', True),
+        ('named("sqlite")', False),
+        ('if row["answer"] is None: pass', False),
+    ],
+)
+def test_a_comparison_with_a_name_is_seen(text: str, is_found: bool) -> None:
+    assert bool(compared(text)) is is_found
+
+
+# Where such a word is something else: a scheme of URLs, what a script locks and embeds, and columns of the benchmark.
+OTHER_WORDS = ("src/threadkeep/storage/postgres/url.py", "scripts/lock", "scripts/tools/bench/")
+
+
+def test_nobody_compares_the_name_of_a_back_end() -> None:
+    files = [*(ROOT / "src").rglob("*.py"), *(ROOT / "scripts/tools").rglob("*.py")]
+    files += [path for path in (ROOT / "scripts").iterdir() if path.is_file() and path.suffix == ""]
+    found = {
+        name: lines
+        for path in files
+        if not (name := path.relative_to(ROOT).as_posix()).startswith(OTHER_WORDS)
+        and (lines := compared(path.read_text()))
+    }
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    ("file", "stores", "is_shipped"),
+    [
+        ("entry.py", [], True),
+        ("threadkeep/storage/backends.py", [], True),
+        ("threadkeep/storage/sql/database.py", [], True),
+        ("threadkeep/storage/sqlite/__init__.py", [], True),
+        ("threadkeep/storage/sqlite/dialect.py", [], False),
+        ("threadkeep/storage/sqlite/dialect.py", ["postgres", "memory", "sqlite"], False),
+        ("threadkeep/storage/sqlite/dialect.py", ["d1"], True),
+        ("threadkeep/storage/sqlite/d1.py", ["d1"], True),
+        ("threadkeep/storage/sqlite/d1.py", ["durable-object"], False),
+        ("threadkeep/storage/sqlite/file.py", [backend.name for backend in BACKENDS], False),
+        ("threadkeep/storage/sqlite/deeper/__init__.py", ["postgres"], False),
+        ("threadkeep/storage/sqlite/deeper/__init__.py", ["d1"], True),
+    ],
+)
+def test_a_worker_is_shipped_with_what_its_back_ends_are_made_of(
+    file: str, stores: list[str], is_shipped: bool
+) -> None:
+    assert ships(file, stores) is is_shipped
+
+
+# Opening
 
 
 @pytest.fixture
@@ -214,17 +315,40 @@ class Storage:
         return platform.JsArray()
 
 
+class BoundPlace(ProcessPlace):
+    """A Worker to whom D1 databases are bound, or an object with its storage."""
+
+    def __init__(self, bindings: dict[str, Any], storage: Any = None) -> None:
+        super().__init__({}, "worker")
+        self.bindings = bindings
+        self.storage = storage
+
+    def binding(self, name: str) -> Any:
+        return self.bindings.get(name)
+
+
 @pytest.mark.usefixtures("pyodide")
 async def test_the_database_of_an_object_is_brought_to_the_newest_schema() -> None:
     storage = Storage()
-    executor = await backends.open_durable_object(storage)
+    database = await named("durable-object").connect(BoundPlace({}, storage))
     assert [text for text in storage.ran if "CREATE TABLE conversations" in text]
-    assert backends.open_sql(executor, "ada").bookmark is None
+    assert database.open_store("ada").bookmark is None
+
+
+def test_the_requests_of_users_are_answered_by_objects_where_each_has_one_and_here_everywhere_else() -> None:
+    objects = object()
+    place = BoundPlace({"AGENT_CONVERSATIONS_DO": objects})
+    found = {backend.name: backend.elsewhere(place) for backend in BACKENDS}
+    assert found.pop("durable-object") is objects
+    assert set(found.values()) == {None}
 
 
 @pytest.mark.usefixtures("pyodide")
+@pytest.mark.parametrize("name", D1_BINDINGS)
 @pytest.mark.parametrize(("bookmark", "expected"), [("after", "after"), (platform.NULL, None)])
-def test_a_store_in_d1_goes_on_from_the_bookmark_of_the_client(bookmark: Any, expected: str | None) -> None:
+async def test_a_store_in_d1_goes_on_from_the_bookmark_of_the_client(
+    name: str, bookmark: Any, expected: str | None
+) -> None:
     opened: list[str] = []
 
     class Database:
@@ -235,7 +359,9 @@ def test_a_store_in_d1_goes_on_from_the_bookmark_of_the_client(bookmark: Any, ex
         def getBookmark(self) -> Any:  # noqa: N802 its name there
             return bookmark
 
-    assert backends.open_d1(Database(), "before").bookmark == expected
+    database = await named("d1").connect(BoundPlace({name: Database()}))
+    assert opened == []
+    assert database.open_store("ada", "before").bookmark == expected
     assert opened == ["before"]
 
 
@@ -281,107 +407,94 @@ async def test_the_users_to_purge_are_asked_of_d1_a_limited_number_at_once() -> 
         async def all(self) -> Any:
             return SimpleNamespace(results=platform.JsArray([{"value": "ada"}, {"value": "bob"}]))
 
-    assert await backends.users_to_purge(backends.open_d1(Database()), 17, 9) == ["ada", "bob"]
+    database = await named("d1").connect(BoundPlace({"CONVERSATIONS_D1": Database()}))
+    assert await database.users_to_purge(17, 9) == ["ada", "bob"]
     assert asked == [(17, 9)]  # by the primary, which answers whoever has no session
 
 
-async def test_a_file_is_kept_from_one_opening_to_the_next(tmp_path: Path, record: ConversationRecord) -> None:
-    path = str(tmp_path / "kept.sqlite")
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Backend, ProcessPlace]:
+    """A back end of a server that outlives it, and where it is."""
+    variables = {"SQLITE_PATH": str(tmp_path / "kept.sqlite"), "DATABASE_URL": new_url()}
+    return named(request.param), ProcessPlace(variables)
+
+
+async def test_what_is_kept_is_there_from_one_opening_to_the_next(
+    place: tuple[Backend, ProcessPlace], record: ConversationRecord
+) -> None:
+    backend, where = place
     for is_new in (True, False):
-        executor = await backends.open_sqlite_file(path)
-        store: Store = backends.open_sql(executor, "ada")
+        database = await backend.connect(where)
+        store: Store = database.open_store("ada")
         assert (await store.create_conversation(record))[1] is is_new
         assert store.bookmark is None
-        await executor.close()
+        await database.check()
+        await database.tidy()
+        assert not await database.tidy_index()
+        await database.close()
 
 
-async def test_a_path_is_a_file_and_memory_is_one_connection(tmp_path: Path) -> None:
-    opened = await backends.open_sqlite(str(tmp_path / "kept.sqlite"))
-    assert isinstance(opened, SqliteFile)
-    await opened.close()
-    in_memory = await backends.open_sqlite(":memory:")
-    assert isinstance(in_memory, SqliteExecutor)
-    in_memory.close()
-
-
-async def test_a_file_without_its_library_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "apsw", None)
-    monkeypatch.delitem(sys.modules, "threadkeep.storage.sqlite.file")
-    with pytest.raises(Unavailable, match=r"sqlite needs apsw: install threadkeep\[sqlite\]"):
-        await backends.open_sqlite_file(str(tmp_path / "kept.sqlite"))
-
-
-async def test_a_server_opens_the_postgres_that_was_chosen(record: ConversationRecord) -> None:
-    settings = Settings.read({**asks_for("postgres"), **ON, "DATABASE_URL": new_url()}.get)
-    choice = choose(settings, (), EVERYWHERE)
+async def test_a_memory_is_kept_as_long_as_it_is_connected(record: ConversationRecord) -> None:
+    memory, where = named("memory"), ProcessPlace({})
+    database = await memory.connect(where)
     for is_new in (True, False):
-        opened = await backends.open_executor(choice, settings)
-        assert opened is not None
-        assert (await backends.open_sql(opened, "ada").create_conversation(record))[1] is is_new
-        await opened.close()
+        assert (await database.open_store("ada").create_conversation(record))[1] is is_new
+    assert (await (await memory.connect(where)).open_store("ada").create_conversation(record))[1]
+    assert (await database.open_store("bob").create_conversation(record))[1]
+    await database.check()
+    await database.tidy()
+    assert not await database.tidy_index()
+    await database.close()
 
 
-async def test_a_postgres_without_its_driver_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "asyncpg", None)
-    monkeypatch.delitem(sys.modules, "threadkeep.storage.postgres.pool", raising=False)
-    with pytest.raises(Unavailable, match=r"postgres needs asyncpg: install threadkeep\[postgres\]"):
-        await backends.open_postgres("postgres://db.example/x")
+async def test_a_database_of_one_request_is_asked_whether_it_answers_and_is_left_to_whoever_opened_it() -> None:
+    executor = await open_sqlite(":memory:")
+    database = SqlDatabase(executor)
+    await database.check()
+    await database.tidy()
+    await database.close()
+    await database.check()
+    executor.close()
 
 
-async def test_a_worker_connects_to_postgres_by_sockets_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Any] = []
-
-    async def open_for_request(*given: Any) -> str:
-        asked.append(given)
-        return "an executor"
-
-    module = SimpleNamespace(open_for_request=open_for_request)
-    monkeypatch.setitem(sys.modules, "threadkeep.storage.postgres.workers_socket", module)
-    assert await backends.connect_postgres("connect", "postgres://db.example/x") == "an executor"
-    assert asked == [("connect", "postgres://db.example/x", MIGRATIONS)]
-
-
-async def open_in_worker(store: str) -> Any:
-    """Opens a back end as a Worker does."""
-    match store:
-        case "d1":
-            return backends.open_d1(None)
-        case "durable-object":
-            return await backends.open_durable_object(None)
-        case "postgres":
-            return await backends.connect_postgres(None, "postgres://db.example/x")
-    return backends.new_memory()
+async def test_a_file_is_shown_and_no_url_is(tmp_path: Path) -> None:
+    settings = Settings.read({**SQLITE, **POSTGRES}.get)
+    assert [backend.shown(settings) for backend in BACKENDS if backend.shown(settings)] == ["file=kept.sqlite"]
 
 
 @pytest.mark.parametrize(
-    ("store", "module"),
+    ("store", "library", "driver"),
     [
-        ("d1", "threadkeep.storage.sqlite.d1"),
-        ("durable-object", "threadkeep.storage.sqlite.durable_object"),
-        ("postgres", "threadkeep.storage.postgres.workers_socket"),
-        ("memory", "threadkeep.storage.memory"),
+        ("sqlite", "apsw", "threadkeep.storage.sqlite.file"),
+        ("postgres", "asyncpg", "threadkeep.storage.postgres.pool"),
     ],
 )
-async def test_a_worker_that_was_deployed_without_a_back_end_says_how_to_have_it(
-    store: str, module: str, monkeypatch: pytest.MonkeyPatch
+async def test_a_back_end_without_its_library_is_unavailable(
+    store: str, library: str, driver: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(Unavailable, match=rf"without the back end {store}\. .* and run scripts/deploy\."):
-        await open_in_worker(store)
+    monkeypatch.setitem(sys.modules, library, None)
+    monkeypatch.delitem(sys.modules, driver, raising=False)
+    with pytest.raises(Unavailable, match=rf"{store} needs {library}: install threadkeep\[{store}\]"):
+        await named(store).connect(ProcessPlace({**SQLITE, **POSTGRES}))
+
+
+@pytest.mark.parametrize("backend", built_for("worker"), ids=lambda backend: backend.name)
+async def test_a_worker_that_was_deployed_without_a_back_end_says_how_to_have_it(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not backend.keeps_conversations:  # and so nothing connects to it
+        assert backend.worker_driver is None
+        return
+    monkeypatch.setitem(sys.modules, backend.worker_driver or "", None)
+    with pytest.raises(Unavailable, match=rf"without the back end {backend.name}\. .* and run scripts/deploy\."):
+        await backend.connect(BoundPlace({}))
 
 
 def test_what_a_back_end_is_opened_with_is_imported_ahead_where_it_was_shipped(monkeypatch: pytest.MonkeyPatch) -> None:
     imported: list[str] = []
-    modules = {"memory": ("threadkeep.storage.memory", "threadkeep.storage.not_shipped"), "d1": ("threadkeep.nowhere",)}
-    monkeypatch.setattr(backends, "_MODULES", modules)
     monkeypatch.setattr(backends, "import_module", imported.append)
-    backends.preload(["memory", "d1", "local"])
-    assert imported == ["threadkeep.storage.memory"]
-
-
-async def test_a_memory_is_kept_from_one_opening_to_the_next(record: ConversationRecord) -> None:
-    database = backends.new_memory()
-    for is_new in (True, False):
-        assert (await backends.open_memory(database, "ada").create_conversation(record))[1] is is_new
-    assert (await backends.open_memory(backends.new_memory(), "ada").create_conversation(record))[1]
-    assert (await backends.open_memory(database, "bob").create_conversation(record))[1]
+    monkeypatch.setattr(sqlite.D1, "worker_driver", "threadkeep.storage.sqlite.not_shipped")
+    backends.preload("worker")
+    drivers = [backend.worker_driver for backend in BACKENDS if backend.worker_driver is not None]
+    assert imported == [driver for driver in drivers if not driver.endswith("not_shipped")]
+    assert len(imported) == len(drivers) - 1

@@ -3,18 +3,15 @@
 Of the Worker it is the code in this process; tests/in_worker has some rows again inside workerd.
 """
 
-import ast
-
 import httpx
 import pytest
 
 from support.choices import AGENTSTATE, ASKED, DEVELOPMENT, FIRST, Row, asks_for, cases, check
 from support.in_process import VARIABLES, ApiTransport
+from support.stores import new_memory, open_memory
 from threadkeep.conversations.store import Store
 from threadkeep.http.api import connect
-from threadkeep.server.application import OFFERED, Application
-from threadkeep.storage.backends import new_memory, open_memory
-from tools.checkout import ROOT
+from threadkeep.server.application import Application
 
 pytestmark = pytest.mark.anyio
 
@@ -153,19 +150,10 @@ ON_A_SERVER_THAT_TAKES_A_FILE = {  # as `threadkeep serve` does
 }
 
 
-def offered_by_the_worker() -> tuple[str, ...]:
-    """What src/threadkeep/worker/environment.py says, which can be imported only inside workerd."""
-    for node in ast.parse((ROOT / "src/threadkeep/worker/environment.py").read_text()).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_OFFERED":
-            offered: tuple[str, ...] = ast.literal_eval(node.value)
-            return offered
-    raise AssertionError("worker/environment.py has no _OFFERED")
-
-
 @cases(ON_A_WORKER)
 async def test_a_worker_chooses_and_tells_the_true_reason(row: Row) -> None:
     variables = {**ON, **row.variables}
-    api = connect(variables.get, row.bindings.__contains__, offered_by_the_worker())
+    api = connect(variables.get, row.bindings.__contains__, "worker")
     async with httpx.AsyncClient(base_url="http://threadkeep", transport=ApiTransport(api, open_nothing)) as client:
         await check(client, row)
 
@@ -193,7 +181,7 @@ async def check_on_a_server(row: Row, default_store: str | None) -> None:
 
 def test_the_deprecated_name_is_warned_of_and_no_other() -> None:
     def warnings(name: str) -> tuple[str, ...]:
-        api = connect({**ON, "AGENT_CONVERSATION_PERSISTENCE": "", name: "true"}.get, lambda name: False, OFFERED)
+        api = connect({**ON, "AGENT_CONVERSATION_PERSISTENCE": "", name: "true"}.get, lambda name: False, "server")
         return api.settings.warnings
 
     assert warnings("NEXT_PUBLIC_FEATURE_CONVERSATION_DB") == (

@@ -16,7 +16,7 @@ from threadkeep.conversations.models import Conversation, Erased
 from threadkeep.conversations.store import Store
 from threadkeep.errors import Conflict, Invalid, NotFound, Stale, ThreadkeepError, Unavailable
 from threadkeep.http.api import connect
-from threadkeep.storage.memory import MemoryDatabase, MemoryStore
+from threadkeep.storage.memory.store import MemoryDatabase, MemoryStore
 
 pytestmark = pytest.mark.anyio
 
@@ -185,7 +185,7 @@ async def test_a_walk_over_http_is_the_walk_of_the_store_behind_it() -> None:
     async def open_store(user_id: str) -> MemoryStore:
         return behind
 
-    api = connect({**VARIABLES, "AGENT_CONVERSATION_STORE": "memory"}.get, lambda binding: False, offered=("memory",))
+    api = connect({**VARIABLES, "AGENT_CONVERSATION_STORE": "memory"}.get, lambda binding: False, "server")
     transport = ApiTransport(api, open_store)
     async with httpx.AsyncClient(base_url="http://threadkeep", transport=transport, headers=as_user("ada")) as client:
         remote: Store = RemoteStore(client, "ada")

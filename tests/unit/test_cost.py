@@ -17,12 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.in_process import VARIABLES, no_stream
+from support.stores import open_sql, open_sqlite
 from threadkeep import tokenizer, work
 from threadkeep.clock import new_id
 from threadkeep.conversations.store import Store
 from threadkeep.http.api import Api, connect
 from threadkeep.http.messages import Request, Response
-from threadkeep.storage.backends import open_sql, open_sqlite
 from threadkeep.storage.sql.executor import Executor, Row, Statement
 
 STEPS_PER_BYTE = 45
@@ -121,7 +121,7 @@ async def service(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Service]:
     monkeypatch.setattr(work, "_HAS_THREADS", False)  # so that all of it is done, and counted, in this one
     executor = await open_sqlite(":memory:")
     variables = {**VARIABLES, "AGENT_CONVERSATION_STORE": "sqlite", "SQLITE_PATH": "set"}
-    service = Service(connect(variables.get, lambda _: False, ("sqlite",)), executor)
+    service = Service(connect(variables.get, lambda _: False, "server"), executor)
     counted = SimpleNamespace(
         normalize=service.meter.normalize,
         is_normalized=service.meter.is_normalized,

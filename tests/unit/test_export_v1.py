@@ -8,6 +8,7 @@ import pytest
 from msgspec import Raw
 
 from support.records import conversation, edit, message, messages, new_message
+from support.stores import new_memory, open_memory
 from threadkeep.client import RemoteStore
 from threadkeep.conversations import service
 from threadkeep.conversations.export_v1 import (
@@ -22,7 +23,6 @@ from threadkeep.conversations.export_v1 import (
 from threadkeep.conversations.records import ImportRecord
 from threadkeep.conversations.store import Store
 from threadkeep.errors import ThreadkeepError, TooLarge, Unsupported
-from threadkeep.storage.backends import new_memory, open_memory
 from threadkeep.storage.sqlite.file import SqliteExecutor
 from threadkeep.work import finished
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from support import stores
 from support.in_process import SERVICE_KEY, VARIABLES, as_user, no_stream
 from support.records import conversation, new_message
 from threadkeep import __version__, validation
@@ -19,7 +20,7 @@ from threadkeep.http.api import Api, connect
 from threadkeep.http.messages import Request, Response
 from threadkeep.http.problems import body_too_large
 from threadkeep.http.router import Router
-from threadkeep.storage import backends
+from threadkeep.storage.backends import Choice
 
 pytestmark = pytest.mark.anyio
 
@@ -32,7 +33,7 @@ WRONG = {"AGENT_CONVERSATION_STORE": "d2"}
 
 def api(variables: dict[str, str] | None = None, bindings: tuple[str, ...] = ()) -> Api:
     variables = MEMORY if variables is None else variables
-    return connect(variables.get, bindings.__contains__, offered=("d1", "memory", "local"))
+    return connect(variables.get, bindings.__contains__, "worker")
 
 
 def request(method: str, path: str, body: bytes = b"", **headers: str) -> Request:
@@ -59,7 +60,7 @@ def opens(store: Any) -> Callable[[str, str | None], Awaitable[Store]]:
 
 
 def memory() -> Store:
-    return backends.open_memory(backends.new_memory(), "ada")
+    return stores.open_memory(stores.new_memory(), "ada")
 
 
 def answered(admitted: str | Response) -> Response:
@@ -126,13 +127,12 @@ async def test_a_server_that_is_set_up_wrong_says_so_to_whoever_asks(variables: 
 
 async def test_the_bindings_that_count_are_those_that_the_settings_name() -> None:
     on = {"AGENT_CONVERSATION_PERSISTENCE": "true", "AGENT_CONVERSATIONS_DO_BINDING": "OBJECTS"}
-    offered = ("d1", "durable-object")
     for binding, store in (("CONVERSATIONS_D1", "d1"), ("CHM_CLOUD_D1", "d1"), ("OBJECTS", "durable-object")):
-        made = connect(on.get, [binding].__contains__, offered)
-        assert isinstance(made.choice, backends.Choice)
+        made = connect(on.get, [binding].__contains__, "worker")
+        assert isinstance(made.choice, Choice)
         assert made.choice.store == store
         assert made.settings.durable_object_binding == "OBJECTS"
-    assert isinstance(connect(on.get, ["AGENT_CONVERSATIONS_DO"].__contains__, offered).choice, Unavailable)
+    assert isinstance(connect(on.get, ["AGENT_CONVERSATIONS_DO"].__contains__, "worker").choice, Unavailable)
 
 
 async def test_whoever_asks_is_told_to_the_server_before_their_body_is_read() -> None:
@@ -238,6 +238,7 @@ async def test_the_status_of_a_database_is_persistent() -> None:
         "store": "d1",
         "persistent": True,
         "reason": "It is the first of those that are set up.",
+        "capabilities": ["search", "changes", "import", "transactions"],
     }
 
 

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 
-from support.backends import Backend, memory
+from support.backends import Backend, connected
 from threadkeep.http.descriptions import CONVERSATION_ID, OPERATIONS
 from threadkeep.http.openapi import document
 from threadkeep.http.routes import ROUTES
@@ -63,7 +63,7 @@ def test_every_operation_is_described_and_nothing_else_is() -> None:
 
 @pytest.fixture
 async def backend(tmp_path: Path) -> AsyncIterator[Backend]:
-    async with memory(tmp_path) as backend:
+    async with connected("memory", tmp_path) as backend:
         yield backend
 
 

@@ -5,6 +5,7 @@ driver would end the one code base for all of them.
 """
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -14,9 +15,11 @@ import msgspec
 import pytest
 
 import threadkeep
+from threadkeep.storage.backends import BACKENDS, STORE_NAMES, ships
 
 PACKAGE = Path(threadkeep.__file__).parent
 SITE_PACKAGES = Path(msgspec.__file__).parents[1]
+PRODUCTS = {backend.folder.rpartition("/")[2] for backend in BACKENDS} - {"local"}
 
 # What every process imports, and all of ours that this may load.
 CORE = ["threadkeep.http.api", "threadkeep.storage.backends", "threadkeep.conversations.retention"]
@@ -49,6 +52,8 @@ OURS = {
     "threadkeep.settings",
     "threadkeep.storage",
     "threadkeep.storage.backends",
+    "threadkeep.storage.base",
+    *(type(backend).__module__ for backend in BACKENDS),
     "threadkeep.tokenizer",
     "threadkeep.users",
     "threadkeep.validation",
@@ -62,22 +67,15 @@ IN_SNAPSHOT = {
     "threadkeep.http.docs",
     "threadkeep.http.openapi",
     "threadkeep.http.schemas",
-    "threadkeep.storage.memory",
     "threadkeep.storage.sql",
     "threadkeep.storage.sql.columns",
     "threadkeep.storage.sql.conversations",
+    "threadkeep.storage.sql.database",
     "threadkeep.storage.sql.dialect",
     "threadkeep.storage.sql.executor",
     "threadkeep.storage.sql.marks",
     "threadkeep.storage.sql.migrate",
     "threadkeep.storage.sql.statements",
-    "threadkeep.storage.sqlite",
-    "threadkeep.storage.sqlite.d1",
-    "threadkeep.storage.sqlite.dialect",
-    "threadkeep.storage.sqlite.durable_object",
-    "threadkeep.storage.sqlite.first_index",
-    "threadkeep.storage.sqlite.js_values",
-    "threadkeep.storage.sqlite.migrations",
     "threadkeep.worker",
     "threadkeep.worker.event_loop",
     "threadkeep.worker.durable_object",
@@ -91,12 +89,13 @@ IN_SNAPSHOT = {
         for name in ("base", "erasing", "indexing", "reading", "searching", "writing")
     ),
 }
-IN_SNAPSHOT_WITH_POSTGRES = {
-    "threadkeep.storage.postgres",
-    *(
-        f"threadkeep.storage.postgres.{name}"
-        for name in ("connection", "dialect", "executor", "migrations", "scram", "url", "wire", "workers_socket")
-    ),
+# All that a Worker is shipped with of the products' folders.
+OF_PRODUCTS = {
+    f"threadkeep.storage.{path.parent.name}.{path.stem}"
+    for path in (PACKAGE / "storage").glob("*/*.py")
+    if path.parent.name in PRODUCTS
+    and path.stem != "__init__"
+    and ships(path.relative_to(PACKAGE.parent).as_posix(), STORE_NAMES)
 }
 # What ours adds to what its dependencies cost: the log, what tells letters from signs, and when to look for garbage.
 DEPENDENCIES = ["jwt", "msgspec", "msgspec.structs", "ulid"]
@@ -178,9 +177,7 @@ def test_the_core_loads_nothing_heavy_no_driver_and_nothing_of_the_platform() ->
 
 def test_a_workers_snapshot_holds_what_requests_need_and_no_more() -> None:
     loaded = loaded_by(["entry"], before=STAND_INS)
-    assert {name for name in loaded if name.partition(".")[0] == "threadkeep"} == (
-        OURS | IN_SNAPSHOT | IN_SNAPSHOT_WITH_POSTGRES
-    )
+    assert {name for name in loaded if name.partition(".")[0] == "threadkeep"} == (OURS | IN_SNAPSHOT | OF_PRODUCTS)
     tops = {name.partition(".")[0] for name in loaded - loaded_by([], before=STAND_INS)}
     assert {name for name in tops if name not in sys.stdlib_module_names} <= THIRD_PARTY | {"threadkeep", "entry"}
     assert (HEAVY & loaded) - HEAVY_OF_DEPENDENCIES <= HEAVY_IN_SNAPSHOT
@@ -202,7 +199,7 @@ def test_the_budget_lists_no_module_that_is_not_there() -> None:
         ("http/messages.py", "import httpx", "httpx"),
         ("http/api.py", "import threadkeep.storage.sqlite.file", "threadkeep.storage.sqlite.file"),
         ("http/routes/public.py", "import threadkeep.http.openapi", "threadkeep.http.openapi"),
-        ("storage/backends.py", "from threadkeep.storage import memory", "threadkeep.storage.memory"),
+        ("storage/backends.py", "from threadkeep.storage.memory import store", "threadkeep.storage.memory.store"),
         ("conversations/models.py", "import difflib", "difflib"),
     ],
 )
@@ -214,7 +211,7 @@ def test_a_heavy_import_is_found_out(module: str, line: str, reported: str, tmp_
 
 
 # Which rooms each room may know where it runs: a folder, or a module of the package itself. What only the type checker
-# reads does not count. The registry of back ends stands alone, since it opens each of them.
+# reads does not count. The registry of back ends and their objects stand alone: every process has all of them.
 KNOWS: dict[str, set[str]] = {
     "__init__": set(),
     "clock": set(),
@@ -223,33 +220,31 @@ KNOWS: dict[str, set[str]] = {
     "work": set(),
     "users": {"errors"},
     "setting_types": {"errors"},
-    "settings": {"errors", "setting_types", "users"},
+    "settings": {"errors", "setting_types", "storage/backends", "users"},
     "validation": {"clock", "conversations", "errors", "work"},
     "conversations": {"clock", "errors", "tokenizer", "validation", "work"},
-    "storage": {"clock", "conversations", "errors", "tokenizer", "work"},
+    "storage/objects": {"errors"},
+    "storage/backends": {"errors", "storage/objects"},
     "storage/sql": {"clock", "conversations", "errors", "tokenizer", "work"},
     "storage/sql/statements": {"storage/sql"},
-    "storage/sqlite": {"conversations", "errors", "storage/sql", "storage/sql/statements"},
-    "storage/postgres": {"conversations", "errors", "storage/sql", "storage/sql/statements"},
-    "storage/backends": {
-        *("conversations", "errors", "settings", "storage", "storage/postgres", "storage/sql", "storage/sqlite"),
-    },
     "http": {
-        *("__init__", "clock", "conversations", "errors", "http/routes", "settings", "storage/backends", "users"),
-        *("validation", "work"),
+        *("__init__", "clock", "conversations", "errors", "http/routes", "settings", "storage/backends"),
+        *("storage/objects", "users", "validation", "work"),
     },
-    "worker": {
-        *("clock", "conversations", "errors", "http", "settings", "storage/backends"),
+    "http/routes": {
+        *("__init__", "conversations", "errors", "http", "settings", "storage/backends", "storage/objects", "users"),
     },
-    "http/routes": {"__init__", "conversations", "errors", "http", "settings", "storage/backends", "users"},
-    "server": {
-        *("__init__", "clock", "conversations", "errors", "http", "http/routes", "settings", "storage/backends"),
-        "storage/sql",
-    },
+    "worker": {"clock", "conversations", "errors", "http", "settings", "storage/backends", "storage/objects"},
+    "server": {"__init__", "conversations", "errors", "http", "http/routes", "settings", "storage/objects"},
     "asgi": {"server"},
-    "cli": {"__init__", "errors", "server", "settings", "storage/backends"},
+    "cli": {"__init__", "errors", "server", "settings", "storage/backends", "storage/objects"},
     "client": {"conversations", "errors"},
 }
+OF_ANY_PRODUCT = {
+    *("clock", "conversations", "errors", "storage/objects", "storage/sql", "storage/sql/statements", "tokenizer"),
+    "work",
+}
+"""What a product's folder may know."""
 WORKER = {f"worker/{name}" for name in ("durable_object", "entrypoint", "environment", "requests", "sdk_patches")}
 # Modules of others that only these may import.
 RESERVED = {
@@ -260,7 +255,7 @@ RESERVED = {
         *("storage/sqlite/js_values", "storage/sqlite/d1", "storage/sqlite/durable_object"),
         *("storage/postgres/workers_socket", *WORKER),
     },
-    "workers": WORKER,
+    "workers": {"storage/postgres/workers_socket", *WORKER},
     "js": {"storage/sqlite/js_values", "storage/postgres/workers_socket", *WORKER},
     "jwt": {"http/auth"},
     "ulid": {"clock", "conversations/export_v1"},
@@ -274,7 +269,14 @@ RESERVED = {
     "random": set(),
     "secrets": {"storage/postgres/workers_socket"},
     "uuid": set(),
-    "time": {"clock", "storage/sqlite/file", "server/application", "server/database", "server/asgi", "server/serving"},
+    "time": {
+        "clock",
+        "storage/sqlite/file",
+        "server/application",
+        "server/asgi",
+        "server/serving",
+        "storage/sql/database",
+    },
     "datetime": {"conversations/export_v1", "server/logs"},
     "unicodedata": {"tokenizer", "storage/postgres/scram"},
 }
@@ -318,7 +320,16 @@ def module_of(name: str) -> str | None:
 
 
 def room_of(module: str) -> str:
+    if module in OBJECTS:
+        return "storage/objects"
     return module if module == "storage/backends" else module.rpartition("/")[0] or module
+
+
+OBJECTS = {
+    *("storage/__init__", "storage/base", "storage/local"),
+    *(name for name in MODULES if re.fullmatch("storage/[a-z]+/__init__", name) and name != "storage/sql/__init__"),
+}
+"""What every process has of every back end, and the scripts before anything is installed."""
 
 
 def ours_in(imports: set[str]) -> set[str]:
@@ -333,7 +344,9 @@ def test_every_room_has_its_place_and_knows_what_is_said_of_it() -> None:
     known: dict[str, set[str]] = {}
     for module in MODULES:
         known.setdefault(room_of(module), set()).update(rooms_known_by(module))
+    of_products = {room: known.pop(room, set()) for room in [f"storage/{product}" for product in PRODUCTS]}
     assert known == KNOWS
+    assert {room: rooms - OF_ANY_PRODUCT for room, rooms in of_products.items() if rooms - OF_ANY_PRODUCT} == {}
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -343,10 +356,7 @@ def test_a_module_imports_of_others_only_what_is_its_business(module: str) -> No
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
-    # Back ends are imported by the registry when they are opened, which is no circle.
-    left = {
-        module: ours_in(imports_of(tree)) - {module} for module, tree in MODULES.items() if module != "storage/backends"
-    }
+    left = {module: ours_in(imports_of(tree)) - {module} for module, tree in MODULES.items()}
     while left:
         ready = [module for module, needed in left.items() if not needed & set(left)]
         assert ready, f"a circle among {sorted(left)}"

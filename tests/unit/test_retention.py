@@ -9,7 +9,7 @@ from threadkeep.conversations import retention
 from threadkeep.conversations.models import Erased
 from threadkeep.conversations.retention import DAY_MILLISECONDS, erase, purge, purge_users
 from threadkeep.errors import NotFound, Unavailable
-from threadkeep.storage.memory import MemoryDatabase, MemoryStore
+from threadkeep.storage.memory.store import MemoryDatabase, MemoryStore
 
 pytestmark = pytest.mark.anyio
 

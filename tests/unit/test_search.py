@@ -21,7 +21,7 @@ from threadkeep.conversations.search import (
     text_of,
 )
 from threadkeep.errors import Invalid
-from threadkeep.storage.memory import MemoryDatabase, MemoryStore
+from threadkeep.storage.memory.store import MemoryDatabase, MemoryStore
 from threadkeep.storage.sql.marks import mark_of
 from threadkeep.storage.sqlite.dialect import SqliteDialect
 from threadkeep.tokenizer import tokens

@@ -10,7 +10,9 @@ import msgspec
 import pytest
 
 from threadkeep.errors import Unavailable
-from threadkeep.settings import D1_BINDINGS, DECLARED, HYPERDRIVE_BINDING, NAMES, Settings
+from threadkeep.settings import DECLARED, HYPERDRIVE_BINDING, NAMES, Settings
+from threadkeep.storage.backends import BACKENDS
+from threadkeep.storage.sqlite import D1_BINDINGS
 
 SECRET = "a secret, known to few, of more than 32 characters"
 DIGEST = "0123456789abcdef" * 4
@@ -160,7 +162,7 @@ def test_spellings_of_one_boolean_do_not_disagree() -> None:
         read({**variables, "VITE_FEATURE_CONVERSATION_DB": "0"})
 
 
-STORES = "one of auto, agentstate, d1, durable-object, postgres, clickhouse, memory, sqlite, local"
+STORES = f"one of auto, {', '.join(backend.name for backend in BACKENDS)}"
 WRONG = {
     "persistence": ("yes", "'yes'", "true or false"),
     "store": ("d2", "'d2'", STORES),

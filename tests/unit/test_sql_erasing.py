@@ -9,14 +9,14 @@ from unittest import mock
 
 import pytest
 
+from support import stores
 from support.records import conversation, message, messages, new_message
 from threadkeep.conversations import retention
 from threadkeep.conversations.models import Erased
 from threadkeep.conversations.records import SearchQuery
 from threadkeep.errors import Conflict, CursorExpired, NotFound
-from threadkeep.storage import backends
 from threadkeep.storage.sql import conversations as sql_store
-from threadkeep.storage.sql.conversations import SqlStore, users_to_purge
+from threadkeep.storage.sql.conversations import SqlStore, tidy_index, users_to_purge
 from threadkeep.storage.sql.executor import KeepsLog, Query, Row, SharedExecutor, Statement, read, write
 from threadkeep.storage.sql.migrate import migrate
 from threadkeep.storage.sql.statements import Statements
@@ -333,8 +333,8 @@ async def test_every_text_is_overwritten_in_its_row_before_the_row_is_removed(da
 
 async def test_a_log_of_writes_is_emptied_of_what_was_erased_while_the_file_is_open(tmp_path: Path) -> None:
     path = tmp_path / "kept.sqlite"
-    async with aclosed(await backends.open_sqlite_file(str(path))) as executor:
-        store = backends.open_sql(executor, "ada")
+    async with aclosed(await stores.open_sqlite_file(str(path))) as executor:
+        store = stores.open_sql(executor, "ada")
         await store.create_conversation(conversation(new_message("unforgettable " * 1_000)))
         await retention.erase(store)
         raw = [each.read_bytes() for each in path.parent.iterdir()]
@@ -355,8 +355,8 @@ async def aclosed(executor: SharedExecutor) -> AsyncIterator[SharedExecutor]:
 
 async def test_of_what_was_erased_no_word_is_left_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "kept.sqlite"
-    async with aclosed(await backends.open_sqlite_file(str(path))) as executor:
-        store, other = backends.open_sql(executor, "ada"), backends.open_sql(executor, "bob")
+    async with aclosed(await stores.open_sqlite_file(str(path))) as executor:
+        store, other = stores.open_sql(executor, "ada"), stores.open_sql(executor, "bob")
         for owner, word in ((store, "unforgettable"), (other, "memorable")):
             for _ in range(20):
                 record = conversation(
@@ -485,9 +485,9 @@ async def test_what_a_sweep_that_was_cut_off_has_left_in_the_index_is_removed_by
     statements = Statements(SqliteDialect())
     statements.tidying = slow
     monkeypatch.setattr(database, "statements", statements)
-    assert await backends.tidy_index(database)
+    assert await tidy_index(database)
     assert (await database.run(tidying.is_due()))[0] == [{"value": 1}]
-    while await backends.tidy_index(database):
+    while await tidy_index(database):
         pass
     assert (await database.run(tidying.is_due()))[0] == [{"value": 0}]
     assert (await database.run(left()))[0] == [{"n": 0}]

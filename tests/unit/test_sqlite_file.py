@@ -12,8 +12,8 @@ from typing import Any
 import apsw
 import pytest
 
+from support.stores import open_sqlite_file
 from threadkeep.errors import Unavailable
-from threadkeep.storage.backends import open_sqlite_file
 from threadkeep.storage.sql.executor import Statement, read, write
 from threadkeep.storage.sql.migrate import Migration
 from threadkeep.storage.sqlite import file as sqlite_file
@@ -352,11 +352,12 @@ def test_a_file_that_is_made_by_several_at_once_is_waited_for(path: Path, monkey
 
 PROGRAM = """
 import asyncio, sys
-from threadkeep.storage.backends import open_sqlite_file
+from threadkeep.storage.sqlite.file import SqliteFile
+from threadkeep.storage.sqlite.migrations import MIGRATIONS
 async def main():
     print("ready", flush=True)
     sys.stdin.readline()  # all at once
-    executor = await open_sqlite_file(sys.argv[1])
+    executor = await SqliteFile.open(sys.argv[1], MIGRATIONS)
     await executor.close()
 asyncio.run(main())
 """

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from support import stores
 from support.backends import over_sql
 from support.older import bring_over, exported, exported_before, found, holds_what_it_held, statements_before, unpack
-from threadkeep.storage import backends
 from threadkeep.storage.sql import conversations
 from threadkeep.storage.sql.executor import read
 from threadkeep.storage.sqlite.file import SqliteExecutor
@@ -19,7 +19,7 @@ async def test_a_sqlite_file_of_an_earlier_version_holds_what_it_held(
 ) -> None:
     unpack("sqlite", tmp_path)
     monkeypatch.setattr(conversations, "_SWEPT_MESSAGES_MAX", 7)
-    executor = await backends.open_sqlite_file(str(tmp_path / "conversations.sqlite"))
+    executor = await stores.open_sqlite_file(str(tmp_path / "conversations.sqlite"))
     async with over_sql(executor) as backend:
         await holds_what_it_held(backend.client, exported_before("sqlite", tmp_path), lambda: bring_over(executor))
         tables = ("words_docsize", "word_lists")
@@ -32,7 +32,7 @@ async def test_a_sqlite_file_of_an_earlier_version_holds_what_it_held(
 
 
 async def test_the_version_before_still_runs_on_the_new_schema_and_nothing_that_it_keeps_is_lost() -> None:
-    executor = await backends.open_sqlite(":memory:")
+    executor = await stores.open_sqlite(":memory:")
     assert isinstance(executor, SqliteExecutor)
     for batch in statements_before():
         with executor._transaction("BEGIN IMMEDIATE"):

@@ -114,7 +114,7 @@ export async function importDocuments(store, entries, key) {
 }
 
 const importConflict = () =>
-  new ApiError("conflict", "Under this key, another document was imported from this place, or this one, and deleted.");
+  new ApiError("conflict", "This Idempotency-Key was used before: for another document at this place, or for this one, which was deleted.");
 
 function importRecord(bytes, key, index) {
   const { conversation } = check(importDocument, parseBody(bytes, 104));

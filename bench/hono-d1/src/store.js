@@ -42,7 +42,7 @@ export class Store {
     if (conflicts.length > 0) {
       throw new ApiError(
         "conflict",
-        "Other messages have these ids: other content, or in another conversation. Send each message under its own id.",
+        "These ids are taken by other messages, with other content or in another conversation. Send each message under an id of its own.",
         { ids: conflicts.map((row) => row.id).sort() },
       );
     }
@@ -51,7 +51,7 @@ export class Store {
     if (isNew && expected !== null && expected !== count) {
       throw new ApiError(
         "stale",
-        `The conversation has ${count} messages, not ${expected}. Read the others, and try again.`,
+        `The conversation has ${count} messages, not ${expected}. Read it again, then repeat the request.`,
         { messageCount: count },
       );
     }
@@ -200,7 +200,7 @@ const endOf = (owner = NOBODY) => cursors.encode("r", owner.epoch, owner.rev, 2,
 function follow([, epoch, rev, , , floor], owner) {
   if (rev === 0 && (epoch === "" || epoch === owner.epoch)) return owner.floor;
   if (epoch !== owner.epoch || rev > owner.rev || (rev < owner.floor && floor !== owner.floor)) {
-    throw new ApiError("cursor_expired", "This cursor is too old, or of another time. Begin again, with since=0.");
+    throw new ApiError("cursor_expired", "This cursor has expired: it is too old, or everything was erased since. Start again with since=0.");
   }
   return floor;
 }

@@ -27,9 +27,11 @@ class JavaScriptWorker(LocalWorker):
         install_bench(node)
         project = configuration.read_configuration(self.project)
         project = {name: value for name, value in project.items() if name not in ("triggers", "assets")}
-        if self.store == "d1":
+        if self.is_on_d1:
             project = {name: value for name, value in project.items() if name not in ("durable_objects", "migrations")}
-        local = configuration.local_configuration(project, self.project, self._main_module, self.store, self._variables)
+        local = configuration.local_configuration(
+            project, self.project, self._main_module, self.store, self._variables, needs_d1=self.is_on_d1
+        )
         return {**local, "compatibility_flags": ["nodejs_compat"]}
 
     def _prepare_workerd(self, local: Mapping[str, Any]) -> None:

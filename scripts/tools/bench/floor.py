@@ -62,4 +62,4 @@ def statements_of(request: Request) -> Request:
 
 @lru_cache(maxsize=1)
 def _api() -> Api:
-    return connect(_VARIABLES.get, lambda name: False, offered=("memory",))
+    return connect(_VARIABLES.get, lambda name: False, "server")

@@ -7,12 +7,13 @@ import json
 import sys
 from typing import Any
 
-from threadkeep.errors import Unavailable
-from threadkeep.settings import Settings
-from threadkeep.storage.backends import choose
+from msgspec.structs import replace
 
-OFFERED = ("d1", "durable-object", "postgres", "memory", "local")
-"""The back ends that can run on Workers, as src/threadkeep/worker/environment.py has them."""
+from threadkeep.errors import Unavailable
+from threadkeep.settings import NAMES, Settings
+from threadkeep.storage.backends import AUTO, choose, named
+
+_NOT_SEEN = "set, perhaps, where it is not seen"
 
 
 def answer(variables: dict[str, str], bindings: list[str]) -> dict[str, Any]:
@@ -20,7 +21,10 @@ def answer(variables: dict[str, str], bindings: list[str]) -> dict[str, Any]:
     try:
         settings = Settings.read(variables.get)
         warnings = list(settings.warnings)
-        choice = choose(settings, bindings, OFFERED)
+        secret = _secret(settings)
+        if secret is not None:
+            settings = replace(settings, **{secret: _NOT_SEEN})
+        choice = choose(settings, bindings, "worker")
     except Unavailable as error:
         return {"error": error.message}
     ways_in = {
@@ -32,9 +36,21 @@ def answer(variables: dict[str, str], bindings: list[str]) -> dict[str, Any]:
         "store": choice.store,
         "reason": choice.reason,
         "warnings": warnings,
+        "secret": NAMES[secret][0] if secret is not None else None,
         "persistence": settings.persistence,
         "signIn": [name for name, value in ways_in.items() if value],
     }
+
+
+def _secret(settings: Settings) -> str | None:
+    """The setting that is not seen, and without which the back end that is asked for by name cannot be reached.
+
+    It may be a secret of the Worker's, and then only Cloudflare knows it.
+    """
+    backend = None if settings.store == AUTO else named(settings.store)
+    if backend is None or backend.setting is None or "worker" not in backend.runs_on:
+        return None
+    return backend.setting if getattr(settings, backend.setting) is None else None
 
 
 if __name__ == "__main__":

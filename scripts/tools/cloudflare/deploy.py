@@ -11,21 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from threadkeep.errors import Unavailable
-from threadkeep.settings import NAMES, Settings
+from threadkeep.settings import HYPERDRIVE_BINDING, NAMES, Settings
+from threadkeep.storage.backends import AUTO, built_for, named
+from threadkeep.storage.sqlite import D1, D1_BINDINGS
 from tools.checkout import Problem, local_folder, locked, remove, say
 from tools.cloudflare import account, wrangler
 from tools.cloudflare.secrets import may_be_secret
 from tools.d1.migrate import Target, check, migrate, remote_target
 from tools.exit_codes import Code
-from tools.local.configuration import (
-    D1_BINDINGS,
-    LOCAL_DATABASE,
-    bound_stores,
-    migrations_folder,
-    our_database,
-    read_configuration,
-)
+from tools.local.configuration import LOCAL_DATABASE, migrations_folder, our_database, read_configuration
 from tools.local.install import install
 from tools.local.runtime import lay_out
 
@@ -67,9 +64,10 @@ def render(project: Path, env: str | None, environ: Mapping[str, str]) -> Deploy
     notes: list[str] = []
     name = next((name for name in NAMES["d1_database_id"] if variables.get(name)), "database_id in wrangler.toml")
     database = _database(section, settings.d1_database_id, name, project, notes)
-    if settings.store == "d1" and database is None:
+    asked_for = None if settings.store == AUTO else named(settings.store)
+    if isinstance(asked_for, D1) and database is None:
         raise Problem(
-            f"{NAMES['store'][0]} is d1, and there is no database: set {NAMES['d1_database_id'][0]}, "
+            f"{NAMES['store'][0]} is {settings.store}, and there is no database: set {NAMES['d1_database_id'][0]}, "
             "or put its database_id in wrangler.toml"
         )
     others = [each for each in section.get("d1_databases", []) if each["binding"] not in D1_BINDINGS]
@@ -78,13 +76,22 @@ def render(project: Path, env: str | None, environ: Mapping[str, str]) -> Deploy
     if chosen:
         section["vars"] = {**section.get("vars", {}), **chosen}
     account_id = section.get("account_id") or configuration.get("account_id")
-    stores = bound_stores(section)
-    if settings.store != "auto":
-        stores.add(settings.store)
-    if settings.database_url is not None or section.get("hyperdrive"):
-        stores.add("postgres")
+    stores = _usable(section, settings)
+    if asked_for is not None:
+        stores.add(asked_for.name)
     secrets = [name for name, value in section.get("vars", {}).items() if may_be_secret(name, value)]
     return Deployment(configuration, database, account_id, notes, stores, secrets)
+
+
+def _usable(section: Mapping[str, Any], settings: Settings) -> set[str]:
+    """The back ends that are set up in the part of the configuration that is deployed, whichever is chosen."""
+    if section.get("hyperdrive"):  # whatever its URL is
+        settings = replace(settings, database_url=HYPERDRIVE_BINDING)
+    bindings = {each["binding"] for each in section.get("d1_databases", [])}
+    if section.get("durable_objects", {}).get("bindings"):  # under whatever name: objects wake up by their own alarms
+        bindings.add(settings.durable_object_binding)
+    usable = [backend for backend in built_for("worker") if backend.missing(settings, bindings) is None]
+    return {backend.name for backend in usable if backend.keeps_conversations}
 
 
 def _section(configuration: dict[str, Any], env: str | None) -> dict[str, Any]:

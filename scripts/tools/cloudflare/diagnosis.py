@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from threadkeep.storage.sqlite import D1_BINDINGS
 from tools.checkout import ROOT, Problem
 from tools.cloudflare.secrets import may_be_secret
 from tools.local import configuration as project
@@ -76,7 +77,7 @@ def diagnose(root: Path, environment: str | None, variables: Mapping[str, str]) 
     _look_at_what_is_installed(root, diagnosis)
     settings = declared_settings(root)
     names = {field: setting.names for field, setting in settings.items()}
-    d1_bindings = project.D1_BINDINGS
+    d1_bindings = D1_BINDINGS
     places: dict[str, Mapping[str, str]] = {"the environment": variables}
     try:
         local = project.dev_vars(root)
@@ -91,7 +92,7 @@ def diagnose(root: Path, environment: str | None, variables: Mapping[str, str]) 
     _look_for_secrets(settings, _variables(deployed), diagnosis)
     _look_at_the_worker(root, deployed, diagnosis)
     _look_at_d1(root, deployed, d1_bindings, _database_ids(names, variables), diagnosis)
-    developed = project.local_configuration(whole, root, root, project.STORES[0], local)
+    developed = project.local_configuration(whole, root, root, project.DEFAULT_STORE, local)
     where = "deployed" if environment is None else f"deployed to {environment}"
     in_force = _as_deployed(deployed, names, d1_bindings, variables)
     _look_at_back_ends(root, {where: in_force, "scripts/dev": developed}, diagnosis)
@@ -164,14 +165,9 @@ def _variables(configuration: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in variables.items()}
 
 
-def _database_url(configuration: Mapping[str, Any]) -> dict[str, str]:
-    """A URL of Postgres that is not in the variables: a binding, or a secret where Postgres is asked for by name."""
-    if configuration.get("hyperdrive"):
-        return {"HYPERDRIVE": "a binding"}
-    variables = _variables(configuration)
-    asks = "postgres" in (variables.get("AGENT_CONVERSATION_STORE"), variables.get("CONVERSATION_STORE_BACKEND"))
-    is_there = any(variables.get(name) for name in ("DATABASE_URL", "POSTGRES_URL", "POSTGRES_PRISMA_URL"))
-    return {"DATABASE_URL": "a secret"} if asks and not is_there else {}
+def _hyperdrive(configuration: Mapping[str, Any]) -> dict[str, str]:
+    """A URL of Postgres that is not in the variables, but in a binding."""
+    return {"HYPERDRIVE": "a binding"} if configuration.get("hyperdrive") else {}
 
 
 def _settings(names: Mapping[str, Sequence[str]], places: Mapping[str, Mapping[str, str]]) -> list[Setting]:
@@ -279,7 +275,7 @@ def _look_at_back_ends(root: Path, configurations: Mapping[str, Mapping[str, Any
     """Which back end the Worker would choose, and whether anybody could get in. The first one is that deployed."""
     questions = [
         {
-            "variables": {**_variables(configuration), **_database_url(configuration)},
+            "variables": {**_variables(configuration), **_hyperdrive(configuration)},
             "bindings": [
                 *(database["binding"] for database in configuration.get("d1_databases", [])),
                 *(each["name"] for each in configuration.get("durable_objects", {}).get("bindings", [])),
@@ -301,10 +297,11 @@ def _look_at_back_ends(root: Path, configurations: Mapping[str, Mapping[str, Any
         diagnosis.notes += [f"{where}: {warning}" for warning in answer["warnings"]]
         if not answer["persistence"]:
             diagnosis.notes.append(f"{where}: no conversation is kept. Set AGENT_CONVERSATION_PERSISTENCE to true.")
-        if answer["store"] == "postgres" and "DATABASE_URL" in _database_url(configurations[where]):
+        if answer["secret"] is not None:
             diagnosis.notes.append(
-                f"{where}: the URL of Postgres is a secret, which cannot be seen from here: `npx wrangler secret list` "
-                "has to show DATABASE_URL. `npx wrangler secret put DATABASE_URL` sets it."
+                f"{where}: wrangler.toml does not set {answer['secret']}. A secret cannot be seen from here: "
+                f"`npx wrangler secret list` has to show {answer['secret']}. "
+                f"`npx wrangler secret put {answer['secret']}` sets it."
             )
         if not answer["signIn"]:
             diagnosis.notes.append(

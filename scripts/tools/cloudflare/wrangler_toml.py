@@ -15,10 +15,11 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import AoT, Comment, Item, Table, Whitespace
 
+from threadkeep.storage.sqlite import D1_BINDINGS
 from tools.checkout import ROOT, Problem, write_atomically
 from tools.cloudflare.account import Database
 from tools.exit_codes import Code
-from tools.local.configuration import D1_BINDINGS, MIGRATIONS, our_database, parsed
+from tools.local.configuration import MIGRATIONS, our_database, parsed
 
 _KEY = "d1_databases"
 

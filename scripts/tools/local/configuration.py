@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from threadkeep.storage.sqlite import D1_BINDINGS
 from tools.checkout import Problem
 from tools.cloudflare.wrangler_schema import parts, what_is_wrong
 from tools.exit_codes import Code
 from tools.local import pyodide_bundle
 
-STORES = ("durable-object", "d1")
-
-D1_BINDINGS = ("CONVERSATIONS_D1", "CHM_CLOUD_D1")
-"""As threadkeep.settings has them, which cannot be imported before anything is installed."""
+DEFAULT_STORE = "durable-object"
+"""The back end that `scripts/dev` takes by itself."""
 
 MIGRATIONS = "migrations/sqlite"
 
@@ -79,23 +78,21 @@ def object_classes(configuration: Mapping[str, Any]) -> list[str]:
     return sorted({binding["class_name"] for binding in bindings})
 
 
-def bound_stores(part: Mapping[str, Any]) -> set[str]:
-    """The back ends that a Worker with this configuration can keep conversations in."""
-    variables = part.get("vars", {})
-    found = {"memory"} if variables.get("ENVIRONMENT", "production") != "production" else set()
-    if our_database(part):
-        found.add("d1")
-    if part.get("durable_objects", {}).get("bindings"):
-        found.add("durable-object")
-    return found
-
-
 def local_configuration(
-    configuration: Mapping[str, Any], project: Path, main_module: Path, store: str, variables: Mapping[str, str]
+    configuration: Mapping[str, Any],
+    project: Path,
+    main_module: Path,
+    store: str,
+    variables: Mapping[str, str],
+    *,
+    needs_d1: bool = False,
 ) -> dict[str, Any]:
-    """The configuration that wrangler runs the Worker at `main_module` with on this machine."""
+    """The configuration that wrangler runs the Worker at `main_module` with on this machine.
+
+    With `needs_d1` it has a D1 database, whether one is bound or not.
+    """
     databases = configuration.get("d1_databases", [])
-    if store == "d1" and our_database(configuration) is None:
+    if needs_d1 and our_database(configuration) is None:
         databases = [*databases, LOCAL_DATABASE]
     local = {
         **configuration,

@@ -10,11 +10,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
 
+from threadkeep.storage.backends import BACKENDS, named
 from tools.checkout import Problem
 from tools.local import configuration
 from tools.local.ports import checked_port, free_port
 from tools.local.processes import Group, last_lines
 from tools.local.state import State
+
+STORES = tuple(backend.name for backend in BACKENDS if backend.is_built and backend.is_persistent)
+"""The back ends that keep something from one run to the next."""
+STORES_OF_SERVERS = tuple(name for name in STORES if "server" in named(name).runs_on)
+"""Those for which the plain server is run, and not the Worker."""
 
 
 class LocalService(ABC):

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from threadkeep.storage.backends import ships
 from tools.checkout import ROOT, Problem, files_below, fingerprint, local_folder, locked, remove, say
 from tools.local import pyodide_bundle
 from tools.local.install import node_packages, worker_packages
@@ -21,32 +22,9 @@ SNAPSHOT = "snapshot.bin"
 _SNAPSHOTS_MAX = 24  # of 31 MB each; the tests make some ten
 _DATABASES_MAX = 4
 
-OF_SERVERS = (
-    "threadkeep/server",
-    "threadkeep/asgi.py",
-    "threadkeep/storage/sqlite/file.py",
-    "threadkeep/storage/postgres/pool.py",
-    "threadkeep/client.py",
-)
-"""What of `src/` only a server or a client runs. No Worker has it, neither a local one nor one that is deployed."""
-
-_OF_SQLITE = ("threadkeep/storage/sqlite/first_index.py", "threadkeep/storage/sqlite/dialect.py")
-OF_STORES = {
-    "d1": ("threadkeep/storage/sqlite/d1.py", *_OF_SQLITE),
-    "durable-object": ("threadkeep/storage/sqlite/durable_object.py", *_OF_SQLITE),
-    "memory": ("threadkeep/storage/memory.py",),
-    "postgres": (
-        "threadkeep/storage/postgres/executor.py",
-        "threadkeep/storage/postgres/connection.py",
-        "threadkeep/storage/postgres/dialect.py",
-        "threadkeep/storage/postgres/migrations.py",
-        "threadkeep/storage/postgres/scram.py",
-        "threadkeep/storage/postgres/workers_socket.py",
-        "threadkeep/storage/postgres/url.py",
-        "threadkeep/storage/postgres/wire.py",
-    ),
-}
-"""What only a Worker has that can keep conversations there, or in another of these that names it."""
+_NOT_FOR_WORKERS = tuple(
+    f"threadkeep/{part}" for part in ("server/", "cli/", "adapters/", "asgi.py", "client.py")
+)  # what of `src/` only a server or a client runs
 
 
 def lay_out(folder: Path, sources: Sequence[Path], stores: Collection[str]) -> Path:
@@ -55,12 +33,10 @@ def lay_out(folder: Path, sources: Sequence[Path], stores: Collection[str]) -> P
     wrangler takes whatever Python it finds there, and a Worker has no use for some of it: `stores` are the back ends
     that it can use. Returns `src/`. wrangler looks for python_modules/ beside its configuration, and nowhere else.
     """
-    used = {part for store in stores for part in OF_STORES.get(store, ())}
-    left_out = OF_SERVERS + tuple({part for parts in OF_STORES.values() for part in parts} - used)
     out = folder / "src"
     remove(out)
     for name, path in files_below(sources):
-        if not name.startswith(left_out):
+        if not name.startswith(_NOT_FOR_WORKERS) and ships(name, stores):
             (out / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, out / name)
     packages = folder / "python_modules"

@@ -4,13 +4,14 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from threadkeep.storage.backends import AUTO, named
 from tools.checkout import ROOT, files_below, say
 from tools.local.install import install_server, python
 from tools.local.lifecycle import LocalService
 from tools.local.postgres import LocalPostgres
 from tools.local.processes import Group
 
-STORES = ("sqlite", "postgres")
+_DATABASE_URL, _SQLITE_PATH = "database_url", "sqlite_path"
 
 
 class LocalServer(LocalService):
@@ -50,7 +51,8 @@ class LocalServer(LocalService):
     def _prepare(self) -> None:
         install_server()
         self.state.data.mkdir(exist_ok=True)
-        if self.store == "postgres" and "DATABASE_URL" not in self._variables and self._postgres is None:
+        is_named = "DATABASE_URL" in self._variables
+        if self._setting == _DATABASE_URL and not is_named and self._postgres is None:
             say("starting Postgres …")
             self._postgres = LocalPostgres(self.state.data / "postgres")
             self._postgres.start()
@@ -79,8 +81,13 @@ class LocalServer(LocalService):
             **self._variables_of_store(),
         }
 
+    @property
+    def _setting(self) -> str | None:
+        """The setting that says where its back end is; None where it chooses one itself."""
+        return None if self.store == AUTO else named(self.store).setting
+
     def _variables_of_store(self) -> dict[str, str]:
         """What tells the server where its back end is."""
-        if self.store == "sqlite":
+        if self._setting == _SQLITE_PATH:
             return {"SQLITE_PATH": str(self.state.data / "threadkeep.sqlite")}
         return {"DATABASE_URL": self._postgres.url()} if self._postgres else {}

@@ -6,6 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from threadkeep.storage.backends import AUTO, built_for, named
+from threadkeep.storage.base import Backend
+from threadkeep.storage.sqlite import D1
 from tools.checkout import ROOT, Problem, files_below, fingerprint, remove, say
 from tools.cloudflare import wrangler
 from tools.local import configuration, runtime
@@ -22,7 +25,7 @@ class LocalWorker(LocalService):
 
     `project` is where `wrangler.toml`, `src/` and `migrations/` are. `main` names the entry module, in `src/` or in one
     of `extra_sources`. `variables` are added to those of wrangler.toml, and win over them. `other_stores` are back ends
-    whose code it has beside that of the ones it can use: Workers that have all the same code share a snapshot.
+    whose code it has beside that of its own: Workers that have all the same code share a snapshot.
     """
 
     program = "wrangler"
@@ -34,7 +37,7 @@ class LocalWorker(LocalService):
         state: Path,
         *,
         port: int | None = None,
-        store: str = "durable-object",
+        store: str = configuration.DEFAULT_STORE,
         variables: Mapping[str, str] | None = None,
         service_key: str | None = None,
         fresh: bool = False,
@@ -71,7 +74,7 @@ class LocalWorker(LocalService):
         self.state.configuration.write_text(json.dumps(local, indent=2))
         self._prepare_workerd(local)
         database = configuration.our_database(local)
-        if self.store == "d1" and database:
+        if self.is_on_d1 and database:
             self._migrate(self._node, database)
         say("starting workerd …")
 
@@ -87,10 +90,26 @@ class LocalWorker(LocalService):
         """Lays out what wrangler reads, and returns its configuration."""
         project = configuration.read_configuration(self.project)
         main = self.state.source / f"{self._main}.py"
-        local = configuration.local_configuration(project, self.project, main, self.store, self._variables)
-        stores = {*configuration.bound_stores(local), self.store, *self._other_stores}
-        runtime.lay_out(self.state.folder, self._sources, stores)
+        local = configuration.local_configuration(
+            project, self.project, main, self.store, self._variables, needs_d1=self.is_on_d1
+        )
+        runtime.lay_out(self.state.folder, self._sources, self._stores())
         return local
+
+    @property
+    def is_on_d1(self) -> bool:
+        """Whether it keeps conversations in a D1 database."""
+        return isinstance(_backend(self.store), D1)
+
+    def _stores(self) -> set[str]:
+        """The back ends whose code it has: the one that it is told to use, or all, where it is to choose itself.
+
+        So do those that wake up by themselves, in the data of an earlier run.
+        """
+        offered = built_for("worker")
+        awake = {backend.name for backend in offered if backend.purges_itself}
+        chosen = {self.store} if _backend(self.store) else {backend.name for backend in offered}
+        return {*chosen, *awake, *self._other_stores}
 
     def _prepare_workerd(self, local: Mapping[str, Any]) -> None:
         """Has workerd start as Cloudflare starts a Worker: from a snapshot of what it is when it has been imported."""
@@ -179,6 +198,11 @@ class LocalWorker(LocalService):
             },
             log=log,
         )
+
+
+def _backend(store: str) -> Backend | None:
+    """The back end of this name; None for one that the Worker is to choose itself."""
+    return None if store == AUTO else named(store)
 
 
 def _why_not_imported(log: Path) -> str:

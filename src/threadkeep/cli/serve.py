@@ -22,6 +22,7 @@ from threadkeep.server.logs import write_logs
 from threadkeep.server.metrics import PROCESSES_FOLDER
 from threadkeep.settings import NAMES, Settings
 from threadkeep.storage.backends import Choice
+from threadkeep.storage.base import Backend
 
 DEFAULT_PORT = 8787
 DEFAULT_FILE = "threadkeep.sqlite"
@@ -29,8 +30,7 @@ DEFAULT_FILE = "threadkeep.sqlite"
 _PORT_MAX = 65_535
 _WORKERS_MAX = 64
 _TARGET = "threadkeep.cli.serve:application"
-_PLACES = {"sqlite": "sqlite_path", "postgres": "database_url"}
-"""The setting that says where a back end is."""
+_DEFAULT_STORE = "sqlite"
 
 
 class Refusal(Exception):
@@ -51,7 +51,7 @@ def main() -> Never:
 def application() -> Application:
     """What each process serves. The environment is complete: `serve` has seen to that."""
     write_logs()
-    return Application(os.environ.get, default_store="sqlite")
+    return Application(os.environ.get, default_store=_DEFAULT_STORE)
 
 
 def serve(host: str, port: int, workers: int, dev_user: str | None) -> None:
@@ -63,16 +63,16 @@ def serve(host: str, port: int, workers: int, dev_user: str | None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn has its own while it serves, and gives back ours
         signal.signal(number, lambda *_: sys.exit(0))
     complete_environment(os.environ, dev_user)
-    choice, settings = asyncio.run(_try_out())
-    if choice.store == "memory" and workers > 1:
-        raise Refusal("memory is for one process: set --workers to 1, or another AGENT_CONVERSATION_STORE.")
+    backend, settings = asyncio.run(_try_out())
+    if backend.keeps_conversations and not backend.is_persistent and workers > 1:
+        raise Refusal(f"{backend.name} is for one process: set --workers to 1, or another AGENT_CONVERSATION_STORE.")
     try:
         listening = listen(host, port)
     except OSError as error:
         reason = (error.strerror or str(error)).partition(" (while ")[0]  # Python adds the address to it
         raise Refusal(f"{host} port {port} is not available ({reason}): name others with --host and --port.") from error
-    _say_who_gets_in(choice, settings)
-    print(f"ready {_address(listening)} store={choice.store}{_place(choice)}", flush=True)
+    _say_who_gets_in(backend, settings)
+    print(f"ready {_address(listening)} store={backend.name} {backend.shown(settings)}".rstrip(), flush=True)
     with tempfile.TemporaryDirectory(prefix="threadkeep-metrics-") as folder:
         if workers > 1:
             os.environ[PROCESSES_FOLDER] = folder
@@ -101,30 +101,29 @@ def _is_set(environ: Mapping[str, str], setting: str) -> bool:
     return any(environ.get(name, "").strip() for name in NAMES[setting])
 
 
-async def _try_out() -> tuple[Choice, Settings]:
+async def _try_out() -> tuple[Backend, Settings]:
     """Open the back end once and close it, before anybody waits for an answer."""
-    tried = Application(os.environ.get, default_store="sqlite")
+    tried = Application(os.environ.get, default_store=_DEFAULT_STORE)
     try:
         await tried.open()
     except ThreadkeepError as error:
         raise Refusal(_with_setting(error.message, tried.api.choice)) from error
     await tried.close()
-    assert isinstance(tried.api.choice, Choice)  # noqa: S101 or else it could not be opened
-    return tried.api.choice, tried.api.settings
+    return tried.api.backend, tried.api.settings
 
 
 def _with_setting(message: str, choice: Choice | ThreadkeepError) -> str:
     """The message, with the setting that leads to the back end that was chosen."""
-    if not isinstance(choice, Choice) or choice.store not in _PLACES:
+    if isinstance(choice, ThreadkeepError) or choice.backend.setting is None:
         return message
-    name = NAMES[_PLACES[choice.store]][0]
+    name = NAMES[choice.backend.setting][0]
     return message if name in message else f"{message} {name} says where it is."
 
 
-def _say_who_gets_in(choice: Choice, settings: Settings) -> None:
+def _say_who_gets_in(backend: Backend, settings: Settings) -> None:
     if settings.development_user is not None:
         _say(f"whoever reaches this server is the user {settings.development_user}.")
-    elif choice.store != "local" and settings.jwt_secret is None and not settings.service_keys:
+    elif backend.keeps_conversations and settings.jwt_secret is None and not settings.service_keys:
         _say(
             "nobody can sign in: set AUTH_JWT_SECRET or AUTH_SERVICE_KEYS; "
             "or, on a machine of your own, let everybody in with --dev-user NAME."
@@ -134,10 +133,6 @@ def _say_who_gets_in(choice: Choice, settings: Settings) -> None:
 def _address(listening: socket.socket) -> str:
     host, port = listening.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _place(choice: Choice) -> str:
-    return f" file={os.environ[NAMES['sqlite_path'][0]]}" if choice.store == "sqlite" else ""
 
 
 def _say(message: str) -> None:

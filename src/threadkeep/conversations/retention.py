@@ -6,11 +6,15 @@ index of this one, in the same parts.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING
 
 from threadkeep.clock import Clock, now
 from threadkeep.conversations.models import Erased
 from threadkeep.conversations.store import DatabaseStore, Upkeep
 from threadkeep.work import give_way
+
+if TYPE_CHECKING:
+    from threadkeep.storage.base import Database
 
 DAY_MILLISECONDS = 86_400_000
 PARTS_MAX = 45
@@ -35,6 +39,22 @@ async def purge(store: Upkeep, retention_days: int, clock: Clock = now) -> int |
     if not await _sweep(store) or not await tidy(store.tidy):
         return time
     return None if earliest is None else earliest + retention_days * DAY_MILLISECONDS
+
+
+async def purge_database(database: "Database", retention_days: int) -> bool:
+    """Purge what was deleted that long ago, of some users of a database; return whether that was all of it.
+
+    Raises an ExceptionGroup for those users with whom it fails.
+    """
+
+    async def open_store(user_id: str) -> Upkeep:
+        return database.open_store(user_id)
+
+    user_ids = await database.users_to_purge(now() - retention_days * DAY_MILLISECONDS, PARTS_MAX)
+    is_complete = await purge_users(user_ids, open_store, retention_days)
+    is_complete = await tidy(database.tidy_index) and is_complete
+    await database.tidy()
+    return is_complete and len(user_ids) < PARTS_MAX
 
 
 async def purge_users(

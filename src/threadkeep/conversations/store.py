@@ -8,9 +8,9 @@ A store is opened for one user, so no method takes a user and none can forget on
 does not exist here. Every method is all or nothing, and what it has returned is kept, whatever happens next. Calls may
 come at the same time, from many processes.
 
-A method is one round trip to the database, with these exceptions: a page of messages that are too large together takes
-two; a write on Postgres over a driver that cannot send a batch takes one for each statement; and `sweep` and `tidy`
-take several.
+A method is one round trip to the database. The exceptions: a page of messages that are too large together takes two;
+`sweep` takes up to four, and `tidy` up to three. On Postgres a write takes two, since it locks the user's row first,
+and one more where the user has nothing yet; and over a driver that cannot send a batch, each statement takes one.
 
 Every write stamps what it touched with the next `rev` of the user's change counter.
 Any method raises Unavailable when the back end cannot be reached; then nothing was done, or all of it was.
@@ -159,7 +159,7 @@ class Store(Protocol):
         """
 
     async def import_conversations(self, records: list[ImportRecord]) -> list[ThreadkeepError | None]:
-        """Keep conversations that keep their times, all of them in one round trip.
+        """Keep conversations with the times that they bring, all of them in one round trip.
 
         Answers for each why it was refused, or None: a Conflict where its id is known with another digest, or deleted.
         A known id with the same digest is a repeat, and is not kept again. Those that are not refused are all kept, or
@@ -209,7 +209,9 @@ class DatabaseStore(Store, Upkeep, Protocol):
 
 def cursor_expired() -> CursorExpired:
     """A cursor of the changes cannot be followed."""
-    return CursorExpired("This cursor is too old, or of another time. Begin again, with since=0.")
+    return CursorExpired(
+        "This cursor has expired: it is too old, or everything was erased since. Start again with since=0."
+    )
 
 
 def no_conversation(conversation_id: str) -> NotFound:
@@ -234,15 +236,16 @@ def conversation_conflict(conversation_id: str, taken_by: Conversation | None) -
 def import_conflict() -> Conflict:
     """The id of a conversation to import is taken."""
     return Conflict(
-        "Under this key, another document was imported from this place, or this one, and it was deleted since. "
-        "Send it under another key."
+        "This Idempotency-Key was used before: for another document at this place, or for this one, which was deleted "
+        "since. Send it under another key."
     )
 
 
 def message_conflict(ids: list[str]) -> Conflict:
     """Ids of messages to store are taken."""
     return Conflict(
-        "Other messages have these ids: other content, or in another conversation. Send each message under its own id.",
+        "These ids are taken by other messages, with other content or in another conversation. "
+        "Send each message under an id of its own.",
         {"ids": sorted(ids)},
     )
 
@@ -250,7 +253,8 @@ def message_conflict(ids: list[str]) -> Conflict:
 def version_stale(expected_version: int | None, conversation: Conversation) -> Stale:
     """An edit was meant for another version."""
     return Stale(
-        f"The conversation is at version {conversation.version}, not {expected_version}. Look at it, and try again.",
+        f"The conversation is at version {conversation.version}, not {expected_version}. "
+        "Read it again, then repeat the request.",
         {"conversation": conversation},
     )
 
@@ -258,6 +262,7 @@ def version_stale(expected_version: int | None, conversation: Conversation) -> S
 def count_stale(expected_message_count: int | None, message_count: int) -> Stale:
     """An append was meant to follow another message than the last."""
     return Stale(
-        f"The conversation has {message_count} messages, not {expected_message_count}. Read the others, and try again.",
+        f"The conversation has {message_count} messages, not {expected_message_count}. "
+        "Read it again, then repeat the request.",
         {"messageCount": message_count},
     )

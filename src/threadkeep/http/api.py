@@ -6,7 +6,7 @@ finds out who asks, and the request is handed on as it came: there `handle` does
 
 import logging
 import re
-from collections.abc import Awaitable, Callable, Container
+from collections.abc import Awaitable, Callable
 
 from threadkeep.clock import is_id
 from threadkeep.conversations.store import DatabaseStore
@@ -19,8 +19,9 @@ from threadkeep.http.router import Router
 from threadkeep.http.routes import ROUTES
 from threadkeep.http.routes.base import FOR_EVERY_USER, Call, Route
 from threadkeep.http.routes.public import Server
-from threadkeep.settings import D1_BINDINGS, Settings
-from threadkeep.storage.backends import Choice, choose
+from threadkeep.settings import Settings
+from threadkeep.storage.backends import Choice, bindings_of, choose
+from threadkeep.storage.base import Backend, Platform
 from threadkeep.validation import convert_texts
 
 OpenStore = Callable[[str, str | None], Awaitable[DatabaseStore]]
@@ -79,6 +80,13 @@ class Api:
             outcome = error
         return self.finish(outcome, request)
 
+    @property
+    def backend(self) -> Backend:
+        """The back end that was chosen. Raises what stands in its place, where none was."""
+        if isinstance(self.choice, ThreadkeepError):
+            raise self.choice
+        return self.choice.backend
+
     async def admit(self, request: Request) -> str | Response:
         """Return who asks, of a request that is to be handed on to where their store is, or answer it here.
 
@@ -133,7 +141,7 @@ class Api:
         """Return the id of the user who asks, if this server keeps anything for anybody."""
         if isinstance(self.choice, ThreadkeepError):
             raise self.choice
-        if self.choice.store == "local":
+        if not self.choice.backend.keeps_conversations:
             raise Unsupported(f"This server keeps no conversations. {self.choice.reason}")
         return self._server.authenticator.user_of(request)
 
@@ -145,6 +153,7 @@ class Api:
                 raise Invalid(
                     f"{name}: {value[:40]!r} is not an id; an id is a ULID, 26 characters in upper case.", name
                 )
+        self.backend.check_capability(route.needs)
         bookmark = bookmark_in(request.header("x-d1-bookmark"))
         query = convert_texts(query_fields(request.query), route.query)
         body = None
@@ -178,22 +187,21 @@ class Api:
 def connect(
     get: Callable[[str], str | None],
     has_binding: Callable[[str], bool],
-    offered: Container[str],
+    platform: Platform,
     default: str | None = None,
 ) -> Api:
     """Read the settings, choose the back end, and return the API over it.
 
-    `get` gives the value of a variable, `has_binding` tells whether the platform has a binding, `offered` are the
-    back ends that can run there, and `default` is the one to take where none is set up. If anything is wrong with
-    that, the API says so to whoever asks.
+    `get` gives the value of a variable, `has_binding` tells whether the platform has a binding, `platform` is what runs
+    this, and `default` is the back end to take where none is set up. If anything is wrong with that, the API says so to
+    whoever asks.
     """
     try:
         settings = Settings.read(get)
     except ThreadkeepError as error:
         return Api(Settings.read(lambda name: None), error)
-    bindings = {name for name in (*D1_BINDINGS, settings.durable_object_binding) if has_binding(name)}
     try:
-        return Api(settings, choose(settings, bindings, offered, default))
+        return Api(settings, choose(settings, bindings_of(settings, has_binding), platform, default))
     except ThreadkeepError as error:
         return Api(settings, error)
 

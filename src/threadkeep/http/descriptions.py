@@ -270,6 +270,7 @@ OPERATIONS: dict[str, Operation] = {
             "store": "sqlite",
             "persistent": True,
             "reason": "SQLITE_PATH is set.",
+            "capabilities": ["search", "changes", "import", "transactions"],
         },
     ),
     "get_health": Operation(

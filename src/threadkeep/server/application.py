@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from threadkeep import __version__
-from threadkeep.clock import now
 from threadkeep.conversations import retention
 from threadkeep.conversations.store import DatabaseStore
 from threadkeep.errors import ThreadkeepError, Unavailable
@@ -16,14 +15,14 @@ from threadkeep.http.messages import Request, Response, json_response
 from threadkeep.http.problems import STATUS, error_response
 from threadkeep.http.routes import ROUTES
 from threadkeep.server.asgi import Disconnected, Exchange, Receive, Scope, Send
-from threadkeep.server.database import Database, open_database
 from threadkeep.server.limits import LIMITS, Limits
 from threadkeep.server.load import Load
 from threadkeep.server.logs import CutShort
 from threadkeep.server.metrics import Metrics, new_metrics
-from threadkeep.storage.backends import Choice
+from threadkeep.settings import Settings
+from threadkeep.storage.base import Database, Platform
 
-OFFERED = ("postgres", "sqlite", "memory", "local")
+PLATFORM: Platform = "server"
 
 READY_PATH = "/api/ready"
 METRICS_PATH = "/metrics"
@@ -38,6 +37,19 @@ _METHODS = {"HEAD", "OPTIONS", *(route.method for route in ROUTES)}
 
 _log = logging.getLogger("threadkeep")
 _requests_log = logging.getLogger("threadkeep.requests")
+
+
+class ServerPlace:
+    """A process of a server. It has no bindings. See `Place` in `storage/base.py`."""
+
+    platform = PLATFORM
+    storage = None
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def binding(self, name: str) -> None:
+        """There is none."""
 
 
 class Application:
@@ -63,7 +75,7 @@ class Application:
     def api(self) -> Api:
         """The API, once the environment is read."""
         if self._api is None:
-            api = connect(self._get, lambda binding: False, OFFERED, self._default_store)
+            api = connect(self._get, lambda binding: False, PLATFORM, self._default_store)
             for warning in api.settings.warnings:
                 _log.warning(warning)
             try:
@@ -75,9 +87,7 @@ class Application:
 
     async def open(self) -> None:
         """Open the back end. Raises Unavailable where the settings are wrong, or it cannot be opened."""
-        if isinstance(self.api.choice, ThreadkeepError):
-            raise self.api.choice
-        if self.api.choice.store != "local":
+        if self.api.backend.keeps_conversations:
             await self._open_database()
 
     async def close(self) -> None:
@@ -177,17 +187,16 @@ class Application:
 
     async def _readiness(self, api: Api) -> Response:
         """Whether the database answers, and takes writes."""
-        if isinstance(api.choice, ThreadkeepError):
-            return error_response(api.choice)
         try:
-            if api.choice.store != "local":
+            backend = api.backend
+            if backend.keeps_conversations:
                 async with asyncio.timeout(_READY_SECONDS):
                     await (await self._open_database()).check()
         except TimeoutError:
             return error_response(Unavailable(f"The database has not answered for {_READY_SECONDS} seconds."))
         except ThreadkeepError as error:
             return error_response(error)
-        return json_response(200, {"status": "ready", "store": api.choice.store, "version": __version__})
+        return json_response(200, {"status": "ready", "store": backend.name, "version": __version__})
 
     async def _open_database(self) -> Database:
         if self._database is None:
@@ -196,9 +205,7 @@ class Application:
         return self._database
 
     async def _opened_database(self) -> Database:
-        choice = self.api.choice
-        assert isinstance(choice, Choice)  # noqa: S101 whoever gets this far was admitted
-        database = await open_database(choice, self.api.settings)
+        database = await self.api.backend.connect(ServerPlace(self.api.settings))
         self._purging = asyncio.create_task(self._purge_for_ever(database))
         return database
 
@@ -208,25 +215,8 @@ class Application:
         while True:
             seconds = PURGE_SECONDS
             try:
-                is_complete = await purge(database, self.api.settings.retention_days)
+                is_complete = await retention.purge_database(database, self.api.settings.retention_days)
                 seconds = PURGE_SECONDS if is_complete else _NEXT_PARTS_SECONDS
             except Exception:  # whatever it was, the next time may do better, and nobody else would see it
                 _log.exception("a purge has failed, and is tried again in %d seconds", PURGE_SECONDS)
             await asyncio.sleep(seconds)
-
-
-async def purge(database: Database, retention_days: int) -> bool:
-    """Purge what was deleted so long ago, of some users; return whether that was all of it.
-
-    Raises an ExceptionGroup for those users with whom it fails.
-    """
-
-    async def open_store(user_id: str) -> DatabaseStore:
-        return database.open_store(user_id)
-
-    until = now() - retention_days * retention.DAY_MILLISECONDS
-    user_ids = await database.users_to_purge(until, retention.PARTS_MAX)
-    is_complete = await retention.purge_users(user_ids, open_store, retention_days)
-    is_complete = await retention.tidy(database.tidy_index) and is_complete
-    await database.tidy()
-    return is_complete and len(user_ids) < retention.PARTS_MAX

@@ -1,1 +1,1 @@
-"""Stores that are not SQL behind an executor."""
+"""Back ends: `backends.py` lists them and chooses, `base.py` says what each is, and each product has a folder."""

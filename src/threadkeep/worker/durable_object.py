@@ -7,25 +7,27 @@ from workers import DurableObject
 from threadkeep.clock import now
 from threadkeep.conversations import retention
 from threadkeep.conversations.store import DatabaseStore
-from threadkeep.storage import backends
-from threadkeep.worker.environment import connected
+from threadkeep.storage.base import Database
+from threadkeep.storage.sqlite import DurableObject as DurableObjectBackend
+from threadkeep.worker.environment import BoundPlace, connected
 from threadkeep.worker.requests import incoming_request, large_bodies, let_run_by, outgoing_response, raw_request
 from threadkeep.worker.sdk_patches import CalledAsItIs
 
 _RETRY_MILLISECONDS = 3_600_000
+_backend = DurableObjectBackend()  # whatever is chosen by now: an alarm may come long after
 
 
 class UserConversations(DurableObject):  # type: ignore[misc]
     """The conversations of one user, in a SQLite database of their own."""
 
-    _executor: Any
+    _database: Database | None
     _user_id: str
 
     def __new__(cls, ctx: Any, env: Any) -> "UserConversations":
         self: UserConversations = super().__new__(cls)
         self._env = env
         self._storage = ctx.storage
-        self._executor = None
+        self._database = None
         self._user_id = ctx.id.name
         self.fetch = CalledAsItIs(self.fetch)  # type: ignore[method-assign]
         return self
@@ -66,8 +68,9 @@ class UserConversations(DurableObject):  # type: ignore[misc]
 
     async def _open_store(self, bookmark: str | None) -> DatabaseStore:
         # The user is the object's own name: no header can say otherwise.
-        if self._executor is None:
-            self._executor = await backends.open_durable_object(self._storage)
-            if await backends.users_to_purge(self._executor, 0, 1):  # a sweep was cut off, or an old index is left
+        if self._database is None:
+            api, _ = connected(self._env)
+            self._database = await _backend.connect(BoundPlace(self._env, api.settings, self._storage))
+            if await self._database.users_to_purge(0, 1):  # a sweep was cut off, or an old index is left
                 await self._purge_at(now())
-        return backends.open_sql(self._executor, self._user_id)
+        return self._database.open_store(self._user_id)

@@ -1,35 +1,50 @@
-"""What a Worker is told by its environment: the API under its variables, and the binding of the back end they chose.
+"""What a Worker is told by its environment: the API under its variables, and the place where back ends are bound.
 
 What follows from an environment is made once. When variables or secrets change, an isolate may live on, and gets
 another environment: a key that was revoked must not stay good in it.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
-
-from workers import import_from_javascript
 
 from threadkeep.errors import ThreadkeepError
 from threadkeep.http import docs, openapi  # noqa: F401 for the snapshot alone
 from threadkeep.http.api import Api, connect
-from threadkeep.settings import D1_BINDINGS, HYPERDRIVE_BINDING
+from threadkeep.settings import HYPERDRIVE_BINDING, Settings
 from threadkeep.storage import backends
+from threadkeep.storage.base import Backend, Database, Platform
 from threadkeep.worker import sdk_patches
 
-if TYPE_CHECKING:
-    from threadkeep.storage.sql.executor import Executor
+PLATFORM: Platform = "worker"
 
-_OFFERED = ("d1", "durable-object", "postgres", "memory", "local")
 _ENVIRONMENTS_MAX = 8
 
-_connections: dict[int, tuple[Any, Api, Any]] = {}  # by the identity of the environment, held so that it stays one
+_connections: dict[int, tuple[Any, Api, "BoundPlace"]] = {}  # by the identity of the environment, held so it stays one
+_kept: dict[Backend, Database] = {}
 
 # What requests need is imported here, so that it is in the snapshot that Cloudflare starts a Worker from.
-backends.preload(_OFFERED)
+backends.preload(PLATFORM)
 
 
-def connected(env: Any) -> tuple[Api, Any]:
-    """The API under an environment, and the binding of the back end that it chose, all of it as JavaScript has it."""
+class BoundPlace:
+    """A Worker under one environment, or one of its Durable Objects. See `Place` in `storage/base.py`."""
+
+    platform = PLATFORM
+
+    def __init__(self, env: Any, settings: Settings, storage: Any = None) -> None:
+        self.settings = settings
+        self.storage = storage
+        self._env = env
+        self._bound: dict[str, Any] = {}
+
+    def binding(self, name: str) -> Any:
+        if name not in self._bound:  # to ask JavaScript takes longer
+            self._bound[name] = getattr(self._env, name, None)
+        return self._bound[name]
+
+
+def connected(env: Any) -> tuple[Api, BoundPlace]:
+    """The API under an environment, and the place to connect the back end from that it chose."""
     identity: int = env.js_id
     if identity not in _connections:
         sdk_patches.share_turns_once()
@@ -38,26 +53,24 @@ def connected(env: Any) -> tuple[Api, Any]:
         api = connect(
             lambda name: _variable(env, name),
             lambda name: getattr(env, name, None) is not None,
-            offered=_OFFERED,
+            PLATFORM,
         )
         for warning in api.settings.warnings:
             print(warning)
-        name = None
         if isinstance(api.choice, ThreadkeepError):
             print(api.choice)
-        elif api.choice.store == "d1":
-            name = next(name for name in D1_BINDINGS if getattr(env, name, None) is not None)
-        elif api.choice.store == "durable-object":
-            name = api.settings.durable_object_binding
-        _connections[identity] = env, api, getattr(env, name) if name else None
-    _, api, backend = _connections[identity]
-    return api, backend
+        _connections[identity] = env, api, BoundPlace(env, api.settings)
+    _, api, place = _connections[identity]
+    return api, place
 
 
-async def connect_postgres(api: Api) -> "Executor":
-    """The Postgres database that was chosen, for one request."""
-    connect = import_from_javascript("cloudflare:sockets").connect
-    return await backends.connect_postgres(connect, api.settings.database_url or "")
+async def database(backend: Backend, place: BoundPlace) -> Database:
+    """The back end that was chosen, connected for one request, unless it may stay so for as long as the isolate."""
+    if not backend.outlives_request:
+        return await backend.connect(place)
+    if backend not in _kept:
+        _kept[backend] = await backend.connect(place)
+    return _kept[backend]
 
 
 def _variable(env: Any, name: str) -> str | None:

@@ -8,11 +8,11 @@ import pytest
 from support.backends import Backend, over_worker
 from support.postgres import new_url
 from support.records import conversation, edit, messages, new_message, plain
+from support.stores import new_memory, open_postgres, open_sqlite
 from threadkeep.clock import Clock, now
 from threadkeep.conversations.models import Conversation
 from threadkeep.conversations.store import Store
-from threadkeep.storage.backends import new_memory, open_postgres, open_sqlite
-from threadkeep.storage.memory import MemoryStore
+from threadkeep.storage.memory.store import MemoryStore
 from threadkeep.storage.sql.conversations import SqlStore
 
 pytestmark = pytest.mark.anyio

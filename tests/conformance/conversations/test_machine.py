@@ -23,11 +23,11 @@ from support.backends import BACKENDS, NATIVE, Backend, opening
 from support.examples import examples
 from support.records import conversation, edit, message_records, new_message, plain
 from support.replica import Replica, everything_in
+from support.stores import new_memory, open_memory
 from threadkeep.clock import new_id
 from threadkeep.conversations.records import MessageRecord, SearchQuery
 from threadkeep.conversations.store import Store
 from threadkeep.errors import Invalid, ThreadkeepError
-from threadkeep.storage.backends import new_memory, open_memory
 
 STEPS = 30
 TIMES = {"createdAt", "updatedAt", "deletedAt"}

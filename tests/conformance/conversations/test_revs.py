@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from support.records import conversation, edit, messages, new_message
+from support.stores import open_sqlite
 from threadkeep.errors import Conflict, NotFound, Stale
-from threadkeep.storage.backends import open_sqlite
 from threadkeep.storage.sql.conversations import SqlStore
 from threadkeep.storage.sql.executor import Executor, read
 

@@ -31,12 +31,7 @@ workers.python_to_rpc = _counted_conversion(workers.python_to_rpc)
 
 import entry  # noqa: E402
 from threadkeep.http.router import Router  # noqa: E402
-from threadkeep.worker import (  # noqa: E402
-    durable_object,
-    entrypoint,
-    environment,
-    sdk_patches,
-)
+from threadkeep.worker import environment, sdk_patches  # noqa: E402
 
 try:
     from threadkeep.storage.sqlite import d1
@@ -172,15 +167,16 @@ class CountedStorage(Counted):
             self.in_transaction = False
 
 
-_connected = environment.connected
+_KINDS = {"CONVERSATIONS_D1": CountedDatabase, "AGENT_CONVERSATIONS_DO": CountedObjects}
+_binding = environment.BoundPlace.binding
 
 
-def _counted(env: Any) -> tuple[Any, Any]:
-    api, backend = _connected(env)
-    return api, {"d1": CountedDatabase, "durable-object": CountedObjects}[api.choice.store](backend)
+def _counted(place: environment.BoundPlace, name: str) -> Any:
+    bound = _binding(place, name)
+    return None if bound is None else _KINDS[name](bound)
 
 
-entrypoint.connected = durable_object.connected = _counted
+environment.BoundPlace.binding = _counted
 
 
 class Default(entry.Default):

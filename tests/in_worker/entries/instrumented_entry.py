@@ -7,7 +7,8 @@ It is one entry for all of these, since each has to be imported, and a snapshot 
 `POST /patience` with `{"milliseconds": 0}` has nobody wait longer than that for whoever has a large body before them.
 `POST /purge` with `{"user_id": "u", "until": 1000, "parts": 9}` purges what a user deleted until then, and sweeps so
 many parts at the most. `POST /check` with `{"user_id": "u"}` fails where the index that this user is in is not as it
-should be, and `POST /alarm` tells for when the alarm of the user's object is set.
+should be. `POST /able` tells what the store of this user can do, and `POST /alarm` for when the alarm of the user's
+object is set.
 `GET /imports` tells what was imported since the Worker was started from its snapshot. The object of a user fails where
 a request says so, in `X-Fail`.
 A request may be answered under other variables, those in `X-Variables`, or, in a Worker on Postgres, from another
@@ -27,31 +28,36 @@ _is_broken = [False]
 clock.now = lambda: _machine() + _offset[0]
 
 import js  # noqa: E402
-from workers import Response, import_from_javascript  # noqa: E402
+import probes  # noqa: E402
+from msgspec.structs import replace  # noqa: E402
+from workers import Response  # noqa: E402
 
 import entry  # noqa: E402
-from threadkeep.conversations.store import Store  # noqa: E402
+from threadkeep.conversations.store import DatabaseStore  # noqa: E402
 from threadkeep.errors import Unavailable  # noqa: E402
-from threadkeep.storage import backends  # noqa: E402
-from threadkeep.storage.sql.executor import Executor, write  # noqa: E402
+from threadkeep.storage.base import Database, Place  # noqa: E402
+from threadkeep.storage.postgres import workers_socket  # noqa: E402
+from threadkeep.storage.sql.executor import write  # noqa: E402
 from threadkeep.storage.sqlite.dialect import SQLITE  # noqa: E402
-from threadkeep.worker import entrypoint, environment, turnstile  # noqa: E402
+from threadkeep.worker import environment, turnstile  # noqa: E402
 from threadkeep.worker.requests import raw_request  # noqa: E402
 
 _in_snapshot = set(sys.modules)
 _CHECK = write("INSERT INTO search_index_2 (search_index_2, rank) VALUES ('integrity-check', 1)")
 _database_url: ContextVar[str | None] = ContextVar("_database_url")
-_connect_postgres = environment.connect_postgres
+_connect_to_postgres = workers_socket.connect
 
 
-async def _connect_as_told(api: Any) -> Executor:
+async def _connect_as_told(place: Place) -> Database:
     url = _database_url.get(None)
     if url is None:
-        return await _connect_postgres(api)
-    return await backends.connect_postgres(import_from_javascript("cloudflare:sockets").connect, url)
+        return await _connect_to_postgres(place)
+    return await _connect_to_postgres(
+        environment.BoundPlace(None, replace(place.settings, database_url=url), place.storage)
+    )
 
 
-entrypoint.connect_postgres = _connect_as_told
+workers_socket.connect = _connect_as_told
 
 
 def _header(raw: Any, name: str) -> str | None:
@@ -66,11 +72,14 @@ def _imported_since() -> Response:
     return Response.json(sorted(name for name in since if not name.startswith("_cloudflare.")))  # the runtime's own
 
 
-async def _do(what: str, order: dict[str, Any], store: Store, executor: Executor) -> Response:
+async def _do(what: str, order: dict[str, Any], store: DatabaseStore, database: Any) -> Response:
     if what == "check":
+        executor = database.executor
         if executor.statements is SQLITE:  # others keep no index of their own making
             await executor.run(_CHECK())
         return Response.json(None)
+    if what == "able":
+        return Response.json(await probes.able(store))
     earliest = await store.purge(order["until"])
     for _ in range(order["parts"]):
         if not await store.sweep():
@@ -88,7 +97,7 @@ class Default(entry.Default):
         what = raw.url.split("/", 3)[3]
         if what == "imports":
             return _imported_since()
-        if what not in ("clock", "patience", "purge", "check", "alarm"):
+        if what not in ("clock", "patience", "purge", "check", "able", "alarm"):
             _database_url.set(_header(raw, "x-database-url"))
             if variables := _header(raw, "x-variables"):
                 self._env = js.Object.assign(js.Object.create(self._env), js.JSON.parse(variables))
@@ -101,13 +110,10 @@ class Default(entry.Default):
             _offset[0] = order["offset"]
             _is_broken[0] = order.get("is_broken", False)
             return Response.json(None)
-        executor: Executor | None = None
-        if self.env.AGENT_CONVERSATION_STORE == "d1":
-            executor = backends.open_d1(self._env.CONVERSATIONS_D1)
-        elif self.env.AGENT_CONVERSATION_STORE == "postgres":
-            executor = await _connect_as_told(environment.connected(self._env)[0])
-        if executor is not None:
-            return await _do(what, order, backends.open_sql(executor, order["user_id"]), executor)
+        api, place = environment.connected(self._env)
+        if not api.backend.purges_itself:
+            database = await environment.database(api.backend, place)
+            return await _do(what, order, database.open_store(order["user_id"]), database)
         user = self.env.AGENT_CONVERSATIONS_DO.getByName(order["user_id"])
         return await user.fetch(raw.url, method="PUT", body=json.dumps(order))
 
@@ -125,9 +131,9 @@ class UserConversations(entry.UserConversations):
         if what == "alarm":
             return Response.json(await self.ctx.storage.getAlarm())
         store = await self._open_store(None)
-        return await _do(what, json.loads(await raw.text()), store, self._executor)
+        return await _do(what, json.loads(await raw.text()), store, self._database)
 
-    async def _open_store(self, bookmark: str | None) -> Store:
+    async def _open_store(self, bookmark: str | None) -> DatabaseStore:
         if _is_broken[0]:
             raise Unavailable("It is broken, for a test.")
         return await super()._open_store(bookmark)

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 from threadkeep.conversations.store import DatabaseStore
 from threadkeep.http.bodies import JSON, MERGE_PATCH
 from threadkeep.http.messages import BOOKMARK_PATTERN, Request, Response
+from threadkeep.storage.base import Capability
 from threadkeep.users import HEADER_PATTERN, USER_ID_CHARACTERS_MAX
 
 CURSOR_PATTERN = "^[A-Za-z0-9_-]+$"
@@ -99,6 +100,8 @@ class Route(Struct):
     """Request headers of its own."""
     is_public: bool = False
     """Whether it answers anybody, without a store."""
+    needs: Capability | None = None
+    """What a back end must be able to do for it, if not all are."""
     handler: Handler = None  # type: ignore[assignment]
     """What it decorates. It gets a `Call`, or, if the route is public, a `Server` and a `Request`."""
 

@@ -32,6 +32,7 @@ class ChangesQuery(Struct, forbid_unknown_fields=True):
     answers={200: Changes},
     fails=("cursor_expired",),
     query=ChangesQuery,
+    needs="changes",
 )
 async def list_changes(call: Call) -> Response:
     """List what has changed since a cursor, to keep a device in sync.

@@ -54,6 +54,7 @@ async def export_everything(call: Call) -> Response:
     media_types=(JSON, NDJSON),
     reads_body=True,
     headers=(IDEMPOTENCY_KEY,),
+    needs="import",
 )
 async def import_conversations(call: Call) -> Response:
     """Import conversations from exported documents.

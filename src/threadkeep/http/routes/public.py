@@ -9,7 +9,8 @@ from threadkeep.http.messages import Request, Response, json_response
 from threadkeep.http.problems import error_response
 from threadkeep.http.routes.base import ROUTES, Route
 from threadkeep.settings import Settings
-from threadkeep.storage.backends import Choice
+from threadkeep.storage.backends import LOCAL, Choice
+from threadkeep.storage.base import CAPABILITIES, Capability
 
 
 class Server(Struct):
@@ -31,6 +32,8 @@ class Status(Struct, rename="camel"):
     persistent: bool
     """Whether they outlive the server's process."""
     reason: str
+    capabilities: list[Capability] = []
+    """What the back end can do of what not every one can."""
 
 
 class Health(Struct, rename="camel"):
@@ -54,10 +57,13 @@ async def get_status(server: Server, request: Request) -> Response:
     try:
         server.authenticator.user_of(request)
     except ThreadkeepError as error:
-        return json_response(200, Status(False, requested, "local", False, error.message))
-    return json_response(
-        200, Status(choice.store != "local", requested, choice.store, choice.is_persistent, choice.reason)
+        return json_response(200, Status(False, requested, LOCAL.name, False, error.message))
+    backend = choice.backend
+    capabilities = [capability for capability in CAPABILITIES if capability in backend.capabilities]
+    kept = Status(
+        backend.keeps_conversations, requested, backend.name, backend.is_persistent, choice.reason, capabilities
     )
+    return json_response(200, kept)
 
 
 @Route("GET", "/api/health", answers={200: Health}, fails=("unavailable",), is_public=True)

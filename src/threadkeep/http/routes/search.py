@@ -26,7 +26,7 @@ class SearchFields(Struct, forbid_unknown_fields=True):
     limit: Annotated[int, Meta(ge=1, le=SEARCH_LIMIT_MAX)] = 20
 
 
-@Route("GET", "/api/conversations/search", answers={200: HitPage}, query=SearchFields)
+@Route("GET", "/api/conversations/search", answers={200: HitPage}, query=SearchFields, needs="search")
 async def search(call: Call) -> Response:
     """Search messages and titles, best matches first.
 

@@ -10,9 +10,12 @@ from typing import Any
 import asyncpg
 
 from threadkeep.errors import Unavailable
+from threadkeep.storage.base import Place
 from threadkeep.storage.postgres.connection import PostgresFailed, Prepared
 from threadkeep.storage.postgres.executor import PostgresExecutor, migrate
-from threadkeep.storage.postgres.url import PostgresUrl, SslMode
+from threadkeep.storage.postgres.migrations import MIGRATIONS
+from threadkeep.storage.postgres.url import PostgresUrl, SslMode, parse_url
+from threadkeep.storage.sql.database import SharedSqlDatabase
 from threadkeep.storage.sql.executor import Row
 from threadkeep.storage.sql.migrate import Migration
 
@@ -61,6 +64,11 @@ class _Connection:
         if commits:
             await self._connection.execute("COMMIT")
         return rows
+
+
+async def connect(place: Place) -> SharedSqlDatabase:
+    """The database that DATABASE_URL names, as long as the process lives. See `Backend.connect`."""
+    return SharedSqlDatabase(await open_pool(parse_url(place.settings.database_url or ""), MIGRATIONS))
 
 
 async def open_pool(url: PostgresUrl, migrations: tuple[Migration, ...]) -> PostgresExecutor:

@@ -17,12 +17,16 @@ from typing import Any
 
 import js
 from pyodide.ffi import JsException, to_js
+from workers import import_from_javascript
 
 from threadkeep.errors import Unavailable
+from threadkeep.storage.base import Place
 from threadkeep.storage.postgres.connection import PostgresFailed
 from threadkeep.storage.postgres.executor import PostgresExecutor, migrate
+from threadkeep.storage.postgres.migrations import MIGRATIONS
 from threadkeep.storage.postgres.url import PostgresUrl, parse_url
 from threadkeep.storage.postgres.wire import WireConnection
+from threadkeep.storage.sql.database import SqlDatabase
 from threadkeep.storage.sql.migrate import Migration
 
 _log = logging.getLogger("threadkeep")
@@ -122,6 +126,12 @@ class _OfRequest:
             stream.close()
             raise
         return connection
+
+
+async def connect(place: Place) -> SqlDatabase:
+    """The database that DATABASE_URL names, for one request. See `Backend.connect`."""
+    connect_socket = import_from_javascript("cloudflare:sockets").connect
+    return SqlDatabase(await open_for_request(connect_socket, place.settings.database_url or "", MIGRATIONS))
 
 
 async def open_for_request(connect: Any, text: str, migrations: tuple[Migration, ...]) -> PostgresExecutor:

@@ -5,7 +5,11 @@ from typing import Any
 from pyodide.ffi import JsException, to_js
 
 from threadkeep.errors import Unavailable
+from threadkeep.storage.base import Place
+from threadkeep.storage.sql.conversations import SqlStore
+from threadkeep.storage.sql.database import SqlDatabase
 from threadkeep.storage.sql.executor import Row, Statement
+from threadkeep.storage.sqlite import D1_BINDINGS
 from threadkeep.storage.sqlite.dialect import SQLITE
 from threadkeep.storage.sqlite.js_values import answers_of, bound, rows_of
 
@@ -49,6 +53,22 @@ class D1Executor:
 
     async def clear(self, *statements: Statement) -> None:
         """See `Executor.clear`: everybody is in one database."""
+
+
+class D1Database(SqlDatabase):
+    """A D1 database, whose stores go on from where the client's last request ended."""
+
+    def __init__(self, binding: Any) -> None:
+        super().__init__(D1Executor(binding))
+        self._binding = binding
+
+    def open_store(self, user_id: str, bookmark: str | None = None) -> SqlStore:
+        return SqlStore(D1Executor(self._binding, bookmark), user_id)
+
+
+async def connect(place: Place) -> D1Database:
+    """The database that is bound, for one request. See `Backend.connect`."""
+    return D1Database(next(binding for name in D1_BINDINGS if (binding := place.binding(name)) is not None))
 
 
 # A statement of ours is wrong, or has made something wrong before.

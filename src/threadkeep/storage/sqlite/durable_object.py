@@ -5,6 +5,8 @@ from typing import Any
 from pyodide.ffi import JsException
 
 from threadkeep.errors import Unavailable
+from threadkeep.storage.base import Place
+from threadkeep.storage.sql.database import SqlDatabase
 from threadkeep.storage.sql.executor import Row, Statement
 from threadkeep.storage.sql.migrate import migrate
 from threadkeep.storage.sqlite.dialect import SQLITE
@@ -55,3 +57,10 @@ class DurableObjectExecutor:
     async def open(self) -> None:
         """Bring the database to the newest schema."""
         await migrate(self, MIGRATIONS)
+
+
+async def connect(place: Place) -> SqlDatabase:
+    """The database of the object that this is, as long as the object lives. See `Backend.connect`."""
+    executor = DurableObjectExecutor(place.storage)
+    await executor.open()
+    return SqlDatabase(executor)

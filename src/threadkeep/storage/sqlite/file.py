@@ -17,9 +17,12 @@ from typing import Any
 import apsw
 
 from threadkeep.errors import Unavailable
+from threadkeep.storage.base import Place
+from threadkeep.storage.sql.database import SharedSqlDatabase
 from threadkeep.storage.sql.executor import Row, Statement
 from threadkeep.storage.sql.migrate import Migration, migrate, refuse_others
 from threadkeep.storage.sqlite.dialect import SQLITE
+from threadkeep.storage.sqlite.migrations import MIGRATIONS
 
 # Source: workerd's sqlite.c++ and https://developers.cloudflare.com/d1/platform/limits/
 _LIMITS = {
@@ -232,6 +235,11 @@ class SqliteFile:
         self._reading.shutdown()
         for connection in (*self._readers, self._writer):  # the last one out empties the log of writes
             connection.close()
+
+
+async def connect(place: Place) -> SharedSqlDatabase:
+    """The file, as long as the process lives. See `Backend.connect`."""
+    return SharedSqlDatabase(await SqliteFile.open(place.settings.sqlite_path or "", MIGRATIONS))
 
 
 class _Within:

@@ -4,6 +4,7 @@ It is also the model that the other back ends are compared with, so it is writte
 """
 
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -49,6 +50,7 @@ from threadkeep.conversations.store import (
     version_stale,
 )
 from threadkeep.errors import ThreadkeepError
+from threadkeep.storage.base import Place
 from threadkeep.tokenizer import words_of
 from threadkeep.work import done
 
@@ -92,10 +94,38 @@ class _Owner:
 
 
 class MemoryDatabase:
-    """What all users keep."""
+    """What all users keep. See `Database` in `storage/base.py`."""
 
     def __init__(self) -> None:
         self.owners: dict[str, _Owner] = {}
+
+    def open_store(self, user_id: str, bookmark: str | None = None) -> "MemoryStore":
+        return MemoryStore(self, user_id)
+
+    async def users_to_purge(self, until: int, limit: int) -> list[str]:
+        found = (
+            user_id
+            for user_id, owner in self.owners.items()
+            if any((kept.conversation.deleted_at or until + 1) <= until for kept in owner.conversations.values())
+        )
+        return list(islice(found, limit))
+
+    async def tidy_index(self) -> bool:
+        return False
+
+    async def tidy(self) -> None:
+        """It has no logs."""
+
+    async def check(self) -> None:
+        """It answers as long as the process does."""
+
+    async def close(self) -> None:
+        """It goes with the process."""
+
+
+async def connect(_: Place) -> MemoryDatabase:
+    """An empty database. See `Backend.connect`."""
+    return MemoryDatabase()
 
 
 class MemoryStore:

@@ -1,0 +1,102 @@
+"""How many round trips each method of a store takes, where a batch is one: as `conversations/store.py` promises.
+
+What D1 and a Durable Object are asked for a request is counted inside workerd, and what Postgres is, at its socket.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from support.records import conversation, edit, message, new_message
+from support.stores import open_sqlite
+from threadkeep.conversations import export_v1
+from threadkeep.conversations.records import SearchQuery
+from threadkeep.conversations.store import DatabaseStore
+from threadkeep.storage.sql.conversations import SqlStore
+from threadkeep.storage.sql.executor import Row, Statement
+from threadkeep.storage.sqlite.dialect import SQLITE
+from threadkeep.storage.sqlite.file import SqliteExecutor
+from threadkeep.work import finished
+
+pytestmark = pytest.mark.anyio
+
+DOCUMENT = b'{"version": 1, "conversation": {"title": "Old", "messages": []}}'
+EXCEPTIONS = {"sweep": 4, "tidy": 3}
+"""Methods that may take more than one, and how many at the most."""
+
+
+class Counting:
+    """An executor that counts the batches."""
+
+    statements = SQLITE
+    bookmark: str | None = None
+
+    def __init__(self, executor: SqliteExecutor) -> None:
+        self._executor = executor
+        self.count = 0
+
+    async def run(self, *statements: Statement) -> list[list[Row]]:
+        self.count += 1
+        return await self._executor.run(*statements)
+
+    async def clear(self, *statements: Statement) -> None:
+        """Everybody is in one database."""
+
+
+def calls(first: str, second: str, sent: str) -> Sequence[tuple[str, tuple[Any, ...], dict[str, Any]]]:
+    """Each method, in an order in which there is something to do for it."""
+    imported = finished(export_v1.import_record(DOCUMENT, None, 0))
+    return [
+        ("create_conversation", (conversation(new_message(), id=first, title="A"),), {}),
+        ("create_conversation", (conversation(new_message(), id=second),), {}),
+        ("import_conversations", ([imported],), {}),
+        ("get_conversation", (first,), {}),
+        ("list_conversations", (), {}),
+        ("list_conversations", (), {"cursor": first}),
+        ("update_conversation", (first, edit(title="B", metadata={"a": 1})), {}),
+        ("append_messages", (first, [message(id=sent), message()]), {}),
+        ("list_messages", (first,), {}),
+        ("list_messages", (first,), {"cursor": sent}),
+        ("search", (SearchQuery(text="hello"),), {}),
+        ("changes", (), {}),
+        ("changes", ("0",), {}),
+        ("delete_conversation", (first,), {}),
+        ("restore_conversation", (first,), {}),
+        ("delete_conversation", (second,), {}),
+        ("purge", (2**52,), {}),
+        *[("sweep", (), {})] * 4,
+        *[("tidy", (), {})] * 4,
+        ("erase", (), {}),
+        *[("sweep", (), {})] * 4,
+    ]
+
+
+async def test_a_method_is_one_round_trip_with_the_exceptions_that_the_contract_names() -> None:
+    opened = await open_sqlite(":memory:")
+    executor = Counting(opened)
+    store = SqlStore(executor, "ada")
+    first, second, sent = (conversation().id for _ in range(3))
+    counts: dict[str, list[int]] = {}
+    for name, arguments, options in calls(first, second, sent):
+        executor.count = 0
+        await getattr(store, name)(*arguments, **options)
+        counts.setdefault(name, []).append(executor.count)
+    opened.close()
+    methods = {name for each in DatabaseStore.__mro__ for name, it in vars(each).items() if callable(it)}
+    assert set(counts) == {name for name in methods if not name.startswith("_")}
+    assert {name: found for name, found in counts.items() if name not in EXCEPTIONS and set(found) != {1}} == {}
+    assert all(max(counts[name]) <= most for name, most in EXCEPTIONS.items())
+    assert max(counts["sweep"]) > 1
+
+
+async def test_a_page_of_messages_that_are_too_large_together_takes_two() -> None:
+    opened = await open_sqlite(":memory:")
+    executor = Counting(opened)
+    store = SqlStore(executor, "ada")
+    record = conversation(*(new_message("x" * 900_000) for _ in range(3)))
+    await store.create_conversation(record)
+    executor.count = 0
+    assert len((await store.list_messages(record.id)).messages) == 1
+    opened.close()
+    assert executor.count == 2
