@@ -418,7 +418,8 @@ async def test_the_status_says_where_conversations_of_whoever_asks_are_kept(back
     assert (nobody["enabled"], nobody["store"], nobody["persistent"]) == (False, "local", False)
     for headers in (bearing(token_of("alice")), httpx.Headers(serving(b"alice"))):
         status = (await ask(backend.client, "GET", f"{API}/status", headers=headers)).json()
-        assert {*status} == {*nobody} == {"enabled", "requestedStore", "store", "persistent", "reason"}
+        fields = {"enabled", "requestedStore", "store", "persistent", "reason", "capabilities"}
+        assert {*status} == {*nobody} == fields
         assert (status["enabled"], status["store"]) == (True, backend.name)
         assert status["persistent"] == (backend.name != "memory")
 
