@@ -7,25 +7,19 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from threadkeep.clock import ID_PATTERN
-from threadkeep.conversations.models import LINE_PATTERN, NESTING_MAX
+from threadkeep.conversations.models import NESTING_MAX
 from threadkeep.errors import Invalid
 from threadkeep.work import Work, finished
 
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
 
+BODY = "body"
+"""The path of all that was sent, where it is not a place in it that is wrong."""
+QUERY = "query"
+"""The same of a query string."""
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 """What may stand before a text in UTF-8, and means nothing."""
-
-_REGEX_IN_MESSAGE = re.compile(r"Expected `str` matching regex (?P<quoted>.*)", re.DOTALL)
-_UNKNOWN = "Object contains unknown field"
-_OF_OBJECTS = re.compile(r"\.(conversation|(conversation\.)?messages\[\d+\])`")  # where the objects are that refuse any
-_MESSAGE_CHARACTERS_MAX = 300
-_PATTERNS_IN_WORDS = {
-    repr(ID_PATTERN): "an id: a ULID, 26 characters of Crockford base32 in upper case",
-    repr(LINE_PATTERN): "one line of text that is not blank and has no control characters",
-}
 
 
 def decode(text: bytes, into: type[T]) -> T:
@@ -33,34 +27,35 @@ def decode(text: bytes, into: type[T]) -> T:
     return finished(decoding(text, into))
 
 
-def decoding(text: bytes, into: type[T], *, nesting_max: int = NESTING_MAX) -> Work[T]:
+def decoding(text: bytes, into: type[T], *, nesting_max: int = NESTING_MAX, whole: str = BODY) -> Work[T]:
     """Read JSON from outside into a type.
 
     Raises Invalid where it is not UTF-8, not JSON, nested too deep, or not of that type.
+    `whole` is what to call the place if no part of the text is to blame, but all of it.
     """
-    yield from checking(text, nesting_max)
-    return parse(text, into)
+    yield from checking(text, nesting_max, whole)
+    return parse(text, into, whole)
 
 
-def checking(text: bytes, nesting_max: int = NESTING_MAX) -> Work[None]:
+def checking(text: bytes, nesting_max: int = NESTING_MAX, whole: str = BODY) -> Work[None]:
     """Look at JSON from outside before it is parsed. Raises Invalid where it is not UTF-8, or nested too deep."""
     yield len(text)
-    yield from check_nesting(text, nesting_max)
+    yield from check_nesting(text, nesting_max, whole)
     try:
         # msgspec checks the strings that it makes, but not what it passes on as Raw.
         text.decode()
     except UnicodeDecodeError as error:
-        raise Invalid(f"The text is not UTF-8: see byte {error.start}.") from error
+        raise Invalid(f"{whole}: The text is not UTF-8: see byte {error.start}.", whole) from error
 
 
-def parse(text: bytes, into: type[T]) -> T:
+def parse(text: bytes, into: type[T], whole: str = BODY) -> T:
     """Read JSON that went through `checking` into a type. Raises Invalid where it is not JSON, or not of that type."""
     try:
         return _decoded(text, into)
-    except msgspec.ValidationError as error:
-        raise _invalid(error, "") from error
     except msgspec.DecodeError as error:
-        raise not_json(error, text, "") from error
+        if isinstance(error, msgspec.ValidationError) and text != _STRING_OF_AN_OBJECT:
+            raise _invalid(error, into, "", whole) from error
+        raise not_json(error, text, whole) from error
 
 
 def parse_one_of(text: bytes, first: type[Any], *others: type[msgspec.Struct]) -> Any:
@@ -93,7 +88,7 @@ def _required(struct: type[msgspec.Struct]) -> frozenset[str]:
     return frozenset(field.encode_name for field in msgspec.structs.fields(struct) if field.required)
 
 
-def check_nesting(text: bytes, most: int = NESTING_MAX) -> Work[None]:
+def check_nesting(text: bytes, most: int = NESTING_MAX, whole: str = BODY) -> Work[None]:
     """Refuse JSON that is nested too deep, before anything recurses into it: in a Worker that would end the process.
 
     Takes time in proportion to the text, whatever the text is.
@@ -106,17 +101,23 @@ def check_nesting(text: bytes, most: int = NESTING_MAX) -> Work[None]:
         yield 0 if start == 0 else _COUNTED_BRACKETS
         depths = list(accumulate(map(_DEPTH.__getitem__, brackets[start : start + _COUNTED_BRACKETS]), initial=depth))
         if max(depths) > most:
-            raise Invalid(f"The JSON is nested more than {most} levels deep.")
+            raise Invalid(f"{whole}: The JSON is nested more than {most} levels deep.", whole)
         depth = depths[-1]
 
 
-def not_json(error: Exception, text: bytes | msgspec.Raw, path: str) -> Invalid:
-    """The error for a text that is not JSON, or that holds half of a character."""
+def not_json(error: msgspec.DecodeError, text: bytes | msgspec.Raw, path: str) -> Invalid:
+    """The error for a text that is not JSON, or that holds half of a character or a number without end."""
+    from threadkeep.validation_messages import explain_json
+
     if _HALF.search(_WHOLE.sub(b"", text)):
         what = r"A string holds half of a character, such as \ud83d alone. Cut texts between characters, not within one"
+    elif text == _STRING_OF_AN_OBJECT:
+        what = "This is not JSON but what JavaScript makes of an object. Send JSON.stringify(object)"
+    elif isinstance(error, msgspec.ValidationError):  # where any JSON may be, only numbers can be wrong
+        what = "A number has too many digits"
     else:
-        what = f"This is not JSON: {error}"
-    return Invalid(f"{path or 'body'}: {what}.", path)
+        what = f"This is not JSON: {explain_json(str(error), bytes(text))}"
+    return Invalid(f"{path}: {what}.", path)
 
 
 def convert(value: Any, into: type[T], path: str = "") -> T:
@@ -124,7 +125,7 @@ def convert(value: Any, into: type[T], path: str = "") -> T:
     try:
         return msgspec.convert(value, into)
     except msgspec.ValidationError as error:
-        raise _invalid(error, path) from error
+        raise _invalid(error, into, path) from error
 
 
 def convert_texts(fields: dict[str, str], into: type[S]) -> S:
@@ -135,13 +136,12 @@ def convert_texts(fields: dict[str, str], into: type[S]) -> S:
     try:
         result = msgspec.convert(fields, into, strict=False)
     except msgspec.ValidationError as error:
-        refusal = _invalid(error, "")
-        raise Invalid(refusal.message.replace(" | null", ""), refusal.path) from error  # null cannot be said here
+        raise _invalid(error, into, "", QUERY, fields) from error
     for name, text in fields.items():
         value = getattr(result, _attributes(into)[name])
         # msgspec is more lenient here than anybody means: it takes null as nothing, and 1e1 as 10.
         if value is None or (type(value) is int and not text.isdecimal()):
-            raise Invalid(f"{name}: Expected a whole number.", name)
+            raise _invalid(msgspec.ValidationError(f"Expected `int` - at `$.{name}`"), into, "", QUERY, fields)
     return result
 
 
@@ -156,21 +156,18 @@ def join(path: str, step: str) -> str:
     return f"{path}.{step}" if path and step and not step.startswith("[") else path + step
 
 
-def _invalid(error: msgspec.ValidationError, path: str) -> Invalid:
-    """Take msgspec's sentence apart: what is wrong, and where."""
-    # The name of a field may stand in the sentence, and may be anything: the place is what comes last.
-    wrong, _, place = str(error).rpartition(" - at `$")
-    if not place.endswith("`") or "`" in place[:-1] or (_UNKNOWN in wrong and not _OF_OBJECTS.fullmatch(place)):
-        wrong, place = str(error), ""
-    pattern = _REGEX_IN_MESSAGE.match(wrong)
-    if pattern:
-        wrong = f"Expected {_PATTERNS_IN_WORDS[pattern['quoted']]}"
-    if len(wrong) > _MESSAGE_CHARACTERS_MAX:
-        wrong = wrong[:_MESSAGE_CHARACTERS_MAX] + "…"
-    path = join(path, place.rstrip("`").removeprefix("."))
-    return Invalid(f"{path}: {wrong}." if path else f"{wrong}.", path)
+def _invalid(
+    error: msgspec.ValidationError, into: Any, path: str, whole: str = BODY, texts: dict[str, str] | None = None
+) -> Invalid:
+    """Say in our words what is wrong, and where. `whole` is what to call the place if it is all that was sent."""
+    from threadkeep.validation_messages import explain
+
+    place, sentence = explain(str(error), into, texts)
+    path = join(path, place.removeprefix(".")) or whole
+    return Invalid(f"{path}: {sentence}", path)
 
 
+_STRING_OF_AN_OBJECT = b"[object Object]"
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _BRACKETS = bytes.maketrans(b"{}", b"[]")
 _COUNTED_BRACKETS = 65_536

@@ -19,12 +19,15 @@ ANSWER_SECONDS = 60
 MISSING = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 """The id of nothing that any test makes."""
 
-# A line that begins like a sentence, after the name of a place or without one, and ends like one.
-_SENTENCE = re.compile(r"(?:[\w.\[\]-]+: )?[A-Z0-9`'\"].*\.")
+# A line that begins like a sentence, after the name of a place or without one, and ends like one, or like a question.
+_SENTENCE = re.compile(r"(?:[\w.\[\]-]+: )?[A-Z0-9`'\"].*[.?]")
 _INSIDE = re.compile(
     r"\bTraceback\b|\bFile \"|\b[A-Z]\w*Error\b|(?i:sqlite|d1_|msgspec|pyodide|json_each)"
     r"|\b(?:SELECT|INSERT INTO|UPDATE|DELETE FROM|WHERE|BEGIN)\b"
 )
+# What msgspec and Python call what JSON calls a string, a number, true or false, null.
+_PYTHON = re.compile(r"`(?:str|int|float|bool|bytes|list|dict|None)(?: \| \w+)*`|\bExpected `|\bNone\b")
+_SENT = re.compile(r"Unknown (?:field|query parameter) `.*?`\.")
 _MESSAGE_CHARACTERS_MAX = 1_000
 
 
@@ -60,20 +63,31 @@ def _check_error(response: httpx.Response) -> None:
     assert {"code", "message"} <= {*error} <= {"code", "message", "details"}
     assert STATUS[error["code"]] == response.status_code
     assert isinstance(error.get("details", {}), dict)
-    message = error["message"]
+    if error["code"] == "invalid":
+        assert error["details"]["path"], error
+    check_message(error["message"])
+
+
+def check_message(message: str) -> None:
+    """Hold a message to be a sentence, in the words of whoever asks."""
     assert len(message) <= _MESSAGE_CHARACTERS_MAX, f"a message of {len(message)} characters: {message[:100]}"
     assert _SENTENCE.fullmatch(message), message
     assert not _INSIDE.search(message), message
+    assert not _PYTHON.search(_SENT.sub("", message)), message
 
 
 def check_refusal(
     response: httpx.Response, code: str = "invalid", at: str | None = None, says: tuple[str, ...] = ()
 ) -> None:
-    """Hold an answer to be this error, at this place of the request, with these words in its message."""
+    """Hold an answer to be this error, at this place of the request, with these words in its message.
+
+    An error `invalid` has always a place, which may be any if none is given; others have none unless one is given.
+    """
     assert response.is_error, f"{response.status_code}: {response.text[:200]}"
     error = response.json()["error"]
     assert error["code"] == code, error
-    assert error.get("details", {}).get("path") == at, error
+    path = error.get("details", {}).get("path")
+    assert path == at or (at is None and code == "invalid"), error
     for words in says:
         assert words in error["message"], error
 

@@ -135,7 +135,7 @@ async def test_what_is_not_json_is_refused(kept: Kept, subtests: pytest.Subtests
     for route in ROUTES_WITH_BODY:
         for name, text in kept.some(NO_JSON.items()):
             with subtests.test(f"{name} to {route}"):
-                await kept.refuses(*route, text)
+                await kept.refuses(*route, text, at="body")
 
 
 async def test_a_byte_order_mark_before_a_body_means_nothing(backend: Backend) -> None:
@@ -158,7 +158,7 @@ async def test_json_that_is_no_object_is_refused(kept: Kept, subtests: pytest.Su
     for route in ROUTES_WITH_BODY:
         for text in ("null", "true", "5", '"title"', "[]", '[{"title":"T"}]'):
             with subtests.test(f"{text} to {route}"):
-                await kept.refuses(*route, text.encode(), says=("Expected `object`",))
+                await kept.refuses(*route, text.encode(), at="body", says=("Must be an object, not ",))
 
 
 async def test_what_json_has_no_number_for_is_refused_everywhere(kept: Kept, subtests: pytest.Subtests) -> None:
@@ -241,7 +241,7 @@ async def test_a_message_that_lacks_a_field_is_refused_and_the_field_named(kept:
     for place in PLACES:
         for field in ("role", "content"):
             sent = {name: value for name, value in HELLO.items() if name != field}
-            await kept.refuses(*place.route, place.around(sent), at=place.path or None, says=(f"`{field}`",))
+            await kept.refuses(*place.route, place.around(sent), at=path_of(place.path, field), says=(f"`{field}`",))
 
 
 async def test_a_message_that_is_no_object_is_refused_and_named(kept: Kept) -> None:
@@ -264,21 +264,21 @@ WRONG_CONTENT: dict[str, tuple[list[Any], str]] = {
     "null for a type": ([{"type": None}], "[0].type"),
     "a number for a type": ([{"type": 5}], "[0].type"),
     "an array for a type": ([{"type": ["text"]}], "[0].type"),
-    "no text": ([{"type": "text"}], "[0]"),
+    "no text": ([{"type": "text"}], "[0].text"),
     "null for a text": ([{"type": "text", "text": None}], "[0].text"),
     "a number for a text": ([{"type": "text", "text": 5}], "[0].text"),
     "an array for a text": ([{"type": "text", "text": ["Hello"]}], "[0].text"),
-    "no thought": ([{"type": "thinking"}], "[0]"),
+    "no thought": ([{"type": "thinking"}], "[0].thinking"),
     "a number for a thought": ([{"type": "thinking", "thinking": 5}], "[0].thinking"),
     "an object for a signature": ([{"type": "thinking", "thinking": "", "signature": {}}], "[0].signature"),
-    "no id of a tool use": ([{"type": "tool_use", "name": "n", "input": {}}], "[0]"),
+    "no id of a tool use": ([{"type": "tool_use", "name": "n", "input": {}}], "[0].id"),
     "a number for the id of a tool use": ([{**TOOL_USE, "id": 5}], "[0].id"),
     "null for a tool": ([{**TOOL_USE, "name": None}], "[0].name"),
     "a string for an input": ([{**TOOL_USE, "input": "{}"}], "[0].input"),
     "an array for an input": ([{**TOOL_USE, "input": []}], "[0].input"),
-    "no id of a tool result": ([{"type": "tool_result", "content": ""}], "[0]"),
+    "no id of a tool result": ([{"type": "tool_result", "content": ""}], "[0].toolUseId"),
     "a number for the id of a tool result": ([{**TOOL_RESULT, "toolUseId": 5}], "[0].toolUseId"),
-    "no content of a tool result": ([{"type": "tool_result", "toolUseId": "i"}], "[0]"),
+    "no content of a tool result": ([{"type": "tool_result", "toolUseId": "i"}], "[0].content"),
     "a string for isError": ([{**TOOL_RESULT, "isError": "no"}], "[0].isError"),
     "a string for a source": ([{"type": "image", "source": "data:"}], "[0].source"),
     "an object for a url": ([{"type": "image", "url": {}}], "[0].url"),
@@ -302,38 +302,40 @@ async def test_wrong_content_is_refused_and_the_place_named(kept: Kept, subtests
 
 async def test_an_unknown_key_is_refused_and_named(kept: Kept, subtests: pytest.Subtests) -> None:
     for route, body, at, unknown in (
-        (CREATE, {"titel": 1}, None, "titel"),
-        (CREATE, {"userId": "user-2"}, None, "userId"),
-        (CREATE, {"messages": [HELLO, {**HELLO, "seq": 1}]}, "messages[1]", "seq"),
-        (EDIT, {"version": 2}, None, "version"),
-        (EDIT, {"title": "T", "deletedAt": None}, None, "deletedAt"),
-        (APPEND, {**HELLO, "createdAt": 1}, None, "createdAt"),
-        (APPEND, {**HELLO, "expectedMessageCount": 2}, None, "expectedMessageCount"),
-        (APPEND, {"messages": [HELLO], "role": "user"}, None, "role"),
-        (APPEND, {"messages": [HELLO, {**HELLO, "text": ""}]}, "messages[1]", "text"),
-        (APPEND, {"message": HELLO}, None, "message"),
+        (CREATE, {"titel": 1}, "titel", "titel"),
+        (CREATE, {"userId": "user-2"}, "userId", "userId"),
+        (CREATE, {"messages": [HELLO, {**HELLO, "seq": 1}]}, "messages[1].seq", "seq"),
+        (EDIT, {"version": 2}, "version", "version"),
+        (EDIT, {"title": "T", "deletedAt": None}, "deletedAt", "deletedAt"),
+        (APPEND, {**HELLO, "createdAt": 1}, "createdAt", "createdAt"),
+        (APPEND, {**HELLO, "expectedMessageCount": 2}, "expectedMessageCount", "expectedMessageCount"),
+        (APPEND, {"messages": [HELLO], "role": "user"}, "role", "role"),
+        (APPEND, {"messages": [HELLO, {**HELLO, "text": ""}]}, "messages[1].text", "text"),
+        (APPEND, {"message": HELLO}, "message", "message"),
+        (CREATE, {"a b": 1}, "body", "a b"),
+        (APPEND, {"messages": [{**HELLO, "ключ": 1}]}, "messages[0]", "ключ"),
     ):
         with subtests.test(str(body)):
-            await kept.refuses(*route, body, at=at, says=(f"`{unknown}`",))
+            await kept.refuses(*route, body, at=at, says=(f"`{unknown}`", "The fields here are"))
 
 
 async def test_words_of_the_client_are_not_taken_for_ours(kept: Kept, subtests: pytest.Subtests) -> None:
     for words in ("`str` matching regex 'x'", " - at `$.title`", "", "$", "$.", "%s {0}", "ключ 😀"):
         with subtests.test(words):
-            await kept.refuses(*CREATE, {words: 1}, says=(f"`{words}`",))
+            await kept.refuses(*CREATE, {words: 1}, at="body", says=(f"`{words}`",))
             await kept.refuses(*APPEND, {**HELLO, "role": words}, at="role")
 
 
 async def test_a_message_about_a_long_key_or_role_is_short(kept: Kept) -> None:
-    await kept.refuses(*CREATE, {"k" * 1_000_000: 1})
+    await kept.refuses(*CREATE, {"k" * 1_000_000: 1}, at="body")
     await kept.refuses(*APPEND, {**HELLO, "role": "r" * 1_000_000}, at="role")
 
 
 async def test_an_append_of_nothing_is_refused(kept: Kept) -> None:
-    await kept.refuses(*APPEND, {}, says=("`role`",))
+    await kept.refuses(*APPEND, {}, at="role", says=("`role`",))
     await kept.refuses(*APPEND, {"messages": []}, at="messages")
     await kept.refuses(*APPEND, {"messages": [], "expectedMessageCount": 2}, at="messages")
-    await kept.refuses(*APPEND, {"messages": [{}]}, at="messages[0]", says=("`role`",))
+    await kept.refuses(*APPEND, {"messages": [{}]}, at="messages[0].role", says=("`role`",))
 
 
 # Too deep, too large, too many
@@ -364,7 +366,7 @@ async def test_json_that_is_nested_too_deep_is_refused(kept: Kept, subtests: pyt
     for nested, depth, place in kept.some(product((arrays, objects, unclosed), depths, AROUND)):
         around, levels = AROUND[place]
         with subtests.test(f"{depth} {nested.__name__} in {place}"):
-            await kept.refuses(*CREATE, around % nested(depth - levels), says=("nested",))
+            await kept.refuses(*CREATE, around % nested(depth - levels), at="body", says=("nested",))
 
 
 async def test_what_is_nested_too_deep_is_refused_by_every_route(kept: Kept) -> None:
@@ -416,7 +418,7 @@ async def test_a_body_over_8_mebibytes_is_refused(kept: Kept, subtests: pytest.S
             content = parts() if is_chunked else b'{"title":"' + part * 144 + b'"}'
             path = route.path.replace("{id}", kept.id)
             response = await ask(kept.client, route.method, path, content=content, headers=JSON)
-            check_refusal(response, "too_large", says=("8388608",))
+            check_refusal(response, "too_large", at="body", says=("8388608",))
 
 
 async def test_a_chunked_body_within_the_limit_is_read_whole(backend: Backend) -> None:
@@ -462,7 +464,7 @@ async def test_a_message_over_1_5_megabytes_is_refused_and_named(kept: Kept) -> 
             message("x" * MESSAGE_BYTES_MAX),
             message("x" * (MESSAGE_BYTES_MAX - 10_000), metadata={"a": "x" * 10_000}),
         ):
-            at = place.path or None
+            at = path_of(place.path, "content")
             await kept.refuses(*place.route, place.around(sent), code="too_large", at=at, says=("1500000",))
 
 
@@ -702,13 +704,15 @@ async def test_a_wrong_query_is_refused_and_the_field_named(kept: Kept, subtests
         *((f"{API}?archived={value}", "archived") for value in ("maybe", "", "2", "null")),
         *((f"{MESSAGES}?after={value}", "after") for value in ("-1", "x", "", "1.5", "null", "9007199254740992")),
         (f"{MESSAGES}?after=0&cursor={MISSING}", "after"),
-        (f"{API}?after=0", None),
-        (f"{MESSAGES}?archived=true", None),
-        (f"{CONVERSATION}?limit=1", None),
-        (f"{API}?archived=true&archived=true", None),
-        *((f"{API}?{field}=1", None) for field in ("x", "Limit", "", "%00", "limit%20", "%C3%BC")),
-        (f"{API}?limit=%ff", None),
-        (f"{API}?{'&'.join(f'a{number}=1' for number in range(1_000))}", None),
+        (f"{API}?after=0", "after"),
+        (f"{MESSAGES}?archived=true", "archived"),
+        (f"{CONVERSATION}?limit=1", "limit"),
+        (f"{API}?archived=true&archived=true", "archived"),
+        (f"{API}?%0A=1&%0A=1", "query"),
+        *((f"{API}?{field}=1", field) for field in ("x", "Limit")),
+        *((f"{API}?{field}=1", "query") for field in ("", "%00", "limit%20", "%C3%BC")),
+        (f"{API}?limit=%ff", "query"),
+        (f"{API}?{'&'.join(f'a{number}=1' for number in range(1_000))}", "query"),
     ):
         with subtests.test(query[:60]):
             await kept.refuses("GET", query, at=at)
@@ -716,7 +720,7 @@ async def test_a_wrong_query_is_refused_and_the_field_named(kept: Kept, subtests
 
 async def test_an_unknown_field_of_a_query_is_named_whatever_the_method(kept: Kept) -> None:
     for route in USER_ROUTES:
-        await kept.refuses(route.method, f"{route.path}?titel=1", route.body and {}, says=("`titel`",))
+        await kept.refuses(route.method, f"{route.path}?titel=1", route.body and {}, at="titel", says=("`titel`",))
 
 
 @pytest.mark.reaches_a_store
@@ -974,9 +978,10 @@ async def test_a_document_that_is_not_json_is_skipped_and_says_so(kept: Kept, su
     for name, text in broken.items():
         with subtests.test(name):
             error = await skipped(kept, text)
-            assert (error["code"], error.get("details")) == ("invalid", None)
+            assert error["code"] == "invalid"
             # What comes after a whole object is seen only once all of the object fits.
             if name not in ("a bracket too many", "a second value"):
+                assert error["details"] == {"path": "document"}
                 assert "not JSON" in error["message"] or "UTF-8" in error["message"]
     for name, bad in NO_UTF_8.items():
         with subtests.test(name):
@@ -993,12 +998,11 @@ async def test_a_document_that_is_none_is_skipped_and_the_place_named(kept: Kept
     conversation = whole["conversation"]
     hello = conversation["messages"][0]
     wrong: list[tuple[Any, str | None]] = [
-        *(
-            (value, None)
-            for value in (None, True, 5, "x", [], [whole], {}, {"version": 1}, {"conversation": conversation})
-        ),
+        *((value, "document") for value in (None, True, 5, "x", [], [whole])),
+        *(({}, "version"), ({"version": 1}, "conversation"), ({"conversation": conversation}, "version")),
         *(({**whole, "version": value}, "version") for value in (0, 2, 1.5, "1", None, True, [], 10**30)),
-        *(({**whole, "conversation": value}, "conversation") for value in (None, [], "x", 5, {})),
+        *(({**whole, "conversation": value}, "conversation") for value in (None, [], "x", 5)),
+        ({**whole, "conversation": {}}, "conversation.messages"),
         *(
             (import_document(**fields), f"conversation.{at}")
             for fields, at in (
@@ -1010,7 +1014,9 @@ async def test_a_document_that_is_none_is_skipped_and_the_place_named(kept: Kept
                 *(({"metadata": value}, "metadata") for value in (5, "x", [], [{"a": 1}], {"\0": 1})),
                 *(({"isArchived": value}, "isArchived") for value in (1, "true", None, [])),
                 *(({"messages": value}, "messages") for value in (None, {}, "x", 5)),
-                *(({"messages": [hello, value]}, "messages[1]") for value in (None, [], "x", {}, {"role": "user"})),
+                *(({"messages": [hello, value]}, "messages[1]") for value in (None, [], "x")),
+                ({"messages": [hello, {}]}, "messages[1].role"),
+                ({"messages": [hello, {"role": "user"}]}, "messages[1].content"),
                 *(
                     (
                         {"createdAt": AFTER_1970, "messages": [hello, {**hello, "id": None, **fields}]},
@@ -1046,7 +1052,7 @@ async def test_a_document_with_what_is_too_large_is_skipped_and_named(kept: Kept
     large = {"role": "user", "content": [{"type": "text", "text": "x" * MESSAGE_BYTES_MAX}]}
     metadata = {"a": "x" * METADATA_BYTES_MAX}
     for fields, at in (
-        ({"messages": [HELLO, large]}, "conversation.messages[1]"),
+        ({"messages": [HELLO, large]}, "conversation.messages[1].content"),
         ({"metadata": metadata}, "conversation.metadata"),
         ({"messages": [HELLO, {**HELLO, "metadata": metadata}]}, "conversation.messages[1].metadata"),
     ):
@@ -1080,7 +1086,7 @@ async def test_one_document_over_8_mebibytes_is_refused(kept: Kept) -> None:
 
     for content in (parts(), b'{"version":1,"x":"' + part * 144 + b'"}'):
         response = await ask(kept.client, "POST", IMPORT, content=content, headers=JSON)
-        check_refusal(response, "too_large", says=("8388608",))
+        check_refusal(response, "too_large", at="body", says=("8388608",))
 
 
 async def test_a_line_over_8_mebibytes_is_skipped_and_its_neighbours_are_imported(backend: Backend) -> None:
@@ -1103,7 +1109,8 @@ async def test_an_import_of_another_type_is_refused(kept: Kept, subtests: pytest
         with subtests.test(str(content_type)):
             headers = {} if content_type is None else {"Content-Type": content_type}
             response = await ask(kept.client, "POST", IMPORT, content=GOOD, headers=headers)
-            check_refusal(response, "unsupported_media_type", says=("application/json", "application/x-ndjson"))
+            says = ("`Content-Type: application/json` or `application/x-ndjson`.",)
+            check_refusal(response, "unsupported_media_type", at="content-type", says=says)
 
 
 async def test_an_idempotency_key_that_is_none_is_refused(kept: Kept, subtests: pytest.Subtests) -> None:
@@ -1237,8 +1244,28 @@ async def test_an_address_where_nothing_is_is_not_found(kept: Kept, subtests: py
 
 
 async def test_an_address_with_an_empty_id_is_refused(kept: Kept) -> None:
-    for method, path in (("GET", f"{API}/"), ("DELETE", f"{API}/"), ("GET", f"{API}//messages")):
-        await kept.refuses(method, path, at="id")
+    for method in ("GET", "POST"):
+        await kept.refuses(method, f"{API}//messages", {} if method == "POST" else None, at="id")
+
+
+async def test_a_slash_too_many_is_not_found_and_the_address_without_it_is_named(
+    kept: Kept, subtests: pytest.Subtests
+) -> None:
+    for path, meant in (
+        (f"{API}/", API),
+        (f"{API}//", API),
+        ("/api//conversations", API),
+        (f"{API}/status/", f"{API}/status"),
+        (f"{CONVERSATION}/", CONVERSATION),
+        (f"{MESSAGES}/", MESSAGES),
+        ("/api/me/", "/api/me"),
+        ("/docs/", "/docs"),
+    ):
+        for method in ("GET", "POST", "PATCH", "DELETE"):
+            with subtests.test(f"{method} {path}"):
+                says = (f"Did you mean {meant}, without the extra slash? The page /docs",)
+                response = await ask(kept.client, method, path.replace("{id}", kept.id))
+                check_refusal(response, "not_found", says=says)
 
 
 async def test_a_body_of_another_type_is_refused(kept: Kept, subtests: pytest.Subtests) -> None:
@@ -1259,7 +1286,9 @@ async def test_a_body_of_another_type_is_refused(kept: Kept, subtests: pytest.Su
                 headers = {} if content_type is None else {"Content-Type": content_type}
                 path = route.path.replace("{id}", kept.id)
                 response = await ask(kept.client, route.method, path, content=b"{}", headers=headers)
-                check_refusal(response, "unsupported_media_type", says=("application/json",))
+                others = " or `application/merge-patch+json`" if route is EDIT else ""
+                says = (f"with `Content-Type: application/json`{others}.",)
+                check_refusal(response, "unsupported_media_type", at="content-type", says=says)
 
 
 async def test_a_body_that_is_compressed_is_refused_whatever_it_is_sent_to(
@@ -1273,7 +1302,8 @@ async def test_a_body_that_is_compressed_is_refused_whatever_it_is_sent_to(
                     body = gzip.compress(b"{}") if "gzip" in coding else b"{}"
                     place = path.replace("{id}", kept.id)
                     response = await ask(kept.client, method, place, content=body, headers=headers)
-                    check_refusal(response, "unsupported_media_type", says=("Send it without Content-Encoding.",))
+                    says = ("Send it without Content-Encoding.",)
+                    check_refusal(response, "unsupported_media_type", at="content-encoding", says=says)
                     assert response.headers["accept-encoding"] == "identity"
 
 

@@ -95,7 +95,7 @@ REASONS: dict[str, Callable[[Sent, str], bool]] = {
     r"These ids are taken by other messages": lambda sent, _: bool(_ids(sent)),
     r"The conversation (is at version|has) \d+": lambda sent, _: _has_version(sent),
     # Two fields go together, or do not.
-    r"after: Send `cursor` or `after`": lambda sent, _: {"cursor", "after"} <= set(sent.query),
+    r"after: Send either `after`": lambda sent, _: {"cursor", "after"} <= set(sent.query),
     r"to: `to` must be later": lambda sent, _: int(sent.query["from"]) >= int(sent.query["to"]),
     r"confirm: This is not your user id": lambda sent, _: sent.query["confirm"] != sent.headers["x-user-id"],
     r"messages\[\d+\]\.id: \w+ is also the id of": lambda sent, _: len(set(_ids(sent))) < len(_ids(sent)),
@@ -104,7 +104,9 @@ REASONS: dict[str, Callable[[Sent, str], bool]] = {
     r"q: A query may have 32 words": lambda sent, _: _words(sent) > 32,
     r"q: A query may have 512 words": lambda sent, _: _words(sent) > 512,
     # To a schema 1.0 is an integer.
-    r"[\w.[\]]+: Expected `int( \| null)?`, got `float`": lambda sent, place: isinstance(sent.at(place), float),
+    r"[\w.[\]]+: Must be a whole number.*, not one with a fraction or an exponent": lambda sent, place: isinstance(
+        sent.at(place), float
+    ),
     r"[\w.[\]]+: The names in metadata must not contain": lambda sent, place: "\0" in "".join(_names(sent.at(place))),
     r"(x-d1-bookmark|if-match|idempotency-key): ": lambda sent, place: place in _malformed(sent),
 }

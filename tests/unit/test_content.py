@@ -86,59 +86,59 @@ WRONG = {
     "a type that is no text": ({"type": 1}, "content[1].type", "A block must have a `type`"),
     "a type that is nothing": ({"type": ""}, "content[1].type", "A block must have a `type`"),
     "a type that is null": ({"type": None}, "content[1].type", "A block must have a `type`"),
-    "no text": ({"type": "text"}, "content[1]", "missing required field `text`"),
-    "a text that is a number": ({"type": "text", "text": 1}, "content[1].text", "Expected `str`, got `int`"),
-    "a text that is null": ({"type": "text", "text": None}, "content[1].text", "Expected `str`"),
-    "no thought": ({"type": "thinking"}, "content[1]", "missing required field `thinking`"),
+    "no text": ({"type": "text"}, "content[1].text", "The field `text` is missing"),
+    "a text that is a number": ({"type": "text", "text": 1}, "content[1].text", "Must be a string, not a number."),
+    "a text that is null": ({"type": "text", "text": None}, "content[1].text", "Must be a string, not null."),
+    "no thought": ({"type": "thinking"}, "content[1].thinking", "The field `thinking` is missing"),
     "a signature that is a number": (
         {"type": "thinking", "thinking": "", "signature": 1},
         "content[1].signature",
-        "Expected `str | null`",
+        "Must be a string, or null, not a number.",
     ),
     "a tool's use without an id": (
         {"type": "tool_use", "name": "x", "input": {}},
-        "content[1]",
-        "missing required field `id`",
+        "content[1].id",
+        "The field `id` is missing",
     ),
     "a tool's use without a name": (
         {"type": "tool_use", "id": "x", "input": {}},
-        "content[1]",
-        "missing required field `name`",
+        "content[1].name",
+        "The field `name` is missing",
     ),
     "a tool's use without an input": (
         {"type": "tool_use", "id": "x", "name": "x"},
-        "content[1]",
-        "missing required field `input`",
+        "content[1].input",
+        "The field `input` is missing",
     ),
     "a tool's input that is a text": (
         {"type": "tool_use", "id": "x", "name": "x", "input": "{}"},
         "content[1].input",
-        "Expected `object`, got `str`",
+        "Must be an object, not a string.",
     ),
     "a tool's result without a use": (
         {"type": "tool_result", "content": ""},
-        "content[1]",
-        "missing required field `toolUseId`",
+        "content[1].toolUseId",
+        "The field `toolUseId` is missing",
     ),
     "a tool's result in snake case": (
         {"type": "tool_result", "tool_use_id": "x", "content": ""},
-        "content[1]",
-        "missing required field `toolUseId`",
+        "content[1].toolUseId",
+        "The field `toolUseId` is missing",
     ),
     "a tool's result without content": (
         {"type": "tool_result", "toolUseId": "x"},
-        "content[1]",
-        "missing required field `content`",
+        "content[1].content",
+        "The field `content` is missing",
     ),
     "an error that is a text": (
         {"type": "tool_result", "toolUseId": "x", "content": "", "isError": "true"},
         "content[1].isError",
-        "Expected `bool | null`",
+        "Must be true or false, or null, not a string.",
     ),
-    "the source of an image that is a text": ({"type": "image", "source": "x"}, "content[1].source", "Expected"),
-    "the address of an image that is a number": ({"type": "image", "url": 1}, "content[1].url", "Expected"),
-    "the source of a file that is an array": ({"type": "file", "source": []}, "content[1].source", "Expected"),
-    "the address of a file that is an object": ({"type": "file", "url": {}}, "content[1].url", "Expected"),
+    "the source of an image that is a text": ({"type": "image", "source": "x"}, "content[1].source", "not a string."),
+    "the address of an image that is a number": ({"type": "image", "url": 1}, "content[1].url", "not a number."),
+    "the source of a file that is an array": ({"type": "file", "source": []}, "content[1].source", "not an array."),
+    "the address of a file that is an object": ({"type": "file", "url": {}}, "content[1].url", "not an object."),
 }
 
 
@@ -344,7 +344,7 @@ def test_a_digest_stays_what_it_is_from_release_to_release() -> None:
 def test_an_integer_may_have_as_many_digits_as_python_reads() -> None:
     most = f'[{{"type":"x","a":{"9" * 4300}}}]'
     assert digest_of(most) != digest_of(most.replace("9", "8"))
-    with pytest.raises(Invalid, match="out of range"):
+    with pytest.raises(Invalid, match="A number has too many digits"):
         digest_of(most.replace(":9", ":99"))
 
 

@@ -1,5 +1,6 @@
 """The router: which route answers, and what is said where none does."""
 
+import re
 from typing import NamedTuple
 
 import pytest
@@ -33,7 +34,7 @@ ROUTER = Router([SHOW, EDIT, DELETE, PART, LIST, CREATE, STATUS])
         ("PATCH", "/api/things/x", EDIT, {"id": "x"}),
         ("DELETE", "/api/things/x", DELETE, {"id": "x"}),
         ("POST", "/api/things/x/parts/y", PART, {"id": "x", "part": "y"}),
-        ("GET", "/api/things/", SHOW, {"id": ""}),
+        ("POST", "/api/things//parts/y", PART, {"id": "", "part": "y"}),
         ("GET", "/api/things/Status", SHOW, {"id": "Status"}),
         ("GET", "/api/things/{id}", SHOW, {"id": "{id}"}),
     ],
@@ -66,8 +67,9 @@ def test_a_parameter_is_decoded_once(segment: str, value: str) -> None:
 
 @pytest.mark.parametrize("segment", ["%ff", "%C3", "a%ED%A0%80b", "%C0%80"])
 def test_a_parameter_that_is_not_utf_8_is_refused(segment: str) -> None:
-    with pytest.raises(Invalid, match="The address is not UTF-8"):
+    with pytest.raises(Invalid, match="What the path has here is not UTF-8") as raised:
         ROUTER.match(f"/api/things/{segment}")
+    assert raised.value.path == "id"
 
 
 @pytest.mark.parametrize(
@@ -90,6 +92,30 @@ def test_a_parameter_that_is_not_utf_8_is_refused(segment: str) -> None:
 )
 def test_nothing_is_found_anywhere_else(path: str) -> None:
     with pytest.raises(NotFound, match="There is nothing at this address"):
+        ROUTER.match(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("/api/things/", "/api/things"),
+        ("/api/things//", "/api/things"),
+        ("//api/things", "/api/things"),
+        ("/api//things/status/", "/api/things/status"),
+        ("/api/things/x/", "/api/things/{id}"),
+        ("//api/things/x", "/api/things/{id}"),
+        ("/api/things/x/parts/y/", "/api/things/{id}/parts/{part}"),
+    ],
+)
+def test_a_slash_too_many_is_not_found_and_the_path_without_it_is_named(path: str, meant: str) -> None:
+    """Not answered as without it: `DELETE /api/things/` has an empty id, and must not mean all of them."""
+    with pytest.raises(NotFound, match=f"Did you mean {re.escape(meant)}, without the extra slash\\? The page /docs"):
+        ROUTER.match(path)
+
+
+@pytest.mark.parametrize("path", ["/", "//", "/nowhere/", "//nowhere", "/api/things/%ff/", "/api/things/x/parts/"])
+def test_no_other_path_is_named_where_nothing_is_without_the_slash(path: str) -> None:
+    with pytest.raises(NotFound, match=r"^There is nothing at this address\. The page /docs"):
         ROUTER.match(path)
 
 

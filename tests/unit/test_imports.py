@@ -62,6 +62,7 @@ OURS = {
 # What the Worker imports beyond that, so that it is in its snapshot, and no request has to.
 IN_SNAPSHOT = {
     "threadkeep.conversations.changes",
+    "threadkeep.common_mistakes",
     "threadkeep.conversations.cursors",
     "threadkeep.http.descriptions",
     "threadkeep.http.docs",
@@ -76,6 +77,7 @@ IN_SNAPSHOT = {
     "threadkeep.storage.sql.marks",
     "threadkeep.storage.sql.migrate",
     "threadkeep.storage.sql.statements",
+    "threadkeep.validation_messages",
     "threadkeep.worker",
     "threadkeep.worker.event_loop",
     "threadkeep.worker.durable_object",
@@ -221,7 +223,9 @@ KNOWS: dict[str, set[str]] = {
     "users": {"errors"},
     "setting_types": {"errors"},
     "settings": {"errors", "setting_types", "storage/backends", "users"},
-    "validation": {"clock", "conversations", "errors", "work"},
+    "common_mistakes": set(),
+    "validation": {"conversations", "errors", "validation_messages", "work"},
+    "validation_messages": {"common_mistakes"},
     "conversations": {"clock", "errors", "tokenizer", "validation", "work"},
     "storage/objects": {"errors"},
     "storage/backends": {"errors", "storage/objects"},
@@ -234,7 +238,10 @@ KNOWS: dict[str, set[str]] = {
     "http/routes": {
         *("__init__", "conversations", "errors", "http", "settings", "storage/backends", "storage/objects", "users"),
     },
-    "worker": {"clock", "conversations", "errors", "http", "settings", "storage/backends", "storage/objects"},
+    "worker": {
+        *("clock", "conversations", "errors", "http", "settings", "storage/backends", "storage/objects"),
+        "validation_messages",
+    },
     "server": {"__init__", "conversations", "errors", "http", "http/routes", "settings", "storage/objects"},
     "asgi": {"server"},
     "cli": {"__init__", "errors", "server", "settings", "storage/backends", "storage/objects"},

@@ -193,7 +193,9 @@ def sized(size: int) -> NewMessage:
 def test_a_message_may_be_as_large_as_its_limit_and_no_larger() -> None:
     (record,) = message_records([sized(MESSAGE_BYTES_MAX)])
     assert record.size == MESSAGE_BYTES_MAX
-    with pytest.raises(TooLarge, match=r"^messages\[1\]: A message may have 1500000 bytes as JSON; .* has 1500001\."):
+    with pytest.raises(
+        TooLarge, match=r"^messages\[1\]\.content: A message may have 1500000 bytes as JSON; .* has 1500001\."
+    ):
         message_records([sized(100), sized(MESSAGE_BYTES_MAX + 1)])
 
 
@@ -204,14 +206,14 @@ def test_metadata_counts_towards_the_size_of_a_message() -> None:
     most.metadata = Raw(b'{"a":12}')
     with pytest.raises(TooLarge) as raised:
         message_records([most])
-    assert raised.value.details == {"path": "messages[0]"}
+    assert raised.value.details == {"path": "messages[0].content"}
 
 
 def test_a_message_that_is_too_large_is_not_even_read() -> None:
     broken = b"[" * (MESSAGE_BYTES_MAX + 1)
-    with pytest.raises(TooLarge, match=r"^messages\[0\]: A message may have"):
+    with pytest.raises(TooLarge, match=r"^messages\[0\]\.content: A message may have"):
         message_records([NewMessage(role="user", content=Raw(broken))])
-    with pytest.raises(TooLarge, match=r"^messages\[0\]: A message may have"):
+    with pytest.raises(TooLarge, match=r"^messages\[0\]\.metadata: A message may have"):
         message_records([NewMessage(role="user", content=Raw(b"["), metadata=Raw(broken[1:]))])
 
 
@@ -236,7 +238,7 @@ def test_an_id_that_is_there_twice_is_named_with_both_places() -> None:
     ("fields", "path"),
     [
         ({"content": []}, "messages[1].content"),
-        ({"content": [{"type": "text"}]}, "messages[1].content[0]"),
+        ({"content": [{"type": "text"}]}, "messages[1].content[0].text"),
         ({"metadata": [1]}, "messages[1].metadata"),
         ({"metadata": {"a": "x" * METADATA_BYTES_MAX}}, "messages[1].metadata"),
     ],
@@ -313,10 +315,10 @@ async def test_one_message_is_appended_like_several_but_expects_nothing() -> Non
 @pytest.mark.anyio
 async def test_what_is_wrong_with_one_message_is_named_as_in_its_body() -> None:
     store: Any = Asked()
-    with pytest.raises(Invalid, match=r"^content\[0\]: Object missing required field `text`") as raised:
+    with pytest.raises(Invalid, match=r"^content\[0\]\.text: The field `text` is missing") as raised:
         await append_messages(store, ID, new_message(content=[{"type": "text"}]))
-    assert raised.value.path == "content[0]"
-    with pytest.raises(TooLarge, match=r"^body: A message may have") as too_large:
+    assert raised.value.path == "content[0].text"
+    with pytest.raises(TooLarge, match=r"^content: A message may have") as too_large:
         await append_messages(store, ID, sized(MESSAGE_BYTES_MAX + 1))
-    assert too_large.value.details is None
+    assert too_large.value.details == {"path": "content"}
     assert store.asked == []

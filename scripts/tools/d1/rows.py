@@ -133,7 +133,7 @@ def _check(values: dict[str, Any], type_: type[Struct]) -> None:
     convert(values, type_)
     for column in ("metadata", "content"):
         if (text := values.get(column)) is not None:
-            finished(check_nesting(text.encode()))
+            finished(check_nesting(text.encode(), whole=column))
             read = read_metadata if column == "metadata" else read_content
             read(Raw(text.encode()), column)
     if type_ is _Owner and values["floor"] > values["rev"]:

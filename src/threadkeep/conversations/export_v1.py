@@ -324,7 +324,7 @@ def check_key(key: str) -> str:
 
 def import_record(text: bytes, key: str | None, index: int) -> Work[ImportRecord]:
     """Check a document. Raises Invalid or TooLarge with the path of what is wrong."""
-    document = yield from decoding(text, Document, nesting_max=NESTING_MAX + _WRAPPING)
+    document = yield from decoding(text, Document, nesting_max=NESTING_MAX + _WRAPPING, whole="document")
     conversation = document.conversation
     if len(conversation.messages) > DOCUMENT_MESSAGES_MAX:
         raise TooLarge(f"A document may have {DOCUMENT_MESSAGES_MAX} messages, and this one has more.")

@@ -38,23 +38,45 @@ TitleSource = Literal["default", "first_message", "generated", "user"]
 LINE_PATTERN = r"^(?![\s\S]*[\u0000-\u001f\u007f-\u009f\u2028\u2029])(?=[\s\S]*\S)"
 
 _ID_IN_WORDS = "A ULID: 26 characters of Crockford base32, upper case."
-Id = Annotated[str, Meta(pattern=ID_PATTERN, max_length=26, description=_ID_IN_WORDS)]
+# The `words` of a type are what an error says that a value must be, where the type alone would not say it well.
+Id = Annotated[
+    str,
+    Meta(
+        pattern=ID_PATTERN,
+        max_length=26,
+        description=_ID_IN_WORDS,
+        extra={"words": "an id: a ULID, 26 characters of Crockford base32 in upper case"},
+    ),
+]
 KeptId = Annotated[str, Meta(description=_ID_IN_WORDS, extra_json_schema={"pattern": ID_PATTERN, "maxLength": 26})]
 """An id that was checked on its way in. To match each again took most of the time in which a page was decoded."""
+_LINE = "one line of 1 to {} characters, not blank and without control characters"
 Title = Annotated[
     str,
-    Meta(pattern=LINE_PATTERN, max_length=TITLE_CHARACTERS_MAX, description="One line of text, not blank."),
+    Meta(
+        pattern=LINE_PATTERN,
+        max_length=TITLE_CHARACTERS_MAX,
+        description="One line of text, not blank.",
+        extra={"words": _LINE.format(TITLE_CHARACTERS_MAX)},
+    ),
 ]
 Model = Annotated[
     str,
-    Meta(pattern=LINE_PATTERN, max_length=MODEL_CHARACTERS_MAX, description="The name of a language model."),
+    Meta(
+        pattern=LINE_PATTERN,
+        max_length=MODEL_CHARACTERS_MAX,
+        description="The name of a language model.",
+        extra={"words": _LINE.format(MODEL_CHARACTERS_MAX)},
+    ),
 ]
 Count = Annotated[int, Meta(ge=0, le=INTEGER_MAX)]
-Time = Annotated[int, Meta(ge=0, le=INTEGER_MAX, description="Unix milliseconds.")]
+TIME_IN_WORDS = {"words": "a whole number of milliseconds since 1970, such as 1795176819164"}
+Time = Annotated[int, Meta(ge=0, le=INTEGER_MAX, description="Unix milliseconds.", extra=TIME_IN_WORDS)]
 Content = Annotated[
     Raw,
     Meta(
         description="An array of at least one content block.",
+        extra={"words": 'an array of at least one block, such as [{"type": "text", "text": "Hello"}]'},
         extra_json_schema={"type": "array", "minItems": 1, "items": {"type": "object"}},
     ),
 ]

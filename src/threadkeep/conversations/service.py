@@ -167,13 +167,14 @@ def message_record(
 
 def _checked_size(new: MessageFields, path: str) -> int:
     """Bytes of content and metadata as JSON. Raises TooLarge."""
-    size = len(memoryview(new.content))
+    size = content = len(memoryview(new.content))
     if not isinstance(new.metadata, UnsetType):
         size += len(memoryview(new.metadata))
     if size > MESSAGE_BYTES_MAX:
+        place = join(path, "content" if 2 * content >= size else "metadata")
         raise TooLarge(
-            f"{path or 'body'}: A message may have {MESSAGE_BYTES_MAX} bytes as JSON; this one has {size}. "
+            f"{place}: A message may have {MESSAGE_BYTES_MAX} bytes as JSON; this one has {size}. "
             "Keep large things elsewhere, and a link to them here.",
-            {"path": path} if path else None,
+            {"path": place},
         )
     return size

@@ -21,11 +21,17 @@ def check_headers(request: Request, media_types: tuple[str, ...]) -> None:
     """Raise UnsupportedMediaType for a body that is of none of these types, not in UTF-8, or compressed."""
     media, parameters = _content_type(request)
     if media not in media_types or parameters not in ("", "charset=utf-8", 'charset="utf-8"'):
-        raise UnsupportedMediaType(f"Send UTF-8, with `Content-Type: {' or '.join(media_types)}`.")
+        raise UnsupportedMediaType(
+            f"content-type: Send the body in UTF-8, with `Content-Type: {'` or `'.join(media_types)}`.",
+            {"path": "content-type"},
+        )
     codings = (request.header("content-encoding") or "").lower().split(",")
     if any(coding.strip() not in ("", "identity") for coding in codings):
-        message = "A body is read as it comes, and this one is compressed or encoded. Send it without Content-Encoding."
-        raise UnsupportedMediaType(message, {"acceptEncoding": ["identity"]})
+        raise UnsupportedMediaType(
+            "content-encoding: A body is read as it comes, and this one is compressed or encoded. "
+            "Send it without Content-Encoding.",
+            {"path": "content-encoding", "acceptEncoding": ["identity"]},
+        )
 
 
 def types_of(body: Any) -> tuple[Any, ...]:

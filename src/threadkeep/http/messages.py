@@ -18,6 +18,7 @@ _QUERY_FIELDS_MAX = 20
 # Weak tags too: whatever compresses an answer on its way makes its tag weak.
 IF_MATCH_PATTERN = r'^(?:\*|(?:W/)?"(0|[1-9][0-9]{0,14})")$'
 BOOKMARK_PATTERN = "^[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{32}$"
+_matches_name = re.compile(r"[A-Za-z]\w{0,59}", re.ASCII).fullmatch
 _matches_if_match = re.compile(IF_MATCH_PATTERN[:-1]).fullmatch
 _matches_bookmark = re.compile(BOOKMARK_PATTERN[:-1]).fullmatch
 
@@ -61,10 +62,17 @@ def query_fields(query: str) -> dict[str, str]:
     try:
         pairs = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=_QUERY_FIELDS_MAX)
     except ValueError as error:
-        raise Invalid("The query string is malformed, or has too many fields.") from error
+        raise Invalid(
+            f"query: The query string must be UTF-8, percent-encoded, with at most {_QUERY_FIELDS_MAX} parameters.",
+            "query",
+        ) from error
     fields = dict(pairs)
     if len(fields) < len(pairs):
-        raise Invalid("The query string has a field twice; each may be there only once.")
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        if _matches_name(twice):
+            raise Invalid(f"{twice}: The query parameter `{twice}` is there twice; send it once.", twice)
+        raise Invalid("query: A query parameter is there twice; send it once.", "query")
     return fields
 
 

@@ -70,5 +70,6 @@ def error_response(error: ThreadkeepError) -> Response:
 def body_too_large() -> TooLarge:
     """Return the error for a body over the limit."""
     return TooLarge(
-        f"The body of a request may have up to {BODY_BYTES_MAX} bytes, and this one has more. Send it in parts."
+        f"body: The body of a request may have up to {BODY_BYTES_MAX} bytes, and this one has more. Send it in parts.",
+        {"path": "body"},
     )

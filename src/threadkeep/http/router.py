@@ -60,11 +60,27 @@ class Router(Generic[R]):
         """Return what stands at a path, and the parameters in it, decoded. Raises NotFound, or Invalid for no UTF-8."""
         if path in self._fixed:
             return self._fixed[path], {}
-        for match, resource in self._patterns:
+        # An empty id at the end is a slash too many. What deletes one conversation must not be taken for all of them.
+        for match, resource in self._patterns if path[-1:] != "/" else ():
             found = match(path)
             if found:
-                return resource, {name: _decoded(segment) for name, segment in found.groupdict().items()}
-        raise NotFound("There is nothing at this address. The page /docs of this API shows what there is.")
+                return resource, {name: _decoded(name, segment) for name, segment in found.groupdict().items()}
+        raise NotFound(f"There is nothing at this address. {self._meant(path)}{_SEE}")
+
+    def _meant(self, path: str) -> str:
+        """Name the address that a path with slashes too many was to be, if there is one."""
+        without = _SLASHES.sub("/", path).rstrip("/")
+        if without == path or not without:
+            return ""
+        try:
+            resource, _ = self.match(without)
+        except (NotFound, Invalid):
+            return ""
+        return f"Did you mean {resource.path}, without the extra slash? "
+
+
+_SEE = "The page /docs of this API shows what there is."
+_SLASHES = re.compile("/{2,}")
 
 
 def _pattern(path: str) -> re.Pattern[str]:
@@ -73,8 +89,8 @@ def _pattern(path: str) -> re.Pattern[str]:
     return re.compile("/".join(steps))
 
 
-def _decoded(segment: str) -> str:
+def _decoded(name: str, segment: str) -> str:
     try:
         return unquote(segment, errors="strict")
     except UnicodeDecodeError as error:
-        raise Invalid("The address is not UTF-8.") from error
+        raise Invalid(f"{name}: What the path has here is not UTF-8.", name) from error

@@ -7,8 +7,9 @@ another environment: a key that was revoked must not stay good in it.
 from typing import Any
 from urllib.parse import quote
 
+from threadkeep import validation_messages  # noqa: F401 for the snapshot alone
 from threadkeep.errors import ThreadkeepError
-from threadkeep.http import docs, openapi  # noqa: F401 for the snapshot alone
+from threadkeep.http import docs, openapi  # noqa: F401 likewise
 from threadkeep.http.api import Api, connect
 from threadkeep.settings import HYPERDRIVE_BINDING, Settings
 from threadkeep.storage import backends

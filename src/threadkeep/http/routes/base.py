@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeVar
 from msgspec import Meta, Struct
 
 from threadkeep.conversations.store import DatabaseStore
-from threadkeep.http.bodies import JSON, MERGE_PATCH
+from threadkeep.http.bodies import JSON
 from threadkeep.http.messages import BOOKMARK_PATTERN, Request, Response
 from threadkeep.storage.base import Capability
 from threadkeep.users import HEADER_PATTERN, USER_ID_CHARACTERS_MAX
@@ -92,7 +92,7 @@ class Route(Struct):
     query: type[Struct] = NoQuery
     body: Any = None
     """The type of its JSON, or several types; None where it takes no body."""
-    media_types: tuple[str, ...] = (JSON, MERGE_PATCH)
+    media_types: tuple[str, ...] = (JSON,)
     """What its body may be."""
     reads_body: bool = False
     """Whether the handler itself reads the body, as bytes or as a stream. Otherwise it gets it as `Call.body`."""

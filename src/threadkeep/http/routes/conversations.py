@@ -12,6 +12,7 @@ from threadkeep.conversations.models import (
     ConversationPage,
     NewConversation,
 )
+from threadkeep.http.bodies import JSON, MERGE_PATCH
 from threadkeep.http.messages import IF_MATCH_PATTERN, Response, etag, json_response, version_in
 from threadkeep.http.routes.base import Call, Cursor, Header, Route
 
@@ -80,6 +81,7 @@ async def get_conversation(call: Call) -> Response:
     answers={200: Conversation},
     fails=("not_found", "stale", "too_large"),
     body=ConversationChanges,
+    media_types=(JSON, MERGE_PATCH),
     headers=(IF_MATCH,),
 )
 async def update_conversation(call: Call) -> Response:

@@ -41,7 +41,9 @@ async def list_messages(call: Call) -> Response:
     """
     query: MessagesQuery = call.query
     if query.cursor is not None and query.after is not None:
-        raise Invalid("after: Send `cursor` or `after`, not both.", "after")
+        raise Invalid(
+            "after: Send either `after`, to start reading forward, or `cursor`, to go on from a page.", "after"
+        )
     page = await call.store.list_messages(call.id, cursor=query.cursor, after=query.after, limit=query.limit)
     return json_response(200, page)
 

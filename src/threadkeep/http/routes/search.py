@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
-from threadkeep.conversations.models import QUERY_CHARACTERS_MAX, SEARCH_LIMIT_MAX, Count, HitPage, Role
+from threadkeep.conversations.models import QUERY_CHARACTERS_MAX, SEARCH_LIMIT_MAX, TIME_IN_WORDS, Count, HitPage, Role
 from threadkeep.conversations.records import SearchQuery
 from threadkeep.errors import Invalid
 from threadkeep.http.messages import Response, json_response
@@ -16,11 +16,11 @@ class SearchFields(Struct, forbid_unknown_fields=True):
 
     q: Annotated[str, Meta(max_length=QUERY_CHARACTERS_MAX, description="Words, and phrases in double quotes.")]
     role: Role | None = None
-    since: Annotated[Count, Meta(description="Created then or later, in Unix milliseconds.")] | None = field(
-        default=None, name="from"
-    )
-    until: Annotated[Count, Meta(description="Created before, in Unix milliseconds.")] | None = field(
-        default=None, name="to"
+    since: (
+        Annotated[Count, Meta(description="Created then or later, in Unix milliseconds.", extra=TIME_IN_WORDS)] | None
+    ) = field(default=None, name="from")
+    until: Annotated[Count, Meta(description="Created before, in Unix milliseconds.", extra=TIME_IN_WORDS)] | None = (
+        field(default=None, name="to")
     )
     cursor: Cursor | None = None
     limit: Annotated[int, Meta(ge=1, le=SEARCH_LIMIT_MAX)] = 20
