@@ -14,7 +14,8 @@ from msgspec import inspect
 
 from threadkeep.common_mistakes import ABOUT_FIELDS, ABOUT_VALUES, MEANT_ROLES
 
-_AT = re.compile(r"(?P<wrong>.*) - at `(?P<key>key` in `)?\$(?P<place>(?:\.\w+|\[(?:\d+|\.\.\.)\])*)`", re.DOTALL)
+# No type is nested that deep. A name that was sent may look like a longer path, which must not cost anything.
+_AT = re.compile(r"(?P<wrong>.*) - at `(?P<key>key` in `)?\$(?P<place>(?:\.\w+|\[(?:\d+|\.\.\.)\]){0,20})`", re.DOTALL)
 _STEP = re.compile(r"\.(\w+)|\[(\d+|\.\.\.)\]")
 _MISSING = re.compile(r"Object missing required field `(.*)`")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
+from time import process_time as time_used
 from typing import Annotated, Any, Literal, NamedTuple, TypedDict, get_args
 from uuid import UUID
 
@@ -361,6 +362,23 @@ def test_an_object_that_javascript_made_a_string_of_is_known(into: Any) -> None:
     assert raised.value.message == (
         "body: This is not JSON but what JavaScript makes of an object. Send JSON.stringify(object)."
     )
+
+
+@pytest.mark.parametrize(
+    "part", ["k", ".a", "[0]", " - at `$", " - at `$.a", "`", "` - at `$.messages[0]", "\0", "Object contains unknown "]
+)
+@pytest.mark.parametrize("around", [' - at `$%s"', "%s", "Expected `int`, got `str` - at `$%s"])
+def test_a_long_name_or_value_is_explained_in_time_in_proportion_to_it(part: str, around: str) -> None:
+    name = around % (part * (2_000_000 // len(part)))
+    message = {"role": name, "content": []}
+    begin = time_used()
+    for value, into in (({name: 1}, models.NewMessages), ({"messages": [message]}, models.NewMessages)):
+        with pytest.raises(Invalid) as raised:
+            decode(msgspec.json.encode(value), into)
+        assert len(raised.value.message) < 700
+    with pytest.raises(Invalid):
+        convert_texts({"q": "a", name: name}, Query)
+    assert time_used() - begin < 3  # 0.1 is usual; a step for each part takes many
 
 
 @given(st.text(), st.sampled_from([Strict, Cat, Cat | Dog, models.NewMessages, Document]))
