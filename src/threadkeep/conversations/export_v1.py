@@ -41,6 +41,8 @@ DOCUMENT_MESSAGES_MAX = 20_000
 HELD_BYTES_MAX = 1_000_000
 """How much of a document is held before any of it is sent: a conversation that goes until then is left out, whole."""
 DOCUMENTS_MAX = 20_000
+WHOLE = "document"
+"""The path of a document, where no part of it is to blame, but all of it."""
 KEY_PATTERN = "^[!-~]{1,255}$"
 """What an `Idempotency-Key` looks like."""
 
@@ -300,7 +302,9 @@ async def import_documents(
 
 def _too_many() -> TooLarge:
     return TooLarge(
-        f"An import may have {DOCUMENTS_MAX} documents; this one and the rest were not read. Send them separately."
+        f"{WHOLE}: An import may have {DOCUMENTS_MAX} documents; this one and the rest were not read. "
+        "Send them separately.",
+        {"path": WHOLE},
     )
 
 
@@ -324,10 +328,13 @@ def check_key(key: str) -> str:
 
 def import_record(text: bytes, key: str | None, index: int) -> Work[ImportRecord]:
     """Check a document. Raises Invalid or TooLarge with the path of what is wrong."""
-    document = yield from decoding(text, Document, nesting_max=NESTING_MAX + _WRAPPING, whole="document")
+    document = yield from decoding(text, Document, nesting_max=NESTING_MAX + _WRAPPING, whole=WHOLE)
     conversation = document.conversation
     if len(conversation.messages) > DOCUMENT_MESSAGES_MAX:
-        raise TooLarge(f"A document may have {DOCUMENT_MESSAGES_MAX} messages, and this one has more.")
+        raise TooLarge(
+            f"conversation.messages: A document may have {DOCUMENT_MESSAGES_MAX} messages, and this one has more.",
+            {"path": "conversation.messages"},
+        )
     metadata = read_metadata(conversation.metadata, "conversation.metadata")
     created_at = _time(conversation.created_at, "conversation.createdAt", None)
     if created_at is None:
@@ -414,7 +421,9 @@ async def lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes | Threadkee
 
 
 def _line_too_long() -> TooLarge:
-    return TooLarge(f"A document may have {DOCUMENT_BYTES_MAX} bytes, and this line has more.")
+    return TooLarge(
+        f"{WHOLE}: A document may have {DOCUMENT_BYTES_MAX} bytes, and this line has more.", {"path": WHOLE}
+    )
 
 
 def _skipped(index: int, error: ThreadkeepError) -> Skipped:
