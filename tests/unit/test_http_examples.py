@@ -11,9 +11,12 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from support.backends import Backend, connected
+from threadkeep.conversations.models import ConversationChanges
+from threadkeep.errors import Invalid
 from threadkeep.http.descriptions import CONVERSATION_ID, OPERATIONS
 from threadkeep.http.openapi import document
 from threadkeep.http.routes import ROUTES
+from threadkeep.validation import decode
 
 API: dict[str, Any] = json.loads(msgspec.json.encode(document(ROUTES)))
 CALLS = {
@@ -96,3 +99,10 @@ def _comparable(value: Any) -> Any:
     if "imported" in value:  # the ids are new
         return [{**each, "id": len(each["id"])} for each in value["imported"]], value["skipped"]
     return {name: type(item) if name in VARYING else _comparable(item) for name, item in value.items()}
+
+
+def test_the_example_of_an_error_is_what_the_api_says() -> None:
+    (example,) = API["components"]["schemas"]["ErrorResponse"]["examples"]
+    with pytest.raises(Invalid) as raised:
+        decode(b'{"isArchived":"true"}', ConversationChanges)
+    assert example["error"] == {"code": "invalid", "message": raised.value.message, "details": raised.value.details}

@@ -56,7 +56,7 @@ FIELDS = {
     "next": "The cursor to go on from, now or later.",
     "nextCursor": "Leads to the next page; null on the last.",
     "parentId": "The message that this one answers, in a conversation with branches.",
-    "path": "Where in the request, such as `messages[3].content[0].text`.",
+    "path": "Where in the request, such as `messages[3].content[0].text`; `body` or `query` if it is all of it.",
     "persistent": "Whether conversations outlive the server's process.",
     "reason": "Why, in a sentence.",
     "requestId": "Of `internal`: what to report.",

@@ -199,5 +199,11 @@ def _describe_errors(components: dict[str, Schema]) -> None:
         components[name]["properties"]["code"] = reference("ErrorCode")
         components[name]["properties"]["details"] = reference("ErrorDetails")
     components["ErrorResponse"]["examples"] = [
-        {"error": {"code": "invalid", "message": "title: Expected one line of text.", "details": {"path": "title"}}}
+        {
+            "error": {
+                "code": "invalid",
+                "message": "isArchived: Must be true or false, or null, not a string.",
+                "details": {"path": "isArchived"},
+            }
+        }
     ]
