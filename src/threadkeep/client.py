@@ -22,6 +22,7 @@ from threadkeep.conversations.models import (
     NewConversation,
     NewMessage,
     NewMessages,
+    PutConversation,
     Tombstone,
     fields_of,
 )
@@ -61,6 +62,17 @@ class RemoteStore:
         new = NewConversation(**fields_of(ConversationFields, record), messages=messages)
         response = await self._send("POST", _API, new)
         return _read(response, Conversation), response.status_code == httpx.codes.CREATED
+
+    async def put_conversation(
+        self, record: ConversationRecord, *, expected_message_count: int | None = None
+    ) -> tuple[Appended, bool]:
+        new = PutConversation(
+            **fields_of(ConversationFields, record),
+            messages=[_new_message(message) for message in record.messages],
+            expected_message_count=expected_message_count,
+        )
+        response = await self._send("PUT", f"{_API}/{record.id}", new)
+        return _read(response, Appended), response.status_code == httpx.codes.CREATED
 
     async def get_conversation(self, conversation_id: str) -> Conversation:
         return _read(await self._send("GET", f"{_API}/{conversation_id}"), Conversation)

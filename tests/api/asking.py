@@ -10,8 +10,8 @@ import httpx
 
 from support.backends import Backend
 from support.examples import T, some
-from threadkeep.clock import new_id
 from threadkeep.http.problems import STATUS
+from threadkeep.ids import new_id
 
 API = "/api/conversations"
 JSON = {"Content-Type": "application/json"}

@@ -7,7 +7,7 @@ import pytest
 from asking import API, Kept, create, everything, message, send
 
 from support.backends import BACKENDS, Backend, over_http, server, shared_by_all_tests
-from threadkeep.clock import new_id
+from threadkeep.ids import new_id
 from tools.local.server import LocalServer
 
 SERVER = "server"

@@ -25,9 +25,9 @@ from asking import (
 
 from support.backends import Backend
 from support.routes import USER_ROUTES
-from threadkeep.clock import new_id
 from threadkeep.conversations.models import APPEND_MESSAGES_MAX, MESSAGE_BYTES_MAX, METADATA_BYTES_MAX, NESTING_MAX
 from threadkeep.http.routes import ROUTES
+from threadkeep.ids import new_id
 
 pytestmark = [pytest.mark.anyio, pytest.mark.front_door]
 
@@ -48,9 +48,10 @@ class Route(NamedTuple):
 
 
 CREATE = Route("POST", API)
+PUT = Route("PUT", CONVERSATION)
 EDIT = Route("PATCH", CONVERSATION)
 APPEND = Route("POST", MESSAGES)
-ROUTES_WITH_BODY = (CREATE, EDIT, APPEND)
+ROUTES_WITH_BODY = (CREATE, PUT, EDIT, APPEND)
 
 
 class Place(NamedTuple):
@@ -76,9 +77,10 @@ NO_COUNT = [
 NO_ID = [
     json.dumps(text)
     for text in (
-        *("", MISSING.lower(), MISSING[:25], MISSING + "0", MISSING + "\n", "\n" + MISSING, MISSING[:25] + " "),
-        *(MISSING[:25] + lookalike for lookalike in "ILOU"),
-        *("8" + "Z" * 25, "Z" * 26, MISSING[:25] + "٣", MISSING[:25] + "\0", MISSING[:25] + "-", "null"),
+        *("", "x" * 129, MISSING + "\n", "\n" + MISSING, MISSING + " ", " " + MISSING, "x" * 127 + "\n", "x\0"),
+        *("a b", "a/b", "a\\b", "a+b", "a%20b", "a,b", "a;b", "a?b", "a#b", "a=b", "a*", '"a"', "{a}", "~a", "a\ta"),
+        *(MISSING[:25] + "٣", "é", "\uff21", "\u0430bc", "😀", "a\x7f"),
+        *(".", "..", "search", "changes", "status", "active", "all"),
     )
 ]
 NO_LINE = [
@@ -188,6 +190,12 @@ WRONG_IN_REQUESTS = {
         "id": NO_STRING + NO_ID,
         "messages": ["null", "5", '"x"', "{}", "true"],
     },
+    PUT: {
+        **WRONG_IN_CONVERSATIONS,
+        "id": [*NO_STRING, *NO_ID, f'"{MISSING}"'],  # the last of them is not the one in the path
+        "messages": ["null", "5", '"x"', "{}", "true"],
+        "expectedMessageCount": NO_COUNT,
+    },
     EDIT: {
         **WRONG_IN_CONVERSATIONS,
         "isArchived": ['"true"', "1", "0", "[]", "{}", '""'],
@@ -197,7 +205,7 @@ WRONG_IN_REQUESTS = {
 }
 
 
-@pytest.mark.parametrize("route", WRONG_IN_REQUESTS, ids=["create", "edit", "append"])
+@pytest.mark.parametrize("route", WRONG_IN_REQUESTS, ids=["create", "put", "edit", "append"])
 async def test_a_wrong_value_in_a_request_is_refused_and_named(
     kept: Kept, subtests: pytest.Subtests, route: Route
 ) -> None:
@@ -245,7 +253,7 @@ async def test_a_message_that_lacks_a_field_is_refused_and_the_field_named(kept:
 
 
 async def test_a_message_that_is_no_object_is_refused_and_named(kept: Kept) -> None:
-    for route in (CREATE, APPEND):
+    for route in (CREATE, PUT, APPEND):
         for sent in (None, 5, "Hello", [], True):
             await kept.refuses(*route, {"messages": [HELLO, sent]}, at="messages[1]")
 
@@ -495,7 +503,7 @@ async def test_metadata_of_16_kibibytes_is_kept(backend: Backend) -> None:
 
 
 async def test_more_than_a_thousand_messages_at_once_are_refused(kept: Kept, subtests: pytest.Subtests) -> None:
-    for route in (CREATE, APPEND):
+    for route in (CREATE, PUT, APPEND):
         with subtests.test(str(route)):
             body = {"messages": [HELLO] * (APPEND_MESSAGES_MAX + 1)}
             await kept.refuses(*route, body, code="too_large", at="messages", says=("1000",))
@@ -596,26 +604,15 @@ async def test_a_number_of_too_many_digits_is_refused_and_named(kept: Kept) -> N
 
 async def test_a_path_with_what_is_no_id_is_refused(kept: Kept, subtests: pytest.Subtests) -> None:
     no_ids = [
-        *(
-            "x",
-            MISSING.lower(),
-            MISSING[:25],
-            MISSING + "0",
-            MISSING + "%0A",
-            MISSING + "%20",
-            "%00",
-            "%C3%BC",
-            "a%2Fb",
-        ),
-        *(MISSING[:25] + lookalike for lookalike in "ILOU"),
-        *("8" + "Z" * 25, "%", "%zz", "null", "'%20OR%20'1'='1", "A" * 5_000),
+        *("x" * 129, "a%20b", "all", MISSING + "%0A", "a%2Fb", MISSING + "%20", "%00", "%C3%BC", "a%25b", "a+b", "~a"),
+        *("messages", "active", "a;b", "a,b", "%", "%zz", "'%20OR%20'1'='1", "A" * 5_000),
     ]
     for route in USER_ROUTES:
         if "{id}" in route.path:
             for escaped in kept.some(no_ids if route.method == "GET" else no_ids[:5]):
                 with subtests.test(f"{route.method} {route.path} {escaped[:40]}"):
                     path = route.path.replace("{id}", escaped)
-                    await kept.refuses(route.method, path, route.body and {}, at="id", says=("ULID",))
+                    await kept.refuses(route.method, path, route.body and {}, at="id", says=("1 to 128",))
             for escaped in ("%ff", "%C0%80", "%ED%A0%80"):
                 with subtests.test(f"{route.method} {route.path} {escaped}"):
                     path = route.path.replace("{id}", escaped)
@@ -624,7 +621,7 @@ async def test_a_path_with_what_is_no_id_is_refused(kept: Kept, subtests: pytest
 
 async def test_the_same_id_twice_in_one_request_is_refused_and_named(kept: Kept) -> None:
     twice = message()
-    for route in (CREATE, APPEND):
+    for route in (CREATE, PUT, APPEND):
         for sent in ([twice, message(), twice], [twice, message(), {**message(), "id": twice["id"]}]):
             await kept.refuses(*route, {"messages": sent}, at="messages[2].id", says=(twice["id"], "messages[0]"))
 
@@ -647,6 +644,7 @@ async def test_other_content_under_a_known_id_is_a_conflict(kept: Kept, subtests
             await kept.refuses(*APPEND, {**known, **change}, code="conflict")
             several = {"messages": [message(), {**known, **change}]}
             await kept.refuses(*APPEND, several, code="conflict")
+            await kept.refuses(*PUT, several, code="conflict")
             response = await send(kept.client, "POST", f"{API}/{kept.id}/messages", several)
             assert response.json()["error"]["details"] == {"ids": [second]}
 
@@ -659,6 +657,8 @@ async def test_the_id_of_a_message_of_another_conversation_is_a_conflict(kept: K
         ("POST", MESSAGES, {"messages": [message(), taken], "expectedMessageCount": 99}),
         ("POST", API, {"messages": [message(), taken]}),
         ("POST", API, {"id": new_id(), "messages": [taken]}),
+        ("PUT", CONVERSATION, {"messages": [message(), taken], "expectedMessageCount": 99}),
+        ("PUT", f"{API}/{new_id()}", {"messages": [message(), taken], "expectedMessageCount": 99}),
     ):
         response = await send(kept.client, method, path.replace("{id}", kept.id), body)
         check_refusal(response, "conflict")

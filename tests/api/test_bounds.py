@@ -7,7 +7,7 @@ import pytest
 from asking import API, create
 
 from support.backends import Backend
-from threadkeep.clock import new_id
+from threadkeep.ids import new_id
 
 pytestmark = pytest.mark.anyio
 

@@ -11,8 +11,8 @@ import pytest
 from asking import API, ask, check_refusal, create, everything, import_document, message, send, someone
 
 from support.backends import NATIVE, Backend
-from threadkeep.clock import new_id
 from threadkeep.conversations import retention
+from threadkeep.ids import new_id
 from threadkeep.storage.sql import conversations as sql_store
 
 pytestmark = pytest.mark.anyio

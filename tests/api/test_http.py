@@ -2,6 +2,7 @@
 
 import re
 from html.parser import HTMLParser
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -10,9 +11,10 @@ from asking import API, JSON, MISSING, ask, check_refusal, create, everything, m
 from support.backends import Backend
 from support.routes import USER_ROUTES
 from threadkeep import __version__
-from threadkeep.clock import is_id, new_id, now
+from threadkeep.clock import now
 from threadkeep.http.problems import STATUS
 from threadkeep.http.routes import ROUTES
+from threadkeep.ids import is_id, new_id
 
 pytestmark = pytest.mark.anyio
 
@@ -112,7 +114,10 @@ async def test_a_conversation_is_deleted_and_comes_back(client: httpx.AsyncClien
     ):
         gone = await (ask(client, method, path) if body is None else send(client, method, path, body))
         check_refusal(gone, "not_found", says=(created["id"],))
-    check_refusal(await send(client, "POST", API, {"id": created["id"], "title": "T"}), "conflict")
+    for method, path, body in (("POST", API, {"id": created["id"], "title": "T"}), ("PUT", url, {})):
+        taken = await send(client, method, path, body)
+        check_refusal(taken, "conflict", says=(created["id"], "Restore it"))
+        assert taken.json()["error"]["details"] == {"reason": "deleted"}
     assert await everything(client) == {}
     restored = await ask(client, "POST", f"{url}/restore")
     assert (restored.status_code, restored.headers["etag"]) == (200, '"3"')
@@ -135,10 +140,86 @@ async def test_a_delete_by_etag_deletes_that_version_or_nothing(client: httpx.As
 
 async def test_what_never_was_is_not_found_whatever_is_asked_of_it(client: httpx.AsyncClient) -> None:
     for route in USER_ROUTES:
-        if "{id}" in route.path:
+        if "{id}" in route.path and route.method != "PUT":  # which creates it
             path, body = route.path.replace("{id}", MISSING), message() if route.path.endswith("messages") else {}
             asked = send(client, route.method, path, body) if route.body else ask(client, route.method, path)
             check_refusal(await asked, "not_found", says=(MISSING,))
+
+
+async def test_putting_a_conversation_creates_it_and_then_appends_to_it(client: httpx.AsyncClient) -> None:
+    url, first, second = f"{API}/my-chat:1", message("Hi"), message("Hello", role="assistant")
+    body = {"title": "T", "model": "m", "metadata": {"a": 1}, "messages": [first]}
+    created = await send(client, "PUT", url, body)
+    assert (created.status_code, created.headers["location"], created.headers["etag"]) == (201, url, '"1"')
+    answer = created.json()
+    assert {*answer} == {"messages", "conversation"}
+    assert answer["messages"] == [{"id": first["id"], "seq": 1, "createdAt": answer["messages"][0]["createdAt"]}]
+    assert (answer["conversation"]["id"], answer["conversation"]["title"]) == ("my-chat:1", "T")
+    assert (await ask(client, "GET", url)).json() == answer["conversation"]
+    for again in (body, {**body, "id": "my-chat:1"}):
+        repeat = await send(client, "PUT", url, again)
+        assert (repeat.status_code, repeat.json()) == (200, answer)
+        assert "location" not in repeat.headers
+    assert (await send(client, "POST", API, {**body, "id": "my-chat:1"})).status_code == 200  # the same creation
+
+    await send(client, "PATCH", url, {"title": "Renamed"})
+    appended = await send(client, "PUT", url, {**body, "messages": [first, second], "expectedMessageCount": 1})
+    assert (appended.status_code, appended.headers["etag"]) == (200, '"2"')
+    assert [(receipt["id"], receipt["seq"]) for receipt in appended.json()["messages"]] == [
+        (first["id"], 1),
+        (second["id"], 2),
+    ]
+    assert (appended.json()["conversation"]["title"], appended.json()["conversation"]["messageCount"]) == ("Renamed", 2)
+    assert appended.json()["conversation"]["metadata"] == {"a": 1}
+
+    stale = await send(client, "PUT", url, {"messages": [message()], "expectedMessageCount": 1})
+    check_refusal(stale, "stale")
+    assert stale.json()["error"]["details"] == {"messageCount": 2}
+    other = await send(client, "PUT", url, {"messages": [{**first, "role": "system"}]})
+    check_refusal(other, "conflict")
+    assert other.json()["error"]["details"] == {"ids": [first["id"]]}
+    check_refusal(await send(client, "PUT", url, {"id": "my-chat:2"}), at="id", says=("in the path",))
+    assert (await ask(client, "GET", url)).json() == appended.json()["conversation"]
+
+
+async def test_creating_again_with_one_message_more_says_what_to_do_instead(client: httpx.AsyncClient) -> None:
+    first, second = message("Hi"), message("Hello", role="assistant")
+    created = await create(client, messages=[first])
+    body = {"id": created["id"], "messages": [first, second]}
+    refused = await send(client, "POST", API, body)
+    check_refusal(refused, "conflict", says=(created["id"], "Append to it what is new", "PUT"))
+    assert refused.json()["error"]["details"] == {"reason": "exists"}
+    done = await send(client, "PUT", f"{API}/{created['id']}", body)
+    assert (done.status_code, done.json()["conversation"]["messageCount"]) == (200, 2)
+    assert len(await everything(client)) == 1
+
+
+@pytest.mark.parametrize(
+    "id_",
+    ["550e8400-e29b-41d4-a716-446655440000", "01arz3ndektsv4rrffq69g5fav", "V1StGXR8_Z5jdHi6B-myT", "a.b:c@d", "..."],
+)
+async def test_an_id_of_ones_own_works_on_every_route(client: httpx.AsyncClient, id_: str) -> None:
+    sent = message("Who was Ada?", id=id_, parentId=id_)
+    created = await create(client, id=id_, messages=[sent])
+    url = f"{API}/{id_}"
+    assert created["id"] == id_
+    assert (await ask(client, "GET", url)).json() == created
+    for path in (f"{API}/{quote(id_, safe='')}", f"{API}/%{ord(id_[0]):02X}{id_[1:]}"):
+        assert (await ask(client, "GET", path)).json() == created
+    (kept,) = (await ask(client, "GET", f"{url}/messages")).json()["messages"]
+    assert (kept["id"], kept["conversationId"], kept["parentId"]) == (id_, id_, id_)
+    assert (await send(client, "POST", f"{url}/messages", sent)).status_code == 200
+    assert (await send(client, "POST", f"{url}/messages", message("A poet."))).status_code == 201
+    assert (await ask(client, "GET", f"{url}/messages?cursor={quote(id_)}")).json()["messages"] == []
+    assert (await ask(client, "GET", f"{API}?cursor={quote(id_)}")).json()["conversations"] == []
+    assert (await send(client, "PATCH", url, {"title": "New"})).json()["title"] == "New"
+    exported = await ask(client, "GET", f"{url}/export")
+    assert exported.json()["conversation"]["id"] == id_
+    name = id_.replace(":", "_")  # which a file of Windows cannot have
+    assert exported.headers["content-disposition"] == f'attachment; filename="{name}.json"'
+    assert (await ask(client, "DELETE", url)).status_code == 204
+    assert (await ask(client, "POST", f"{url}/restore")).status_code == 200
+    check_refusal(await ask(client, "GET", f"{API}/{id_.swapcase()}" if id_ != "..." else f"{API}/...."), "not_found")
 
 
 # Messages
@@ -207,7 +288,7 @@ async def test_messages_come_in_pages_of_which_the_newest_is_first(client: httpx
         cursor = page["nextCursor"]
         if cursor is None:
             break
-        assert re.fullmatch(r"[\w-]+", cursor)
+        assert re.fullmatch(r"~[\w-]+", cursor)
     assert seqs == [[5, 6, 7], [2, 3, 4], [1]]
     forward = (await ask(client, "GET", url, params={"after": 2, "limit": 3})).json()
     assert [row["seq"] for row in forward["messages"]] == [3, 4, 5]
@@ -281,7 +362,7 @@ async def test_every_code_of_an_error_that_can_be_provoked_is_answered_with_its_
         "invalid": await send(client, "POST", API, {"x": 1}),
         "unauthenticated": await ask(backend.client, "GET", API),
         "not_found": await ask(client, "GET", f"{API}/{MISSING}"),
-        "method_not_allowed": await ask(client, "PUT", url),
+        "method_not_allowed": await ask(client, "POST", url),
         "conflict": await send(client, "POST", f"{url}/messages", {**sent, "role": "system"}),
         "cursor_expired": await ask(client, "GET", f"{API}/changes?since={of_another}"),
         "stale": await send(client, "PATCH", url, {}, **{"If-Match": '"9"'}),
@@ -293,7 +374,7 @@ async def test_every_code_of_an_error_that_can_be_provoked_is_answered_with_its_
     for code, response in answers.items():
         assert (response.json()["error"]["code"], response.status_code) == (code, STATUS[code])
     assert answers["unauthenticated"].headers["www-authenticate"] == "Bearer"
-    assert answers["method_not_allowed"].headers["allow"] == "DELETE, GET, HEAD, OPTIONS, PATCH"
+    assert answers["method_not_allowed"].headers["allow"] == "DELETE, GET, HEAD, OPTIONS, PATCH, PUT"
     assert (await ask(client, "GET", url)).json() == created
 
 

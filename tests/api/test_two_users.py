@@ -11,7 +11,7 @@ from asking import API, ask, check_refusal, everything, import_document, message
 
 from support.backends import Backend
 from support.routes import USER_ROUTES
-from threadkeep.clock import new_id
+from threadkeep.ids import new_id
 
 pytestmark = pytest.mark.anyio
 
@@ -123,6 +123,11 @@ QUESTIONS: dict[tuple[str, str], list[Question]] = {
         lambda user, id_, message_id: (f"{API}/changes?since=0&limit=500", None),
     ],
     ("GET", "/api/conversations/{id}"): [lambda user, id_, message_id: (f"{API}/{id_}", None)],
+    ("PUT", "/api/conversations/{id}"): [
+        lambda user, id_, message_id: (f"{API}/{id_}", {"messages": [message(user.secret)]}),
+        lambda user, id_, message_id: (f"{API}/{id_}", {"messages": [message(user.secret, id=message_id)]}),
+        lambda user, id_, message_id: (f"{API}/{id_}", {"messages": [message(user.secret)], "expectedMessageCount": 9}),
+    ],
     ("PATCH", "/api/conversations/{id}"): [
         lambda user, id_, message_id: (f"{API}/{id_}", {"title": user.secret}),
         lambda user, id_, message_id: (f"{API}/{id_}", {"metadata": {"a": user.secret}, "isArchived": True}),
@@ -157,7 +162,7 @@ QUESTIONS: dict[tuple[str, str], list[Question]] = {
 }
 
 
-CREATES = {("POST", API), ("POST", "/api/import")}
+CREATES = {("POST", API), ("PUT", f"{API}/{{id}}"), ("POST", "/api/import")}
 """What leaves behind something new."""
 
 
@@ -241,6 +246,15 @@ async def test_the_id_of_another_users_conversation_is_free(two: Two) -> None:
     body = {"id": two.alices, "title": two.bob.secret, "messages": [message(two.bob.secret, id=two.alices_messages[0])]}
     assert (await two.bob.ask("POST", API, body)).status_code == 201
     assert (await two.bob.ask("POST", API, body)).status_code == 200
+    assert await everything(two.alice.client) == before
+
+
+async def test_the_id_of_another_users_conversation_is_free_to_put(two: Two) -> None:
+    before = await everything(two.alice.client)
+    url, body = f"{API}/{two.alices}", {"messages": [message(two.bob.secret, id=two.alices_messages[0])]}
+    assert (await two.bob.ask("PUT", url, {**body, "expectedMessageCount": 2})).status_code == 412
+    assert (await two.bob.ask("PUT", url, body)).status_code == 201
+    assert (await two.bob.ask("PUT", url, body)).status_code == 200
     assert await everything(two.alice.client) == before
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from support.backends import REQUEST_SECONDS
 from support.in_process import as_user
-from threadkeep.clock import new_id
+from threadkeep.ids import new_id
 from tools.local.worker import LocalWorker
 
 API = "/api/conversations"

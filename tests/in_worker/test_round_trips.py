@@ -13,7 +13,7 @@ import pytest
 from support.backends import REQUEST_SECONDS, WORKERS, worker
 from support.in_process import as_user
 from support.routes import USER_ROUTES
-from threadkeep.clock import new_id
+from threadkeep.ids import new_id
 
 # What works in chunks, since there may be more of it than fits into one: see below.
 STREAMS = {

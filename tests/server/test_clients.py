@@ -13,7 +13,7 @@ import pytest
 
 from support.backends import server
 from support.in_process import as_user
-from threadkeep.clock import new_id
+from threadkeep.ids import new_id
 from tools.local.install import install
 from tools.local.server import LocalServer
 

@@ -24,7 +24,7 @@ from support.in_process import as_user
 from support.postgres import SETTINGS, new_folder, new_url
 from support.records import all_messages
 from support.stores import open_postgres, open_sql, open_sqlite_file
-from threadkeep.clock import new_id
+from threadkeep.ids import new_id
 from threadkeep.server.serving import let_nobody_connect, listen
 from tools.checkout import Problem
 from tools.local.postgres import LocalPostgres

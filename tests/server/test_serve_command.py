@@ -17,7 +17,7 @@ import pytest
 from support.backends import server
 from support.in_process import SERVICE_KEY, VARIABLES, as_user
 from support.serving import PATIENCE_SECONDS, ready_line, refusal, serving
-from threadkeep.clock import new_id
+from threadkeep.ids import new_id
 from threadkeep.storage.sqlite.migrations import MIGRATIONS
 from tools.local.install import python
 

@@ -19,9 +19,9 @@ from support.in_process import SERVICE_KEY, VARIABLES, ApiTransport, as_user
 from support.postgres import new_url
 from support.stores import ProcessPlace, open_sql, open_sqlite
 from threadkeep.client import RemoteStore
-from threadkeep.clock import new_id
 from threadkeep.conversations.store import DatabaseStore, Store
 from threadkeep.http.api import connect
+from threadkeep.ids import new_id
 from threadkeep.settings import NAMES
 from threadkeep.storage.backends import BACKENDS as ALL
 from threadkeep.storage.backends import built_for, named

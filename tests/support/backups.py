@@ -14,9 +14,9 @@ from msgspec import Raw
 from fakes.cloudflare_api import Database, dump
 from support.backends import over_sql
 from support.records import conversation, edit, message, new_message, plain
-from threadkeep.clock import new_id
 from threadkeep.conversations.records import SearchQuery
 from threadkeep.conversations.search import text_of_content
+from threadkeep.ids import new_id
 from threadkeep.storage.sql.conversations import SqlStore
 from threadkeep.storage.sqlite.file import SqliteExecutor
 from threadkeep.storage.sqlite.first_index import indexed_words

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from threadkeep.clock import new_id
+from threadkeep.ids import new_id
 from threadkeep.storage.postgres.connection import PostgresFailed
 from threadkeep.storage.postgres.url import parse_url
 from threadkeep.storage.postgres.wire import WireConnection

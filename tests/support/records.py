@@ -5,12 +5,12 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw
 
-from threadkeep.clock import NewId, new_id
 from threadkeep.conversations import service
 from threadkeep.conversations.models import ConversationChanges, Message, NewConversation, NewMessage
 from threadkeep.conversations.records import ConversationEdit, ConversationRecord, MessageRecord
 from threadkeep.conversations.service import conversation_edit
 from threadkeep.conversations.store import Store
+from threadkeep.ids import NewId, new_id
 from threadkeep.work import finished
 
 

@@ -22,11 +22,11 @@ from support.backends import CHECK
 from support.in_process import VARIABLES, as_user
 from support.records import conversation, new_message
 from support.stores import ProcessPlace, open_sqlite_file
-from threadkeep.clock import new_id
 from threadkeep.conversations import retention
 from threadkeep.errors import Unavailable
 from threadkeep.http.messages import BODY_BYTES_MAX
 from threadkeep.http.router import Router
+from threadkeep.ids import new_id
 from threadkeep.server import application
 from threadkeep.server.application import Application
 from threadkeep.server.logs import CutShort, JsonFormatter, write_logs

@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from support.in_process import VARIABLES, no_stream
 from support.stores import open_sql, open_sqlite
 from threadkeep import tokenizer, work
-from threadkeep.clock import new_id
 from threadkeep.conversations.store import Store
 from threadkeep.http.api import Api, connect
 from threadkeep.http.messages import Request, Response
+from threadkeep.ids import new_id
 from threadkeep.storage.sql.executor import Executor, Row, Statement
 
 STEPS_PER_BYTE = 45

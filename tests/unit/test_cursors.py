@@ -20,10 +20,11 @@ from threadkeep.conversations.cursors import (
     Cursor,
     MessageCursor,
     decode_change,
-    decode_conversation,
     decode_hits,
-    decode_message,
     encode,
+    invalid,
+    start_of_conversations,
+    start_of_messages,
 )
 from threadkeep.conversations.models import INTEGER_MAX
 from threadkeep.errors import Invalid
@@ -40,6 +41,22 @@ CHANGE_CURSORS = [
     AfterChange(ID, 7, 0, 12, 3),
     AfterChange("Z" * 26, INTEGER_MAX - 1, END_OF_REV, INTEGER_MAX - 1, INTEGER_MAX - 1),
 ]
+
+
+def decode_conversation(text: str) -> AfterConversation:
+    """The place in a text, which may be an id as well. Raises Invalid where there is none."""
+    place = start_of_conversations(text).place
+    if place is None:
+        raise invalid()
+    return place
+
+
+def decode_message(text: str) -> MessageCursor:
+    """The place in a text, which may be an id as well. Raises Invalid where there is none."""
+    place = start_of_messages(text).place
+    if place is None:
+        raise invalid()
+    return place
 
 
 @pytest.mark.parametrize("updated_at", [0, 1_700_000_000_000, INTEGER_MAX])
@@ -70,12 +87,59 @@ def test_the_changes_begin_at_0() -> None:
             decode("0")
 
 
+# As every version before the mark made them.
+OLDER: dict[str, Cursor] = {
+    "WyJjIiwxNzk1MTc2ODE5MTY0LCIwMUtBR1EzVzZaSjhZMFY0TTJUN041QzlYQiJd": AfterConversation(
+        1795176819164, "01KAGQ3W6ZJ8Y0V4M2T7N5C9XB"
+    ),
+    "WyJiIiwxMl0": BeforeMessage(12),
+    "WyJhIiwxMl0": AfterMessage(12),
+    "WyJoIiwyMF0": AfterHits(20),
+    "WyJyIiwiMDFNN1dIMUJYNlBBN0RXOTlDM05FWUYwUlkiLDMsMiwwLDBd": AfterChange("01M7WH1BX6PA7DW99C3NEYF0RY", 3, 2, 0, 0),
+}
+
+
+@pytest.mark.parametrize("text", OLDER)
+def test_a_cursor_of_an_earlier_version_is_taken(text: str) -> None:
+    cursor = OLDER[text]
+    assert encode(cursor) == f"~{text}"
+    if isinstance(cursor, AfterConversation):
+        assert start_of_conversations(text) == (text, cursor)  # an id first, if there is a row of it
+        assert start_of_conversations(f"~{text}") == (None, cursor)
+    elif isinstance(cursor, AfterHits):
+        assert decode_hits(text) == cursor
+    elif isinstance(cursor, AfterChange):
+        assert decode_change(text) == cursor
+    else:
+        assert start_of_messages(text) == (text, cursor)
+        assert start_of_messages(f"~{text}") == (None, cursor)
+
+
+@pytest.mark.parametrize("text", [ID, ID.lower(), "a", "x" * 128, "550e8400-e29b-41d4-a716-446655440000", "WyJ4Il0"])
+def test_what_is_no_cursor_may_be_an_id(text: str) -> None:
+    assert start_of_conversations(text) == start_of_messages(text) == (text, None)
+    for start in (start_of_conversations, start_of_messages):
+        with pytest.raises(Invalid):
+            start(f"~{text}")
+
+
+@pytest.mark.parametrize("text", ["", "~", "search", "..", "a b", "x" * 129, f"{ID}\n", f"~~{encode(AfterMessage(1))}"])
+def test_what_is_neither_an_id_nor_a_cursor_begins_no_list(text: str) -> None:
+    for start in (start_of_conversations, start_of_messages):
+        with pytest.raises(Invalid) as raised:
+            start(text)
+        assert raised.value.path == "cursor"
+
+
 @pytest.mark.parametrize(
-    "cursor", [AfterConversation(INTEGER_MAX, ID), *MESSAGE_CURSORS, AfterHits(HITS_MAX), *CHANGE_CURSORS], ids=str
+    "cursor",
+    [AfterConversation(INTEGER_MAX, "x" * 128), *MESSAGE_CURSORS, AfterHits(HITS_MAX), *CHANGE_CURSORS],
+    ids=str,
 )
 def test_a_cursor_fits_into_a_url_as_it_is(cursor: Cursor) -> None:
     text = encode(cursor)
-    assert text.replace("-", "").replace("_", "").isalnum()
+    assert text.startswith("~")
+    assert text[1:].replace("-", "").replace("_", "").isalnum()
     assert text.isascii()
     assert len(text) <= 500
 
@@ -110,7 +174,8 @@ GARBAGE = {
     "a place beyond 64 bits": text_of(["b", 2**64]),
     "a place beyond all": text_of(["b", 10**400]),
     "a time beyond what is exact": text_of(["c", INTEGER_MAX + 1, ID]),
-    "an id in lower case": text_of(["c", 1, ID.lower()]),
+    "an id of 129 characters": text_of(["c", 1, "x" * 129]),
+    "a word that is no id": text_of(["c", 1, "search"]),
     "an id with a line break": text_of(["c", 1, f"{ID}\n"]),
     "without an id": text_of(["c", 1]),
     "hits below zero": text_of(["h", -1]),
@@ -143,7 +208,8 @@ MADE = encode(BeforeMessage(7))
         pytest.param(f"{MADE[:-1]}{chr(ord(MADE[-1]) + 1)}", id="bits that nobody reads"),
         pytest.param(urlsafe_b64encode(b'["b",7.0]').decode(), id="another form of its number"),
         pytest.param(urlsafe_b64encode(b'["\\u0062",7]').rstrip(b"=").decode(), id="an escape"),
-        pytest.param(f"{MADE[:4]}!!!!{MADE[4:]}", id="characters that base64 skips"),
+        pytest.param(f"{MADE[:5]}!!!!{MADE[5:]}", id="characters that base64 skips"),
+        pytest.param(f"~{MADE}", id="the mark twice"),
         pytest.param(f"{MADE}\n\n\n\n", id="line breaks"),
         pytest.param(urlsafe_b64encode(b'["b", 7]').rstrip(b"=").decode(), id="white space"),
         pytest.param(text_of(["b", 7, "more"]), id="more than there is"),
@@ -171,6 +237,6 @@ def test_a_cursor_of_another_list_is_no_cursor() -> None:
 @given(st.text() | st.binary().map(lambda data: urlsafe_b64encode(data).decode()))
 def test_any_text_is_a_cursor_or_invalid(text: str) -> None:
     try:
-        assert isinstance(decode_message(text), BeforeMessage | AfterMessage)
+        assert any(start_of_messages(text))
     except Invalid as error:
         assert error.code == "invalid"  # noqa: PT017

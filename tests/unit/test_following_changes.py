@@ -3,11 +3,11 @@
 import pytest
 from msgspec.structs import replace
 
-from threadkeep.clock import new_id
 from threadkeep.conversations.changes import Owner, as_change, end_of, follow
 from threadkeep.conversations.cursors import AfterChange
 from threadkeep.conversations.models import Conversation, Raw, Tombstone
 from threadkeep.errors import CursorExpired
+from threadkeep.ids import new_id
 
 OWNER = Owner(epoch="now", rev=20, floor=10)
 NOBODY = Owner(epoch="", rev=0, floor=0)

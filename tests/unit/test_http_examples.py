@@ -53,7 +53,13 @@ def test_an_example_of_another_type_is_found_out() -> None:
     (schema, example), *_ = examples_of("append_messages")
     validator = Draft202012Validator({**schema, "components": API["components"]})
     assert validator.is_valid(example)
-    for wrong in ({"role": "robot"}, {"content": []}, {"content": [{"type": "text"}]}, {"text": "Hello"}, {"id": "x"}):
+    for wrong in (
+        {"role": "robot"},
+        {"content": []},
+        {"content": [{"type": "text"}]},
+        {"text": "Hello"},
+        {"id": "a b"},
+    ):
         assert not validator.is_valid({**example, **wrong})
 
 

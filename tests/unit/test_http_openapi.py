@@ -38,6 +38,7 @@ STATUSES = {
     "GET /api/conversations/changes": "200 400 401 405 410 500 501 503",
     "GET /api/conversations/search": "200 400 401 405 500 501 503",
     "GET /api/conversations/{id}": "200 400 401 404 405 500 501 503",
+    "PUT /api/conversations/{id}": "200 201 400 401 405 409 412 413 415 500 501 503",
     "PATCH /api/conversations/{id}": "200 400 401 404 405 412 413 415 500 501 503",
     "DELETE /api/conversations/{id}": "204 400 401 404 405 412 500 501 503",
     "POST /api/conversations/{id}/restore": "200 400 401 404 405 500 501 503",
@@ -67,6 +68,7 @@ LIMITS = {
 }
 BODIES = {
     "POST /api/conversations": ["NewConversation"],
+    "PUT /api/conversations/{id}": ["PutConversation"],
     "PATCH /api/conversations/{id}": ["ConversationChanges"],
     "POST /api/conversations/{id}/messages": ["NewMessage", "NewMessages"],
     "POST /api/import": ["Document"],
@@ -201,13 +203,13 @@ def test_a_response_says_what_is_in_it(name: str) -> None:
 
 
 GOOD_AND_BAD = {
-    "id": (["01ARZ3NDEKTSV4RRFFQ69G5FAV"], ["", "x", "01arz3ndektsv4rrffq69g5fav", "81ARZ3NDEKTSV4RRFFQ69G5FAV"]),
+    "id": (["01ARZ3NDEKTSV4RRFFQ69G5FAV", "msg_1", "x" * 128], ["", "a b", "..", "search", "x\n", "x" * 129]),
     "If-Match": (['"0"', '"12"', 'W/"3"', "*"], ["", "3", '"03"', '"3", "4"', '"' + "9" * 16 + '"']),
     "Idempotency-Key": (["a", "!~", "k" * 255], ["", "a b", "\u00fc", "k" * 256]),
     "X-User-Id": (["a", "a b", "\u00fc" * 255, "\U0001f600"], ["", " a", "a ", "a,b", "a\tb", "a" * 256, "a\u2003"]),
     "X-D1-Bookmark": ([f"{'0' * 8}-{'a' * 8}-{'0' * 8}-{'0' * 32}"], ["", "0", f"{'0' * 8}-{'A' * 8}-{'0' * 8}-x"]),
-    "cursor": (["01ARZ3NDEKTSV4RRFFQ69G5FAV", "WyJiIiw3XQ"], ["", "a=", "a b"]),
-    "since": (["0", "WyJyIiwiIiwwLDIsMCwwXQ"], ["", "a=", "a b"]),
+    "cursor": (["01ARZ3NDEKTSV4RRFFQ69G5FAV", "WyJiIiw3XQ", "~WyJiIiw3XQ", "a.b:c@d"], ["", "a=", "a b"]),
+    "since": (["0", "WyJyIiwiIiwwLDIsMCwwXQ", "~WyJyIiwiIiwwLDIsMCwwXQ"], ["", "a=", "a b"]),
 }
 
 

@@ -48,6 +48,7 @@ OURS = {
         f"threadkeep.http.routes.{name}"
         for name in ("base", "changes", "conversations", "export_and_import", "me", "messages", "public", "search")
     ),
+    "threadkeep.ids",
     "threadkeep.setting_types",
     "threadkeep.settings",
     "threadkeep.storage",
@@ -218,6 +219,7 @@ KNOWS: dict[str, set[str]] = {
     "__init__": set(),
     "clock": set(),
     "errors": set(),
+    "ids": {"clock"},
     "tokenizer": set(),
     "work": set(),
     "users": {"errors"},
@@ -226,13 +228,13 @@ KNOWS: dict[str, set[str]] = {
     "common_mistakes": set(),
     "validation": {"conversations", "errors", "validation_messages", "work"},
     "validation_messages": {"common_mistakes"},
-    "conversations": {"clock", "errors", "tokenizer", "validation", "work"},
+    "conversations": {"clock", "errors", "ids", "tokenizer", "validation", "work"},
     "storage/objects": {"errors"},
     "storage/backends": {"errors", "storage/objects"},
-    "storage/sql": {"clock", "conversations", "errors", "tokenizer", "work"},
+    "storage/sql": {"clock", "conversations", "errors", "ids", "tokenizer", "work"},
     "storage/sql/statements": {"storage/sql"},
     "http": {
-        *("__init__", "clock", "conversations", "errors", "http/routes", "settings", "storage/backends"),
+        *("__init__", "conversations", "errors", "http/routes", "ids", "settings", "storage/backends"),
         *("storage/objects", "users", "validation", "work"),
     },
     "http/routes": {
@@ -265,7 +267,7 @@ RESERVED = {
     "workers": {"storage/postgres/workers_socket", *WORKER},
     "js": {"storage/sqlite/js_values", "storage/postgres/workers_socket", *WORKER},
     "jwt": {"http/auth"},
-    "ulid": {"clock", "conversations/export_v1"},
+    "ulid": {"ids", "conversations/export_v1"},
     "httpx": {"client"},
     "urllib": {"worker/environment", "http/router", "http/messages", "server/asgi", "storage/postgres/url"},
     "http": {"server/connection"},

@@ -8,7 +8,6 @@ import pytest
 from msgspec import UNSET, Raw
 
 from support.records import conversation_record, message, message_records, new_message
-from threadkeep.clock import is_id
 from threadkeep.conversations.models import (
     APPEND_MESSAGES_MAX,
     MESSAGE_BYTES_MAX,
@@ -22,6 +21,7 @@ from threadkeep.conversations.models import (
 from threadkeep.conversations.records import ConversationRecord, MessageRecord
 from threadkeep.conversations.service import append_messages, conversation_edit
 from threadkeep.errors import Invalid, TooLarge
+from threadkeep.ids import is_id
 
 ID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 OTHER_ID = "01BX5ZZKBKACTAV9WEVGEMMVRZ"

@@ -8,8 +8,8 @@ import pytest
 import threadkeep.storage.postgres.migrations
 import threadkeep.storage.sqlite.migrations
 from support.records import edit, message
-from threadkeep.clock import new_id
 from threadkeep.conversations.records import SearchQuery
+from threadkeep.ids import new_id
 from threadkeep.storage.sql.conversations import SqlStore
 from threadkeep.storage.sql.executor import read, write
 from threadkeep.storage.sql.migrate import Migration, migrate

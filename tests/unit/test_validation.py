@@ -53,13 +53,19 @@ PATHS: dict[str, tuple[Any, str, str, str]] = {
         "expectedMessageCount",
         "Must be a whole number from 0 to 9007199254740991, or null.",
     ),
-    "an id": (NewConversation, f'{{"id":"{ID.lower()}"}}', "id", "an id: a ULID, 26 characters of Crockford base32"),
-    "an id with a line break": (NewConversation, f'{{"id":"{ID}\\n"}}', "id", "26 characters"),
+    "an id": (NewConversation, '{"id":"a b"}', "id", "an id: 1 to 128 characters, each a letter"),
+    "an id with a line break": (NewConversation, f'{{"id":"{ID}\\n"}}', "id", "an id: 1 to 128 characters"),
     "the id of a message": (
         NewMessages,
-        '{"messages":[{"id":"x","role":"user","content":[]}]}',
+        '{"messages":[{"id":"x/y","role":"user","content":[]}]}',
         "messages[0].id",
-        "an id: a ULID",
+        "and no word that this API uses itself, such as `search`",
+    ),
+    "the id of the message before": (
+        NewMessages,
+        '{"messages":[{"id":"x","role":"user","content":[],"parentId":".."}]}',
+        "messages[0].parentId",
+        "an id: 1 to 128 characters",
     ),
     "a blank title": (NewConversation, '{"title":" "}', "title", "one line of 1 to 300 characters, not blank"),
     "an empty title": (NewConversation, '{"title":""}', "title", "one line of 1 to 300 characters, not blank"),
@@ -141,7 +147,7 @@ def test_a_sentence_is_cut_where_what_was_sent_makes_it_long(length: int) -> Non
 
 
 def test_the_patterns_of_our_types_are_told_in_words() -> None:
-    for into, words in ((Id, "an id: a ULID"), (Title, "one line of 1 to 300")):
+    for into, words in ((Id, "an id: 1 to 128 characters"), (Title, "one line of 1 to 300")):
         error = refusal('"\\n"', into)
         assert words in error.message
         assert "regex" not in error.message

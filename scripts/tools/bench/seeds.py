@@ -12,10 +12,10 @@ from pathlib import Path
 import msgspec
 from msgspec import Raw
 
-from threadkeep.clock import new_id
 from threadkeep.conversations.models import NewMessage
 from threadkeep.conversations.records import ImportRecord, MessageRecord
 from threadkeep.conversations.service import message_record
+from threadkeep.ids import new_id
 from threadkeep.storage.sql.conversations import SqlStore
 from threadkeep.storage.sqlite.file import SqliteExecutor
 from threadkeep.work import finished

@@ -11,8 +11,8 @@ from typing import Any
 
 import apsw
 
-from threadkeep.clock import new_id
 from threadkeep.conversations.models import INTEGER_MAX
+from threadkeep.ids import new_id
 from tools.checkout import Problem, remove, say
 from tools.d1.backup import MARKER, ask
 from tools.d1.backup_file import BackupReader

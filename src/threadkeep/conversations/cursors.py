@@ -1,13 +1,18 @@
-"""Cursors: opaque texts that say where the next page begins."""
+"""Cursors: opaque texts that say where the next page begins.
+
+They begin with `~`, which no id has, so that a list can take either. Those of earlier versions did not: such a text is
+an id if there is a row of that id, and else the cursor.
+"""
 
 from base64 import urlsafe_b64decode
 from binascii import b2a_base64
-from typing import Annotated, TypeVar
+from typing import Annotated, Generic, NamedTuple, TypeVar
 
 import msgspec
 
 from threadkeep.conversations.models import INTEGER_MAX, Count, Id
 from threadkeep.errors import Invalid
+from threadkeep.ids import is_id
 
 HITS_MAX = 10_000
 """How far into a search anybody can page: nobody reads that far, and each page has to pass all hits before it."""
@@ -59,19 +64,27 @@ Cursor = AfterConversation | MessageCursor | AfterHits | AfterChange
 C = TypeVar("C", bound=Cursor)
 
 
+class Start(NamedTuple, Generic[C]):
+    """Where a page begins: at the row of this id, if it may be one and is there; else at this place, if it is one."""
+
+    id: str | None
+    place: C | None
+
+
 def encode(cursor: Cursor) -> str:
     """A cursor as text that fits into a URL as it is."""
-    return b2a_base64(msgspec.json.encode(cursor), newline=False).translate(_for_urls, b"=").decode()
+    encoded = b2a_base64(msgspec.json.encode(cursor), newline=False)
+    return _MARK + encoded.translate(_for_urls, b"=").decode()
 
 
-def decode_conversation(text: str) -> AfterConversation:
-    """The cursor of a list of conversations. Raises Invalid for any text that `encode` did not make for one."""
-    return _decode(text, _conversations)
+def start_of_conversations(text: str) -> Start[AfterConversation]:
+    """Where a list of conversations begins. Raises Invalid for a text that is neither an id nor a cursor of one."""
+    return _start(text, _conversations)
 
 
-def decode_message(text: str) -> MessageCursor:
-    """The cursor of a list of messages. Raises Invalid for any text that `encode` did not make for one."""
-    return _decode(text, _messages)
+def start_of_messages(text: str) -> Start[MessageCursor]:
+    """Where a list of messages begins. Raises Invalid for a text that is neither an id nor a cursor of one."""
+    return _start(text, _messages)
 
 
 def decode_hits(text: str) -> AfterHits:
@@ -89,16 +102,27 @@ def invalid(path: str = "cursor") -> Invalid:
     return Invalid(f"{path}: This is not a cursor of this list; send one unchanged, or none.", path)
 
 
-def _decode(text: str, decoder: msgspec.json.Decoder[C], path: str = "cursor") -> C:
+def _start(text: str, decoder: msgspec.json.Decoder[C]) -> Start[C]:
+    if text.startswith(_MARK) or not is_id(text):
+        return Start(None, _decode(text, decoder))
     try:
-        cursor = decoder.decode(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        return Start(text, _decode(text, decoder))
+    except Invalid:
+        return Start(text, None)
+
+
+def _decode(text: str, decoder: msgspec.json.Decoder[C], path: str = "cursor") -> C:
+    encoded = text.removeprefix(_MARK)
+    try:
+        cursor = decoder.decode(urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise invalid(path) from error
-    if encode(cursor) != text:  # the decoders are lenient
+    if encode(cursor) != _MARK + encoded:  # the decoders are lenient
         raise invalid(path)
     return cursor
 
 
+_MARK = "~"
 _for_urls = bytes.maketrans(b"+/", b"-_")
 _conversations = msgspec.json.Decoder(AfterConversation)
 _messages: msgspec.json.Decoder[MessageCursor] = msgspec.json.Decoder(MessageCursor)

@@ -14,7 +14,7 @@ from msgspec import Raw, Struct, json
 from msgspec.structs import asdict, fields
 from ulid import ULID
 
-from threadkeep.clock import new_id, now
+from threadkeep.clock import now
 from threadkeep.conversations.content import canonical, digest, later_fields, read_metadata
 from threadkeep.conversations.models import (
     DEFAULT_TITLE,
@@ -30,6 +30,7 @@ from threadkeep.conversations.search import indexed_size
 from threadkeep.conversations.service import IndexBudget, message_record
 from threadkeep.conversations.store import Store
 from threadkeep.errors import CursorExpired, Invalid, NotFound, ThreadkeepError, TooLarge
+from threadkeep.ids import new_id
 from threadkeep.validation import BYTE_ORDER_MARK, decoding
 from threadkeep.work import SMALL, Work, done, give_way
 
@@ -100,6 +101,8 @@ class Document(Struct, rename="camel", kw_only=True):
 class Imported(Struct, rename="camel"):
     """A conversation that was imported."""
 
+    index: int
+    """Which document it was, counted from 0."""
     id: str
     title: str
     message_count: int
@@ -117,7 +120,7 @@ class Skipped(Struct):
     """An entry that was not imported. The others were."""
 
     index: int
-    """Which it was, counted from 0."""
+    """Which document it was, counted from 0."""
     error: Refusal
 
 
@@ -314,7 +317,7 @@ async def _keep(store: Store, batch: list[tuple[int, ImportRecord]], report: Imp
     outcomes = await store.import_conversations([record for _, record in batch])
     for (index, record), refused in zip(batch, outcomes, strict=True):
         if refused is None:
-            report.imported.append(Imported(record.id, record.title, len(record.messages)))
+            report.imported.append(Imported(index, record.id, record.title, len(record.messages)))
         else:
             report.skipped.append(_skipped(index, refused))
 

@@ -1,7 +1,7 @@
 """What is kept: conversations, messages, content blocks, and the limits on them.
 
 JSON names are camelCase, Python names snake_case.
-Times are Unix milliseconds by the server's clock; ids are ULIDs, 26 characters in upper case.
+Times are Unix milliseconds by the server's clock; `ids.py` says what an id is.
 A `Raw` field is JSON text that passed validation on its way in and is carried as it is from then on.
 """
 
@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from threadkeep.clock import ID_PATTERN
+from threadkeep.ids import ID_CHARACTERS_MAX, ID_IN_WORDS, ID_PATTERN, RESERVED
 
 TITLE_CHARACTERS_MAX = 300
 MODEL_CHARACTERS_MAX = 200
@@ -37,18 +37,25 @@ TitleSource = Literal["default", "first_message", "generated", "user"]
 # Patterns that Python and JSON Schema read alike: `$` alone would let a final line break pass in Python.
 LINE_PATTERN = r"^(?![\s\S]*[\u0000-\u001f\u007f-\u009f\u2028\u2029])(?=[\s\S]*\S)"
 
-_ID_IN_WORDS = "A ULID: 26 characters of Crockford base32, upper case."
+_ID_DESCRIPTION = (
+    "Compared to the letter: two ids that differ in case are two. "
+    f"None of these words: {', '.join(f'`{word}`' for word in RESERVED)}."
+)
+_ID_LENGTH = {"maxLength": ID_CHARACTERS_MAX}
 # The `words` of a type are what an error says that a value must be, where the type alone would not say it well.
 Id = Annotated[
     str,
     Meta(
         pattern=ID_PATTERN,
-        max_length=26,
-        description=_ID_IN_WORDS,
-        extra={"words": "an id: a ULID, 26 characters of Crockford base32 in upper case"},
+        description=_ID_DESCRIPTION,
+        extra_json_schema=_ID_LENGTH,
+        extra={"words": ID_IN_WORDS},
     ),
 ]
-KeptId = Annotated[str, Meta(description=_ID_IN_WORDS, extra_json_schema={"pattern": ID_PATTERN, "maxLength": 26})]
+KeptId = Annotated[
+    str,
+    Meta(description=_ID_DESCRIPTION, extra_json_schema={"pattern": ID_PATTERN, **_ID_LENGTH}),
+]
 """An id that was checked on its way in. To match each again took most of the time in which a page was decoded."""
 _LINE = "one line of 1 to {} characters, not blank and without control characters"
 Title = Annotated[
@@ -236,6 +243,13 @@ class NewConversation(ConversationFields, kw_only=True, forbid_unknown_fields=Tr
 
     id: Id | None = None
     messages: Annotated[list[NewMessage], Meta(extra_json_schema={"maxItems": APPEND_MESSAGES_MAX})] = []
+
+
+class PutConversation(NewConversation, rename="camel", kw_only=True, forbid_unknown_fields=True):
+    """A conversation to create under the id in the path, or, where it is there already, messages to append to it."""
+
+    expected_message_count: Count | None = None
+    """How many messages the caller has seen, 0 for none; `stale` where there are others by now."""
 
 
 class NewMessages(Struct, rename="camel", kw_only=True, forbid_unknown_fields=True):

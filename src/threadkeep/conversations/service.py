@@ -3,7 +3,6 @@
 from msgspec import UNSET, Raw, UnsetType, json
 from msgspec.structs import asdict
 
-from threadkeep.clock import NewId, new_id
 from threadkeep.conversations.content import (
     canonical,
     digest,
@@ -22,11 +21,13 @@ from threadkeep.conversations.models import (
     NewConversation,
     NewMessage,
     NewMessages,
+    PutConversation,
 )
 from threadkeep.conversations.records import ConversationEdit, ConversationRecord, MessageRecord
 from threadkeep.conversations.search import INDEXED_MAX, indexed_size, text_of
 from threadkeep.conversations.store import Store
 from threadkeep.errors import Invalid, TooLarge
+from threadkeep.ids import NewId, new_id
 from threadkeep.tokenizer import words_of
 from threadkeep.validation import join
 from threadkeep.work import Work, done
@@ -42,6 +43,15 @@ _LATER_OF_CONVERSATION = later_fields(NewConversation, "id", "title", "model", "
 async def create_conversation(store: Store, new: NewConversation) -> tuple[Conversation, bool]:
     """Create a conversation. Returns and raises as `Store.create_conversation`; also Invalid and TooLarge."""
     return await store.create_conversation(await done(conversation_record(new)))
+
+
+async def put_conversation(store: Store, conversation_id: str, new: PutConversation) -> tuple[Appended, bool]:
+    """Create a conversation, or append to it. Returns and raises as `Store.put_conversation`; also as the others do."""
+    if new.id not in (None, conversation_id):
+        raise Invalid("id: This is not the id in the path. Leave it out, or send the same.", "id")
+    new.id = conversation_id
+    record = await done(conversation_record(new))
+    return await store.put_conversation(record, expected_message_count=new.expected_message_count)
 
 
 async def append_messages(store: Store, conversation_id: str, new: NewMessages | NewMessage) -> tuple[Appended, bool]:

@@ -56,6 +56,19 @@ class Store(Protocol):
         Raises Conflict for a known id with another digest, for a deleted one, and where a message's id is taken.
         """
 
+    async def put_conversation(
+        self, record: ConversationRecord, *, expected_message_count: int | None = None
+    ) -> tuple[Appended, bool]:
+        """Create a conversation with its messages, or append these to the one there is; answer whether it is new.
+
+        A new one is the same as `create_conversation` makes. To one that is there `messages` are appended as by
+        `append_messages`, and all else that it has stays. Answers a receipt for each message, and the conversation.
+
+        Raises, in this order: Conflict for a deleted conversation, with `deleted` in `details["reason"]`; Conflict
+        where an id belongs to another message, with those ids in `details["ids"]`; Stale as `append_messages` does: one
+        that is not there has 0 messages, and is not created where another count is expected.
+        """
+
     async def get_conversation(self, conversation_id: str) -> Conversation:
         """The conversation. Raises NotFound where it never was, is deleted, or is not this user's."""
 
@@ -64,7 +77,7 @@ class Store(Protocol):
     ) -> ConversationPage:
         """Conversations that are archived, or that are not; latest `updatedAt` first, ties by id, descending.
 
-        `cursor` is a `nextCursor`, or the id of a conversation after which to go on.
+        `cursor` is a `nextCursor`, or the id of a conversation after which to go on; `cursors.py` tells them apart.
         Rows that no append moved while somebody pages come exactly once.
         A page has at most `limit` rows (1 to 100), and fewer where they are large.
 
@@ -225,12 +238,20 @@ def conversation_conflict(conversation_id: str, taken_by: Conversation | None) -
     Ids are per user, so this tells nothing of anybody else's.
     """
     if taken_by is None:
+        reason = "purging"
         what = "is being removed for good, and its id is free after that. Try again later"
     elif taken_by.deleted_at is not None:
+        reason = "deleted"
         what = "is deleted. Restore it"
     else:
-        what = "exists already, and was created with other content. Append to it what is new"
-    return Conflict(f"The conversation {conversation_id} {what}, or create another one under a new id.")
+        reason = "exists"
+        what = (
+            "exists already, and was created with other content. Append to it what is new, or send all of it by PUT, "
+            "which appends what is new"
+        )
+    return Conflict(
+        f"The conversation {conversation_id} {what}, or create another one under a new id.", {"reason": reason}
+    )
 
 
 def import_conflict() -> Conflict:

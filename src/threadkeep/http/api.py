@@ -8,7 +8,6 @@ import logging
 import re
 from collections.abc import Awaitable, Callable
 
-from threadkeep.clock import is_id
 from threadkeep.conversations.store import DatabaseStore
 from threadkeep.errors import Invalid, ThreadkeepError, Unsupported
 from threadkeep.http.auth import Authenticator
@@ -19,6 +18,7 @@ from threadkeep.http.router import Router
 from threadkeep.http.routes import ROUTES
 from threadkeep.http.routes.base import FOR_EVERY_USER, Call, Route
 from threadkeep.http.routes.public import Server
+from threadkeep.ids import ID_IN_WORDS, is_id
 from threadkeep.settings import Settings
 from threadkeep.storage.backends import Choice, bindings_of, choose
 from threadkeep.storage.base import Backend, Platform
@@ -150,9 +150,7 @@ class Api:
         route, path = found
         for name, value in path.items():
             if not is_id(value):
-                raise Invalid(
-                    f"{name}: {value[:40]!r} is not an id; an id is a ULID, 26 characters in upper case.", name
-                )
+                raise Invalid(f"{name}: {value[:40]!r} is not {ID_IN_WORDS}.", name)
         self.backend.check_capability(route.needs)
         bookmark = bookmark_in(request.header("x-d1-bookmark"))
         query = convert_texts(query_fields(request.query), route.query)

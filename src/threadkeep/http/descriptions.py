@@ -76,7 +76,7 @@ _QUESTION_ID = "01KAGQ3WAH5RZ6E1D8K3F0P7QS"
 _ANSWER_ID = "01KAGQ4B2XN9T4V7C6H8J3M5WY"
 _CREATED_AT = 1795176819164
 _APPENDED_AT = 1795176819185
-_CURSOR = "WyJyIiwiMDFLQUdRM1c2WiIsNCw0LDAsMF0"
+_CURSOR = "~WyJyIiwiMDFLQUdRM1c2WiIsNCw0LDAsMF0"
 
 
 class Operation(Struct, kw_only=True):
@@ -176,6 +176,21 @@ OPERATIONS: dict[str, Operation] = {
         request=_new_answer,
         response={
             "messages": [{"id": _ANSWER_ID, "seq": 2, "createdAt": _APPENDED_AT}],
+            "conversation": _appended,
+        },
+    ),
+    "put_conversation": Operation(
+        tag="Conversations",
+        answers={
+            201: "The conversation is created: what each message was given, and the conversation, as stored.",
+            200: "It was there already: what each message was given, and the conversation, as it is now.",
+        },
+        request={"messages": [_new_question, _new_answer]},
+        response={
+            "messages": [
+                {"id": _QUESTION_ID, "seq": 1, "createdAt": _CREATED_AT},
+                {"id": _ANSWER_ID, "seq": 2, "createdAt": _APPENDED_AT},
+            ],
             "conversation": _appended,
         },
     ),

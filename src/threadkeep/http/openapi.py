@@ -7,7 +7,6 @@ import msgspec
 from msgspec import UNSET
 
 from threadkeep import __version__
-from threadkeep.clock import ID_PATTERN
 from threadkeep.conversations.export_v1 import Document
 from threadkeep.conversations.models import BLOCKS, Conversation, Tombstone
 from threadkeep.http.bodies import JSON, MERGE_PATCH, NDJSON, types_of
@@ -15,6 +14,7 @@ from threadkeep.http.descriptions import CODES, CONVERSATION_ID, OPERATIONS, TAG
 from threadkeep.http.routes.base import FOR_EVERY_USER, Header, Route
 from threadkeep.http.schemas import CODES as STATUS
 from threadkeep.http.schemas import ErrorResponse, Schema, natural, schemas_of
+from threadkeep.ids import ID_CHARACTERS_MAX, ID_PATTERN
 
 _EVERYWHERE = ("method_not_allowed", "internal")
 _FOR_USERS = ("invalid", "unauthenticated", "unsupported", "unavailable")
@@ -55,7 +55,7 @@ _ITEMS: dict[str, tuple[str, Any]] = {
     NDJSON: ("Newline-delimited JSON: each line is a `Document`.", Document),
 }
 
-_ID: Schema = {"type": "string", "pattern": ID_PATTERN, "maxLength": 26, "examples": [CONVERSATION_ID]}
+_ID: Schema = {"type": "string", "pattern": ID_PATTERN, "maxLength": ID_CHARACTERS_MAX, "examples": [CONVERSATION_ID]}
 _HEADERS_OF_A_CONVERSATION = {
     "ETag": {"description": "Its version, for `If-Match`.", "schema": {"type": "string", "examples": ['"3"']}}
 }

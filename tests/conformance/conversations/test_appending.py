@@ -7,10 +7,10 @@ import pytest
 
 from support.backends import Backend
 from support.records import conversation, message, messages, new_message, plain
-from threadkeep.clock import new_id
 from threadkeep.conversations.models import MESSAGE_BYTES_MAX, Message
 from threadkeep.conversations.store import Store
 from threadkeep.errors import Conflict, NotFound, Stale
+from threadkeep.ids import new_id
 
 pytestmark = pytest.mark.anyio
 

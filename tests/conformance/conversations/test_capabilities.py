@@ -9,13 +9,13 @@ from in_worker.entries.probes import PROBES, able
 from support.backends import Backend
 from support.in_process import VARIABLES, ApiTransport, as_user
 from support.stores import new_memory
-from threadkeep.clock import new_id
 from threadkeep.conversations.models import Changes, HitPage
 from threadkeep.conversations.records import ImportRecord, MessageRecord, SearchQuery
 from threadkeep.conversations.store import Store
 from threadkeep.errors import ThreadkeepError, Unsupported
 from threadkeep.http.api import Api
 from threadkeep.http.routes import ROUTES
+from threadkeep.ids import new_id
 from threadkeep.settings import Settings
 from threadkeep.storage.backends import Choice, named
 from threadkeep.storage.base import CAPABILITIES, Capability

@@ -4,9 +4,9 @@ import pytest
 
 from support.backends import Backend
 from support.records import conversation, message, new_message, plain
-from threadkeep.clock import is_id, new_id
 from threadkeep.conversations.models import Conversation
 from threadkeep.errors import Conflict, NotFound
+from threadkeep.ids import is_id, new_id
 
 pytestmark = pytest.mark.anyio
 

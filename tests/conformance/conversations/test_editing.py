@@ -7,9 +7,10 @@ import pytest
 
 from support.backends import Backend
 from support.records import conversation, edit, message, messages, new_message, plain
-from threadkeep.clock import new_id, now
+from threadkeep.clock import now
 from threadkeep.conversations.store import Store
 from threadkeep.errors import NotFound, Stale, TooLarge
+from threadkeep.ids import new_id
 
 pytestmark = pytest.mark.anyio
 

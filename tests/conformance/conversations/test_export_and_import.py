@@ -14,7 +14,6 @@ from support.backends import Backend
 from support.examples import examples
 from support.fields import every_field
 from support.records import conversation, messages, new_message
-from threadkeep.clock import is_id, new_id
 from threadkeep.conversations import export_v1
 from threadkeep.conversations.export_v1 import (
     DocumentConversation,
@@ -24,6 +23,7 @@ from threadkeep.conversations.export_v1 import (
 )
 from threadkeep.conversations.models import Conversation, Message, NewConversation, NewMessage
 from threadkeep.errors import NotFound
+from threadkeep.ids import is_id, new_id
 
 pytestmark = pytest.mark.anyio
 
@@ -98,10 +98,10 @@ async def test_what_is_imported_is_exported_equal_under_new_ids(backend: Backend
     documents = [document(number) for number in range(3)]
     report = await imported(client, lines(*documents))
     assert report["skipped"] == []
-    assert [(entry["title"], entry["messageCount"]) for entry in report["imported"]] == [
-        ("Title 0", 3),
-        ("Title 1", 3),
-        ("Title 2", 3),
+    assert [(entry["index"], entry["title"], entry["messageCount"]) for entry in report["imported"]] == [
+        (0, "Title 0", 3),
+        (1, "Title 1", 3),
+        (2, "Title 2", 3),
     ]
     assert all(is_id(entry["id"]) for entry in report["imported"])
     for entry, sent in zip(report["imported"], documents, strict=True):
@@ -225,7 +225,7 @@ async def test_another_document_in_a_place_of_the_same_key_is_skipped_as_a_confl
     client = client_of(backend)
     await imported(client, lines(document(0), document(1)), **{"Idempotency-Key": "k"})
     report = await imported(client, lines(document(0), document(2)), **{"Idempotency-Key": "k"})
-    assert [entry["title"] for entry in report["imported"]] == ["Title 0"]
+    assert [(entry["index"], entry["title"]) for entry in report["imported"]] == [(0, "Title 0")]
     assert [(entry["index"], entry["error"]["code"]) for entry in report["skipped"]] == [(1, "conflict")]
     assert len(await exported(client)) == 2
 

@@ -8,9 +8,9 @@ import pytest
 from support.backends import Backend
 from support.fields import every_field
 from support.records import conversation, conversation_record, new_message, plain
-from threadkeep.clock import new_id
 from threadkeep.conversations.models import NewConversation, NewMessage
 from threadkeep.conversations.records import SearchQuery
+from threadkeep.ids import new_id
 from threadkeep.validation import parse
 
 pytestmark = pytest.mark.anyio

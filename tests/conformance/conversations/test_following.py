@@ -11,9 +11,9 @@ from support.backends import BACKENDS, NATIVE, Backend, opening
 from support.examples import examples
 from support.records import conversation, edit, message_records, new_message
 from support.replica import Replica, everything_in
-from threadkeep.clock import new_id
 from threadkeep.conversations.store import Store
 from threadkeep.errors import Conflict, NotFound
+from threadkeep.ids import new_id
 
 OPERATIONS = 500
 OPERATIONS_IN_A_WORKER = 200

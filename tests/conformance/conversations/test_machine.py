@@ -24,10 +24,10 @@ from support.examples import examples
 from support.records import conversation, edit, message_records, new_message, plain
 from support.replica import Replica, everything_in
 from support.stores import new_memory, open_memory
-from threadkeep.clock import new_id
 from threadkeep.conversations.records import MessageRecord, SearchQuery
 from threadkeep.conversations.store import Store
 from threadkeep.errors import Invalid, ThreadkeepError
+from threadkeep.ids import new_id
 
 STEPS = 30
 TIMES = {"createdAt", "updatedAt", "deletedAt"}
@@ -41,6 +41,8 @@ json = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3),
     max_leaves=5,
 )
+# Few, so that they meet; and some that differ in case alone.
+ids = st.none() | st.sampled_from(["x", "X", "a.b", "A.b", "user@example:1", "WyJiIiwxXQ"])
 titles = st.none() | st.text("abc é漢", min_size=1, max_size=20).filter(lambda title: title.strip() != "")
 metadata = st.dictionaries(keys, json, max_size=3)
 roles = st.sampled_from(["user", "assistant", "system", "tool"])
@@ -100,12 +102,47 @@ class StoreMachine(RuleBasedStateMachine):
         except ThreadkeepError as error:
             return error.code, sorted(error.details or {})
 
-    @rule(target=conversations, title=titles, metadata=metadata, words=st.lists(texts, max_size=3))
-    def create(self, title: str | None, metadata: Any, words: list[str]) -> Any:
-        record = conversation(*(new_message(text) for text in words), title=title, metadata=metadata)
+    @rule(target=conversations, id_=ids, title=titles, metadata=metadata, words=st.lists(texts, max_size=3))
+    def create(self, id_: str | None, title: str | None, metadata: Any, words: list[str]) -> Any:
+        new = [new_message(text) for text in words]
+        record = conversation(*new, id=id_ or new_id(), title=title, metadata=metadata)
         self.ids.append(record.id)
         self.both("create_conversation", record)
         return record
+
+    @rule(
+        target=conversations,
+        id_=ids,
+        title=titles,
+        words=st.lists(texts, max_size=3),
+        expected=st.none() | st.integers(0, 6),
+    )
+    def put(self, id_: str | None, title: str | None, words: list[str], expected: int | None) -> Any:
+        record = conversation(*(new_message(text) for text in words), id=id_ or new_id(), title=title)
+        self.ids.append(record.id)
+        self.both("put_conversation", record, expected_message_count=expected)
+        return record
+
+    @rule(record=conversations, expected=st.none() | st.integers(0, 6))
+    def put_again(self, record: Any, expected: int | None) -> None:
+        self.both("put_conversation", record, expected_message_count=expected)
+
+    @rule(
+        target=sent,
+        record=conversations,
+        id_=ids,
+        new=st.lists(st.tuples(roles, texts), min_size=1, max_size=4),
+        title=titles,
+        expected=st.none() | st.integers(0, 6),
+    )
+    def put_more(
+        self, record: Any, id_: str | None, new: list[tuple[str, str]], title: str | None, expected: int | None
+    ) -> Any:
+        messages = [new_message(text, role=role) for role, text in new]
+        messages[0].id = id_ or messages[0].id
+        more = conversation(*messages, id=record.id, title=title)
+        self.both("put_conversation", more, expected_message_count=expected)
+        return multiple(*((record.id, message) for message in more.messages))
 
     @rule(record=conversations)
     def create_again(self, record: Any) -> None:

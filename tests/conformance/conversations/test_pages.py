@@ -8,11 +8,11 @@ import pytest
 from support.backends import Backend
 from support.examples import examples
 from support.records import conversation, edit, message, messages, new_message, plain
-from threadkeep.clock import new_id
 from threadkeep.conversations.models import Message
 from threadkeep.conversations.records import SearchQuery
 from threadkeep.conversations.store import Store
 from threadkeep.errors import Invalid, NotFound
+from threadkeep.ids import new_id
 
 pytestmark = pytest.mark.anyio
 

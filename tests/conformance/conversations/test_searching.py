@@ -7,11 +7,11 @@ import pytest
 
 from support.backends import Backend
 from support.records import conversation, edit, message, messages, new_message, plain
-from threadkeep.clock import new_id
 from threadkeep.conversations.models import HitPage
 from threadkeep.conversations.records import SearchQuery
 from threadkeep.conversations.store import Store
 from threadkeep.errors import Conflict, Invalid, Stale
+from threadkeep.ids import new_id
 
 pytestmark = pytest.mark.anyio
 

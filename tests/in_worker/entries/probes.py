@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from threadkeep.clock import new_id
 from threadkeep.conversations import export_v1, service
 from threadkeep.conversations.models import NewConversation, NewMessage
 from threadkeep.conversations.records import ConversationRecord, SearchQuery
 from threadkeep.conversations.store import Store
 from threadkeep.errors import Conflict, Unsupported
+from threadkeep.ids import new_id
 from threadkeep.storage.base import CAPABILITIES, Capability
 from threadkeep.work import finished
 

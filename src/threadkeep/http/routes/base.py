@@ -11,7 +11,7 @@ from threadkeep.http.messages import BOOKMARK_PATTERN, Request, Response
 from threadkeep.storage.base import Capability
 from threadkeep.users import HEADER_PATTERN, USER_ID_CHARACTERS_MAX
 
-CURSOR_PATTERN = "^[A-Za-z0-9_-]+$"
+CURSOR_PATTERN = "^~?[A-Za-z0-9._:@-]+$"
 Cursor = Annotated[
     str,
     Meta(

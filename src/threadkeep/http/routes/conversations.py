@@ -1,4 +1,4 @@
-"""Conversations: create, list, get, edit, delete and restore them."""
+"""Conversations: create, put, list, get, edit, delete and restore them."""
 
 from typing import Annotated
 
@@ -7,10 +7,12 @@ from msgspec import Meta, Struct
 from threadkeep.conversations import service
 from threadkeep.conversations.models import (
     LIST_LIMIT_MAX,
+    Appended,
     Conversation,
     ConversationChanges,
     ConversationPage,
     NewConversation,
+    PutConversation,
 )
 from threadkeep.http.bodies import JSON, MERGE_PATCH
 from threadkeep.http.messages import IF_MATCH_PATTERN, Response, etag, json_response, version_in
@@ -73,6 +75,29 @@ async def get_conversation(call: Call) -> Response:
     Its `ETag` is its version, for `If-Match`.
     """
     return _conversation(await call.store.get_conversation(call.id))
+
+
+@Route(
+    "PUT",
+    "/api/conversations/{id}",
+    answers={201: Appended, 200: Appended},
+    fails=("conflict", "stale", "too_large"),
+    body=PutConversation,
+)
+async def put_conversation(call: Call) -> Response:
+    """Create a conversation under this id, or append to it if it is there already.
+
+    A new one gets all that is sent, and is answered 201. One that is there keeps its title, model and metadata, and
+    those of `messages` are appended that it does not have. Bring an `id` with each, and the whole conversation can be
+    sent each time something is added to it, or again after a lost answer. The answer has a receipt for each message.
+    With `expectedMessageCount`, it fails with `stale` if others have appended since. If the conversation is deleted,
+    it fails with `conflict`, with `details.reason` `deleted`.
+    """
+    appended, is_new = await service.put_conversation(call.store, call.id, call.body)
+    headers = {"etag": etag(appended.conversation.version)}
+    if is_new:
+        headers["location"] = f"{call.request.mounted_at}/api/conversations/{call.id}"
+    return json_response(201 if is_new else 200, appended, headers)
 
 
 @Route(

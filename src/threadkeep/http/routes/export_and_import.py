@@ -32,7 +32,8 @@ async def export_conversation(call: Call) -> Response:
     It has all of the messages, and times in ISO 8601.
     """
     pieces = await export_v1.export_conversation(call.store, call.id)
-    return Response(200, _download(JSON, f"{call.id}.json"), pieces)
+    name = call.id.replace(":", "_")  # which the name of a file may not have everywhere
+    return Response(200, _download(JSON, f"{name}.json"), pieces)
 
 
 @Route("GET", "/api/export", answers={200: NDJSON})

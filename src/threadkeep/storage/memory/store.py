@@ -11,7 +11,7 @@ import msgspec
 from msgspec import UNSET, Raw
 from msgspec.structs import replace
 
-from threadkeep.clock import CLOCKS_APART_MILLISECONDS, Clock, is_id, new_id, now
+from threadkeep.clock import CLOCKS_APART_MILLISECONDS, Clock, now
 from threadkeep.conversations import cursors
 from threadkeep.conversations.changes import Owner, as_change, end_of, follow
 from threadkeep.conversations.content import merged_metadata, metadata_too_large
@@ -50,6 +50,7 @@ from threadkeep.conversations.store import (
     version_stale,
 )
 from threadkeep.errors import ThreadkeepError
+from threadkeep.ids import new_id
 from threadkeep.storage.base import Place
 from threadkeep.tokenizer import words_of
 from threadkeep.work import done
@@ -148,9 +149,29 @@ class MemoryStore:
             if kept.conversation.deleted_at is not None or kept.digest != record.digest:
                 raise conversation_conflict(record.id, kept.conversation)
             return replace(kept.conversation), False
+        kept = self._create(record)
+        return replace(kept.conversation), True
+
+    async def put_conversation(
+        self, record: ConversationRecord, *, expected_message_count: int | None = None
+    ) -> tuple[Appended, bool]:
+        kept = self._owner.conversations.get(record.id)
+        if kept is None:
+            kept = self._create(record, expected_message_count)
+            return Appended([_receipt(row.message) for row in kept.messages], replace(kept.conversation)), True
+        if kept.conversation.deleted_at is not None:
+            raise conversation_conflict(record.id, kept.conversation)
+        appended, _ = await self.append_messages(
+            record.id, record.messages, expected_message_count=expected_message_count
+        )
+        return appended, False
+
+    def _create(self, record: ConversationRecord, expected_message_count: int | None = None) -> _KeptConversation:
         taken = [message.id for message in record.messages if message.id in self._owner.messages]
         if taken:
             raise message_conflict(taken)
+        if expected_message_count not in (None, 0):
+            raise count_stale(expected_message_count, 0)
         time = self._clock()
         kept = _KeptConversation(
             self._conversation(
@@ -167,7 +188,7 @@ class MemoryStore:
         )
         self._owner.conversations[record.id] = kept
         self._keep(kept, record.messages, _title(record.messages), time)
-        return replace(kept.conversation), True
+        return kept
 
     async def get_conversation(self, conversation_id: str) -> Conversation:
         return replace(self._find(conversation_id).conversation)
@@ -182,13 +203,13 @@ class MemoryStore:
         ]
         rows.sort(key=_place, reverse=True)
         if cursor is not None:
-            if is_id(cursor):
-                if cursor not in self._owner.conversations:
-                    raise cursors.invalid()
-                before = _place(self._owner.conversations[cursor].conversation)
+            anchor, place = cursors.start_of_conversations(cursor)
+            if anchor in self._owner.conversations:
+                before = _place(self._owner.conversations[anchor].conversation)
+            elif place is not None:
+                before = (place.updated_at, place.id)
             else:
-                position = cursors.decode_conversation(cursor)
-                before = (position.updated_at, position.id)
+                raise cursors.invalid()
             rows = [row for row in rows if _place(row) < before]
         count = _count_that_fits([len(msgspec.json.encode(row)) for row in rows[:limit]])
         page = [replace(row) for row in rows[:count]]
@@ -292,7 +313,7 @@ class MemoryStore:
         receipts = [self._owner.messages[message.id].message for message in messages]
         return (
             Appended(
-                [Receipt(message.id, message.seq, message.created_at) for message in receipts],
+                [_receipt(message) for message in receipts],
                 replace(kept.conversation),
             ),
             bool(fresh),
@@ -301,18 +322,18 @@ class MemoryStore:
     async def list_messages(
         self, conversation_id: str, *, cursor: str | None = None, after: int | None = None, limit: int = 50
     ) -> MessagePage:
-        position = None if cursor is None or is_id(cursor) else cursors.decode_message(cursor)
+        anchor, place = (None, None) if cursor is None else cursors.start_of_messages(cursor)
         rows = self._find(conversation_id).messages
         before = len(rows) + 1
-        if isinstance(position, cursors.AfterMessage):
-            after = position.seq
-        elif position is not None:
-            before = position.seq
+        found = next((row.message for row in rows if row.message.id == anchor), None)
+        if found is not None:
+            before = found.seq
+        elif isinstance(place, cursors.AfterMessage):
+            after = place.seq
+        elif place is not None:
+            before = place.seq
         elif cursor is not None:
-            anchor = self._owner.messages.get(cursor)
-            if anchor is None or anchor.message.conversation_id != conversation_id:
-                raise cursors.invalid()
-            before = anchor.message.seq
+            raise cursors.invalid()
         if after is not None:
             ahead = rows[after:]
             page = ahead[: _count_that_fits([row.size for row in ahead[:limit]])]
@@ -488,6 +509,10 @@ def _score(words: str, terms: list[Term]) -> float:
     found = words.split()
     counts = [sum(starts_at(found, index, term) for index in range(len(found))) for term in terms]
     return sum(counts) / len(found) if all(counts) else 0
+
+
+def _receipt(message: Message) -> Receipt:
+    return Receipt(message.id, message.seq, message.created_at)
 
 
 def _title(records: list[MessageRecord]) -> str | None:

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, Struct
 from msgspec.structs import asdict
 
-from threadkeep.clock import CLOCKS_APART_MILLISECONDS, Clock, NewId, is_id, new_id, now
+from threadkeep.clock import CLOCKS_APART_MILLISECONDS, Clock, now
 from threadkeep.conversations import cursors
 from threadkeep.conversations.changes import Owner, as_change, end_of, follow
 from threadkeep.conversations.content import merged_metadata, metadata_too_large
@@ -52,6 +52,7 @@ from threadkeep.conversations.store import (
     version_stale,
 )
 from threadkeep.errors import ThreadkeepError
+from threadkeep.ids import NewId, new_id
 from threadkeep.storage.sql.columns import CONVERSATION, MESSAGE
 from threadkeep.storage.sql.executor import Executor, ReadsFirst, Row, Statement
 from threadkeep.storage.sql.marks import mark_of
@@ -66,7 +67,7 @@ _BEYOND = INTEGER_MAX - 1
 _SWEPT_CONVERSATIONS_MAX = 100
 _SWEPT_MESSAGES_MAX = 500
 _SWEPT_BYTES_MAX = 8_000_000
-_BEYOND_IDS = "Z" * 26
+_BEYOND_IDS = "~"
 _JSON_OF_MESSAGE = [column.name for column in MESSAGE if column.type == "json"]
 _JSON_OF_CONVERSATION = [column.name for column in CONVERSATION if column.type == "json"]
 _NOBODY = Owner("", 0, 0)
@@ -180,17 +181,8 @@ class SqlStore:
         return self._executor.bookmark
 
     async def create_conversation(self, record: ConversationRecord) -> tuple[Conversation, bool]:
-        values = {
-            **fields_of(ConversationFields, record),
-            **self._values(record.id),
-            "epoch": self._new_id(),
-            "ids": _ids(record.messages),
-            "digest": record.digest,
-            "title": record.title or DEFAULT_TITLE,
-            "title_source": "user" if record.title else "default",
-            "metadata": _text(record.metadata),
-        }
-        inserts = await done(self._inserts(record.messages, {**values, "expected": None}, record.title, creates=True))
+        values = self._creation(record, None)
+        inserts = await done(self._inserts(record.messages, values, record.title, creates=True))
         *_, answers, _ = await self._executor.run(
             self._sql.ensure_owner(**values),
             self._sql.insert_conversation(**values),
@@ -201,14 +193,36 @@ class SqlStore:
         created = _decode(answers, _Created, record.id)
         if created.digest is None:
             raise message_conflict(created.conflicts)
-        conversation = created.conversation
-        if (
-            conversation is None  # it is being erased
-            or conversation.deleted_at is not None
-            or created.digest != record.digest
-        ):
+        conversation = _conversation_in(created, record.id)
+        if created.digest != record.digest:
             raise conversation_conflict(record.id, conversation)
         return conversation, bool(created.is_new)
+
+    async def put_conversation(
+        self, record: ConversationRecord, *, expected_message_count: int | None = None
+    ) -> tuple[Appended, bool]:
+        expected = None if expected_message_count is None else min(expected_message_count, _BEYOND)
+        values = self._creation(record, expected)
+        titles = [(record.id, record.title)] if record.title else []
+        titles_of_new = await done(self._indexing(values, [], titles))
+        inserts = await done(self._inserts(record.messages, values, None, creates=False))
+        _, _, answers, *_, appended, _ = await self._executor.run(
+            self._sql.ensure_owner(**values),
+            self._sql.insert_conversation(**values),
+            self._sql.created(**values),
+            # Before any message follows, only a conversation that is new bears the next rev.
+            *titles_of_new,
+            *inserts,
+            self._sql.appended(**values),
+            self._sql.bump_rev(**values),
+        )
+        created = _decode(answers, _Created, record.id)
+        if created.digest is None and created.conflicts:
+            raise message_conflict(created.conflicts)
+        if created.digest is None:
+            raise count_stale(expected_message_count, 0)
+        _conversation_in(created, record.id)
+        return _appended(appended, record.id, record.messages, expected)[0], bool(created.is_new)
 
     async def get_conversation(self, conversation_id: str) -> Conversation:
         (answers,) = await self._executor.run(self._sql.get_conversation(**self._values(conversation_id)))
@@ -227,16 +241,22 @@ class SqlStore:
             "before_id": _BEYOND_IDS,
             "limit": limit,
         }
-        anchors = []
-        if cursor is not None and is_id(cursor):
-            values |= {"updated_at": None, "before_id": cursor}
-            anchors = [self._sql.conversation_exists(**values)]
-        elif cursor is not None:
-            position = cursors.decode_conversation(cursor)
-            values |= {"updated_at": min(position.updated_at, _BEYOND), "before_id": position.id}
-        *found, answers = await self._executor.run(*anchors, self._sql.list_conversations(**values))
-        if [] in found:
-            raise cursors.invalid()
+        anchor, place = (None, None) if cursor is None else cursors.start_of_conversations(cursor)
+        if place is not None:
+            values |= {"updated_at": min(place.updated_at, _BEYOND), "before_id": place.id}
+        if anchor is None:
+            (answers,) = await self._executor.run(self._sql.list_conversations(**values))
+        else:
+            after = {**values, "updated_at": None, "before_id": anchor}
+            found, answers, *elsewhere = await self._executor.run(
+                self._sql.conversation_exists(**values),
+                self._sql.list_conversations(**after),
+                *([] if place is None else [self._sql.list_conversations(**values)]),
+            )
+            if not found and not elsewhere:
+                raise cursors.invalid()
+            if not found:
+                (answers,) = elsewhere
         page = _decode(answers, _ConversationRows, "")
         page.rows.sort(key=attrgetter("updated_at", "id"), reverse=True)
         rows = page.rows[:limit]
@@ -341,47 +361,43 @@ class SqlStore:
             self._sql.appended(**values),
             self._sql.bump_rev(**values),
         )
-        answer = _decode(answers, _Appended, conversation_id)
-        conflicts = [row.id for row in answer.messages if not row.is_same]
-        if conflicts:
-            raise message_conflict(conflicts)
-        new = sum(row.is_new for row in answer.messages)
-        is_new = len(answer.messages) - new < len(messages)
-        before = answer.conversation.message_count - new
-        if is_new and expected not in (None, before):
-            raise count_stale(expected_message_count, before)
-        receipts = {row.id: Receipt(row.id, row.seq, row.created_at) for row in answer.messages}
-        return Appended([receipts[message.id] for message in messages], answer.conversation), is_new
+        return _appended(answers, conversation_id, messages, expected)
 
     async def list_messages(
         self, conversation_id: str, *, cursor: str | None = None, after: int | None = None, limit: int = 50
     ) -> MessagePage:
         values: dict[str, Any] = {
             **self._values(conversation_id),
-            "seq": _BEYOND,
-            "message": cursor,
+            "seq": _BEYOND if after is None else min(after, _BEYOND),
+            "message": "",
             "limit": limit,
             "page_bytes": PAGE_BYTES_MAX,
         }
-        anchors = []
-        forward = after is not None
-        if after is not None:
-            values["seq"] = min(after, _BEYOND)
-        elif cursor is not None and is_id(cursor):
-            values["seq"] = None
-            anchors = [self._sql.message_exists(**values)]
-        elif cursor is not None:
-            position = cursors.decode_message(cursor)
-            values["seq"] = min(position.seq, _BEYOND)
-            forward = isinstance(position, cursors.AfterMessage)
+        anchor, place = (None, None) if cursor is None else cursors.start_of_messages(cursor)
+        forward = after is not None or isinstance(place, cursors.AfterMessage)
+        if place is not None:
+            values["seq"] = min(place.seq, _BEYOND)
         query = self._sql.list_messages_after if forward else self._sql.list_messages_before
-        *found, answers = await self._executor.run(*anchors, query(**values))
+        if anchor is None:
+            (answers,) = await self._executor.run(query(**values))
+        else:
+            before = {**values, "seq": None, "message": anchor}
+            found, answers, *elsewhere = await self._executor.run(
+                self._sql.message_exists(**before),
+                self._sql.list_messages_before(**before),
+                *([] if place is None else [query(**values)]),
+            )
+            if not found and not elsewhere:
+                _answer(answers, conversation_id)
+                raise cursors.invalid()
+            if found:
+                values, forward = before, False
+            else:
+                (answers,) = elsewhere
         if answers and answers[0]["answer"] is None:
             query = self._sql.list_large_messages_after if forward else self._sql.list_large_messages_before
             (answers,) = await self._executor.run(query(**values))
         page = _decode(answers, _MessageRows, conversation_id)
-        if [] in found:
-            raise cursors.invalid()
         rows = sorted(page.rows, key=attrgetter("seq"))
         if not page.more:
             return MessagePage(rows, None)
@@ -541,6 +557,20 @@ class SqlStore:
             "now": self._clock(),
         }
 
+    def _creation(self, record: ConversationRecord, expected: int | None) -> dict[str, Any]:
+        """What the statements that create a conversation are given."""
+        return {
+            **fields_of(ConversationFields, record),
+            **self._values(record.id),
+            "epoch": self._new_id(),
+            "ids": _ids(record.messages),
+            "expected": expected,
+            "digest": record.digest,
+            "title": record.title or DEFAULT_TITLE,
+            "title_source": "user" if record.title else "default",
+            "metadata": _text(record.metadata),
+        }
+
     def _inserts(
         self, messages: list[MessageRecord], values: dict[str, Any], title: str | None, *, creates: bool
     ) -> Work[list[Statement]]:
@@ -639,6 +669,31 @@ async def tidy_index(executor: Executor) -> bool:
     return True
 
 
+def _conversation_in(created: _Created, conversation_id: str) -> Conversation:
+    """The conversation that a creation has found or made. Raises Conflict where it is deleted, or being erased."""
+    conversation = created.conversation
+    if conversation is None or conversation.deleted_at is not None:
+        raise conversation_conflict(conversation_id, conversation)
+    return conversation
+
+
+def _appended(
+    rows: list[Row], conversation_id: str, messages: list[MessageRecord], expected: int | None
+) -> tuple[Appended, bool]:
+    """What came of an append, and whether any message is new. Raises as `Store.append_messages` does."""
+    answer = _decode(rows, _Appended, conversation_id)
+    conflicts = [row.id for row in answer.messages if not row.is_same]
+    if conflicts:
+        raise message_conflict(conflicts)
+    new = sum(row.is_new for row in answer.messages)
+    is_new = len(answer.messages) - new < len(messages)
+    before = answer.conversation.message_count - new
+    if is_new and expected not in (None, before):
+        raise count_stale(expected, before)
+    receipts = {row.id: Receipt(row.id, row.seq, row.created_at) for row in answer.messages}
+    return Appended([receipts[message.id] for message in messages], answer.conversation), is_new
+
+
 def _owner(rows: list[Row]) -> Owner:
     """Where a user's changes are."""
     return msgspec.json.decode(rows[0]["answer"], type=Owner) if rows else _NOBODY
@@ -676,7 +731,7 @@ def _cut(rows: list[T]) -> list[T]:
 
 
 def _ids(messages: list[MessageRecord]) -> str:
-    return _text([(message.id, message.digest) for message in messages])
+    return msgspec.json.encode([(message.id, message.digest) for message in messages]).decode()
 
 
 def _text(value: Any) -> str:

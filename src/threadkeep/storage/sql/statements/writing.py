@@ -41,7 +41,10 @@ WHERE o.user_id = :user
 
     @cached_property
     def insert_conversation(self) -> Query:
-        """Create a conversation, unless an id of its messages is taken. `:ids` is an array of [id, digest]."""
+        """Create a conversation, unless an id of its messages is taken. `:ids` is an array of [id, digest].
+
+        `:expected` is how many messages the caller thinks that it has: a new one has none.
+        """
         given = [column for column in CONVERSATION if column.name not in ("user_id", "deleted_at")]
         values = {
             "user_id": ":user",
@@ -58,6 +61,7 @@ WHERE o.user_id = :user
 {self.insert(self.conversations, values)}
 FROM {self.owners} AS o
 WHERE o.user_id = :user
+  AND coalesce({self.dialect.integer(":expected")}, 0) = 0
   AND NOT EXISTS (
     SELECT 1
     FROM {self._known("given")}
@@ -69,8 +73,8 @@ ON CONFLICT (user_id, id) DO NOTHING
     def insert_messages(self) -> Query:
         """Append those of `:messages` that are new, if all of `:ids` are new or repeats.
 
-        Several of these may stand in one batch, each with a part of the messages, all with the same `:ids`. `:creates`
-        is 1 in the batch that creates the conversation, which then bears the next rev already.
+        Several of these may stand in one batch, each with a part of the messages, all with the same `:ids`. Where
+        `:creates` is 1, only a conversation takes them that this batch has created: it bears the next rev already.
         """
         values = self._message_values(
             conversation_id=":conversation",
@@ -88,7 +92,7 @@ JOIN {self.conversations} AS c ON c.user_id = :user AND c.id = :conversation
 CROSS JOIN {self.dialect.each(":messages", "new")}
 WHERE o.user_id = :user
   AND c.deleted_at IS NULL
-  AND CASE WHEN c.rev > o.rev THEN 1 ELSE 0 END = :creates
+  AND CASE WHEN c.rev > o.rev THEN 1 ELSE 0 END >= :creates
   AND c.message_count = coalesce(:expected, c.message_count)
   AND NOT EXISTS (
     SELECT 1
