@@ -158,7 +158,10 @@ REFUSED = {
     "no role": append({"content": TEXT}),
     "another role": append({"role": "robot", "content": TEXT}),
     "an unknown key": append({"role": "user", "content": TEXT, "more": 1}),
-    "a lower-case id": append({"id": ID.lower(), "role": "user", "content": TEXT}),
+    "an id with a space": append({"id": "a b", "role": "user", "content": TEXT}),
+    "an id of 129 characters": append({"id": "x" * 129, "role": "user", "content": TEXT}),
+    "an id that is a reserved word": append({"id": "search", "role": "user", "content": TEXT}),
+    "an id that is a step in a path": append({"parentId": "..", "role": "user", "content": TEXT}),
     "a block without a type": append({"role": "user", "content": [{"text": "x"}]}),
     "a block that is no object": append({"role": "user", "content": ["x"]}),
     "a text that is no text": append({"role": "user", "content": [{"type": "text", "text": 1}]}),
@@ -183,13 +186,17 @@ REFUSED = {
         "POST", f"/api/conversations/{ID}/messages", json.dumps({"role": "user", "content": TEXT})
     ),
     "an export of none": Request("GET", f"/api/conversations/{ID}/export"),
-    "an id that is none": Request("GET", "/api/conversations/x/messages"),
+    "an id that is none": Request("GET", "/api/conversations/a%20b/messages"),
+    "a reserved word in a path": Request("GET", "/api/conversations/active/messages"),
+    "an id in another case": Request("GET", f"/api/conversations/{long_conversation().lower()}/messages"),
     "a limit of 0": Request("GET", f"{MESSAGES}?limit=0"),
     "a limit that is no number": Request("GET", f"{MESSAGES}?limit=1e1"),
     "an unknown field": Request("GET", f"{MESSAGES}?page=1"),
     "a field twice": Request("GET", f"{MESSAGES}?limit=1&limit=2"),
     "cursor and after": Request("GET", f"{MESSAGES}?cursor={ID}&after=1"),
     "a cursor that is none": Request("GET", f"{MESSAGES}?cursor=abc"),
+    "the mark of a cursor and none": Request("GET", f"{MESSAGES}?cursor=~abc"),
+    "an id behind the mark of a cursor": Request("GET", f"/api/conversations?cursor=~{long_conversation()}"),
     "the id of no message": Request("GET", f"{MESSAGES}?cursor={ID}"),
     "a cursor of another epoch": Request("GET", "/api/conversations/changes?since=WyJyIiwieCIsMSwyLDAsMF0"),
     "a search for nothing": Request("GET", "/api/conversations/search?q=%20"),
@@ -208,6 +215,30 @@ def test_they_refuse_the_same(contestants: list[Contestant], name: str) -> None:
     one, other = answers(contestants, REFUSED[name])
     assert one.status >= 400
     assert differs_in_code(one, other) is None
+
+
+def test_they_keep_any_id_to_the_letter(contestants: list[Contestant]) -> None:
+    ids = ["550e8400-e29b-41d4-a716-446655440000", "m", "M", "a.b:c@d_e-f", "...", "x" * 128, "WyJiIiwxMDBd"]
+    for id_ in ids:
+        one, other = answers(contestants, append({"id": id_, "parentId": "m", "role": "user", "content": TEXT}))
+        assert (one.status, differs(one, other)) == (201, None)
+    for id_ in ids:  # the last of them is a cursor, too, as they were made before the mark
+        one, other = answers(contestants, Request("GET", f"{MESSAGES}?limit=3&cursor={id_}"))
+        assert (one.status, differs(one, other)) == (200, None)
+
+
+def test_they_take_a_cursor_from_before_the_mark(contestants: list[Contestant]) -> None:
+    answers(
+        contestants, append({"messages": [{"id": f"hello-{n}", "role": "user", "content": TEXT} for n in range(4)]})
+    )
+    for path in (MESSAGES, "/api/conversations", "/api/conversations/search?q=hello"):
+        join = "&" if "?" in path else "?"
+        one, other = answers(contestants, Request("GET", f"{path}{join}limit=2"))
+        cursors = [answer.json()["nextCursor"] for answer in (one, other)]
+        assert cursors[0] == cursors[1] == f"~{cursors[0][1:]}"
+        for cursor in (cursors[0], cursors[0][1:]):
+            one, other = answers(contestants, Request("GET", f"{path}{join}limit=2&cursor={cursor}"))
+            assert (one.status, differs(one, other)) == (200, None)
 
 
 def test_they_skip_the_same_documents(contestants: list[Contestant]) -> None:

@@ -93,7 +93,7 @@ export function createApp(openStore) {
     const store = c.get("store");
     const document = exportDocument(store, await store.messages(id, { after: 0, limit: 200 }));
     c.header("content-type", "application/json");
-    c.header("content-disposition", `attachment; filename="${id}.json"`);
+    c.header("content-disposition", `attachment; filename="${id.replaceAll(":", "_")}.json"`);
     return c.body(document);
   });
 
@@ -128,7 +128,7 @@ function authenticate(c) {
 
 function conversationId(c) {
   const id = c.req.param("id");
-  if (!schemas.ID.test(id)) throw invalid("id: This is not an id; an id is a ULID, 26 characters in upper case.", "id");
+  if (!schemas.isId(id)) throw invalid(`id: This is not ${schemas.ID_IN_WORDS}.`, "id");
   return id;
 }
 

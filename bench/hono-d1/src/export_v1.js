@@ -85,7 +85,7 @@ export async function importDocuments(store, entries, key) {
     const taken = batch.length > 0 ? await store.import(batch.map(([, record]) => record)) : [];
     for (const [place, [index, record]] of batch.entries()) {
       if (taken[place]) skipped.push({ index, error: importConflict() });
-      else imported.push({ id: record.id, title: record.title, messageCount: record.messageCount });
+      else imported.push({ index, id: record.id, title: record.title, messageCount: record.messageCount });
     }
     batch = [];
     size = 0;

@@ -2,7 +2,13 @@
 import { z } from "zod";
 import { invalid } from "./errors.js";
 
-export const ID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
+const RESERVED = [
+  ...[".", "..", "changes", "export", "messages", "restore", "search", "status"],
+  ...["active", "all", "archived", "deleted", "events", "import", "latest", "new"],
+];
+const ID = /^[A-Za-z0-9._:@-]{1,128}$/;
+export const isId = (text) => ID.test(text) && !RESERVED.includes(text);
+export const ID_IN_WORDS = "an id: 1 to 128 of A to Z, a to z, 0 to 9 and . _ : @ -, and no word of this API";
 const LINE = /^(?!.*[\u0000-\u001f\u007f-\u009f\u2028\u2029])(?=.*\S)/s;
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
 
@@ -12,7 +18,7 @@ const object = z.custom(
   (value) => value !== null && typeof value === "object" && !Array.isArray(value) && !JSON.isRawJSON(value),
   "Expected an object",
 );
-const id = z.string().regex(ID, "Expected a ULID: 26 characters of Crockford base32, upper case");
+const id = z.string().refine(isId, `Expected ${ID_IN_WORDS}`);
 const count = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 const line = (most) =>
   z

@@ -3,7 +3,7 @@ import * as cursors from "./cursors.js";
 import { arrays, checkWords } from "./records.js";
 import { ApiError, noConversation } from "./errors.js";
 import { matchOf } from "./search.js";
-import { ID } from "./schemas.js";
+import { isId } from "./schemas.js";
 import * as sql from "./statements.js";
 import { ulid } from "./ulid.js";
 import { indexed, markOf } from "./tokenizer.js";
@@ -65,13 +65,16 @@ export class Store {
     const backward = [sql.MESSAGES_BEFORE, false];
     let [query, isForward] = after === undefined ? backward : forward;
     let seq = after ?? BEYOND;
-    if (cursor !== undefined && ID.test(cursor)) {
-      const [conversations, places] = await this.run([
+    let places = [];
+    if (cursor !== undefined && isId(cursor)) {
+      const found = await this.run([
         [sql.CONVERSATION_BY_ID, user, id],
         [sql.SEQ_OF_MESSAGE, user, id, cursor],
       ]);
-      if (conversations.length === 0) throw noConversation(id);
-      if (places.length === 0) throw cursors.notOfThisList();
+      if (found[0].length === 0) throw noConversation(id);
+      places = found[1];
+    }
+    if (places.length > 0) {
       seq = places[0].seq;
     } else if (cursor !== undefined) {
       const [kind, place] = cursors.decode(cursor, cursors.MESSAGES);
@@ -90,10 +93,10 @@ export class Store {
 
   async conversations({ cursor, limit, archived }) {
     const user = this.userId;
-    let place = [BEYOND, "Z".repeat(26)];
-    if (cursor !== undefined && ID.test(cursor)) {
-      const [places] = await this.run([[sql.PLACE_OF_CONVERSATION, user, cursor]]);
-      if (places.length === 0) throw cursors.notOfThisList();
+    let place = [BEYOND, "~"];
+    let places = [];
+    if (cursor !== undefined && isId(cursor)) [places] = await this.run([[sql.PLACE_OF_CONVERSATION, user, cursor]]);
+    if (places.length > 0) {
       place = [places[0].updated_at, cursor];
     } else if (cursor !== undefined) {
       place = cursors.decode(cursor, cursors.CONVERSATIONS).slice(1);
