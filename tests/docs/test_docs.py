@@ -18,6 +18,7 @@ from support.backends import BACKENDS, WORKERS
 from support.postgres import new_url
 from threadkeep.http.problems import STATUS
 from threadkeep.http.routes import ROUTES
+from threadkeep.ids import ID_CHARACTERS_MAX, RESERVED
 from threadkeep.server import application, serving
 from threadkeep.server.limits import LIMITS
 from threadkeep.setting_types import Setting
@@ -109,6 +110,13 @@ def test_every_route_is_in_the_api_document_in_its_order_and_no_other() -> None:
     calls = re.search(r"## Calls\n(.*?)\n### ", API, re.DOTALL)
     assert calls is not None
     assert re.findall(r"^\| `([A-Z]+ [^ `]+)`", calls[1], re.MULTILINE) == routes
+
+
+def test_the_words_that_are_no_ids_are_in_the_api_document() -> None:
+    (section,) = re.findall(r"^## Ids\n(.*?)^## ", API, re.DOTALL | re.MULTILINE)
+    (words,) = re.findall(r"^Some texts are no ids.*?\n\n", section, re.DOTALL | re.MULTILINE)
+    assert re.findall(r"`(.+?)`", words) == [*RESERVED]
+    assert f"1 to {ID_CHARACTERS_MAX} characters of `A-Z a-z 0-9 . _ : @ -`" in section
 
 
 def test_every_error_is_in_the_api_document_with_its_status_and_no_other() -> None:

@@ -263,7 +263,7 @@ OPERATIONS: dict[str, Operation] = {
         answers={200: "What was imported, and what was skipped and why."},
         request=_document,
         response={
-            "imported": [{"id": "01KAGR0C5M3E7Y9Q2W4T6B8DNF", "title": "Monads", "messageCount": 2}],
+            "imported": [{"index": 0, "id": "01KAGR0C5M3E7Y9Q2W4T6B8DNF", "title": "Monads", "messageCount": 2}],
             "skipped": [],
         },
     ),
