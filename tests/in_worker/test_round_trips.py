@@ -31,6 +31,8 @@ EXPECTED = {
     ],
 }
 TURNS = {"d1": 2, "durable-object": 3}
+OLDER = "WyJjIiwxNzk1MTc2ODE5MTY0LCIwMUtBR1EzVzZaSjhZMFY0TTJUN041QzlYQiJd"
+"""A cursor from before they began with `~`, which may be an id, too."""
 # An object looks to its alarm before it deletes anything, in its own storage.
 ALARM = {"storage.getAlarm": 1, "storage.setAlarm": 1}
 
@@ -58,7 +60,10 @@ def test_every_request_of_a_user_is_matched_once_and_is_one_round_trip(client: h
         ("GET", "/api/conversations/search", {"params": {"q": '"hel" lo', "role": "user", "from": 1, "limit": 1}}),
         ("GET", "/api/conversations/changes", {}),
         ("GET", "/api/conversations/changes", {"params": {"since": "0", "limit": 1}}),
+        ("GET", "/api/conversations", {"params": {"cursor": OLDER}}),
         ("GET", own, {}),
+        ("PUT", own, {"json": {"title": "A", "messages": [{"role": "user", "content": content}]}}),
+        ("PUT", own, {"json": {"messages": [{"role": "user", "content": content}], "expectedMessageCount": 0}}),
         ("PATCH", own, {"json": {"title": "B"}}),
         ("PATCH", own, {"json": {"title": "C"}, "headers": {"If-Match": '"1"'}}),
         ("POST", f"{own}/messages", {"json": {"id": message, "role": "user", "content": content}}),
@@ -66,13 +71,15 @@ def test_every_request_of_a_user_is_matched_once_and_is_one_round_trip(client: h
         ("GET", f"{own}/messages", {}),
         ("GET", f"{own}/messages", {"params": {"after": 0}}),
         ("GET", f"{own}/messages", {"params": {"cursor": message}}),
+        ("GET", f"{own}/messages", {"params": {"cursor": "WyJiIiwyXQ"}}),
         ("POST", f"{own}/messages", {"json": {"messages": large}}),
         ("DELETE", own, {}),
         ("POST", f"{own}/restore", {}),
         ("GET", f"/api/conversations/{new_id()}", {}),
+        ("PUT", f"/api/conversations/{new_id()}", {"json": {"title": "D", "messages": []}}),
     ]
     patterns = {(route.method, route.path) for route in USER_ROUTES} - STREAMS
-    assert patterns == {(method, path.replace(conversation, "{id}")) for method, path, _ in requests[:-1]}
+    assert patterns == {(method, path.replace(conversation, "{id}")) for method, path, _ in requests[:-2]}
     client.get("/api/conversations")  # an object that wakes up applies its migrations first
     client.get("/counts")
     for method, path, options in requests:

@@ -11,7 +11,7 @@ from base64 import urlsafe_b64decode
 from collections.abc import Callable, Iterator
 from typing import Any
 from unicodedata import normalize
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import schemathesis
 
@@ -31,6 +31,7 @@ class Sent:
         request = response.request
         self.path = path
         self.headers: dict[str, str] = {name.lower(): _text(value) for name, value in request.headers.items()}
+        self.last_step = unquote(urlsplit(request.url).path.rpartition("/")[2])
         self.query = dict(parse_qsl(urlsplit(request.url).query, keep_blank_values=True))
         self.text = _text(request.body or "")
 
@@ -52,6 +53,7 @@ def _text(sent: str | bytes) -> str:
 
 
 def _is_cursor(text: str) -> bool:
+    text = text.removeprefix("~")
     try:
         return isinstance(json.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4))), list)
     except ValueError:
@@ -91,14 +93,15 @@ REASONS: dict[str, Callable[[Sent, str], bool]] = {
     r"(cursor|since): This is not a cursor of this list": lambda sent, place: not _is_cursor(sent.query[place]),
     r"This cursor ": lambda sent, _: _is_cursor(sent.query["since"]),
     r"There is no conversation ": lambda sent, _: "{id}" in sent.path,
-    r"The conversation \w+ (exists already|is deleted)": lambda sent, _: bool(_ids(sent)),
+    r"The conversation \S+ (exists already|is deleted)": lambda sent, _: bool(_ids(sent)) or "{id}" in sent.path,
     r"These ids are taken by other messages": lambda sent, _: bool(_ids(sent)),
     r"The conversation (is at version|has) \d+": lambda sent, _: _has_version(sent),
     # Two fields go together, or do not.
     r"after: Send either `after`": lambda sent, _: {"cursor", "after"} <= set(sent.query),
     r"to: `to` must be later": lambda sent, _: int(sent.query["from"]) >= int(sent.query["to"]),
     r"confirm: This is not your user id": lambda sent, _: sent.query["confirm"] != sent.headers["x-user-id"],
-    r"messages\[\d+\]\.id: \w+ is also the id of": lambda sent, _: len(set(_ids(sent))) < len(_ids(sent)),
+    r"id: This is not the id in the path": lambda sent, _: sent.body["id"] != sent.last_step,
+    r"messages\[\d+\]\.id: \S+ is also the id of": lambda sent, _: len(set(_ids(sent))) < len(_ids(sent)),
     # A query has something in it, at most 32 words and phrases, and 512 words in all.
     r"q: There is no word": lambda sent, _: not sent.query["q"].strip(),
     r"q: A query may have 32 words": lambda sent, _: _words(sent) > 32,

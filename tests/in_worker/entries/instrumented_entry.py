@@ -43,6 +43,7 @@ from threadkeep.worker import environment, turnstile  # noqa: E402
 from threadkeep.worker.requests import raw_request  # noqa: E402
 
 _in_snapshot = set(sys.modules)
+_ORDERS = ("clock", "patience", "purge", "check", "able", "alarm")
 _CHECK = write("INSERT INTO search_index_2 (search_index_2, rank) VALUES ('integrity-check', 1)")
 _database_url: ContextVar[str | None] = ContextVar("_database_url")
 _connect_to_postgres = workers_socket.connect
@@ -97,7 +98,7 @@ class Default(entry.Default):
         what = raw.url.split("/", 3)[3]
         if what == "imports":
             return _imported_since()
-        if what not in ("clock", "patience", "purge", "check", "able", "alarm"):
+        if what not in _ORDERS:
             _database_url.set(_header(raw, "x-database-url"))
             if variables := _header(raw, "x-variables"):
                 self._env = js.Object.assign(js.Object.create(self._env), js.JSON.parse(variables))
@@ -115,7 +116,7 @@ class Default(entry.Default):
             database = await environment.database(api.backend, place)
             return await _do(what, order, database.open_store(order["user_id"]), database)
         user = self.env.AGENT_CONVERSATIONS_DO.getByName(order["user_id"])
-        return await user.fetch(raw.url, method="PUT", body=json.dumps(order))
+        return await user.fetch(raw.url, method="POST", body=json.dumps(order))
 
 
 class UserConversations(entry.UserConversations):
@@ -125,9 +126,9 @@ class UserConversations(entry.UserConversations):
         raw = raw_request(request)
         if _header(raw, "x-fail"):
             raise ValueError("a secret of the object")
-        if raw.method != "PUT":
-            return await super().fetch(raw)
         what = raw.url.split("/", 3)[3]
+        if what not in _ORDERS:
+            return await super().fetch(raw)
         if what == "alarm":
             return Response.json(await self.ctx.storage.getAlarm())
         store = await self._open_store(None)
