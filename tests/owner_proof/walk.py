@@ -178,6 +178,13 @@ def create(number: int, *messages: int, words: str = "", **fields: Any) -> Step:
     return lambda store: store.create_conversation(conversation(*sent, id=c(number), **fields))
 
 
+def put(number: int, *messages: int, words: str = "", expected: int | None = None, **fields: Any) -> Step:
+    record = conversation(
+        *(new_message(f"{words} {message}", id=m(message)) for message in messages), id=c(number), **fields
+    )
+    return lambda store: store.put_conversation(record, expected_message_count=expected)
+
+
 def append(number: int, *messages: int, words: str = "", expected: int | None = None) -> Step:
     records = message_records([new_message(f"{words} {message}", id=m(message)) for message in messages])
     return lambda store: store.append_messages(c(number), records, expected_message_count=expected)
@@ -464,6 +471,10 @@ def _place(cursor: str) -> Any:
 
 
 # Conversations 1 to 4 and messages 1 to 9 are the walker's own; everybody around has them too, and more.
+# Cursors from before they began with `~`, which may be ids as well.
+OLDER_OF_CONVERSATIONS = cursors.encode(cursors.AfterConversation(2**52, "Z")).removeprefix("~")
+OLDER_OF_MESSAGES = cursors.encode(cursors.AfterMessage(1)).removeprefix("~")
+
 WALK: list[Step] = [
     create(1, 1, 2, words="mine"),
     create(1, 1, 2, words="mine"),
@@ -481,17 +492,26 @@ WALK: list[Step] = [
     append(3, 7, words="mine"),
     append(90, 8, words="mine"),
     create(4, 8, 9, words="mine"),
+    put(2, 3, words="mine", title="Other"),
+    put(2, 3, 5, words="mine", expected=9),
+    put(2, 1, words="mine"),
+    put(5, 1, words="mine"),
+    put(5, 11, words="mine", expected=3),
+    put(5, 11, words="mine", expected=0, title="Put"),
+    put(5, 11, 12, words="mine", title="Put"),
     get(1),
     get(90),
     list_all(limit=1),
     list_all(limit=2, cursor=c(2)),
     list_all(cursor=c(90)),
+    list_all(cursor=OLDER_OF_CONVERSATIONS),
     read_all(1, limit=50),
     read_all(2, limit=1),
     read_all(2, limit=1, after=0),
     read_all(2, limit=2, cursor=m(5)),
     read_all(2, limit=2, cursor=m(1)),
     read_all(2, limit=2, cursor=m(90)),
+    read_all(2, limit=2, cursor=OLDER_OF_MESSAGES),
     read_all(90, limit=2),
     update(1, title="Renamed", metadata={"a": {"b": 1}}),
     update(1, title="Late", edited_at=1),
@@ -508,6 +528,7 @@ WALK: list[Step] = [
     delete(2, version=9),
     get(2),
     append(2, 6, words="mine"),
+    put(2, 6, words="mine"),
     update(2, title="Deleted"),
     read_all(2, limit=2),
     list_all(limit=1),
