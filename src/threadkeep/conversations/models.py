@@ -245,7 +245,7 @@ class NewConversation(ConversationFields, kw_only=True, forbid_unknown_fields=Tr
     messages: Annotated[list[NewMessage], Meta(extra_json_schema={"maxItems": APPEND_MESSAGES_MAX})] = []
 
 
-class PutConversation(NewConversation, rename="camel", kw_only=True, forbid_unknown_fields=True):
+class PutConversation(NewConversation, kw_only=True, forbid_unknown_fields=True):
     """A conversation to create under the id in the path, or, where it is there already, messages to append to it."""
 
     expected_message_count: Count | None = None

@@ -22,6 +22,7 @@ from threadkeep.conversations.models import (
     NewMessage,
     NewMessages,
     PutConversation,
+    fields_of,
 )
 from threadkeep.conversations.records import ConversationEdit, ConversationRecord, MessageRecord
 from threadkeep.conversations.search import INDEXED_MAX, indexed_size, text_of
@@ -49,8 +50,8 @@ async def put_conversation(store: Store, conversation_id: str, new: PutConversat
     """Create a conversation, or append to it. Returns and raises as `Store.put_conversation`; also as the others do."""
     if new.id not in (None, conversation_id):
         raise Invalid("id: This is not the id in the path. Leave it out, or send the same.", "id")
-    new.id = conversation_id
-    record = await done(conversation_record(new))
+    created = NewConversation(**fields_of(NewConversation, new) | {"id": conversation_id})
+    record = await done(conversation_record(created))
     return await store.put_conversation(record, expected_message_count=new.expected_message_count)
 
 
