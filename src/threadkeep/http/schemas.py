@@ -186,6 +186,11 @@ def _describe_errors(components: dict[str, Schema]) -> None:
         "properties": {
             "path": {"type": "string"},
             "ids": texts,
+            "reason": {
+                "type": "string",
+                "enum": ["exists", "deleted", "purging"],
+                "description": "Of a `conflict` about the id of a conversation: what has it.",
+            },
             "conversation": {"anyOf": [reference("Conversation")]},
             "messageCount": {"type": "integer"},
             "allow": texts,
