@@ -12,6 +12,7 @@ from threadkeep_client.api.conversations import (
     delete_conversation,
     get_conversation,
     list_conversations,
+    put_conversation,
     restore_conversation,
     update_conversation,
 )
@@ -42,6 +43,7 @@ from threadkeep_client.models import (
     NewMessages,
     NewOtherBlock,
     OtherBlock,
+    PutConversation,
     Role,
     TextBlock,
     ThinkingBlock,
@@ -268,6 +270,18 @@ def ask_whether_the_server_is_up() -> None:
     assert answer.status == "ok"
 
 
+def put_a_conversation_under_an_id_of_ones_own_each_time_it_has_grown() -> None:
+    messages = [NewMessage(id="msg-1", role=Role.USER, content=[TextBlock(type_="text", text="Hi")])]
+    first = put_conversation.sync("chat_7f3c9a52-0b1e", client=client, body=PutConversation(messages=messages))
+    assert isinstance(first, Appended)
+    answer = [TextBlock(type_="text", text="Hello")]
+    messages.append(NewMessage(id="msg-2", role=Role.ASSISTANT, content=[*answer]))
+    grown = put_conversation.sync("chat_7f3c9a52-0b1e", client=client, body=PutConversation(messages=messages))
+    assert isinstance(grown, Appended)
+    assert [receipt.seq for receipt in grown.messages] == [1, 2]
+    assert grown.conversation.message_count == 2
+
+
 def delete_everything() -> None:
     assert isinstance(erase_everything.sync(client=client, confirm="somebody"), ErrorResponse)
     erasure = erase_everything.sync(client=client, confirm="python")
@@ -295,6 +309,7 @@ SNIPPETS: list[Callable[[], None]] = [
     edit_only_what_has_been_seen_by_if_match,
     delete_and_restore,
     follow_the_changes,
+    put_a_conversation_under_an_id_of_ones_own_each_time_it_has_grown,
     export_a_conversation_and_import_it,
     export_everything_as_text_and_import_it_as_ndjson,
     ask_whether_the_server_is_up,

@@ -267,6 +267,19 @@ const snippets = {
     check(!held.has(id) && data?.hasMore === false, "it came and went");
   },
 
+  async "put a conversation under an id of one's own each time it has grown"() {
+    const path = { id: "chat_7f3c9a52-0b1e" };
+    const messages: NewMessage[] = [{ id: "msg-1", role: "user", content: [{ type: "text", text: "Hi" }] }];
+    const first = await client.PUT("/api/conversations/{id}", { params: { path }, body: { title: "A chat", messages } });
+    check(first.response.status === 201 && first.data?.conversation.title === "A chat", "it is created");
+    messages.push({ id: "msg-2", role: "assistant", content: [{ type: "text", text: "Hello" }] });
+    const { data } = await client.PUT("/api/conversations/{id}", { params: { path }, body: { messages } });
+    check(data?.messages[1]?.seq === 2 && data.conversation.messageCount === 2, "what is new is appended");
+    await client.DELETE("/api/conversations/{id}", { params: { path } });
+    const { error } = await client.PUT("/api/conversations/{id}", { params: { path }, body: { messages } });
+    check(error?.error.code === "conflict" && error.error.details?.reason === "deleted", "it is deleted");
+  },
+
   async "export a conversation, and import it"() {
     const { id } = await created({
       title: "Kept",
