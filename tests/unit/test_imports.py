@@ -250,7 +250,16 @@ KNOWS: dict[str, set[str]] = {
     "client": {"conversations", "errors"},
 }
 OF_ANY_PRODUCT = {
-    *("clock", "conversations", "errors", "storage/objects", "storage/sql", "storage/sql/statements", "tokenizer"),
+    *(
+        "clock",
+        "conversations",
+        "errors",
+        "ids",
+        "storage/objects",
+        "storage/sql",
+        "storage/sql/statements",
+        "tokenizer",
+    ),
     "work",
 }
 """What a product's folder may know."""

@@ -13,6 +13,7 @@ from support.stores import open_sqlite
 from threadkeep.conversations import export_v1
 from threadkeep.conversations.records import SearchQuery
 from threadkeep.conversations.store import DatabaseStore
+from threadkeep.ids import new_id
 from threadkeep.storage.sql.conversations import SqlStore
 from threadkeep.storage.sql.executor import Row, Statement
 from threadkeep.storage.sqlite.dialect import SQLITE
@@ -50,6 +51,8 @@ def calls(first: str, second: str, sent: str) -> Sequence[tuple[str, tuple[Any, 
     return [
         ("create_conversation", (conversation(new_message(), id=first, title="A"),), {}),
         ("create_conversation", (conversation(new_message(), id=second),), {}),
+        ("put_conversation", (conversation(new_message(), id=new_id(), title="C"),), {"expected_message_count": 0}),
+        ("put_conversation", (conversation(new_message(), id=first, title="C"),), {"expected_message_count": 1}),
         ("import_conversations", ([imported],), {}),
         ("get_conversation", (first,), {}),
         ("list_conversations", (), {}),
@@ -58,6 +61,7 @@ def calls(first: str, second: str, sent: str) -> Sequence[tuple[str, tuple[Any, 
         ("append_messages", (first, [message(id=sent), message()]), {}),
         ("list_messages", (first,), {}),
         ("list_messages", (first,), {"cursor": sent}),
+        ("list_messages", (first,), {"cursor": "WyJiIiwyXQ"}),  # a cursor as they were, which may be an id
         ("search", (SearchQuery(text="hello"),), {}),
         ("changes", (), {}),
         ("changes", ("0",), {}),
