@@ -250,17 +250,8 @@ KNOWS: dict[str, set[str]] = {
     "client": {"conversations", "errors"},
 }
 OF_ANY_PRODUCT = {
-    *(
-        "clock",
-        "conversations",
-        "errors",
-        "ids",
-        "storage/objects",
-        "storage/sql",
-        "storage/sql/statements",
-        "tokenizer",
-    ),
-    "work",
+    *("clock", "conversations", "errors", "ids", "storage/objects", "storage/sql", "storage/sql/statements"),
+    *("tokenizer", "work"),
 }
 """What a product's folder may know."""
 WORKER = {f"worker/{name}" for name in ("durable_object", "entrypoint", "environment", "requests", "sdk_patches")}
