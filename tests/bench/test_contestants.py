@@ -60,6 +60,9 @@ CONTENTS = [
     '[{"type":"tool_use","id":"c","name":"n","input":{"q":"find me","deep":["one",{"type":"text","text":"two"}]}}]',
     '[{"type":"tool_result","toolUseId":"c","content":[{"type":"image","url":"hidden"},"seen"],"isError":false}]',
     '[{"type":"thinking","thinking":"hm","signature":null},{"type":"file","url":"x","source":{}}]',
+    '[{"type":"tool_use","id":"c","name":"n","input":"{\\"q\\":\\"first\\\\nlast\\"}"},{"type":"tool_result","tool_use_id":"c"}]',
+    '[{"type":"reasoning","text":"mulling"},{"type":"tool-x","input":{"a":"asked"},"output":["told"],"toolCallId":"no"}]',
+    '[{"type":"source-url","url":"https://cited.example","title":"Sources"},{"type":"data-x","data":{"a":"datum"}}]',
 ]
 
 
@@ -133,6 +136,11 @@ def test_they_import_and_export_every_field(contestants: list[Contestant]) -> No
         "two",
         "hidden",
         "seen",
+        "last",
+        "mulling",
+        "asked told",
+        "cited sources",
+        "datum",
     ],
 )
 def test_they_find_the_same(contestants: list[Contestant], query: str) -> None:
@@ -155,6 +163,7 @@ REFUSED = {
     "not UTF-8 JSON type": Request("POST", MESSAGES, "{}", {"content-type": "text/plain"}),
     "half a character": append('{"role": "user", "content": [{"type": "text", "text": "\\ud83d"}]}'),
     "no content": append({"role": "user", "content": []}),
+    "content that is a number": append({"role": "user", "content": 5}),
     "no role": append({"content": TEXT}),
     "another role": append({"role": "robot", "content": TEXT}),
     "an unknown key": append({"role": "user", "content": TEXT, "more": 1}),
@@ -165,10 +174,11 @@ REFUSED = {
     "a block without a type": append({"role": "user", "content": [{"text": "x"}]}),
     "a block that is no object": append({"role": "user", "content": ["x"]}),
     "a text that is no text": append({"role": "user", "content": [{"type": "text", "text": 1}]}),
-    "an input that is no object": append(
-        {"role": "user", "content": [{"type": "tool_use", "id": "a", "name": "b", "input": []}]}
+    "no input": append({"role": "user", "content": [{"type": "tool_use", "id": "a", "name": "b"}]}),
+    "a result of no call": append({"role": "tool", "content": [{"type": "tool_result", "content": "a"}]}),
+    "a result of two calls": append(
+        {"role": "tool", "content": [{"type": "tool_result", "toolUseId": "a", "tool_use_id": "b"}]}
     ),
-    "a result without content": append({"role": "tool", "content": [{"type": "tool_result", "toolUseId": "a"}]}),
     "a negative count": append({"role": "user", "content": TEXT, "tokenCount": -1}),
     "a count that is no integer": append({"role": "user", "content": TEXT, "tokenCount": 1.5}),
     "a model of two lines": append({"role": "user", "content": TEXT, "model": "a\nb"}),

@@ -16,6 +16,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from support.examples import examples
 from threadkeep.conversations import content
 from threadkeep.conversations.content import (
+    as_blocks,
     canonical,
     digest,
     later_fields,
@@ -45,6 +46,11 @@ WELL_FORMED = {
     "thinking, not signed": {"type": "thinking", "thinking": "hm", "signature": None},
     "a tool's use": {"type": "tool_use", "id": "call_1", "name": "search", "input": {}},
     "a tool's use, in full": {"type": "tool_use", "id": "", "name": "", "input": {"a": [1, None, {"b": True}]}, "x": 1},
+    "a tool's use, with the text of its input": {"type": "tool_use", "id": "x", "name": "x", "input": '{"a":'},
+    "a tool's use without anything in it": {"type": "tool_use", "id": "x", "name": "x", "input": None},
+    "a tool's result as Anthropic has it": {"type": "tool_result", "tool_use_id": "x", "content": "", "is_error": True},
+    "a tool's result in both ways": {"type": "tool_result", "tool_use_id": "x", "toolUseId": "x", "isError": False},
+    "a tool's result without content": {"type": "tool_result", "toolUseId": "x"},
     "a tool's error": {"type": "tool_result", "toolUseId": "call_1", "content": "no", "isError": True},
     "a tool's result, error or not": {
         "type": "tool_result",
@@ -110,25 +116,25 @@ WRONG = {
         "content[1].input",
         "The field `input` is missing",
     ),
-    "a tool's input that is a text": (
-        {"type": "tool_use", "id": "x", "name": "x", "input": "{}"},
-        "content[1].input",
-        "Must be an object, not a string.",
-    ),
     "a tool's result without a use": (
         {"type": "tool_result", "content": ""},
-        "content[1].toolUseId",
-        "The field `toolUseId` is missing",
+        "content[1]",
+        "must name its call, as `toolUseId` or as `tool_use_id`",
     ),
-    "a tool's result in snake case": (
-        {"type": "tool_result", "tool_use_id": "x", "content": ""},
-        "content[1].toolUseId",
-        "The field `toolUseId` is missing",
+    "a tool's result of two uses": (
+        {"type": "tool_result", "tool_use_id": "x", "toolUseId": "y", "content": ""},
+        "content[1]",
+        "must be the same",
     ),
-    "a tool's result without content": (
-        {"type": "tool_result", "toolUseId": "x"},
-        "content[1].content",
-        "The field `content` is missing",
+    "a tool's result of null": (
+        {"type": "tool_result", "tool_use_id": None, "content": ""},
+        "content[1].tool_use_id",
+        "Must be a string",
+    ),
+    "an error of Anthropic's that is a text": (
+        {"type": "tool_result", "toolUseId": "x", "is_error": "true"},
+        "content[1].is_error",
+        "Must be true or false, or null",
     ),
     "an error that is a text": (
         {"type": "tool_result", "toolUseId": "x", "content": "", "isError": "true"},
@@ -151,11 +157,25 @@ def test_a_block_that_is_wrong_is_refused_with_its_path(block: Any, path: str, m
     assert raised.value.message.startswith(f"{path.removesuffix('.type')}: ")
 
 
-@pytest.mark.parametrize("content", ["[]", "{}", '"text"', "null", "1", "true"])
-def test_content_is_an_array_of_at_least_one_block(content: str) -> None:
-    with pytest.raises(Invalid, match="Content must be an array of at least one block") as raised:
-        read_content(raw(content), "messages[2].content")
+@pytest.mark.parametrize("content", ["[]", "{}", "null", "1", "true"])
+def test_content_is_a_string_or_an_array_of_at_least_one_block(content: str) -> None:
+    with pytest.raises(Invalid, match="Content must be a string, or an array of at least one block") as raised:
+        read_content(as_blocks(raw(content)), "messages[2].content")
     assert raised.value.path == "messages[2].content"
+
+
+@pytest.mark.parametrize("content", ["{}", "null", "1", "true"])
+def test_an_answer_may_be_empty_and_is_an_array_all_the_same(content: str) -> None:
+    assert read_content(raw("[]"), "content", may_be_empty=True) == []
+    with pytest.raises(Invalid, match="Content must be"):
+        read_content(raw(content), "content", may_be_empty=True)
+
+
+@pytest.mark.parametrize("text", ['""', '"Hello"', '"é \\u00e9 \\"x\\" \\ud83d\\ude00"'])
+def test_a_string_is_one_block_of_text_and_everything_else_stays(text: str) -> None:
+    kept = as_blocks(raw(text))
+    assert bytes(kept).decode() == f'[{{"type":"text","text":{text}}}]'
+    assert as_blocks(kept) is kept
 
 
 def test_content_with_half_of_a_character_is_refused() -> None:

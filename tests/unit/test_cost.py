@@ -168,6 +168,14 @@ MESSAGES: dict[str, Callable[[], str]] = {
     "empty arrays": lambda: message(tool_result(filled("[],"))),
     "empty strings": lambda: message(tool_result(filled('"",'))),
     "objects": lambda: message(tool_result(filled('{"type":"text"},'))),
+    "content that is a string": lambda: f'{{"role":"user","content":{json.dumps(filled("a b "))}}}',
+    "parts of tools": lambda: message(filled('{"type":"tool-x","input":{"a":"b"},"output":["c"]},')[:-1]),
+    "blocks within blocks": lambda: message('{"type":"x","content":[' + filled('{"text":"a"},') + "{}]}"),
+    "blocks nested deep": lambda: message(filled('{"type":"x","content":' + "[" * 90 + '"a"' + "]" * 90 + "},")[:-1]),
+    "fields that nobody sees": lambda: message('{"type":"x"' + filled(',"a":1') + "}"),
+    "escapes in arguments": lambda: message('{"type":"x","arguments":"{' + filled("\\\\na") + '"}'),
+    "halves in arguments": lambda: message('{"type":"x","arguments":"{' + filled("\\\\ud83d ") + '"}'),
+    "almost bytes": lambda: message('{"type":"x","input":["' + filled("a" * 199 + '","') + '"]}'),
     "small messages": lambda: ",".join([message('{"type":"x"}')] * 900),
 }
 REQUESTS: dict[str, Callable[[str], tuple[str, str, str]]] = {

@@ -35,6 +35,7 @@ OURS = {
     "threadkeep.conversations.search",
     "threadkeep.conversations.service",
     "threadkeep.conversations.store",
+    "threadkeep.conversations.visible",
     "threadkeep.errors",
     "threadkeep.http",
     "threadkeep.http.api",

@@ -126,7 +126,7 @@ def test_a_term_is_found_where_its_words_stand_next_to_each_other() -> None:
     ("blocks", "text"),
     [
         ([{"type": "text", "text": "One"}, {"type": "text", "text": "two"}], "One\ntwo"),
-        ([{"type": "thinking", "thinking": "no"}, {"type": "other", "text": "no"}], ""),
+        ([{"type": "thinking", "thinking": "Hm"}, {"type": "other", "text": "so", "id": "no"}], "Hm\nso"),
         ([{"type": "image", "source": {"text": "no"}}, {"type": "file", "name": "no"}], ""),
         (
             [
@@ -161,9 +161,7 @@ def test_a_term_is_found_where_its_words_stand_next_to_each_other() -> None:
         ([{"type": "tool_result", "toolUseId": "no", "content": {"type": "text", "text": 1}}], "text"),
     ],
 )
-def test_what_is_searched_is_text_and_what_tools_were_asked_and_answered(
-    blocks: list[dict[str, Any]], text: str
-) -> None:
+def test_what_is_searched_is_what_people_see(blocks: list[dict[str, Any]], text: str) -> None:
     assert text_of(blocks) == text
 
 

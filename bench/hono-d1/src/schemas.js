@@ -30,12 +30,23 @@ const role = z.enum(["user", "assistant", "system", "tool"]);
 const BLOCKS = {
   text: z.looseObject({ text: z.string() }),
   thinking: z.looseObject({ thinking: z.string(), signature: z.string().nullish() }),
-  tool_use: z.looseObject({ id: z.string(), name: z.string(), input: object }),
-  tool_result: z.looseObject({
-    toolUseId: z.string(),
-    content: z.unknown().refine((value) => value !== undefined, "Required"),
-    isError: z.boolean().nullish(),
+  tool_use: z.looseObject({
+    id: z.string(),
+    name: z.string(),
+    input: z.unknown().refine((value) => value !== undefined, "Required"),
   }),
+  tool_result: z
+    .looseObject({
+      toolUseId: z.string().optional(),
+      tool_use_id: z.string().optional(),
+      isError: z.boolean().nullish(),
+      is_error: z.boolean().nullish(),
+    })
+    .refine(
+      ({ toolUseId: ours, tool_use_id: anthropics }) =>
+        (ours ?? anthropics) !== undefined && (ours ?? anthropics) === (anthropics ?? ours),
+      "Name the call once, as toolUseId or as tool_use_id",
+    ),
   image: z.looseObject({ source: object.nullish(), url: z.string().nullish() }),
   file: z.looseObject({ source: object.nullish(), url: z.string().nullish() }),
 };
@@ -49,12 +60,18 @@ const block = z.unknown().superRefine((value, context) => {
 
 const messageFields = {
   role,
-  content: z.array(block).min(1),
+  content: z.preprocess((value) => (typeof value === "string" ? [{ type: "text", text: value }] : value), z.array(block)),
   tokenCount: count.nullish(),
   model: line(200).nullish(),
   metadata: object.nullish(),
 };
-const message = z.strictObject({ id: id.nullish(), parentId: id.nullish(), ...messageFields });
+const isEmptyOnlyAsAnswer = [
+  ({ content, role }) => content.length > 0 || role === "assistant",
+  { path: ["content"], message: "Expected at least one block" },
+];
+const message = z
+  .strictObject({ id: id.nullish(), parentId: id.nullish(), ...messageFields })
+  .refine(...isEmptyOnlyAsAnswer);
 
 export const appendOne = message;
 export const appendMany = z.strictObject({

@@ -1,6 +1,7 @@
 // What of a message is searched, what a query asks for, and the piece of text that shows why it was found.
 import { invalid } from "./errors.js";
 import { located, marked, tokens } from "./tokenizer.js";
+import { visibleStrings } from "./visible.js";
 
 const TEXT_CHARACTERS_MAX = 16_000;
 const TERMS_MAX = 32;
@@ -8,11 +9,11 @@ const WORDS_OF_QUERY_MAX = 512;
 const SNIPPET_BEFORE = 60;
 const SNIPPET_MAX = 200;
 
-/** What of a content is searched: text, what tools answered, and the strings that they were called with. */
+/** What of a content is searched: the first characters of what people see of it. */
 export function textOf(blocks) {
   const parts = [];
   let size = 0;
-  for (const part of stringsOfBlocks(blocks)) {
+  for (const part of visibleStrings(blocks)) {
     parts.push(part);
     size += part.length + 1;
     if (size > 2 * TEXT_CHARACTERS_MAX) break;
@@ -20,25 +21,6 @@ export function textOf(blocks) {
   const text = parts.join("\n");
   if (text.length <= TEXT_CHARACTERS_MAX) return text;
   return [...text.slice(0, 2 * TEXT_CHARACTERS_MAX)].slice(0, TEXT_CHARACTERS_MAX).join("");
-}
-
-function* stringsOfBlocks(blocks) {
-  for (const block of blocks) {
-    if (block.type === "text") yield block.text;
-    else if (block.type === "tool_use") yield* strings(block.input);
-    else if (block.type === "tool_result") yield* strings(block.content);
-  }
-}
-
-function* strings(value) {
-  if (typeof value === "string") yield value;
-  else if (Array.isArray(value)) for (const item of value) yield* strings(item);
-  else if (value !== null && typeof value === "object" && !JSON.isRawJSON(value)) {
-    if (value.type === "text" && typeof value.text === "string") yield value.text;
-    else if (value.type !== "image" && value.type !== "file") {
-      for (const item of Object.values(value)) yield* strings(item);
-    }
-  }
 }
 
 /** Words, and phrases in double quotes; of signs alone, none. Everything must be found; the last may be a prefix. */

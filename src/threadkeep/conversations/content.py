@@ -7,10 +7,10 @@ from itertools import islice
 from typing import Any
 
 import msgspec
-from msgspec import Raw, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType
 from msgspec.structs import FieldInfo, fields
 
-from threadkeep.conversations.models import BLOCKS, METADATA_BYTES_MAX
+from threadkeep.conversations.models import BLOCKS, METADATA_BYTES_MAX, ToolResultBlock
 from threadkeep.errors import Invalid, TooLarge
 from threadkeep.validation import convert, join, not_json
 
@@ -30,16 +30,22 @@ _LONG_INTEGER = re.compile(rb"[0-9]{%d}" % (_INTEGER_DIGITS + 1))
 _WORD_OF_TITLE = re.compile(r"[^\s\x00-\x1f\x7f-\x9f]+")
 
 
-def read_content(raw: Raw, path: str) -> list[dict[str, Any]]:
+def as_blocks(raw: Raw) -> Raw:
+    """Content as it is kept: a string is one block of text, and everything else is what it was."""
+    return Raw(b'[{"type":"text","text":%b}]' % raw) if bytes(memoryview(raw)[:1]) == b'"' else raw
+
+
+def read_content(raw: Raw, path: str, *, may_be_empty: bool = False) -> list[dict[str, Any]]:
     """The blocks of a content as plain values, with the known fields of known types checked.
 
     Numbers come back in one form for each value, so that the result can be compared; see `digest`.
     Raises Invalid with the path of the block or field that is wrong.
     """
     blocks = _parse(raw, path, _canonical)
-    if type(blocks) is not list or not blocks:
+    if type(blocks) is not list or not (blocks or may_be_empty):
         raise Invalid(
-            f'{path}: Content must be an array of at least one block, such as [{{"type": "text", "text": "Hello"}}].',
+            f"{path}: Content must be a string, or an array of at least one block, such as "
+            '[{"type": "text", "text": "Hello"}]. Only an assistant\'s may be empty.',
             path,
         )
     for index, block in enumerate(blocks):
@@ -147,7 +153,18 @@ def _check_block(block: Any, path: str) -> None:
     if type(name) is not str or not name:
         raise Invalid(f"{path}: A block must have a `type`, such as `text`.", join(path, "type"))
     if name in BLOCKS:
-        convert(block, BLOCKS[name], path)
+        known = convert(block, BLOCKS[name], path)
+        if isinstance(known, ToolResultBlock):
+            _check_call(known, path)
+
+
+def _check_call(result: ToolResultBlock, path: str) -> None:
+    """Refuse a tool's result that is of no call, or of two."""
+    ids = {result.tool_use_id, result.anthropic_tool_use_id} - {UNSET}
+    if not ids:
+        raise Invalid(f"{path}: A tool result must name its call, as `toolUseId` or as `tool_use_id`.", path)
+    if len(ids) > 1:
+        raise Invalid(f"{path}: `toolUseId` and `tool_use_id` must be the same; send one of them.", path)
 
 
 def _parse(raw: Raw, path: str, decoder: msgspec.json.Decoder[Any]) -> Any:

@@ -7,7 +7,7 @@ A `Raw` field is JSON text that passed validation on its way in and is carried a
 
 from typing import Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 from threadkeep.ids import ID_CHARACTERS_MAX, ID_IN_WORDS, ID_PATTERN, RESERVED
 
@@ -82,9 +82,19 @@ Time = Annotated[int, Meta(ge=0, le=INTEGER_MAX, description="Unix milliseconds.
 Content = Annotated[
     Raw,
     Meta(
-        description="An array of at least one content block.",
-        extra={"words": 'an array of at least one block, such as [{"type": "text", "text": "Hello"}]'},
-        extra_json_schema={"type": "array", "minItems": 1, "items": {"type": "object"}},
+        description="An array of at least one content block; of an answer that is still empty, of none.",
+        extra_json_schema={"type": "array", "items": {"type": "object"}},
+    ),
+]
+NewContent = Annotated[
+    Raw,
+    Meta(
+        description=(
+            "An array of at least one content block; only of an assistant's answer that is still empty, of none. "
+            "A string is kept as one text block."
+        ),
+        extra={"words": 'a string, or an array of blocks such as [{"type": "text", "text": "Hello"}]'},
+        extra_json_schema={"type": ["array", "string"], "items": {"type": "object"}},
     ),
 ]
 Metadata = Annotated[
@@ -165,19 +175,24 @@ class ThinkingBlock(Struct, rename="camel", tag="thinking", tag_field="type"):
 
 
 class ToolUseBlock(Struct, rename="camel", tag="tool_use", tag_field="type"):
-    """A model's call of a tool."""
+    """A model's call of a tool. `input` is any JSON: an object, or the text of one, as OpenAI's `arguments` are."""
 
     id: str
     name: str
-    input: dict[str, Any]
+    input: Any
 
 
 class ToolResultBlock(Struct, rename="camel", tag="tool_result", tag_field="type"):
-    """What a tool returned. `content` is any JSON: text, blocks, or the tool's own."""
+    """What a tool returned, with the id of its call as `toolUseId`, or as `tool_use_id`, which is Anthropic's name.
 
-    tool_use_id: str
-    content: Any
+    `content` is any JSON: text, blocks, or the tool's own.
+    """
+
+    tool_use_id: str | UnsetType = UNSET
+    anthropic_tool_use_id: str | UnsetType = field(default=UNSET, name="tool_use_id")
+    content: Any = None
     is_error: bool | None = None
+    anthropic_is_error: bool | None = field(default=None, name="is_error")
 
 
 class ImageBlock(Struct, rename="camel", tag="image", tag_field="type"):
@@ -215,7 +230,7 @@ class MessageFields(Struct, rename="camel", kw_only=True):
 
     id: str | None = None
     role: Role
-    content: Content
+    content: NewContent
     token_count: Count | None = None
     model: Model | None = None
     parent_id: str | None = None

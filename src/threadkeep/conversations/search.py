@@ -1,11 +1,12 @@
 """Searching: what of a message is found, what a query asks for, and the piece of text that shows why it was found."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
 
 from threadkeep.conversations.models import Conversation, Hit, Message, SnippetPart
+from threadkeep.conversations.visible import visible_strings
 from threadkeep.errors import Invalid
 from threadkeep.tokenizer import Located, tokens
 from threadkeep.work import Work
@@ -37,13 +38,13 @@ class Term(NamedTuple):
 
 
 def text_of(blocks: list[dict[str, Any]]) -> str:
-    """What of a content is searched: text, what tools returned, and the strings that they were called with."""
+    """What of a content is searched: the first characters of what people see of it."""
     if len(blocks) == 1 and blocks[0]["type"] == "text":  # as nearly all are
         text: str = blocks[0]["text"]
         return text[:TEXT_CHARACTERS_MAX]
     parts: list[str] = []
     size = 0
-    for part in _strings_of_blocks(blocks):
+    for part in visible_strings(blocks):
         parts.append(part)
         size += len(part) + 1
         if size > TEXT_CHARACTERS_MAX:
@@ -143,29 +144,3 @@ def starts_at(words: list[str], index: int, term: Term) -> bool:
     if last >= len(words) or words[index:last] != term.tokens[:-1]:
         return False
     return words[last].startswith(term.tokens[-1]) if term.is_prefix else words[last] == term.tokens[-1]
-
-
-def _strings_of_blocks(blocks: list[dict[str, Any]]) -> Iterator[str]:
-    for block in blocks:
-        if block["type"] == "text":
-            yield block["text"]
-        elif block["type"] == "tool_use":
-            yield from _strings(block["input"])
-        elif block["type"] == "tool_result":
-            yield from _strings(block["content"])
-
-
-def _strings(value: Any) -> Iterator[str]:
-    """The strings in any JSON, in order; in blocks within a tool's result, those that are words."""
-    rest = [value]  # from the last to the first: a generator within each other would take a step of each for a string
-    while rest:
-        value = rest.pop()
-        if isinstance(value, str):
-            yield value
-        elif isinstance(value, list):
-            rest.extend(reversed(value))
-        elif isinstance(value, dict):
-            if value.get("type") == "text" and isinstance(value.get("text"), str):
-                yield value["text"]
-            elif value.get("type") not in ("image", "file"):
-                rest.extend(reversed(value.values()))

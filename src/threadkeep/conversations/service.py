@@ -4,6 +4,7 @@ from msgspec import UNSET, Raw, UnsetType, json
 from msgspec.structs import asdict
 
 from threadkeep.conversations.content import (
+    as_blocks,
     canonical,
     digest,
     later_fields,
@@ -151,9 +152,10 @@ def message_record(
     """Check a message. Raises Invalid or TooLarge; `path` is where it stands in the request."""
     # Before content and metadata are read, which is why the message has them as text: what is too large would take too
     # much to read.
+    new.content = as_blocks(new.content)
     size = _checked_size(new, path)
     yield max(_MESSAGE_SIZE, size)
-    blocks = read_content(new.content, join(path, "content"))
+    blocks = read_content(new.content, join(path, "content"), may_be_empty=new.role == "assistant")
     if not isinstance(new.metadata, UnsetType) and read_metadata(new.metadata, join(path, "metadata")) is None:
         new.metadata = UNSET  # to send null is to leave it out
     return MessageRecord(

@@ -244,7 +244,7 @@ async def test_another_document_in_a_place_of_the_same_key_is_skipped_as_a_confl
         (json.dumps(document(metadata=[])).encode(), "conversation.metadata"),
         (json.dumps(document(messages=[{"role": "robot", "content": []}])).encode(), "conversation.messages[0].role"),
         (
-            json.dumps(document(messages=[{"role": "user", "content": "text"}])).encode(),
+            json.dumps(document(messages=[{"role": "user", "content": {"type": "text", "text": "text"}}])).encode(),
             "conversation.messages[0].content",
         ),
         (

@@ -181,13 +181,13 @@ async def test_what_tools_were_asked_and_answered_is_found_and_what_nobody_reads
         {"type": "tool_result", "toolUseId": "x", "content": [{"type": "text", "text": "walrus"}]},
         {"type": "tool_result", "toolUseId": "x", "content": "ocelot"},
         {"type": "image", "source": {"data": "hiddendata"}},
-        {"type": "thinking", "thinking": "hiddenthought"},
-        {"type": "other", "text": "hiddenother"},
+        {"type": "thinking", "thinking": "quokka", "signature": "hiddensignature"},
+        {"type": "other", "text": "okapi", "secret": "hiddenother"},
     ]
     await store.append_messages(conversation_id, [message(content=blocks, role="assistant")])
-    for word in ("zebra", "yak", "walrus", "ocelot"):
+    for word in ("zebra", "yak", "walrus", "ocelot", "quokka", "okapi"):
         assert len((await search(store, word)).hits) == 1, word
-    for word in ("hiddenid", "hiddendata", "hiddenthought", "hiddenother", "lookup", "query"):
+    for word in ("hiddenid", "hiddendata", "hiddensignature", "hiddenother", "lookup", "query"):
         assert (await search(store, word)).hits == [], word
 
 
