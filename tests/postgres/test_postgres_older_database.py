@@ -7,7 +7,7 @@ import pytest
 
 from support import stores
 from support.backends import over_sql
-from support.older import bring_over, exported_before, holds_what_it_held, unpack
+from support.older import VERSIONS, Version, bring_over, holds_what_it_held
 from support.postgres import ask, new_schema, server
 from threadkeep.storage.postgres.migrations import MIGRATIONS
 from threadkeep.storage.postgres.pool import open_pool
@@ -17,14 +17,15 @@ from threadkeep.storage.sql import conversations
 pytestmark = pytest.mark.anyio
 
 
+@pytest.mark.parametrize("version", VERSIONS)
 async def test_a_postgres_database_of_an_earlier_version_holds_what_it_held(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    version: Version, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    unpack("postgres", tmp_path)
+    version.unpack("postgres", tmp_path)
     monkeypatch.setattr(conversations, "_SWEPT_MESSAGES_MAX", 7)
     schema = new_schema()
     url = server().url(schema=schema)
-    await (await open_pool(parse_url(url), MIGRATIONS[:2])).close()
+    await (await open_pool(parse_url(url), MIGRATIONS[: version.migrations["postgres"]])).close()
     for table, rows in msgspec.json.decode((tmp_path / "rows.json").read_bytes()).items():
         insert = f"""
             INSERT INTO {schema}.{table} {"OVERRIDING SYSTEM VALUE" if table in ("conversations", "messages") else ""}
@@ -36,6 +37,8 @@ async def test_a_postgres_database_of_an_earlier_version_holds_what_it_held(
             await ask(f"SELECT setval(pg_get_serial_sequence('{schema}.{table}', 'n'), 1000)")
     executor = await stores.open_postgres(url)
     async with over_sql(executor) as backend:
-        await holds_what_it_held(backend.client, exported_before("postgres", tmp_path), lambda: bring_over(executor))
+        before = version.exported("postgres", tmp_path)
+        await version.answers_as_it_did(backend.client, "postgres", tmp_path)
+        await holds_what_it_held(version, backend.client, before, lambda: bring_over(executor))
         assert [row["n"] for row in await ask(f"SELECT count(*) AS n FROM {schema}.words")] == [0]
     await executor.close()

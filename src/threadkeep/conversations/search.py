@@ -54,7 +54,12 @@ def text_of(blocks: list[dict[str, Any]]) -> str:
 
 def text_of_content(content: msgspec.Raw) -> str:
     """`text_of` a content as it is kept."""
-    return text_of(_blocks.decode(content))
+    return text_of(blocks_of(content))
+
+
+def blocks_of(content: msgspec.Raw) -> list[dict[str, Any]]:
+    """The blocks of a content as it is kept, for their words."""
+    return _blocks.decode(content)
 
 
 def indexed_size(words: str) -> int:

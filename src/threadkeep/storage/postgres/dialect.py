@@ -162,6 +162,15 @@ WHERE l.user_id = :user AND l.n IN (
 """),
         ]
 
+    def indexing_messages(self) -> Query:
+        return self.write(f"""
+INSERT INTO {self.table("search_index_2")} (n, user_id, text, lexemes)
+SELECT m.n, :user, given.value ->> 1, {_lexemes("given.value ->> 1")}
+FROM {self.each(":words", "given")}
+{self.look_up("messages", "m", "m.user_id = :user AND m.id = given.value ->> 0")}
+WHERE given.value ->> 1 <> ''
+""")
+
     def unindexing(self, places: str) -> Sequence[Query]:
         return [
             self.write(f"""

@@ -99,4 +99,13 @@ WHERE deleted_at IS NOT NULL""",
             """CREATE INDEX search_index_2_by_lexeme ON search_index_2 USING gin (lexemes) WITH (fastupdate = off)""",
         ),
     ),
+    Migration(
+        "0004_reading_again.sql",
+        (
+            """ALTER TABLE owners ADD COLUMN indexed_rev bigint NOT NULL DEFAULT 0""",
+            """ALTER TABLE owners ADD COLUMN indexed_n bigint NOT NULL DEFAULT 0""",
+            """CREATE INDEX owners_behind ON owners (user_id)
+WHERE indexed_rev < rev""",
+        ),
+    ),
 )

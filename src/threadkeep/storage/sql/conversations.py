@@ -42,7 +42,7 @@ from threadkeep.conversations.records import (
     MessageRecord,
     SearchQuery,
 )
-from threadkeep.conversations.search import hits, indexed_size, parse_query, text_of_content
+from threadkeep.conversations.search import blocks_of, hits, indexed_size, parse_query, text_of, text_of_content
 from threadkeep.conversations.store import (
     conversation_conflict,
     count_stale,
@@ -163,6 +163,27 @@ class _Said(Struct):
 class _Titled(Struct):
     id: str
     title: str
+
+
+class _Behind(Struct, rename="camel"):
+    """How far a user's messages are indexed as they are now, of how far they go."""
+
+    rev: int
+    indexed_rev: int
+    indexed_n: int
+
+
+class _Behindhand(Struct):
+    rev: int
+    n: int
+    message: _Said
+
+
+class _ToCatchUp(Struct):
+    """Messages to look at again, of `count` that were listed."""
+
+    rows: list[_Behindhand]
+    count: int
 
 
 class SqlStore:
@@ -504,7 +525,7 @@ class SqlStore:
         return earliest
 
     async def sweep(self) -> bool:
-        return await self._sweep_marked() or await self._index_again()
+        return await self._sweep_marked() or await self._index_again() or await self._catch_up()
 
     async def tidy(self) -> bool:
         return await tidy_index(self._executor)
@@ -548,6 +569,46 @@ class SqlStore:
             messages.append((message.id, self._indexed(words_of(text_of_content(message.content)))))
         titles = [(each.id, each.title, self._indexed(words_of(each.title))) for each in part.titles]
         return {"words": _text([each for each in messages if each[-1]]), "titles": _text(titles)}
+
+    async def _catch_up(self) -> bool:
+        """Index more of a part of what was written when less was searched; return whether there is more of that."""
+        values = {**self._values(""), "limit": _SWEPT_MESSAGES_MAX, "bytes": PAGE_BYTES_MAX}
+        (answers,) = await self._executor.run(self._sql.behind(**values))
+        if not answers:
+            return False
+        behind = _decode(answers, _Behind, "")
+        values |= {
+            "indexed_rev": behind.indexed_rev,
+            "next_rev": behind.indexed_rev + 1,
+            "indexed_n": behind.indexed_n,
+            "until": behind.rev,
+        }
+        (answers,) = await self._executor.run(self._sql.to_catch_up(**values))
+        part = _decode(answers, _ToCatchUp, "")
+        part.rows.sort(key=attrgetter("rev", "n"))
+        is_last = len(part.rows) == part.count < _SWEPT_MESSAGES_MAX
+        last = part.rows[-1] if part.rows else None
+        values |= {
+            "reached_rev": behind.rev if is_last or last is None else last.rev - 1,
+            "reached_n": 0 if is_last or last is None else last.n,
+        }
+        indexing = await done(self._indexing_more(part.rows, values))
+        await self._executor.run(*indexing, self._sql.caught_up(**values))
+        return not is_last
+
+    def _indexing_more(self, rows: list["_Behindhand"], values: dict[str, Any]) -> Work[list[Statement]]:
+        """The statements that index messages of which more is searched than their text."""
+        listed = []
+        for row in rows:
+            yield len(memoryview(row.message.content))
+            blocks = blocks_of(row.message.content)
+            if not all(block["type"] == "text" for block in blocks):
+                listed.append((row.message.id, self._indexed(words_of(text_of(blocks)))))
+        return (
+            yield from _by_parts(
+                _arrays(listed), lambda part: [query(**values, words=part) for query in self._sql.index_messages]
+            )
+        )
 
     def _values(self, conversation_id: str) -> dict[str, Any]:
         return {

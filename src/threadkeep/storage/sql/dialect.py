@@ -165,6 +165,10 @@ class Dialect(ABC):
         """Index words that stand in the index of the version before, and take `:places` out of that."""
 
     @abstractmethod
+    def indexing_messages(self) -> Query:
+        """Index messages that are not indexed. `:words` is an array of [id, words], where the words may be empty."""
+
+    @abstractmethod
     def unindexing(self, places: str) -> Sequence[Query]:
         """Take places out of the index, of this version and the one before. `places` is a query of them."""
 

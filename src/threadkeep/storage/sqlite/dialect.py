@@ -149,6 +149,15 @@ WHERE NOT EXISTS (SELECT 1 FROM word_lists)
 """),
         ]
 
+    def indexing_messages(self) -> Query:
+        return self.write("""
+INSERT OR REPLACE INTO search_index_2 (rowid, text)
+SELECT m.n, given.value ->> 1
+FROM json_each(:words) AS given
+CROSS JOIN messages AS m ON m.user_id = :user AND m.id = given.value ->> 0
+WHERE given.value ->> 1 <> ''
+""")
+
     def unindexing(self, places: str) -> Sequence[Query]:
         return [
             self.write(f"""

@@ -126,4 +126,13 @@ GROUP BY b.value""",
             """DELETE FROM conversations WHERE user_id = ''""",
         ),
     ),
+    Migration(
+        "0006_reading_again.sql",
+        (
+            """ALTER TABLE owners ADD COLUMN indexed_rev INTEGER NOT NULL DEFAULT 0""",
+            """ALTER TABLE owners ADD COLUMN indexed_n INTEGER NOT NULL DEFAULT 0""",
+            """CREATE INDEX owners_behind ON owners (user_id)
+WHERE indexed_rev < rev""",
+        ),
+    ),
 )

@@ -83,6 +83,69 @@ SELECT {part} AS answer
         return tuple(self.dialect.indexing_again())
 
     @cached_property
+    def behind(self) -> Query:
+        """Up to where the user's messages are indexed as they are now, if that is not everything."""
+        fields = {"rev": "o.rev", "indexedRev": "o.indexed_rev", "indexedN": "o.indexed_n"}
+        return self.dialect.answer(f"""
+SELECT {self.dialect.object(fields)} AS answer
+FROM {self.owners} AS o
+WHERE o.user_id = :user AND o.indexed_rev < o.rev
+""")
+
+    @cached_property
+    def to_catch_up(self) -> Query:
+        """Some of the messages that come next: after `:indexed_rev`, and, in `:next_rev`, after `:indexed_n`."""
+        message = self.dialect.object(
+            {"rev": "s.rev", "n": "s.n", "message": self.dialect.document(named(MESSAGE, "id", "content"), "m")}
+        )
+        part = self.dialect.object(
+            {"rows": self.dialect.list_of(message), "count": "(SELECT count(*) FROM listed)"},
+        )
+        return self.dialect.answer(f"""
+WITH
+  listed AS (
+    SELECT m.rev, m.n, m.bytes
+    FROM {self.messages} AS m
+    WHERE m.user_id = :user
+      AND m.rev > :indexed_rev
+      AND m.rev <= :until
+      AND (m.rev > :next_rev OR m.n > :indexed_n)
+    ORDER BY m.rev, m.n
+    LIMIT :limit
+  ),
+  totalled AS (
+    SELECT l.rev, l.n, row_number() OVER reading AS position, sum(l.bytes) OVER reading AS bytes
+    FROM listed AS l
+    WINDOW reading AS (ORDER BY l.rev, l.n)
+  ),
+  sized AS (
+    SELECT t.rev, t.n FROM totalled AS t WHERE t.position = 1 OR t.bytes <= :bytes
+  )
+SELECT {part} AS answer
+FROM sized AS s
+{self.dialect.look_up("messages", "m", "m.user_id = :user AND m.n = s.n")}
+""")
+
+    @cached_property
+    def index_messages(self) -> tuple[Query, ...]:
+        """Index messages by `:words`, an array of [id, words], whatever of them is indexed already."""
+        places = f"""
+  SELECT m.n
+  FROM {self.dialect.each(":words", "given")}
+  {self.dialect.look_up("messages", "m", "m.user_id = :user AND m.id = given.value ->> 0")}
+"""
+        return (*self.dialect.unindexing(places), self.dialect.indexing_messages())
+
+    @cached_property
+    def caught_up(self) -> Query:
+        """Note up to where that is done, unless somebody else has gone on from there."""
+        return self.dialect.write(f"""
+UPDATE {self.owners} AS o
+SET indexed_rev = :reached_rev, indexed_n = :reached_n
+WHERE o.user_id = :user AND o.indexed_rev = :indexed_rev AND o.indexed_n = :indexed_n
+""")
+
+    @cached_property
     def tidying(self) -> Tidying | None:
         """Removes from the index for good what was taken out of it, a part at a time."""
         return self.dialect.tidying()
@@ -100,6 +163,8 @@ FROM (
   UNION ALL
   SELECT f.user_id
   FROM (SELECT l.user_id FROM {self.dialect.table_of_index_before} AS l ORDER BY l.n LIMIT :limit) AS f
+  UNION ALL
+  SELECT b.user_id FROM (SELECT o.user_id FROM {self.owners} AS o WHERE o.indexed_rev < o.rev LIMIT :limit) AS b
 ) AS u
 LIMIT :limit
 """)

@@ -31,10 +31,15 @@ ON CONFLICT (user_id) {self.dialect.locked("owners")}
 
     @cached_property
     def bump_rev(self) -> Query:
-        """Let the counter follow, if the batch has touched anything; so it is last in every write."""
+        """Let the counter follow, if the batch has touched anything; so it is last in every write.
+
+        What this version writes it has indexed, so that `indexed_rev` follows, too, unless it is behind.
+        """
         return self.dialect.write(f"""
 UPDATE {self.owners} AS o
-SET rev = rev + 1
+SET
+  rev = rev + 1,
+  indexed_rev = CASE WHEN indexed_rev = rev THEN rev + 1 ELSE indexed_rev END
 WHERE o.user_id = :user
   AND EXISTS (SELECT 1 FROM {self.conversations} AS c WHERE c.user_id = :user AND c.rev = o.rev + 1)
 """)
