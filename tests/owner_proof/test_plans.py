@@ -23,8 +23,7 @@ WASTEFUL = {
     "index_again_4": (["SCAN word_lists"], "It looks whether there is anything at all, and ends at the first."),
     "users_to_purge": (
         ["SCAN c USING COVERING INDEX conversations_by_deletion", "SCAN l", "SCAN o USING INDEX owners_behind"],
-        "It is about no user, so it reads what anybody deleted, which alone is in that index, and who is behind, who "
-        "alone is in the other. Of the first index of words, the first rows.",
+        "It is about no user: it reads what is deleted and who is behind, which alone are in these indexes.",
     ),
 }
 """The statements that read all that a user has, or that anybody has, by their nature: in which steps, and why."""

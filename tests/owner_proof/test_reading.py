@@ -892,9 +892,9 @@ UNINDEXING = [name for name in OF_A_USER if re.match(rf"DELETE FROM ({'|'.join(I
 
 
 def test_an_index_and_its_list_are_only_written_by_what_is_tried_here() -> None:
-    assert {"index_1": 2, "index_again_1": 2, "index_messages_4": 1} == INDEXING
+    assert INDEXING == {"index_1": 2, "index_again_1": 2, "index_messages_4": 1}
     of_queries = {"unindex_title": (1, 2), "index_again": (2,), "index_messages": (1, 2), "unindex_swept": (1, 2)}
-    assert UNINDEXING == [f"{name}_{place}" for name, places in of_queries.items() for place in places]
+    assert [f"{name}_{place}" for name, places in of_queries.items() for place in places] == UNINDEXING
     tables = {match[1] for text in INSERTS.values() if (match := re.match(r"INSERT (?:OR REPLACE )?INTO (\w+)", text))}
     assert tables == {"owners", "conversations", "messages", "search_index_2"}
 

@@ -221,6 +221,7 @@ SUPERFLUOUS = {
             *("search-m-7", "changes-c-5", "changes-m-6"),
             *("index_1-i-5", "index_1-l-6", "to_index_again-m-1", "to_index_again-m-3", "to_index_again-c-4"),
             *("index_again_1-i-3", "index_again_1-i-6"),
+            *("to_catch_up-m-2", "index_messages_1-l-1", "index_messages_2-l-1"),
             *("unindex_title_1-l-1", "unindex_title_2-l-1", "unindex_swept_1-l-1", "unindex_swept_2-l-1"),
             *("remove_messages-m-1", "remove_conversations-c-1"),
         ),
@@ -228,7 +229,7 @@ SUPERFLUOUS = {
     ),
     **dict.fromkeys(
         (
-            *("unindex_title_1-c-2", "unindex_title_2-c-2"),
+            *("unindex_title_1-c-2", "unindex_title_2-c-2", "index_messages_1-m-2", "index_messages_2-m-2"),
             *("unindex_swept_1-m-2", "unindex_swept_1-c-4", "unindex_swept_2-m-2", "unindex_swept_2-c-4"),
             *("remove_messages-m-2", "remove_conversations-c-2"),
         ),

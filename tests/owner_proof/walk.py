@@ -84,7 +84,9 @@ class Recorder:
             name = self._names[id(query)]
             if name in OF_NO_USER:
                 continue
-            given = {name: _count(value) for name, value in zip(query.names, values, strict=True) if name != "n"}
+            given = {
+                name: _count(value) for name, value in zip(query.names, values, strict=True) if name not in _PLACES
+            }
             answered = _PLACELESS[name](rows) if name in _PLACELESS else rows
             self.ran.append((name, given, answered, changed if query.writes else 0))
         if self._expected is not None and self.ran[first:] != self._expected[first : len(self.ran)]:
@@ -95,6 +97,7 @@ class Recorder:
 
 
 _CHANGED = read("SELECT changes() AS answer")
+_PLACES = ("n", "indexed_n", "reached_n")
 
 
 def _count(value: Any) -> Any:
@@ -129,6 +132,10 @@ def _without_n(rows: list[Row]) -> list[Row]:
     return [{"answer": answer}]
 
 
+def _without_indexed_n(rows: list[Row]) -> list[Row]:
+    return [{"answer": {**msgspec.json.decode(row["answer"]), "indexedN": None}} for row in rows]
+
+
 def _counts(*names: str) -> Callable[[list[Row]], list[Row]]:
     """Instead of what stands under these names, how many there are."""
 
@@ -140,7 +147,9 @@ def _counts(*names: str) -> Callable[[list[Row]], list[Row]]:
 
 
 _PLACELESS = {
+    "behind": _without_indexed_n,
     "changes": _without_n,
+    "to_catch_up": _without_n,
     "sweepable": _counts("conversations", "messages"),
     "to_index_again": _counts("places"),
 }
@@ -183,6 +192,13 @@ def put(number: int, *messages: int, words: str = "", expected: int | None = Non
         *(new_message(f"{words} {message}", id=m(message)) for message in messages), id=c(number), **fields
     )
     return lambda store: store.put_conversation(record, expected_message_count=expected)
+
+
+def create_in_parts(number: int, *messages: int, words: str) -> Step:
+    """Create a conversation of messages that are not of text, of which there is one more."""
+    parts = [[{"type": "reasoning", "text": f"{words} {message}"}] for message in messages]
+    sent = [new_message(id=m(message), content=part) for message, part in zip(messages, parts, strict=True)]
+    return lambda store: store.create_conversation(conversation(*sent, new_message(id=m(400 + number)), id=c(number)))
 
 
 def append(number: int, *messages: int, words: str = "", expected: int | None = None) -> Step:
@@ -339,6 +355,25 @@ async def index_anything(store: SqlStore) -> Any:
     places = msgspec.json.encode(list(range(-1000, 1000))).decode()
     values = {**store._values(""), "places": places, "words": "[]", "titles": "[]"}
     return await store._executor.run(*(query(**values) for query in statements.index_again))
+
+
+async def leave_behind(store: SqlStore) -> None:
+    """Have everything look as if a version had written it that did not search blocks of every kind."""
+    executor: Any = store._executor
+    while not isinstance(executor, SqliteExecutor | PostgresExecutor):
+        executor = executor._executor
+    if isinstance(executor, SqliteExecutor):
+        executor._connection.execute("UPDATE owners SET indexed_rev = 0 WHERE user_id = ?", [store._user_id])
+    else:
+        left = f"UPDATE {executor._schema}.owners SET indexed_rev = 0 WHERE user_id = $1"
+        async with executor.connection() as connection:
+            await connection.run([(left, [store._user_id])], begin=["BEGIN"], commits=True)
+
+
+async def catch_up(store: SqlStore) -> Any:
+    """Index a part again, of two messages, with what the first index has."""
+    with swept_at_once(messages=2):
+        return await store._catch_up()
 
 
 def index_before(*numbers: int) -> Step:
@@ -585,6 +620,14 @@ AGAIN: list[Step] = [
     search_all("mine"),
     search_all("after that"),
     update(3, title="Mine at last"),
+    create_in_parts(60, 61, 62, 63, words="parted"),
+    create_in_parts(70, 71, 72, words="parted"),
+    leave_behind,
+    index_before(60),
+    *[catch_up] * 30,
+    search_all("parted"),
+    sweep(),
+    search_all("parted"),
 ]
 
 # What a store that is elsewhere has another way for.

@@ -26,7 +26,8 @@ PAGE = 90
 KNOWN, NEWCOMER = "user7", f"user{USERS}"
 # Every user has the same words, and the same ids. Of every other conversation, the version before has indexed them.
 FILLING = f"""
-INSERT INTO owners (user_id, epoch, rev) SELECT 'user' || u, 'e', {CONVERSATIONS} FROM generate_series(:users) AS u;
+INSERT INTO owners (user_id, epoch, rev, indexed_rev)
+SELECT 'user' || u, 'e', {CONVERSATIONS}, {CONVERSATIONS} FROM generate_series(:users) AS u;
 INSERT INTO conversations (
   user_id, id, rev, digest, title, title_source, created_at, updated_at, message_count, is_archived, version, metadata,
   deleted_at
@@ -91,6 +92,11 @@ VALUES: dict[str, Any] = {
     "skip": 0,
     "role": None,
     "since": 0,
+    "indexed_rev": 1,
+    "next_rev": 2,
+    "indexed_n": 0,
+    "reached_rev": 1,
+    "reached_n": 9,
 }
 MESSAGE = {"id": "new", "digest": "d", "role": "user", "bytes": 1, "content": "[]", "seq": 1, "created_at": 1}
 # Of what a user has, or anybody.

@@ -130,6 +130,13 @@ def install_clients(node: Node, root: Path = ROOT) -> Path:
     return _install_apart(root, "clients", local_folder(root) / "clients")
 
 
+def install_sdks(node: Node, root: Path = ROOT) -> Path:
+    """Makes ready the SDKs whose messages the tests keep, apart from everything else; returns their Python."""
+    with locked(local_folder(root) / "install.lock", "waiting for another installation in this checkout …"):
+        _install_node_packages(root / "tests" / "sdks", node, "tests/sdks", root)
+    return _install_apart(root, "sdks", local_folder(root) / "sdks")
+
+
 def _install_apart(root: Path, name: str, folder: Path) -> Path:
     """Makes an environment in a folder with the packages of a requirements file; returns its Python."""
     requirements = root / "requirements" / f"{name}.txt"
