@@ -76,6 +76,36 @@ async def test_only_an_answer_may_be_empty(client: httpx.AsyncClient) -> None:
     assert await contents(client, imported["imported"][0]["id"]) == [[]]
 
 
+async def test_a_developer_stays_one_and_is_found_as_one(client: httpx.AsyncClient) -> None:
+    sent = [
+        {"id": new_id(), "role": role, "content": f"{role} walrus"}
+        for role in ("system", "developer", "user", "assistant", "tool")
+    ]
+    made = await create(client, messages=sent[:2])
+    url = f"{API}/{made['id']}/messages"
+    assert (await send(client, "POST", url, {"messages": sent})).status_code == 201
+    assert (await send(client, "POST", url, sent[1])).status_code == 200
+    conflict = await send(client, "POST", url, {**sent[1], "role": "system"})
+    check_refusal(conflict, "conflict")
+    roles = [message["role"] for message in sent]
+    assert [message["role"] for message in (await ask(client, "GET", url)).json()["messages"]] == roles
+    assert [message["role"] for message in (await ask(client, "GET", f"{url}?after=0")).json()["messages"]] == roles
+    for role in roles:
+        hits = (await ask(client, "GET", f"{API}/search?q=walrus&role={role}")).json()["hits"]
+        assert [(hit["message"]["role"], hit["message"]["id"]) for hit in hits] == [
+            (role, message["id"]) for message in sent if message["role"] == role
+        ]
+    exported = (await ask(client, "GET", f"{API}/{made['id']}/export")).json()
+    assert [message["role"] for message in exported["conversation"]["messages"]] == roles
+    imported = (await send(client, "POST", "/api/import", exported)).json()["imported"][0]
+    listed = (await ask(client, "GET", f"{API}/{imported['id']}/messages")).json()["messages"]
+    assert [message["role"] for message in listed] == roles
+    since = (await ask(client, "GET", f"{API}?limit=1")).json()["changes"]
+    await send(client, "POST", url, {"role": "developer", "content": "more"})
+    changed = (await ask(client, "GET", f"{API}/changes?since={since}")).json()["messages"]
+    assert [message["role"] for message in changed] == ["developer"]
+
+
 async def test_tools_are_kept_in_the_words_of_whoever_called_them(client: httpx.AsyncClient) -> None:
     blocks = [
         {"type": "tool_use", "id": "toolu_1", "name": "find", "input": '{"animal":"d\\u00fcgong'},

@@ -76,8 +76,12 @@ def test_they_keep_the_same_once(contestants: list[Contestant], number: int) -> 
     again = message.replace("1.50", "15e-1").replace("1e2", "100")
     one, other = answers(contestants, append(again))
     assert (one.status, differs(one, other)) == (200, None)
-    one, other = answers(contestants, append(message.replace('"user"', '"system"')))
-    assert (one.status, differs_in_code(one, other)) == (409, None)
+    for role in ("system", "developer"):
+        one, other = answers(contestants, append(message.replace('"user"', f'"{role}"')))
+        assert (one.status, differs_in_code(one, other)) == (409, None)
+    developer = message.replace('"user"', '"developer"').replace("0PA", "0PB")
+    one, other = answers(contestants, append(developer))
+    assert (one.status, differs(one, other)) == (201, None)
     one, other = answers(contestants, Request("GET", f"{MESSAGES}?limit=1"))
     assert differs(one, other) is None
     assert all(content in answer.body.decode() for answer in (one, other))

@@ -112,7 +112,7 @@ def rows_that(name: str) -> int:
     if name == "search":
         return 5 * CONVERSATIONS  # a message of each is found, and that is looked at in each of the tables
     if name in ALL_DELETED:
-        return USERS + VALUES["limit"]  # and the first rows of an index
+        return 2 * USERS + VALUES["limit"]  # and the first rows of an index, and so few owners it reads one by one
     return 3 * MESSAGES if name in ONE_CONVERSATION else PAGE
 
 

@@ -151,6 +151,9 @@ async def test_only_what_is_pending_is_applied_and_all_of_it_or_nothing() -> Non
     assert len(await ask(f"SELECT l.x FROM {schema}.later AS l")) == 1
 
 
+COLUMNS = "SELECT column_name FROM information_schema.columns WHERE table_schema = $1 AND table_name = $2"
+
+
 async def test_what_statistics_knew_of_users_is_forgotten_and_no_large_index_is_made_anew() -> None:
     schema, newest = new_schema(), new_schema()
     url = parse_url(server().url(schema=schema))
@@ -161,7 +164,11 @@ async def test_what_statistics_knew_of_users_is_forgotten_and_no_large_index_is_
     await executor.close()
     kept = {"owners": "owners", "conversations": "conversations", "messages": "messages", "words": "search_index_2"}
     for table, source in kept.items():
-        await ask(f"INSERT INTO {schema}.{table} OVERRIDING SYSTEM VALUE SELECT t.* FROM {newest}.{source} AS t")
+        columns = ", ".join(row["column_name"] for row in await ask(COLUMNS, schema, table))
+        await ask(
+            f"INSERT INTO {schema}.{table} ({columns}) OVERRIDING SYSTEM VALUE "
+            f"SELECT {columns} FROM {newest}.{source} AS t"
+        )
     known = "SELECT s.tablename AS of FROM pg_stats AS s WHERE s.schemaname = $1 AND s.attname = 'user_id' ORDER BY 1"
     indexes = "SELECT i.indexname, pg_relation_filenode(to_regclass($1 || '.' || i.indexname)) FROM pg_indexes AS i"
     indexes += " WHERE i.schemaname = $1 AND i.tablename IN ('messages', 'words') ORDER BY 1"

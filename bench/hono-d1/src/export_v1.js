@@ -63,7 +63,7 @@ function headOf(row) {
 function documentMessage(row) {
   return withoutNull({
     id: row.id,
-    role: row.role,
+    role: row.sent_role ?? row.role,
     content: parse(row.content),
     createdAt: new Date(row.created_at).toISOString(),
     tokenCount: row.token_count,

@@ -26,7 +26,7 @@ export function messageOf(row, prefix = "") {
     id: row[`${prefix}id`],
     conversationId: row[`${prefix}conversation_id`],
     seq: row[`${prefix}seq`],
-    role: row[`${prefix}role`],
+    role: row[`${prefix}sent_role`] ?? row[`${prefix}role`],
     content: parse(row[`${prefix}content`]),
     createdAt: row[`${prefix}created_at`],
     tokenCount: row[`${prefix}token_count`],

@@ -25,7 +25,7 @@ const line = (most) =>
     .string()
     .regex(LINE, "Expected one line of text that is not blank")
     .refine(characters(most), `At most ${most} characters`);
-const role = z.enum(["user", "assistant", "system", "tool"]);
+const role = z.enum(["user", "assistant", "system", "developer", "tool"]);
 
 const BLOCKS = {
   text: z.looseObject({ text: z.string() }),

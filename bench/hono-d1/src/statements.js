@@ -2,7 +2,7 @@
 
 const CONVERSATION = `c.id, c.user_id, c.title, c.title_source, c.model, c.created_at, c.updated_at, c.message_count,
   c.is_archived, c.metadata, c.version, c.deleted_at`;
-const MESSAGE = `m.id, m.conversation_id, m.seq, m.role, m.content, m.created_at, m.token_count, m.model, m.parent_id,
+const MESSAGE = `m.id, m.conversation_id, m.seq, m.role, m.sent_role, m.content, m.created_at, m.token_count, m.model, m.parent_id,
   m.metadata`;
 // The same beside each other in one row, under names that tell them apart.
 const BOTH = [CONVERSATION, MESSAGE]
@@ -17,6 +17,10 @@ const NO_CONFLICT = `NOT EXISTS (
 const NEXT_REV = "(SELECT o.rev + 1 FROM owners AS o WHERE o.user_id = ?1)";
 const LAST_SEQ = "(SELECT max(m.seq) FROM messages AS m WHERE m.user_id = ?1 AND m.conversation_id = ?2)";
 
+// The role that the table takes, and what was sent, where that is another.
+const ROLE = `iif(given.value ->> 'role' = 'developer', 'system', given.value ->> 'role'),
+  iif(given.value ->> 'role' = 'developer', 'developer', NULL)`;
+
 export const CONVERSATION_BY_ID = `
 SELECT ${CONVERSATION} FROM conversations AS c WHERE c.user_id = ?1 AND c.id = ?2 AND c.deleted_at IS NULL`;
 
@@ -30,12 +34,12 @@ FROM json_each(?2) AS given CROSS JOIN messages AS m ON m.user_id = ?1 AND m.id 
 
 export const INSERT_MESSAGES = `
 INSERT INTO messages (
-  user_id, id, conversation_id, seq, rev, digest, role, created_at, token_count, model, parent_id, bytes, metadata,
-  content
+  user_id, id, conversation_id, seq, rev, digest, role, sent_role, created_at, token_count, model, parent_id, bytes,
+  metadata, content
 )
 SELECT
   ?1, given.value ->> 'id', ?2, row_number() OVER (ORDER BY given.key) + coalesce(${LAST_SEQ}, 0), o.rev + 1,
-  given.value ->> 'digest', given.value ->> 'role', ?5, given.value ->> 'tokenCount', given.value ->> 'model',
+  given.value ->> 'digest', ${ROLE}, ?5, given.value ->> 'tokenCount', given.value ->> 'model',
   given.value ->> 'parentId', given.value ->> 'size', given.value ->> 'metadata', given.value ->> 'content'
 FROM owners AS o
 JOIN conversations AS c ON c.user_id = ?1 AND c.id = ?2
@@ -69,7 +73,7 @@ CROSS JOIN conversations AS c ON c.user_id = ?1 AND c.id = given.value ->> 0
 WHERE o.user_id = ?1 AND c.rev = o.rev + 1 AND c.title = given.value ->> 1 AND c.title_source <> 'default'`;
 
 export const BUMP_REV = `
-UPDATE owners SET rev = rev + 1
+UPDATE owners SET rev = rev + 1, indexed_rev = iif(indexed_rev = rev, rev + 1, indexed_rev)
 WHERE user_id = ?1
   AND EXISTS (SELECT 1 FROM conversations AS c WHERE c.user_id = ?1 AND c.rev = owners.rev + 1)`;
 
@@ -150,7 +154,7 @@ WITH found AS MATERIALIZED (
   FROM found AS f
   CROSS JOIN messages AS m ON m.user_id = ?1 AND m.n = f.n
   CROSS JOIN conversations AS c ON c.user_id = ?1 AND c.id = m.conversation_id
-  WHERE c.deleted_at IS NULL AND m.role = coalesce(?3, m.role) AND m.created_at >= ?4 AND m.created_at < ?5
+  WHERE c.deleted_at IS NULL AND coalesce(m.sent_role, m.role) = coalesce(?3, m.sent_role, m.role) AND m.created_at >= ?4 AND m.created_at < ?5
   UNION ALL
   SELECT f.score, c.created_at, -c.n, 0, c.n
   FROM found AS f
@@ -192,11 +196,11 @@ ON CONFLICT (user_id, id) DO NOTHING`;
 
 export const IMPORT_MESSAGES = `
 INSERT INTO messages (
-  user_id, id, conversation_id, seq, rev, digest, role, created_at, token_count, model, parent_id, bytes, metadata,
-  content
+  user_id, id, conversation_id, seq, rev, digest, role, sent_role, created_at, token_count, model, parent_id, bytes,
+  metadata, content
 )
 SELECT
-  ?1, given.value ->> 'id', c.id, given.value ->> 'seq', o.rev + 1, given.value ->> 'digest', given.value ->> 'role',
+  ?1, given.value ->> 'id', c.id, given.value ->> 'seq', o.rev + 1, given.value ->> 'digest', ${ROLE},
   given.value ->> 'createdAt', given.value ->> 'tokenCount', given.value ->> 'model', given.value ->> 'parentId',
   given.value ->> 'size', given.value ->> 'metadata', given.value ->> 'content'
 FROM owners AS o

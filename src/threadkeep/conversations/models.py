@@ -31,7 +31,7 @@ INTEGER_MAX = 2**53 - 1
 
 DEFAULT_TITLE = "New conversation"
 
-Role = Literal["user", "assistant", "system", "tool"]
+Role = Literal["user", "assistant", "system", "developer", "tool"]
 TitleSource = Literal["default", "first_message", "generated", "user"]
 
 # Patterns that Python and JSON Schema read alike: `$` alone would let a final line break pass in Python.

@@ -1,7 +1,7 @@
 """What the SDKs of others return is kept as it came, and what people see of it is found.
 
-The messages in `tests/data/sdks/` are what the real SDKs have made, stored by the lines of docs/shapes.md. A test of the
-documents makes them again with the SDKs of today, and compares.
+The messages in `tests/data/sdks/` are what the real SDKs have made, stored by the lines of docs/shapes.md. A test of
+the documents makes them again with the SDKs of today, and compares.
 """
 
 import json

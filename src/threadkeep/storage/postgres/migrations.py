@@ -108,4 +108,8 @@ WHERE deleted_at IS NOT NULL""",
 WHERE indexed_rev < rev""",
         ),
     ),
+    Migration(
+        "0005_developer_role.sql",
+        ("""ALTER TABLE messages ADD COLUMN sent_role text""",),
+    ),
 )

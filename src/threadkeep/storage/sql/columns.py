@@ -21,6 +21,12 @@ class Column(NamedTuple):
     is_shown: bool = True
     """Whether readers get it."""
     is_nullable: bool = False
+    shown_as: str = "{alias}.{name}"
+    """What readers get of it, in SQL."""
+
+    def of(self, alias: str) -> str:
+        """What readers get of it from a row."""
+        return self.shown_as.format(alias=alias, name=self.name)
 
 
 CONVERSATION = (
@@ -44,7 +50,8 @@ MESSAGE = (
     Column("conversation_id", "conversationId", "text"),
     Column("seq", "seq", "integer"),
     Column("digest", "digest", "text", is_private=True, is_shown=False),
-    Column("role", "role", "text"),
+    # The table takes no other roles than those it began with: `developer` is kept as `system`, and stands beside it.
+    Column("role", "role", "text", shown_as="coalesce({alias}.sent_role, {alias}.role)"),
     Column("created_at", "createdAt", "integer"),
     Column("token_count", "tokenCount", "integer", is_nullable=True),
     Column("model", "model", "text", is_private=True, is_nullable=True),

@@ -57,7 +57,7 @@ class Dialect(ABC):
 
     def document(self, columns: Iterable[Column], alias: str) -> str:
         """A row as a JSON object."""
-        return self.object({column.field: self.shown(column, f"{alias}.{column.name}") for column in columns})
+        return self.object({column.field: self.shown(column, column.of(alias)) for column in columns})
 
     def parameter(self, column: Column) -> str:
         """The value of a column, out of the parameter that has its name."""

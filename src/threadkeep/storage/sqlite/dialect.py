@@ -95,7 +95,7 @@ class SqliteDialect(Dialect):
         row: list[str] = []
         literal = "{"
         for column in columns:
-            before, value, behind = _piece(column, f"{alias}.{column.name}")
+            before, value, behind = _piece(column, column.of(alias))
             row += [f"'{literal}\"{column.field}\":{before}'", value]
             literal = f"{behind},"
         row.append(f"'{literal.removesuffix(',')}}}'")

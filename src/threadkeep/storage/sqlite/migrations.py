@@ -135,4 +135,8 @@ GROUP BY b.value""",
 WHERE indexed_rev < rev""",
         ),
     ),
+    Migration(
+        "0007_developer_role.sql",
+        ("""ALTER TABLE messages ADD COLUMN sent_role TEXT""",),
+    ),
 )

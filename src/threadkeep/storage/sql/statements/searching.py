@@ -42,7 +42,8 @@ WITH
     {self.dialect.look_up("messages", "m", "m.user_id = :user AND m.n = f.n")}
     {self.dialect.look_up("conversations", "c", "c.user_id = :user AND c.id = m.conversation_id")}
     WHERE c.deleted_at IS NULL
-      AND m.role = coalesce({role}, m.role)
+      AND m.role = coalesce(CASE {role} WHEN 'developer' THEN 'system' ELSE {role} END, m.role)
+      AND ({role} IS NULL OR m.role <> 'system' OR coalesce(m.sent_role, m.role) = {role})
       AND m.created_at >= :since
       AND m.created_at < :until
     UNION ALL

@@ -333,6 +333,9 @@ WHERE o.user_id = :user AND c.rev = o.rev + 1
     def _message_values(self, **others: str) -> dict[str, str]:
         """What a row of messages is given, from `new` where nothing else is said."""
         given = {column.name: self.dialect.given(column, "new.value") for column in MESSAGE}
+        role = given["role"]
+        given["role"] = f"CASE {role} WHEN 'developer' THEN 'system' ELSE {role} END"
+        given["sent_role"] = f"CASE {role} WHEN 'developer' THEN {role} END"
         return {"user_id": ":user", "rev": "o.rev + 1", **given, **others}
 
 
