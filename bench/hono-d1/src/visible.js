@@ -1,7 +1,7 @@
 // What of a content people see: the strings in it that are searched.
 
 const WORDS = new Set(
-  "text thinking reasoning summary refusal transcript title filename errorText content parts function custom tool_calls kwargs file action query queries commands code results outputs logs".split(
+  "text thinking reasoning summary refusal transcript title filename errorText content parts message function custom tool_calls kwargs file action query queries commands code results outputs logs".split(
     " ",
   ),
 );

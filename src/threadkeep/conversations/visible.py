@@ -15,7 +15,7 @@ import msgspec
 _WORDS = frozenset(
     (
         *("text", "thinking", "reasoning", "summary", "refusal", "transcript", "title", "filename", "errorText"),
-        *("content", "parts", "function", "custom", "tool_calls", "kwargs", "file"),
+        *("content", "parts", "message", "function", "custom", "tool_calls", "kwargs", "file"),
         *("action", "query", "queries", "commands", "code", "results", "outputs", "logs"),
     )
 )

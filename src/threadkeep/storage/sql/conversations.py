@@ -173,7 +173,7 @@ class _Behind(Struct, rename="camel"):
     indexed_n: int
 
 
-class _Behindhand(Struct):
+class _MessageBehind(Struct):
     rev: int
     n: int
     message: _Said
@@ -182,7 +182,7 @@ class _Behindhand(Struct):
 class _ToCatchUp(Struct):
     """Messages to look at again, of `count` that were listed."""
 
-    rows: list[_Behindhand]
+    rows: list[_MessageBehind]
     count: int
 
 
@@ -571,7 +571,7 @@ class SqlStore:
         return {"words": _text([each for each in messages if each[-1]]), "titles": _text(titles)}
 
     async def _catch_up(self) -> bool:
-        """Index more of a part of what was written when less was searched; return whether there is more of that."""
+        """Index a part of what was written when less was searched again; return whether there is more of that."""
         values = {**self._values(""), "limit": _SWEPT_MESSAGES_MAX, "bytes": PAGE_BYTES_MAX}
         (answers,) = await self._executor.run(self._sql.behind(**values))
         if not answers:
@@ -586,17 +586,15 @@ class SqlStore:
         (answers,) = await self._executor.run(self._sql.to_catch_up(**values))
         part = _decode(answers, _ToCatchUp, "")
         part.rows.sort(key=attrgetter("rev", "n"))
-        is_last = len(part.rows) == part.count < _SWEPT_MESSAGES_MAX
-        last = part.rows[-1] if part.rows else None
-        values |= {
-            "reached_rev": behind.rev if is_last or last is None else last.rev - 1,
-            "reached_n": 0 if is_last or last is None else last.n,
-        }
+        last = None if len(part.rows) == part.count < _SWEPT_MESSAGES_MAX else part.rows[-1]
+        # The change of the last one may have more messages.
+        reached_rev, reached_n = (behind.rev, 0) if last is None else (last.rev - 1, last.n)
+        values |= {"reached_rev": reached_rev, "reached_n": reached_n}
         indexing = await done(self._indexing_more(part.rows, values))
         await self._executor.run(*indexing, self._sql.caught_up(**values))
-        return not is_last
+        return last is not None
 
-    def _indexing_more(self, rows: list["_Behindhand"], values: dict[str, Any]) -> Work[list[Statement]]:
+    def _indexing_more(self, rows: list[_MessageBehind], values: dict[str, Any]) -> Work[list[Statement]]:
         """The statements that index messages of which more is searched than their text."""
         listed = []
         for row in rows:
