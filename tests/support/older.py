@@ -106,16 +106,26 @@ async def holds_what_it_held(
     client: httpx.AsyncClient,
     before: dict[str, list[Any]],
     bring_over: Callable[[], Awaitable[Any]],
+    *,
+    sweeps_at_once: bool = False,
 ) -> None:
-    """Fail where anything was lost or is not found, before `bring_over` has swept, meanwhile or afterwards."""
+    """Fail where anything was lost or is not found, before `bring_over` has swept, meanwhile or afterwards.
+
+    What `sweeps_at_once` may already find more than by its own words.
+    """
     assert await exported(client) == before
-    assert await found(client, version.at_once) == version.at_once
+    at_once = version.at_once
+    if sweeps_at_once:
+        at_once = {query: hits for query, hits in at_once.items() if version.afterwards[query] == hits}
+    assert await found(client, at_once) == at_once
     sent = {"title": "New", "messages": [{"role": "user", "content": [{"type": "text", "text": "a heron in Łódź"}]}]}
     created = (await ask(client, "POST", API, "ada", json=sent)).json()
     await ask(client, "PATCH", f"{API}/01KAGQ3W6ZJ8Y0V4M2T7N5C003", "ada", json={"title": "Renamed to bittern"})
     await ask(client, "POST", f"{DELETED}/restore", "ada")
-    changed = {"kestrel": 0, "bittern": 1, "wagtail": 1, "heron": 1, "Łódź": 3, "lodz": version.at_once["lodz"] + 1}
-    assert await found(client, version.at_once | changed) == version.at_once | changed
+    changed = {"kestrel": 0, "bittern": 1, "wagtail": 1, "heron": 1, "Łódź": 3}
+    if "lodz" in at_once:
+        changed |= {"lodz": at_once["lodz"] + 1}
+    assert await found(client, at_once | changed) == at_once | changed
     await bring_over()
     changed |= {"lodz": 3}
     assert await found(client, version.afterwards | changed) == version.afterwards | changed
