@@ -271,7 +271,7 @@ def test_a_database_that_is_not_empty_is_left_alone(original: Path, backup: Path
         "INSERT INTO search_index_2 (rowid, text) VALUES (5, 'x')",
         "INSERT INTO word_lists VALUES (5, 'ada', 'x')",
         "INSERT INTO conversations SELECT 9, 'a', '', 1, '', '', 'user', NULL, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, '', 0, ''",
-        "INSERT INTO messages SELECT 9, 'ada', 'c', 'c', 1, 1, '', 'user', 0, NULL, NULL, NULL, 0, NULL, ''",
+        "INSERT INTO messages SELECT 9, 'ada', 'c', 'c', 1, 1, '', 'user', 0, NULL, NULL, NULL, 0, NULL, '', NULL",
     ],
 )
 def test_any_row_of_a_user_makes_a_database_not_empty(backup: Path, tmp_path: Path, row: str) -> None:
@@ -368,7 +368,7 @@ def test_a_backup_of_a_database_with_its_words_in_the_first_index_is_found_in(
     with closing(apsw.Connection(str(older))) as connection:
         back_up(reached(tmp_path, connection), tmp_path / "backup")
     schema = json.loads((tmp_path / "backup").read_text().splitlines()[0])["schema"]
-    assert schema == ("0005_search_index.sql" if migrated else "0004_padding.sql")
+    assert schema == ("0007_developer_role.sql" if migrated else "0004_padding.sql")
     target = reached(tmp_path)
     restore(target, tmp_path / "backup")
     restored = saved(target, tmp_path / "restored.sqlite")
@@ -451,8 +451,11 @@ def test_a_backup_with_a_right_checksum_must_fit_its_schema_too(backup: Path, tm
         return lambda lines: [lines[0].replace(old, new), *lines[1:]]
 
     for change, message in (
-        (replaced(b"0005_search_index.sql", b"0999_later.sql"), "which this checkout does not know: take a newer one"),
-        (replaced(b"0005_search_index.sql", b"0002_search.sql"), "its tables are not those of 0002_search.sql"),
+        (
+            replaced(b"0007_developer_role.sql", b"0999_later.sql"),
+            "which this checkout does not know: take a newer one",
+        ),
+        (replaced(b"0007_developer_role.sql", b"0002_search.sql"), "its tables are not those of 0002_search.sql"),
         (replaced(b'"digest"', b'"hash"'), "its tables are not those of"),
         (lambda lines: [line.replace(b'"assistant"', b'"robot"') for line in lines], "CHECK constraint failed"),
         (lambda lines: [line.replace(b'["owners","ada"', b'["owners",null') for line in lines], "NOT NULL constraint"),
@@ -472,7 +475,7 @@ def test_a_backup_with_a_right_checksum_must_fit_its_schema_too(backup: Path, tm
 IMPOSSIBLE = {
     "content that is no JSON": ("messages", {"content": "nonsense"}, "content: This is not JSON"),
     "content that is nothing": ("messages", {"content": ""}, "content: This is not JSON"),
-    "content without a block": ("messages", {"content": "[]"}, "content: Content must be an array"),
+    "content without a block": ("messages", {"content": "[]"}, "content: Content must be a string, or an array"),
     "a block without a type": ("messages", {"content": "[{}]"}, "content[0]: A block must have a `type`"),
     "a text that is a number": ("messages", {"content": '[{"type":"text","text":1}]'}, "content[0].text: Must be"),
     "content without end": ("messages", {"content": "[" * 100_000}, "content: The JSON is nested more than 100 levels"),

@@ -152,9 +152,9 @@ def as_before(file: Path, older: Path) -> None:
     """Makes of a database one of before the second index: with the same rows, and their words in the first."""
     with closing(new_database(older, 4)) as database:
         database.execute("ATTACH ? AS newer", (str(file),))
-        database.execute("INSERT INTO owners SELECT * FROM newer.owners")
+        database.execute("INSERT INTO owners SELECT user_id, epoch, rev, floor FROM newer.owners")
         for table in ("conversations", "messages"):
-            columns = [name for (name,) in database.execute(f"SELECT name FROM newer.pragma_table_info('{table}')")]
+            columns = [name for (name,) in database.execute(f"SELECT name FROM pragma_table_info('{table}', 'main')")]
             # The first two numbers are those of rows of nobody.
             values = {name: name for name in columns} | {"n": "n + 2", "padding": "printf('%0250d', 0)"}
             selected = ", ".join(values[name] for name in columns)

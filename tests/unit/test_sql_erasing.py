@@ -50,6 +50,7 @@ NOT_OVERWRITTEN = {
     "messages.conversation_id": "It is an id, by which the messages of a conversation are found.",
     "messages.parent_id": "It is the id of a message.",
     "messages.role": "It is one of four words that the schema lists.",
+    "messages.sent_role": "It is `developer`, where it is anything.",
 }
 """What an erasure leaves as it was until it removes the row, each with its reason."""
 

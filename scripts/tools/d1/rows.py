@@ -134,7 +134,9 @@ def _check(values: dict[str, Any], type_: type[Struct]) -> None:
     for column in ("metadata", "content"):
         if (text := values.get(column)) is not None:
             finished(check_nesting(text.encode(), whole=column))
-            read = read_metadata if column == "metadata" else read_content
-            read(Raw(text.encode()), column)
+            if column == "metadata":
+                read_metadata(Raw(text.encode()), column)
+            else:
+                read_content(Raw(text.encode()), column, may_be_empty=values["role"] == "assistant")
     if type_ is _Owner and values["floor"] > values["rev"]:
         raise Invalid("floor: It is after `rev`.")
