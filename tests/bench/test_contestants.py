@@ -79,7 +79,7 @@ def test_they_keep_the_same_once(contestants: list[Contestant], number: int) -> 
     for role in ("system", "developer"):
         one, other = answers(contestants, append(message.replace('"user"', f'"{role}"')))
         assert (one.status, differs_in_code(one, other)) == (409, None)
-    developer = message.replace('"user"', '"developer"').replace("0PA", "0PB")
+    developer = message.replace('"user"', '"developer"').replace("0PA", "0PD")
     one, other = answers(contestants, append(developer))
     assert (one.status, differs(one, other)) == (201, None)
     one, other = answers(contestants, Request("GET", f"{MESSAGES}?limit=1"))

@@ -12,7 +12,7 @@ const conversation: components["schemas"]["NewConversation"] = { name: "Title" }
 const message: components["schemas"]["NewMessage"] = { role: "user", contents: content, content }; // TS2561
 const changes: components["schemas"]["ConversationChanges"] = { archived: true }; // TS2561
 await client.POST("/api/conversations", { body: { title: 3 } }); // TS2322
-await client.POST("/api/conversations", { body: { messages: [{ role: "developers", content }] } }); // TS2322
+await client.POST("/api/conversations", { body: { messages: [{ role: "robot", content }] } }); // TS2322
 await client.POST("/api/conversations", { body: { messages: [{ role: "user" }] } }); // TS2322
 await client.POST("/api/conversations", { body: { messages: [{ role: "user", contents: content, content }] } }); // TS2561
 await client.POST("/api/conversations/{id}/messages", { params, body: { role: "user", content: [{ text: "?" }] } }); // TS2322

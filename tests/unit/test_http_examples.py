@@ -55,7 +55,7 @@ def test_an_example_of_another_type_is_found_out() -> None:
     assert validator.is_valid(example)
     for wrong in (
         {"role": "robot"},
-        {"content": []},
+        {"content": {}},
         {"content": [{"type": "text"}]},
         {"text": "Hello"},
         {"id": "a b"},

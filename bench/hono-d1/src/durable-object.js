@@ -5,6 +5,8 @@ import search from "../../../migrations/sqlite/0002_search.sql";
 import erasing from "../../../migrations/sqlite/0003_erasing.sql";
 import padding from "../../../migrations/sqlite/0004_padding.sql";
 import searchIndex from "../../../migrations/sqlite/0005_search_index.sql";
+import readingAgain from "../../../migrations/sqlite/0006_reading_again.sql";
+import developerRole from "../../../migrations/sqlite/0007_developer_role.sql";
 import { createApp } from "./app.js";
 import { ApiError } from "./errors.js";
 import { Store } from "./store.js";
@@ -15,6 +17,8 @@ const MIGRATIONS = {
   "0003_erasing.sql": erasing,
   "0004_padding.sql": padding,
   "0005_search_index.sql": searchIndex,
+  "0006_reading_again.sql": readingAgain,
+  "0007_developer_role.sql": developerRole,
 };
 const METHODS = ["append", "messages", "conversations", "changes", "search", "import"];
 

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 from msgspec.structs import FieldInfo, fields
 
-from threadkeep.conversations.models import BLOCKS, METADATA_BYTES_MAX, ToolResultBlock
+from threadkeep.conversations.models import BLOCKS, METADATA_BYTES_MAX, AnthropicToolResult, ToolResultBlock
 from threadkeep.errors import Invalid, TooLarge
 from threadkeep.validation import convert, join, not_json
 
@@ -155,12 +155,12 @@ def _check_block(block: Any, path: str) -> None:
     if name in BLOCKS:
         known = convert(block, BLOCKS[name], path)
         if isinstance(known, ToolResultBlock):
-            _check_call(known, path)
+            _check_call(known, convert(block, AnthropicToolResult, path), path)
 
 
-def _check_call(result: ToolResultBlock, path: str) -> None:
+def _check_call(result: ToolResultBlock, as_anthropic: AnthropicToolResult, path: str) -> None:
     """Refuse a tool's result that is of no call, or of two."""
-    ids = {result.tool_use_id, result.anthropic_tool_use_id} - {UNSET}
+    ids = {result.tool_use_id, as_anthropic.tool_use_id} - {UNSET}
     if not ids:
         raise Invalid(f"{path}: A tool result must name its call, as `toolUseId` or as `tool_use_id`.", path)
     if len(ids) > 1:

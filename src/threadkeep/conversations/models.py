@@ -7,7 +7,7 @@ A `Raw` field is JSON text that passed validation on its way in and is carried a
 
 from typing import Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from threadkeep.ids import ID_CHARACTERS_MAX, ID_IN_WORDS, ID_PATTERN, RESERVED
 
@@ -174,12 +174,16 @@ class ThinkingBlock(Struct, rename="camel", tag="thinking", tag_field="type"):
     signature: str | None = None
 
 
+ToolInput = Annotated[Any, Meta(extra_json_schema={"type": "object", "additionalProperties": True})]
+"""Nearly always an object, which is what programs read it as."""
+
+
 class ToolUseBlock(Struct, rename="camel", tag="tool_use", tag_field="type"):
-    """A model's call of a tool. `input` is any JSON: an object, or the text of one, as OpenAI's `arguments` are."""
+    """A model's call of a tool. `input` is an object. Any other JSON is kept as well, such as the text of an object."""
 
     id: str
     name: str
-    input: Any
+    input: ToolInput
 
 
 class ToolResultBlock(Struct, rename="camel", tag="tool_result", tag_field="type"):
@@ -189,10 +193,15 @@ class ToolResultBlock(Struct, rename="camel", tag="tool_result", tag_field="type
     """
 
     tool_use_id: str | UnsetType = UNSET
-    anthropic_tool_use_id: str | UnsetType = field(default=UNSET, name="tool_use_id")
     content: Any = None
     is_error: bool | None = None
-    anthropic_is_error: bool | None = field(default=None, name="is_error")
+
+
+class AnthropicToolResult(Struct):
+    """What Anthropic names otherwise in the result of a tool. It is kept beside our names, or instead of them."""
+
+    tool_use_id: str | UnsetType = UNSET
+    is_error: bool | None = None
 
 
 class ImageBlock(Struct, rename="camel", tag="image", tag_field="type"):
