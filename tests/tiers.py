@@ -33,6 +33,7 @@ _SECONDS = {
     "tests/scripts/test_deploy.py": 24,
     "tests/server/test_containers.py": 22,
     "tests/server/test_serve_command.py": 20,
+    "tests/docs/test_shapes.py": 20,
     "tests/bench/test_bench.py": 19,
     "tests/local_runtime/test_scripts_dev.py": 18,
     "tests/bench/test_contestants.py": 16,

@@ -81,6 +81,12 @@ KNOWN = [
     ),
     pytest.param(
         NewMessage,
+        '{"role": "user", "content": "Hello"}',
+        "baeee7f348e2d47c5d41cb8fc71e12ca674a018c96b4f6daa53fa379ac028777",
+        id="the same with a string",
+    ),
+    pytest.param(
+        NewMessage,
         """{
             "id": null, "role": "user", "content": [{"type": "text", "text": "Hello"}],
             "tokenCount": null, "model": null, "parentId": null, "metadata": null
