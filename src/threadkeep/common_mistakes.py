@@ -91,7 +91,6 @@ MEANT_ROLES = {
     "customer": "user",
     **dict.fromkeys(("ai", "bot", "model", "agent", "llm", "gpt", "chatgpt", "claude"), "assistant"),
     **dict.fromkeys(("function", "toolresult", "data"), "tool"),
-    "developer": "system",
 }
 """What others call the roles."""
 
@@ -101,11 +100,16 @@ APPEND = "dict[str, msgspec.Raw]"
 """What an append is, until it is known whether it is of one message or of several."""
 
 ABOUT_VALUES: dict[tuple[str, str, str], str] = {
-    **{(body, "", "str"): _TWICE for body in (APPEND, "NewConversation", "ConversationChanges", "Document")},
+    **{
+        (body, "", "str"): _TWICE
+        for body in (APPEND, "NewConversation", "PutConversation", "ConversationChanges", "Document")
+    },
     (APPEND, "", "array"): 'Send several messages as {"messages": [...]}.',
     ("NewConversation", "", "array"): 'Send messages as {"messages": [...]}.',
     ("NewMessages", "messages", "object"): "Put one message into an array, or send it without `messages`.",
     ("NewConversation", "messages", "object"): "Put one message into an array.",
+    ("PutConversation", "", "array"): 'Send messages as {"messages": [...]}.',
+    ("PutConversation", "messages", "object"): "Put one message into an array.",
     ("Document", "", "array"): "Send several documents as lines, with `Content-Type: application/x-ndjson`.",
     ("", "limit", "int"): "To get more, send the cursor of this answer with the next request.",
 }

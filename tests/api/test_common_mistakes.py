@@ -26,7 +26,7 @@ CHANGED = "The fields here are `title`, `isArchived`, `model`, `metadata` and `e
 LIST = "The query parameters here are `cursor`, `limit` and `archived`."
 PAGES = "The query parameters here are `cursor`, `after` and `limit`."
 SEARCH = "The query parameters here are `q`, `role`, `from`, `to`, `cursor` and `limit`."
-ROLES = "Must be `assistant`, `system`, `tool` or `user`"
+ROLES = "Must be `assistant`, `developer`, `system`, `tool` or `user`"
 BLOCKS = '[{"type": "text", "text": "Hello"}]'
 NEXT_PAGE = "For the next page, send the `nextCursor` of this one as `cursor`."
 MORE = "To get more, send the cursor of this answer with the next request."
@@ -64,11 +64,11 @@ APPENDS: list[tuple[Any, str]] = [
     ),
     (
         {"role": "user"},
-        f"content: The field `content` is missing. It must be an array of at least one block, such as {BLOCKS}.",
+        f"content: The field `content` is missing. It must be a string, or an array of blocks such as {BLOCKS}.",
     ),
     (
         {"content": HELLO["content"]},
-        "role: The field `role` is missing. It must be `assistant`, `system`, `tool` or `user`.",
+        "role: The field `role` is missing. It must be `assistant`, `developer`, `system`, `tool` or `user`.",
     ),
     ({**HELLO, "role": "human"}, f"role: {ROLES}, not `human`. Did you mean `user`?"),
     ({**HELLO, "role": "ai"}, f"role: {ROLES}, not `ai`. Did you mean `assistant`?"),
@@ -259,6 +259,7 @@ async def test_a_common_mistake_is_told_what_to_send_instead(kept: Kept, subtest
 
 GOOD: dict[tuple[str, str], list[Any]] = {
     ("POST", API): [{"id": MISSING, "title": "T", "model": "m", "metadata": {"a": 1}, "messages": [message()]}],
+    ("PUT", CONVERSATION): [{"title": "T", "model": "m", "metadata": {"a": 1}, "messages": [message()]}],
     ("PATCH", CONVERSATION): [{"title": "T", "isArchived": True, "model": None, "metadata": {"a": 1}, "editedAt": 1}],
     ("POST", MESSAGES): [
         {**message(), "tokenCount": 1, "model": "m", "parentId": MISSING, "metadata": {"a": 1}},

@@ -17,6 +17,7 @@ from threadkeep.storage.sql.conversations import users_to_purge
 from threadkeep.storage.sql.executor import Executor
 
 API = "/api/conversations"
+CURSORS = {"nextCursor", "next", "changes"}
 DELETED = f"{API}/01KAGQ3W6ZJ8Y0V4M2T7N5C004"
 # What is found, and by how many hits, before anything is indexed again: by the words of each version.
 _FOUND = {
@@ -77,7 +78,10 @@ class Version:
         for each in asked:
             body = {} if each["body"] is None else {"json": each["body"]}
             response = await ask(client, each["method"], each["path"], each["user"], **body)
-            assert (response.status_code, response.json()) == (200, each["answer"]), each["path"]
+            answer = response.json()
+            for field in CURSORS & answer.keys():
+                answer[field] = answer[field] and answer[field].removeprefix("~")  # by then they had no mark
+            assert (response.status_code, answer) == (200, each["answer"]), each["path"]
 
 
 BEFORE_SEARCH_INDEX_2 = Version(

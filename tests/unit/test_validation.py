@@ -43,7 +43,7 @@ PATHS: dict[str, tuple[Any, str, str, str]] = {
         NewMessages,
         '{"messages":[{"role":"user","content":[]},{"role":"robot","content":[]}]}',
         "messages[1].role",
-        "Must be `assistant`, `system`, `tool` or `user`, not `robot`.",
+        "Must be `assistant`, `developer`, `system`, `tool` or `user`, not `robot`.",
     ),
     "not an object": (NewConversation, "[]", "body", "Must be an object, not an array."),
     "too long": (ConversationChanges, f'{{"title":"{"x" * 301}"}}', "title", "of 1 to 300 characters"),
