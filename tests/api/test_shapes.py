@@ -8,8 +8,8 @@ import pytest
 from asking import API, ask, check_refusal, create, send, someone
 
 from support.backends import Backend
-from threadkeep.clock import new_id
 from threadkeep.conversations.models import MESSAGE_BYTES_MAX
+from threadkeep.ids import new_id
 
 pytestmark = pytest.mark.anyio
 
@@ -57,7 +57,7 @@ async def test_a_string_may_be_as_long_as_its_block(client: httpx.AsyncClient) -
     assert (await send(client, "POST", url, {"role": "user", "content": most})).status_code == 201
     assert await contents(client, made["id"]) == [[{"type": "text", "text": most}]]
     refused = await send(client, "POST", url, {"role": "user", "content": most + "x"})
-    check_refusal(refused, "too_large", says=("1500001",))
+    check_refusal(refused, "too_large", at="content", says=("1500001",))
     half = await send(client, "POST", url, b'{"role": "user", "content": "\\ud83d"}')
     check_refusal(half, says=("half of a character",))
 

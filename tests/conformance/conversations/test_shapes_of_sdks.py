@@ -13,9 +13,9 @@ import pytest
 
 from support.backends import Backend
 from support.records import conversation
-from threadkeep.clock import new_id
 from threadkeep.conversations.models import NewMessage
 from threadkeep.conversations.records import SearchQuery
+from threadkeep.ids import new_id
 from threadkeep.tokenizer import tokens
 
 pytestmark = pytest.mark.anyio
