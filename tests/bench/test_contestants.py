@@ -87,6 +87,31 @@ def test_they_keep_the_same_once(contestants: list[Contestant], number: int) -> 
     assert all(content in answer.body.decode() for answer in (one, other))
 
 
+FIRST_WORDS = [
+    "  Hello\r\n\tworld \u2028 and\u00a0\u3000all \ufeff",
+    "\u200b \ufeff",
+    "\u202eevil\u202c \u2067good\u2069",
+    "x" * 55 + "\U0001f468\u200d\U0001f469\u200d\U0001f467 and more",
+    "x" + "\U0001f1e9\U0001f1ea" * 40,
+    "e\u0301" * 40,
+    "e" + "\u0301" * 100,
+    "\u1112\u1161\u11ab" * 30,
+    "\U0001f600" * 61,
+]
+
+
+def test_they_give_the_same_titles(contestants: list[Contestant]) -> None:
+    documents = []
+    for words in FIRST_WORDS:
+        message = {"id": "first", "role": "user", "content": [{"type": "text", "text": words}], "createdAt": TIME}
+        documents.append(json.dumps({"version": 1, "conversation": {"messages": [message]}}))
+    headers = {"content-type": "application/x-ndjson", "idempotency-key": "titles", "x-user-id": "someone titled"}
+    sent = Request("POST", "/api/import", "\n".join(documents), headers)
+    one, other = (answer.json() for answer in answers(contestants, sent))
+    assert len(one["imported"]) == len(FIRST_WORDS)
+    assert one == other
+
+
 def test_they_keep_every_field_of_a_message(contestants: list[Contestant]) -> None:
     sent = every_field(NewMessage, id="01KAGQ3WAH5RZ6E1D8K3F0PB00")
     one, other = answers(contestants, append(sent))

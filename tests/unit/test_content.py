@@ -1,7 +1,6 @@
 """Content and metadata: what is well formed, what counts as the same, and which title it gives."""
 
 import hashlib
-import unicodedata
 from contextlib import closing
 from fractions import Fraction
 from typing import Any
@@ -23,9 +22,8 @@ from threadkeep.conversations.content import (
     merged,
     read_content,
     read_metadata,
-    title_from,
 )
-from threadkeep.conversations.models import BLOCKS, METADATA_BYTES_MAX, Title
+from threadkeep.conversations.models import BLOCKS, METADATA_BYTES_MAX
 from threadkeep.errors import Invalid, TooLarge
 
 
@@ -452,46 +450,6 @@ def test_what_was_read_before_is_made_canonical() -> None:
     assert canonical(UNSET) is None
     assert canonical(raw("null")) is None
     assert canonical(raw('{"b":1.0,"a":[2e0]}')) == {"b": 1, "a": [2]}
-
-
-def text(*texts: str) -> list[dict[str, Any]]:
-    return [{"type": "text", "text": text} for text in texts]
-
-
-TITLES: dict[str, tuple[list[dict[str, Any]], str | None]] = {
-    "one line": (text("Hello"), "Hello"),
-    "white space around": (text("  Hello\n"), "Hello"),
-    "several lines": (text("Hello,\r\n\r\n\tworld \u2028 and\u00a0\u3000all"), "Hello, world and all"),
-    "control characters": (text("a\x00b\x1bc\x7fd\x85e\x9ff"), "a b c d e f"),
-    "60 characters": (text("x" * 60), "x" * 60),
-    "60 characters after a space": (text(" " + "x" * 60), "x" * 60),
-    "61 characters": (text("x" * 61), "x" * 57 + "..."),
-    "61 characters that are not ASCII": (text("\U0001f600" * 61), "\U0001f600" * 57 + "..."),
-    "61 characters, of which one is white space": (text("x" * 56 + "\n\n" + "yyy"), "x" * 56 + " yyy"),
-    "no text": ([{"type": "image"}], None),
-    "an empty text": (text(""), None),
-    "a blank text": (text(" \n\t\x00\u2028"), None),
-    "a blank text before another": (text(" ", "Hello"), "Hello"),
-    "two texts": (text("one", "two"), "one"),
-    "a text after an image": ([{"type": "image"}, *text("Hello")], "Hello"),
-    "the text of another type": ([{"type": "x", "text": "Hello"}, {"type": "thinking", "thinking": "hm"}], None),
-    "a tool's result": ([{"type": "tool_result", "toolUseId": "x", "content": "Hello"}], None),
-}
-
-
-@pytest.mark.parametrize(("blocks", "title"), [pytest.param(*row, id=case) for case, row in TITLES.items()])
-def test_a_title_is_the_first_words_on_one_line(blocks: list[dict[str, Any]], title: str | None) -> None:
-    assert title_from(blocks) == title
-
-
-@given(st.text())
-def test_a_title_is_one_short_line_wherever_there_are_words(words: str) -> None:
-    title = title_from(text(words))
-    if title is None:
-        assert all(character.isspace() or unicodedata.category(character) == "Cc" for character in words)
-    else:
-        assert 0 < len(title) <= 60
-        assert msgspec.convert(title, Title) == title
 
 
 # Source: RFC 7396, appendix A. Where target or patch is no object, the pair is one step down in objects.

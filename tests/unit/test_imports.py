@@ -35,6 +35,7 @@ OURS = {
     "threadkeep.conversations.search",
     "threadkeep.conversations.service",
     "threadkeep.conversations.store",
+    "threadkeep.conversations.titles",
     "threadkeep.conversations.visible",
     "threadkeep.errors",
     "threadkeep.http",
@@ -288,7 +289,7 @@ RESERVED = {
         "storage/sql/database",
     },
     "datetime": {"conversations/export_v1", "server/logs"},
-    "unicodedata": {"tokenizer", "storage/postgres/scram"},
+    "unicodedata": {"tokenizer", "conversations/titles", "storage/postgres/scram"},
 }
 
 

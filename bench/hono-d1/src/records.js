@@ -2,11 +2,11 @@
 import { ApiError, invalid, tooLarge } from "./errors.js";
 import { checkMetadata, digest } from "./json.js";
 import { textOf } from "./search.js";
+import { titleFrom } from "./titles.js";
 import { ulid } from "./ulid.js";
 
 const MESSAGES_MAX = 1_000;
 const MESSAGE_BYTES_MAX = 1_500_000;
-const TITLE_MAX = 60;
 const WORDS_OF_REQUEST_MAX = 20_000_000;
 
 export function messageRecords(messages) {
@@ -45,19 +45,6 @@ export function messageRecord(message, path = "") {
     title: role === "user" ? titleFrom(message.content) : null,
     text: textOf(message.content),
   };
-}
-
-/** The title that a first message gives: its first words on one line. */
-function titleFrom(blocks) {
-  for (const block of blocks) {
-    if (block.type !== "text") continue;
-    const line = block.text.replace(/[\u0000-\u001f\u007f-\u009f]/g, " ").split(/\s+/).filter(Boolean).join(" ");
-    if (line === "") continue;
-    if (line.length <= TITLE_MAX) return line;
-    const characters = [...line];
-    return characters.length <= TITLE_MAX ? line : `${characters.slice(0, TITLE_MAX - 3).join("")}...`;
-  }
-  return null;
 }
 
 /** JSON arrays of these values, each small enough for D1. */

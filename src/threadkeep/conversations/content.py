@@ -1,9 +1,8 @@
-"""The content of a message: whether it is well formed, its digest, and the title that it gives."""
+"""The content of a message: whether it is well formed, and its digest."""
 
 import hashlib
 import re
 from collections.abc import Sequence
-from itertools import islice
 from typing import Any
 
 import msgspec
@@ -14,9 +13,6 @@ from threadkeep.conversations.models import BLOCKS, METADATA_BYTES_MAX, Anthropi
 from threadkeep.errors import Invalid, TooLarge
 from threadkeep.validation import convert, join, not_json
 
-TITLE_LENGTH_MAX = 60
-"""Characters that a title made from a message may have before it is cut."""
-
 # Metadata may be sent with white space and escapes, but so much that reading it is a burden is too much.
 _METADATA_BYTES_READ_MAX = 8 * METADATA_BYTES_MAX
 
@@ -26,8 +22,6 @@ _FLOAT_DIGITS = 15
 _FLOAT_EXPONENT_MAX = 290
 _INTEGER_DIGITS = 21
 _LONG_INTEGER = re.compile(rb"[0-9]{%d}" % (_INTEGER_DIGITS + 1))
-
-_WORD_OF_TITLE = re.compile(r"[^\s\x00-\x1f\x7f-\x9f]+")
 
 
 def as_blocks(raw: Raw) -> Raw:
@@ -130,18 +124,6 @@ def merged_metadata(target: Raw, patch: Raw) -> Raw:
     """A JSON Merge Patch applied to metadata, as it is kept."""
     before, change = (read_metadata(raw, "metadata") or {} for raw in (target, patch))
     return Raw(msgspec.json.encode(merged(before, change)))
-
-
-def title_from(blocks: list[dict[str, Any]]) -> str | None:
-    """The title that a first message gives: its first words on one line, 60 characters at the most, or None."""
-    for block in blocks:
-        if block["type"] == "text":
-            # Each is at least a letter and a space; a text may have a million of them.
-            words = islice(_WORD_OF_TITLE.finditer(block["text"]), TITLE_LENGTH_MAX)
-            line = " ".join(word[0] for word in words)
-            if line:
-                return line if len(line) <= TITLE_LENGTH_MAX else line[: TITLE_LENGTH_MAX - 3] + "..."
-    return None
 
 
 def _check_block(block: Any, path: str) -> None:

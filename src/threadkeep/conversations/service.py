@@ -10,7 +10,6 @@ from threadkeep.conversations.content import (
     later_fields,
     read_content,
     read_metadata,
-    title_from,
 )
 from threadkeep.conversations.models import (
     APPEND_MESSAGES_MAX,
@@ -28,6 +27,7 @@ from threadkeep.conversations.models import (
 from threadkeep.conversations.records import ConversationEdit, ConversationRecord, MessageRecord
 from threadkeep.conversations.search import INDEXED_MAX, indexed_size, text_of
 from threadkeep.conversations.store import Store
+from threadkeep.conversations.titles import title_from
 from threadkeep.errors import Invalid, TooLarge
 from threadkeep.ids import NewId, new_id
 from threadkeep.tokenizer import words_of
