@@ -65,6 +65,30 @@ async def test_numbers_in_content_are_kept_to_the_digit(backend: Backend) -> Non
     assert digits in (await client.get(url)).content
 
 
+async def test_what_nobody_here_has_heard_of_comes_back_byte_for_byte(backend: Backend) -> None:
+    client = backend.client_of(f"user-{new_id()}")
+    blocks = (
+        '[{"type":"__proto__","__proto__":{"polluted":true},"constructor":{"prototype":[]}}',
+        '{"type":"text","text":"a","citations":[{"cited_text":"\\u0000","index":0.10}],"cache_control":null}',
+        '{"type":"thinking","thinking":"","signature":"EqQBCkYIBxgCKkA=","":{"":""}}',
+        '{"type":"redacted_thinking","data":"EmwKAhgBEgy3va3p"}',
+        '{"type":"server_tool_use","id":"s","name":"n","input":{"z":1,"a":2},"caller":{"type":"direct"}}]',
+    )
+    content = ",".join(blocks)
+    body = '{"role":"assistant","content":' + content + "}"
+    created = (await client.post("/api/conversations", json={})).json()
+    url = f"/api/conversations/{created['id']}/messages"
+    response = await client.post(url, content=body, headers={"content-type": "application/json"})
+    assert response.status_code == 201
+    for page in (
+        url,
+        f"{url}?after=0",
+        f"/api/conversations/{created['id']}/export",
+        "/api/conversations/changes?since=0",
+    ):
+        assert f'"content":{content}' in (await client.get(page)).text, page
+
+
 async def test_messages_are_numbered_in_the_order_sent_and_receipts_come_in_that_order(backend: Backend) -> None:
     store = await backend.store()
     conversation_id = await conversation_in(store, "first")
@@ -108,6 +132,19 @@ async def test_of_messages_partly_known_only_the_others_are_stored(backend: Back
     assert is_new
     assert [receipt.seq for receipt in appended.messages] == [3, 1, 4, 2, 5]
     assert appended.conversation.message_count == 5
+
+
+async def test_of_a_whole_history_that_is_sent_with_each_turn_only_what_is_new_is_kept(backend: Backend) -> None:
+    store = await backend.store()
+    conversation_id = await conversation_in(store)
+    history = messages(9)
+    for length in (1, 3, 5, 9, 9):
+        appended, is_new = await store.append_messages(conversation_id, history[:length])
+        assert appended.conversation.message_count == length
+    assert not is_new
+    new = messages(2)
+    appended, _ = await store.append_messages(conversation_id, [new[0], *history[:4], new[1]])
+    assert [receipt.seq for receipt in appended.messages] == [10, 1, 2, 3, 4, 11]
 
 
 @pytest.mark.parametrize(
@@ -250,6 +287,17 @@ async def test_the_first_words_of_a_user_become_the_title(backend: Backend) -> N
     assert appended.conversation.title_source == "first_message"
     appended, _ = await store.append_messages(conversation_id, [message("Another")])
     assert appended.conversation.title.startswith("long")
+
+
+async def test_a_picture_alone_gives_no_title_and_the_words_after_it_do(backend: Backend) -> None:
+    store = await backend.store()
+    picture = new_message(content=[{"type": "image", "url": "https://pictures.example/1.png"}])
+    record = conversation(picture)
+    made, _ = await store.create_conversation(record)
+    assert (made.title, made.title_source) == ("New conversation", "default")
+    assert [row.id for row in (await store.list_conversations()).conversations] == [record.id]
+    appended, _ = await store.append_messages(record.id, [message("What is this?")])
+    assert (appended.conversation.title, appended.conversation.title_source) == ("What is this?", "first_message")
 
 
 async def test_a_title_that_somebody_gave_stays(backend: Backend) -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import re
+import time
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx
@@ -412,6 +414,84 @@ async def test_whatever_was_kept_is_imported_from_its_export(backend: Backend) -
     assert (len(report["imported"]), report["skipped"]) == (1, [])
     (kept,) = (await target.get(f"/api/conversations/{report['imported'][0]['id']}/messages")).json()["messages"]
     assert (kept["content"], kept["parentId"]) == (sent["content"], None)
+
+
+STRANGE = [
+    [{"type": "text", "text": "👩\u200d👩\u200d👧 🇩🇪 \u202eש\u202c مرحبا \u0000\u0001\u001b[31m \u2028\uffff"}],
+    [{"type": "image", "source": {"type": "base64", "data": "iVBORw0KGgo="}}, {"type": "audio", "data": None}],
+    [{"type": "numbers", "values": [1, -0.0, 0.1, 12345678901234567890, "1e400"]}],
+]
+
+
+async def test_what_one_back_end_exports_another_imports_and_exports_the_same(
+    backend: Backend, sqlite_in_memory_backend: Backend
+) -> None:
+    branch = [
+        {"id": "root", "role": "user", "content": STRANGE[0], "createdAt": "2001-01-01T00:00:00.001Z"},
+        {"id": "left", "parentId": "root", "role": "assistant", "content": STRANGE[1], "model": "m", "tokenCount": 3},
+        {
+            "id": "right",
+            "parentId": "root",
+            "role": "developer",
+            "content": STRANGE[2],
+            "metadata": {"é\u2028": [None]},
+        },
+        {"id": "leaf", "parentId": "left", "role": "assistant", "content": []},
+    ]
+    documents = [
+        document(
+            1, title="👨\u200d👩\u200d👧 \u202eitle", messages=branch, isArchived=True, metadata={"a": {"b": "\u0000"}}
+        ),
+        document(2, createdAt="2001-01-01T00:00:00.001Z", messages=[]),
+    ]
+    sent = lines(*documents).replace(b'"1e400"', b"1e400")
+    there, here, again = client_of(backend), client_of(sqlite_in_memory_backend), client_of(backend)
+    bodies = []
+    for client in (here, there, here, again):
+        report = await imported(client, sent)
+        assert (len(report["imported"]), report["skipped"]) == (2, [])
+        sent = (await client.get("/api/export")).content
+        bodies.append(without_ids(sent))
+        await client.delete("/api/me", params={"confirm": client.headers["X-User-Id"]})
+    assert b"1e400" in bodies[0]
+    assert b'"parentId":"n2"' in bodies[0]
+    assert bodies[1:] == bodies[:1] * 3
+
+
+def without_ids(exported: bytes) -> bytes:
+    """The same with ids in the order in which they come, and without the time of the export."""
+    text = re.sub(rb'"exportedAt":"[^"]*"', b'"exportedAt":""', exported)
+    names: dict[bytes, bytes] = {}
+    return re.sub(rb"[0-7][0-9A-HJKMNP-TV-Z]{25}", lambda found: names.setdefault(found[0], b"n%d" % len(names)), text)
+
+
+@pytest.fixture
+def in_new_york(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This process, in a time zone that has hours which are missing, and hours which come twice."""
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "America/New_York")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_new_york")
+async def test_times_are_in_utc_wherever_the_server_is(backend: Backend) -> None:
+    assert time.localtime(1710055800).tm_hour != time.gmtime(1710055800).tm_hour
+    client = client_of(backend)
+    times = {
+        "2024-03-10T02:30:00": "2024-03-10T02:30:00.000Z",
+        "2024-11-03T01:30:00-04:00": "2024-11-03T05:30:00.000Z",
+        "2024-11-03T01:30:00-05:00": "2024-11-03T06:30:00.000Z",
+        "2024-11-03T01:30:00Z": "2024-11-03T01:30:00.000Z",
+    }
+    for sent, kept in times.items():
+        question = {"role": "user", "content": "When?", "createdAt": sent}
+        (entry,) = (await imported(client, lines(document(createdAt=sent, messages=[question]))))["imported"]
+        back = (await client.get(f"/api/conversations/{entry['id']}/export")).json()["conversation"]
+        assert (back["createdAt"], back["messages"][0]["createdAt"]) == (kept, kept)
+    now = (await client.post("/api/conversations", json={})).json()["createdAt"]
+    assert abs(now - time.time() * 1_000) < 600_000
 
 
 async def test_updated_at_is_neither_before_the_conversation_nor_after_now(backend: Backend) -> None:

@@ -1,6 +1,7 @@
 """Pages of conversations and of messages."""
 
 import asyncio
+import json
 import re
 
 import pytest
@@ -95,6 +96,43 @@ async def test_an_append_while_paging_moves_only_its_own_conversation(backend: B
     assert third.next_cursor is None
 
 
+async def test_many_conversations_of_one_time_come_once_each_in_one_order(backend: Backend) -> None:
+    client = backend.client_of(f"user-{new_id()}")
+    document = {"version": 1, "conversation": {"createdAt": "2024-05-18T02:40:00Z", "messages": []}}
+    body = "\n".join([json.dumps(document)] * 117)
+    sent = await client.post("/api/import", content=body, headers={"Content-Type": "application/x-ndjson"})
+    assert len(sent.json()["imported"]) == 117
+    lists = []
+    for limit in (7, 40, 100):
+        found: list[str] = []
+        cursor: dict[str, str] | None = {}
+        while cursor is not None:
+            page = (await client.get("/api/conversations", params={"limit": limit, **cursor})).json()
+            assert {row["updatedAt"] for row in page["conversations"]} == {1716000000000}
+            found += [row["id"] for row in page["conversations"]]
+            cursor = {"cursor": page["nextCursor"]} if page["nextCursor"] else None
+        lists.append(found)
+    assert len(set(lists[0])) == 117
+    assert lists[0] == lists[1] == lists[2]
+
+
+async def test_deleting_the_conversation_where_a_page_ended_skips_and_repeats_nothing(backend: Backend) -> None:
+    store = await backend.store()
+    ids = []
+    for _ in range(6):
+        ids.append(await conversation_of(store, 1))
+        await asyncio.sleep(0.002)
+    first = await store.list_conversations(limit=2)
+    assert [row.id for row in first.conversations] == [ids[5], ids[4]]
+    await store.delete_conversation(ids[4])
+    await store.append_messages(ids[2], messages(1))
+    second = await store.list_conversations(limit=10, cursor=first.next_cursor)
+    assert [row.id for row in second.conversations] == [ids[3], ids[1], ids[0]]
+    assert isinstance(first.changes, str)
+    changes = plain(await store.changes(first.changes))
+    assert [row["id"] for row in changes["conversations"]] == [ids[4], ids[2]]
+
+
 async def test_archived_conversations_have_a_list_of_their_own(backend: Backend) -> None:
     store = await backend.store()
     kept, archived = await conversation_of(store, 1), await conversation_of(store, 1)
@@ -129,6 +167,15 @@ async def test_the_newest_page_comes_first_and_each_is_in_order(backend: Backend
     first = await store.list_messages(conversation_id, limit=limit)
     assert [row.seq for row in first.messages] == [*range(max(1, 11 - limit), 11)]
     assert [row.seq for row in await all_backward(store, conversation_id, limit)] == [*range(1, 11)]
+
+
+async def test_of_a_long_conversation_the_last_messages_come_first(backend: Backend) -> None:
+    store = await backend.store()
+    conversation_id = await conversation_of(store, 120)
+    page = await store.list_messages(conversation_id, limit=5)
+    assert [plain(row.content)[0]["text"] for row in page.messages] == [
+        f"message {number}" for number in range(116, 121)
+    ]
 
 
 @pytest.mark.parametrize("limit", [1, 3, 10, 200])

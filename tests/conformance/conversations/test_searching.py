@@ -173,6 +173,68 @@ async def test_a_word_is_found_by_what_people_type_and_is_marked(backend: Backen
         assert "".join(part.text for part in hit.snippet if part.match) == text, query
 
 
+SCRIPTS = {
+    "Ёлка и чай": ["елка", "чаи", "ЁЛКА"],
+    "Σίσυφος": ["σισυφος", "ΣΊΣΥΦΟΣ", "σισυφοσ"],
+    "בְּרֵאשִׁית ברא": ["בראשית", "ברא"],
+    "اَلْعَرَبِيَّةُ لغة": ["العربية", "لغة"],
+    "हिन्दी में लिखा": ["हिन्दी", "लिखा"],
+    "ภาษาไทยง่าย": ["ภาษา", "ภาษาไทย"],
+    "தமிழ் மொழி": ["தமிழ்", "மொழி"],
+    "বাংলা ভাষা": ["বাংলা", "ভাষা"],
+    "ქართული ენა": ["ქართული", "ენა"],
+    "հայերեն լեզու": ["ՀԱՅԵՐԵՆ", "լեզու"],
+    "አማርኛ ቋንቋ": ["አማርኛ", "ቋንቋ"],
+    "ភាសាខ្មែរ": ["ភាសា", "ភាសាខ្មែ"],
+    "မြန်မာဘာသာ": ["မြန်မာ"],
+    "한국어로 쓴 글": ["\u1112\u1161\u11ab\u1100\u116e\u11a8", "쓴"],
+    "請求書をください": ["請求", "求書", "ください"],
+    "天气预报说明天下雨": ["天气", "明天", "预报说明"],
+    "Việt Nam ngày mới": ["viet", "ngay", "moi", "MỚI"],
+    "Zażółć gęślą jaźń": ["zazolc", "gesla", "jazn"],
+    "Bjørn på tårnet": ["bjorn", "pa", "tarnet"],
+    "IŞIK İstanbul": ["ışık", "istanbul"],
+    "cœur et façade": ["coeur", "facade"],
+    "Größe, Maß": ["grosse", "mass", "GRÖSSE"],
+}
+
+
+async def test_words_of_every_script_are_found_as_people_type_them(backend: Backend) -> None:
+    store = await backend.store()
+    await keep(store, *SCRIPTS, title="-")
+    for text, queries in SCRIPTS.items():
+        for query in queries:
+            assert await texts_found(store, query) == [text], query
+
+
+async def test_names_as_programs_write_them_are_found(backend: Backend) -> None:
+    store = await backend.store()
+    texts = ["ask gpt-4o", "call foo.bar() now", "in c++", "match a*", "'; DROP TABLE messages; -- gone", "why not?"]
+    await keep(store, *texts, title="-")
+    for query, text in zip(
+        ("gpt-4o", "foo.bar()", "c++", "a*", "'; DROP TABLE messages; --", "not?"), texts, strict=True
+    ):
+        assert text in await texts_found(store, query), query
+
+
+async def test_nul_in_a_text_hides_nothing_of_it(backend: Backend) -> None:
+    store = await backend.store()
+    text = "the \u0000 weather\u0000 tomorrow"
+    await keep(store, text, title="-")
+    for query in ("the", "weather", "tomorrow", "\u0000weather", "the \u0000 weather"):
+        (hit,) = (await search(store, query)).hits
+        assert "".join(part.text for part in hit.snippet) == text, query
+        assert any(part.match for part in hit.snippet), query
+
+
+async def test_what_is_written_in_parts_is_shown_where_it_stands_in_a_long_text(backend: Backend) -> None:
+    store = await backend.store()
+    for query, text in (("ガス", "ｶﾞｽ"), ("がす", "か\u3099す"), ("한국", "\u1112\u1161\u11ab\u1100\u116e\u11a8")):
+        await keep(store, "before " * 60 + text + "料金", title="-")
+        (hit,) = (await search(store, query)).hits
+        assert [part.text for part in hit.snippet if part.match] == [text]
+
+
 async def test_what_tools_were_asked_and_answered_is_found_and_what_nobody_reads_is_not(backend: Backend) -> None:
     store = await backend.store()
     conversation_id, _ = await keep(store)
