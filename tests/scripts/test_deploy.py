@@ -46,7 +46,7 @@ migrations_dir = "sql"
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    folder = tmp_path / "project"
+    folder = tmp_path / "my project, né Müller"
     (folder / "src").mkdir(parents=True)
     (folder / "wrangler.toml").write_text(WRANGLER)
     (folder / "src/entry.py").write_text(
@@ -359,7 +359,9 @@ def test_a_wrong_call_is_refused_in_a_line(arguments: list[str], code: int, mess
 def test_it_migrates_and_then_uploads(cloudflare_api: CloudflareApi, tmp_path: Path) -> None:
     database = cloudflare_api.add_database("letters")
     environment = {**cloudflare_api.environment, "CONVERSATIONS_D1_DATABASE_ID": database.uuid}
-    done = scripts_deploy(copy_checkout(tmp_path), **environment)
+    folder = tmp_path / "my folder é"
+    folder.mkdir()
+    done = scripts_deploy(copy_checkout(folder), **environment)
     assert done.returncode == 0, done.stderr
     output = done.stdout
     assert "applied 0001_conversations.sql" in output

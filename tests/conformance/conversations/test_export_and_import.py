@@ -453,7 +453,15 @@ async def test_what_one_back_end_exports_another_imports_and_exports_the_same(
         sent = (await client.get("/api/export")).content
         bodies.append(without_ids(sent))
         await client.delete("/api/me", params={"confirm": client.headers["X-User-Id"]})
-    assert b"1e400" in bodies[0]
+    first, last = (json.loads(line)["conversation"] for line in bodies[0].splitlines())
+    assert sorted((first["title"], last["title"])) == sorted(each["conversation"]["title"] for each in documents)
+    messages = first["messages"] or last["messages"]
+    assert [each["content"] for each in messages[:2]] == STRANGE[:2]
+    assert {first["createdAt"], last["createdAt"], messages[0]["createdAt"]} == {
+        "2024-05-18T02:40:00.000Z",
+        "2001-01-01T00:00:00.001Z",
+    }
+    assert b'"values":[1,-0.0,0.1,12345678901234567890,1e400]' in bodies[0]
     assert b'"parentId":"n2"' in bodies[0]
     assert bodies[1:] == bodies[:1] * 3
 
