@@ -325,6 +325,27 @@ async def test_a_page_is_cut_by_its_bytes_in_both_directions(backend: Backend) -
     assert forward.next_cursor is not None
 
 
+async def test_a_conversation_of_thousands_of_messages_is_paged_deleted_and_restored_like_any_other(
+    backend: Backend,
+) -> None:
+    store = await backend.store()
+    count = examples(8_000)
+    conversation_id = await conversation_of(store, 0)
+    for start in range(0, count, 1_000):
+        await store.append_messages(conversation_id, messages(min(1_000, count - start)))
+    for _ in range(2):
+        assert (await store.get_conversation(conversation_id)).message_count == count
+        newest = await store.list_messages(conversation_id, limit=5)
+        assert [row.seq for row in newest.messages] == [*range(count - 4, count + 1)]
+        middle = await store.list_messages(conversation_id, after=count // 2, limit=3)
+        assert [row.seq for row in middle.messages] == [count // 2 + 1, count // 2 + 2, count // 2 + 3]
+        await store.delete_conversation(conversation_id)
+        with pytest.raises(NotFound):
+            await store.list_messages(conversation_id)
+        await store.restore_conversation(conversation_id)
+    assert len(await all_backward(store, conversation_id, 200)) == count
+
+
 async def test_another_users_cursor_shows_nothing_of_theirs(backend: Backend) -> None:
     alice, bob = await backend.store(), await backend.store()
     for store in (alice, bob):
