@@ -8,7 +8,8 @@ const INVISIBLE =
   "\\ufe00-\\ufe0f\\ufeff\\uffa0\\ufff0-\\ufffb\\u{e0000}-\\u{e0fff}";
 // In JavaScript, unlike in Python, U+FEFF is white space.
 const SPACE = "\\t-\\r \\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
-const WORD = new RegExp(`[^${SPACE}${CONTROL}${INVISIBLE}][^${SPACE}${CONTROL}]*`, "gu");
+// A word may have a million letters, and it is cut long before.
+const WORD = new RegExp(`[^${SPACE}${CONTROL}${INVISIBLE}][^${SPACE}${CONTROL}]{0,999}`, "gu");
 // One that is cut off before its end turns around whatever is shown beside the title.
 const DIRECTIONS = /[\u202a-\u202e\u2066-\u2069]+/gu;
 // What belongs to the character before it: marks, joiners, tones of skin, tags, and later parts of a syllable.

@@ -14,7 +14,8 @@ _INVISIBLE = (
     r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164"
     r"\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff"
 )
-_WORD = re.compile(rf"[^\s{_CONTROL}{_INVISIBLE}][^\s{_CONTROL}]*")
+# A word may have a million letters, and it is cut long before.
+_WORD = re.compile(rf"[^\s{_CONTROL}{_INVISIBLE}][^\s{_CONTROL}]{{0,999}}")
 # One that is cut off before its end turns around whatever is shown beside the title.
 _DIRECTIONS = re.compile(r"[\u202a-\u202e\u2066-\u2069]+")
 # What belongs to the character before it, beside marks: joiners, tones of skin, tags, and later parts of a syllable.
@@ -29,7 +30,7 @@ def title_from(blocks: list[dict[str, Any]]) -> str | None:
     """The first words of a content on one line, 60 characters at the most, or None where nobody would see any."""
     for block in blocks:
         if block["type"] == "text":
-            # Each is at least a letter and a space; a text may have a million of them.
+            # Each is at least a letter; a text may have a million of them.
             words = islice(_WORD.finditer(block["text"]), LENGTH_MAX)
             line = _DIRECTIONS.sub("", " ".join(word[0] for word in words))
             if line:
