@@ -61,6 +61,7 @@ def test_no_request_of_any_kind_imports_anything_not_even_the_first(running: Loc
         ask("GET", f"{API}/changes", params={"since": "0"})
         ask("GET", API)
         ask("GET", own, pattern)
+        ask("PUT", own, pattern, json={"messages": [said]})
         ask("PATCH", own, pattern, json={"title": "Second"})
         ask("DELETE", own, pattern)
         ask("POST", f"{own}/restore", f"{pattern}/restore")
