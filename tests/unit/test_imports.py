@@ -63,6 +63,7 @@ OURS = {
 IN_SNAPSHOT = {
     "threadkeep.conversations.changes",
     "threadkeep.conversations.cursors",
+    "threadkeep.conversations.filters",
     "threadkeep.http.descriptions",
     "threadkeep.http.docs",
     "threadkeep.http.openapi",
@@ -76,6 +77,7 @@ IN_SNAPSHOT = {
     "threadkeep.storage.sql.marks",
     "threadkeep.storage.sql.migrate",
     "threadkeep.storage.sql.statements",
+    "threadkeep.storage.sql.statements.expiring",
     "threadkeep.worker",
     "threadkeep.worker.event_loop",
     "threadkeep.worker.durable_object",

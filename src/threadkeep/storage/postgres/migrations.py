@@ -99,4 +99,8 @@ WHERE deleted_at IS NOT NULL""",
             """CREATE INDEX search_index_2_by_lexeme ON search_index_2 USING gin (lexemes) WITH (fastupdate = off)""",
         ),
     ),
+    Migration(
+        "0004_expiry.sql",
+        ("""ALTER TABLE conversations ADD COLUMN expires_from bigint""",),
+    ),
 )

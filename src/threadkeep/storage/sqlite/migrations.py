@@ -126,4 +126,8 @@ GROUP BY b.value""",
             """DELETE FROM conversations WHERE user_id = ''""",
         ),
     ),
+    Migration(
+        "0006_expiry.sql",
+        ("""ALTER TABLE conversations ADD COLUMN expires_from INTEGER""",),
+    ),
 )
