@@ -62,6 +62,15 @@ class Backend:
         await self.sweep(store, parts=parts)
         return earliest
 
+    async def expire(self, user_id: str, before: int, *spares: str) -> tuple[bool, int | None]:
+        """`Upkeep.expire` of a user, once, and what `Upkeep.oldest_append` says then."""
+        if self.open_natively is None:
+            order = {"user_id": user_id, "before": before, "spares": spares}
+            more, oldest = (await self.client.post("/expire", json=order)).raise_for_status().json()
+            return more, oldest
+        store = await self.open_natively(user_id)
+        return await store.expire(before, spares), await store.oldest_append(spares)
+
     async def able(self, user_id: str) -> list[Capability]:
         """What the store of a user can do, whether the back end claims it or not."""
         if self.open_natively is not None:
