@@ -87,10 +87,11 @@ async def list_conversations(call: Call) -> Response:
 
 @Route("DELETE", "/api/conversations", answers={200: Deleted, 202: Deleted}, query=DeleteQuery)
 async def delete_conversations(call: Call) -> Response:
-    """Delete many conversations, so that each can be restored: those whose `updatedAt` is before a time.
+    """Delete the conversations that nothing was appended to since a time.
 
-    Without `archived` those that are not archived; with `archived=true` those that are, and with `any` both. `confirm`
-    must be your own user id. 202 says that there were too many for one request: send it again to go on.
+    Each can be restored, as if it were deleted alone. Archived conversations are deleted only with `archived=true`,
+    which is those alone, or `archived=any`. `confirm` must be your own user id. The answer is how many they were.
+    With 202, there were too many for one request: send it again to go on.
     """
     query: DeleteQuery = call.query
     if query.confirm != call.user_id:
