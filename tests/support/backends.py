@@ -185,13 +185,13 @@ async def over_http(name: str, url: str, *, is_worker: bool = False) -> AsyncIte
         yield Backend(name, client, is_worker=is_worker)
 
 
-def worker(store: str, state: Path, main: str = "instrumented_entry") -> LocalWorker:
+def worker(store: str, state: Path, main: str = "instrumented_entry", **others: str) -> LocalWorker:
     """A Worker of the project itself, set as the tests need it; see `instrumented_entry.py`.
 
     It has the code of every back end, so that one snapshot of an entry does for all of them. What a Worker does that
-    has only its own code is known from those which start without an entry of the tests.
+    has only its own code is known from those which start without an entry of the tests. `others` are further variables.
     """
-    variables = {**VARIABLES, "DATABASE_URL": new_url()} if store == "postgres" else VARIABLES
+    variables = {**VARIABLES, **others, **({"DATABASE_URL": new_url()} if store == "postgres" else {})}
     return LocalWorker(
         state,
         store=store,
