@@ -67,6 +67,9 @@ class DeleteQuery(Struct, forbid_unknown_fields=True):
     archived: Archived = False
 
 
+_UNFILTERED = (None, None, None)
+
+
 @Route("GET", "/api/conversations", answers={200: ConversationPage}, query=ListQuery)
 async def list_conversations(call: Call) -> Response:
     """List conversations, most recently updated first.
@@ -76,11 +79,12 @@ async def list_conversations(call: Call) -> Response:
     only `nextCursor` says whether there are more.
     """
     query: ListQuery = call.query
+    is_filtered = query.metadata or (query.model, query.created_after, query.created_before) != _UNFILTERED
     page = await call.store.list_conversations(
         is_archived=None if query.archived == "any" else query.archived,
         cursor=query.cursor,
         limit=query.limit,
-        only=_filter(query),
+        only=_filter(query) if is_filtered else None,
     )
     return json_response(200, page)
 
@@ -178,11 +182,9 @@ def _conversation(conversation: Conversation) -> Response:
     return json_response(200, conversation, {"etag": etag(conversation.version)})
 
 
-def _filter(query: ListQuery) -> ConversationFilter | None:
-    """What a query leaves out of a list; None where that is nothing."""
+def _filter(query: ListQuery) -> ConversationFilter:
+    """Return what a query asks for. Raises Invalid where that cannot be."""
     after, before = query.created_after, query.created_before
-    if query.model is None and after is None and before is None and not query.metadata:
-        return None
     if after is not None and before is not None and after >= before:
         raise Invalid("createdBefore: `createdBefore` must be later than `createdAfter`.", "createdBefore")
     named = list(query.metadata.items())
