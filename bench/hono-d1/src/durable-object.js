@@ -5,6 +5,7 @@ import search from "../../../migrations/sqlite/0002_search.sql";
 import erasing from "../../../migrations/sqlite/0003_erasing.sql";
 import padding from "../../../migrations/sqlite/0004_padding.sql";
 import searchIndex from "../../../migrations/sqlite/0005_search_index.sql";
+import expiry from "../../../migrations/sqlite/0006_expiry.sql";
 import { createApp } from "./app.js";
 import { ApiError } from "./errors.js";
 import { Store } from "./store.js";
@@ -15,6 +16,7 @@ const MIGRATIONS = {
   "0003_erasing.sql": erasing,
   "0004_padding.sql": padding,
   "0005_search_index.sql": searchIndex,
+  "0006_expiry.sql": expiry,
 };
 const METHODS = ["append", "messages", "conversations", "changes", "search", "import"];
 
