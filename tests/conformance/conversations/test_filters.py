@@ -1,5 +1,6 @@
 """Lists of both kinds of conversations, and of those that a filter leaves."""
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -187,3 +188,12 @@ async def test_a_page_of_a_filter_looks_at_1000_conversations_and_says_that_ther
     assert sum(await counts(is_archived=None, only=ConversationFilter(created_before=now() * 2))) == LOOKED_AT_MAX + 11
     recent = ConversationFilter(created_after=1_600_000_000_000)  # nothing older is looked at
     assert await counts(is_archived=None, only=recent) == [1]
+
+
+async def test_large_conversations_make_shorter_pages_of_a_filter(backend: Backend) -> None:
+    store = await backend.store()
+    records = [conversation(model="m", metadata={"a": "\\" * 8_000}, title='"' * 300) for _ in range(70)]
+    await asyncio.gather(*(store.create_conversation(record) for record in records))
+    pages = await pages_of(store, only=ConversationFilter(model="m"))
+    assert 1 < len(pages[0]) < 70
+    assert sorted(id_ for page in pages for id_ in page) == sorted(record.id for record in records)
