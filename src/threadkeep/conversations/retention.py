@@ -24,7 +24,7 @@ PARTS_MAX = 45
 """How many parts are removed, and users purged, at once. A part takes up to 12 statements and a user 3, of the 1,000
 that D1 allows in one go on the paid plan."""
 DELETED_PARTS_MAX = 20
-"""How many parts are deleted at once, of some hundred conversations each, by 3 statements."""
+"""How many parts are deleted at once, of 500 conversations each, by 3 statements."""
 USERS_LOOKED_AT = 5_000
 """Of how many users one statement finds out who has something that expires."""
 
