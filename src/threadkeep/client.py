@@ -13,6 +13,7 @@ from threadkeep.conversations.models import (
     ConversationChanges,
     ConversationFields,
     ConversationPage,
+    Deleted,
     Erased,
     Erasure,
     HitPage,
@@ -28,6 +29,7 @@ from threadkeep.conversations.models import (
 )
 from threadkeep.conversations.records import (
     ConversationEdit,
+    ConversationFilter,
     ConversationRecord,
     ImportRecord,
     MessageRecord,
@@ -39,6 +41,7 @@ T = TypeVar("T")
 
 _API = "/api/conversations"
 _BOOKMARK = "X-D1-Bookmark"
+_ARCHIVED = {None: "any", True: "true", False: "false"}
 
 
 class RemoteStore:
@@ -49,7 +52,7 @@ class RemoteStore:
         client = httpx.AsyncClient(base_url="https://…", headers={"Authorization": "Bearer …"})
         store = RemoteStore(client, "alice")
 
-    The user's id is what an erasure has to confirm.
+    The user's id is what has to confirm an erasure, and the deletion of many conversations.
     """
 
     def __init__(self, client: httpx.AsyncClient, user_id: str) -> None:
@@ -78,9 +81,22 @@ class RemoteStore:
         return _read(await self._send("GET", f"{_API}/{conversation_id}"), Conversation)
 
     async def list_conversations(
-        self, *, is_archived: bool = False, cursor: str | None = None, limit: int = 20
+        self,
+        *,
+        is_archived: bool | None = False,
+        cursor: str | None = None,
+        limit: int = 20,
+        only: ConversationFilter | None = None,
     ) -> ConversationPage:
-        query = {"archived": "true" if is_archived else "false", "cursor": cursor, "limit": limit}
+        query = {"archived": _ARCHIVED[is_archived], "cursor": cursor, "limit": limit}
+        if only is not None:
+            query |= {
+                "model": only.model,
+                "createdAfter": only.created_after,
+                "createdBefore": only.created_before,
+            }
+        if only is not None and only.metadata is not None:
+            query[f"metadata.{only.metadata[0]}"] = only.metadata[1]
         return _read(await self._send("GET", _API, query=query), ConversationPage)
 
     async def update_conversation(
@@ -98,6 +114,10 @@ class RemoteStore:
 
     async def delete_conversation(self, conversation_id: str, *, expected_version: int | None = None) -> None:
         await self._send("DELETE", f"{_API}/{conversation_id}", headers=_if_match(expected_version))
+
+    async def delete_conversations(self, before: int, *, is_archived: bool | None = False) -> Deleted:
+        query = {"before": before, "archived": _ARCHIVED[is_archived], "confirm": self._user_id}
+        return _read(await self._send("DELETE", _API, query=query), Deleted)
 
     async def restore_conversation(self, conversation_id: str) -> Conversation:
         return _read(await self._send("POST", f"{_API}/{conversation_id}/restore"), Conversation)

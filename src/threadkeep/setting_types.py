@@ -60,7 +60,8 @@ class SettingType:
         if kind is bool:
             return "true or false"
         if get_origin(kind) is Literal:
-            return f"one of {', '.join(get_args(kind))}"
+            allowed = f"one of {', '.join(get_args(kind))}"
+            return allowed if self._collection is None else f"{allowed}, or several with commas between them"
         meta = metadata[0]
         allowed = meta.description or f"a whole number from {meta.ge} to {meta.le}"
         return allowed if self._collection is None else f"{allowed}, with commas between them"

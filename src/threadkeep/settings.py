@@ -18,6 +18,7 @@ from threadkeep.setting_types import Setting, SettingType, find_texts, read_valu
 from threadkeep.storage.backends import AUTO, STORE_NAMES
 from threadkeep.users import check_user_id
 
+Spared = Literal["archived", "pinned"]
 Environment = Literal["production", "development", "test"]
 if TYPE_CHECKING:
     StoreName = str
@@ -136,6 +137,25 @@ class Settings(Struct, frozen=True, kw_only=True):
             privacy="public",
         ),
     ] = 30
+    expire_days: Annotated[
+        Days | None,
+        Setting(
+            names=("CONVERSATIONS_EXPIRE_DAYS",),
+            about=(
+                "after so many days, 1 to 36500, without a new message, a conversation "
+                "[expires](docs/api.md#expiring): it is deleted, and can be restored"
+            ),
+            privacy="public",
+        ),
+    ] = None
+    expire_spares: Annotated[
+        frozenset[Spared],
+        Setting(
+            names=("CONVERSATIONS_EXPIRE_SPARES",),
+            about="what never expires: `archived`, `pinned` (`metadata.pinned` is true), or both, commas between",
+            privacy="public",
+        ),
+    ] = frozenset()
     sqlite_path: Annotated[
         str | None,
         Setting(

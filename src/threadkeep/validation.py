@@ -3,7 +3,7 @@
 import re
 from functools import lru_cache
 from itertools import accumulate
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_origin
 
 import msgspec
 
@@ -131,13 +131,18 @@ def convert(value: Any, into: type[T], path: str = "") -> T:
 def convert_texts(fields: dict[str, str], into: type[S]) -> S:
     """The fields of a query string as a struct: "20" is 20 where a number belongs, and "true" is true.
 
+    A field that is a dict takes what begins with its name and a dot: `metadata.a=1` is {"metadata": {"a": "1"}}.
+
     Raises Invalid with the name of the field that does not fit.
     """
+    texts: dict[str, Any] = fields
+    if not fields.keys() <= _plain(into):
+        texts = _grouped(fields, into)
     try:
-        result = msgspec.convert(fields, into, strict=False)
+        result = msgspec.convert(texts, into, strict=False)
     except msgspec.ValidationError as error:
         raise _invalid(error, into, "", QUERY, fields) from error
-    for name, text in fields.items():
+    for name, text in texts.items():
         value = getattr(result, _attributes(into)[name])
         # msgspec is more lenient here than anybody means: it takes null as nothing, and 1e1 as 10.
         if value is None or (type(value) is int and not text.isdecimal()):
@@ -149,6 +154,36 @@ def convert_texts(fields: dict[str, str], into: type[S]) -> S:
 def _attributes(struct: type[msgspec.Struct]) -> dict[str, str]:
     """The attributes of a struct, by what they are called outside."""
     return {field.encode_name: field.name for field in msgspec.structs.fields(struct)}
+
+
+@lru_cache
+def _plain(struct: type[msgspec.Struct]) -> frozenset[str]:
+    """What the fields of a struct are called outside, but for those that are a dict."""
+    return frozenset(_attributes(struct)) - _dicts(struct)
+
+
+@lru_cache
+def _dicts(struct: type[msgspec.Struct]) -> frozenset[str]:
+    """The fields of a struct that are a dict."""
+    return frozenset(
+        field.encode_name
+        for field in msgspec.structs.fields(struct)
+        if get_origin(getattr(field.type, "__origin__", field.type)) is dict  # within Annotated
+    )
+
+
+def _grouped(fields: dict[str, str], into: type[msgspec.Struct]) -> dict[str, Any]:
+    """The fields of a query string, with those of a dict in it. Raises Invalid for a dict that is not told a name."""
+    grouped: dict[str, Any] = {}
+    for name, text in fields.items():
+        group, dot, key = name.partition(".")
+        if group not in _dicts(into):
+            grouped[name] = text
+        elif not dot:
+            raise Invalid(f"{name}: Say what of it: {name}.<name>=<value>.", name)
+        else:
+            grouped.setdefault(group, {})[key] = text
+    return grouped
 
 
 def join(path: str, step: str) -> str:

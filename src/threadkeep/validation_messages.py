@@ -80,6 +80,7 @@ _TOLD_ONE_BYTE_LATE = {
     "invalid escape character in string",
     "invalid escaped character",
 }
+_QUERY_PARAMETER = "query parameter"
 _ANY_VALUE = "an object, an array, a string in double quotes, a number, true, false or null was expected"
 
 
@@ -89,15 +90,15 @@ def explain(sentence: str, into: Any, texts: dict[str, str] | None = None) -> tu
     `texts` are the fields of a query, if it is about one.
     """
     wrong, place, kind = _taken_apart(sentence, _type_info(into))
+    what = "field" if texts is None else _QUERY_PARAMETER
     missing = _MISSING.fullmatch(wrong)
     if missing:
         words = _words(_inside(kind, missing[1]), with_null=texts is None)
-        what = "field" if texts is None else "query parameter"
         return f"{place}.{missing[1]}", f"The {what} `{missing[1]}` is missing. It must be {words}."
     unknown = _UNKNOWN.fullmatch(wrong)
     if unknown:
         at = f"{place}.{unknown[1]}" if _PLAIN_NAME.fullmatch(unknown[1]) else place
-        return at, _about_unknown(unknown[1], kind, "field" if texts is None else "query parameter")
+        return at, _about_unknown(unknown[1], kind, what)
     return place, _about_value(wrong, place, kind, into, texts)
 
 
@@ -131,7 +132,8 @@ def _taken_apart(sentence: str, into: inspect.Type) -> tuple[str, str, inspect.T
 def _about_unknown(name: str, kind: inspect.Type, what: str) -> str:
     known = [*_names(kind)]
     hint = _hint(kind, name) or _did_you_mean(name, known)
-    here = f"The {what}s here are {_listed(known, 'and')}." if known else f"There are no {what}s here."
+    shown = [f"{each}.…" if _holds_more(kind, each, what) else each for each in known]
+    here = f"The {what}s here are {_listed(shown, 'and')}." if known else f"There are no {what}s here."
     return " ".join(filter(None, [f"Unknown {what} `{_shown(name)}`.", hint, here]))
 
 
@@ -182,6 +184,11 @@ def _names(kind: inspect.Type) -> Iterator[str]:
         if struct.tag_field is not None:
             yield struct.tag_field
         yield from (field.encode_name for field in struct.fields)
+
+
+def _holds_more(kind: inspect.Type, name: str, what: str) -> bool:
+    """Whether it is query parameters that this name begins, each with a dot after it."""
+    return what == _QUERY_PARAMETER and any(isinstance(arm, inspect.DictType) for arm in _arms(_inside(kind, name)))
 
 
 def _inside(kind: inspect.Type, step: str) -> inspect.Type:

@@ -706,6 +706,19 @@ async def test_a_wrong_query_is_refused_and_the_field_named(kept: Kept, subtests
         *((f"{MESSAGES}?after={value}", "after") for value in ("-1", "x", "", "1.5", "null", "9007199254740992")),
         (f"{MESSAGES}?after=0&cursor={MISSING}", "after"),
         (f"{API}?after=0", "after"),
+        *(
+            (f"{API}?{field}={value}", field)
+            for field in ("createdAfter", "createdBefore")
+            for value in ("-1", "x", "")
+        ),
+        (f"{API}?createdAfter=5&createdBefore=5", "createdBefore"),
+        *((f"{API}?model={value}", "model") for value in ("", "%20", "a%0Ab", "x" * 201)),
+        (f"{API}?metadata=x", "metadata"),
+        (f"{API}?metadata.a=1&metadata.b=1", "metadata.b"),
+        (f"{API}?metadata.a=1&metadata.a=1", "query"),
+        (f"{API}?metadata.a=%ff", "query"),
+        *((f"{API}?{field}.a=1", "query") for field in ("x", "Metadata", "model", "limit", ".metadata")),
+        (f"{MESSAGES}?metadata.a=1", "query"),
         (f"{MESSAGES}?archived=true", "archived"),
         (f"{CONVERSATION}?limit=1", "limit"),
         (f"{API}?archived=true&archived=true", "archived"),
@@ -1200,9 +1213,33 @@ async def test_only_the_one_address_erases(kept: Kept, subtests: pytest.Subtests
     for method in ("GET", "POST", "PUT", "PATCH"):
         with subtests.test(method):
             await kept.refuses(method, f"/api/me?{own}", code="method_not_allowed", says=(method,))
-    await kept.refuses("DELETE", f"{API}?{own}", code="method_not_allowed")
+    await kept.refuses("DELETE", f"{API}?{own}", says=("`before`",))
     headers = {"X-HTTP-Method-Override": "DELETE"}
     await kept.refuses("POST", f"/api/me?{own}", {}, code="method_not_allowed", **headers)
+
+
+async def test_many_are_not_deleted_without_a_time_and_the_users_own_id(kept: Kept, subtests: pytest.Subtests) -> None:
+    own = f"confirm={kept.user_id}"
+    ever = f"before={2**53 - 1}"
+    for query, at, says in (
+        ("", None, ("`before`",)),
+        (own, None, ("`before`",)),
+        (ever, None, ("`confirm`",)),
+        (f"{ever}&archived=any", None, ("`confirm`",)),
+        *(
+            (f"{ever}&confirm={value}", "confirm", ("Nothing was deleted",))
+            for value in ("", "yes", "true", "all", "*")
+        ),
+        (f"{ever}&confirm={kept.user_id.upper()}x", "confirm", ("Nothing was deleted",)),
+        *((f"{own}&before={value}", "before", ()) for value in ("", "-1", "x", "1.5", "null", "9007199254740992")),
+        *((f"{own}&before={value}", "before", ()) for value in ("2026-01-01", "1e3", "now")),
+        *((f"{own}&{ever}&archived={value}", "archived", ()) for value in ("both", "", "null", "Any")),
+        (f"{own}&{ever}&{ever}", None, ("twice",)),
+        (f"{own}&{own}&{ever}", None, ("twice",)),
+        *((f"{own}&{ever}&{field}=1", None, (f"`{field}`",)) for field in ("limit", "model", "metadata.a", "ids")),
+    ):
+        with subtests.test(query[:60]):
+            await kept.refuses("DELETE", f"{API}?{query}", at=at, says=says)
 
 
 # Methods, addresses and headers

@@ -23,7 +23,10 @@ MESSAGE = (
 )
 NEW = "The fields here are `id`, `title`, `model`, `metadata` and `messages`."  # of a new conversation
 CHANGED = "The fields here are `title`, `isArchived`, `model`, `metadata` and `editedAt`."  # of an edit
-LIST = "The query parameters here are `cursor`, `limit` and `archived`."
+LIST = (
+    "The query parameters here are `cursor`, `limit`, `archived`, `model`, `createdAfter`, `createdBefore` and "
+    "`metadata.…`."
+)
 PAGES = "The query parameters here are `cursor`, `after` and `limit`."
 SEARCH = "The query parameters here are `q`, `role`, `from`, `to`, `cursor` and `limit`."
 ROLES = "Must be `assistant`, `developer`, `system`, `tool` or `user`"
@@ -202,7 +205,7 @@ QUERIES = {
     f"{API}?limit=1000": f"limit: Must be a whole number from 1 to 100, not `1000`. {MORE}",
     f"{API}?limit=ten": "limit: Must be a whole number from 1 to 100, not `ten`.",
     f"{API}?limit=5&limit=6": "limit: The query parameter `limit` is there twice; send it once.",
-    f"{API}?archived=yes": "archived: Must be true or false, not `yes`.",
+    f"{API}?archived=yes": "archived: Must be true or false, or `any`, not `yes`.",
     f"{API}?isArchived=true": f"isArchived: Unknown query parameter `isArchived`. Did you mean `archived`? {LIST}",
     f"{API}?page=2": f"page: Unknown query parameter `page`. {NEXT_PAGE} {LIST}",
     f"{API}?page_size=20": f"page_size: Unknown query parameter `page_size`. Did you mean `limit`? {LIST}",

@@ -103,6 +103,7 @@ QUESTIONS: dict[tuple[str, str], list[Question]] = {
     ("GET", "/api/conversations"): [
         lambda user, id_, message_id: (API, None),
         lambda user, id_, message_id: (f"{API}?archived=true", None),
+        lambda user, id_, message_id: (f"{API}?archived=any&createdAfter=0&metadata.a=1", None),
     ],
     ("POST", "/api/conversations"): [
         lambda user, id_, message_id: (API, {"title": user.secret}),
@@ -157,7 +158,10 @@ QUESTIONS: dict[tuple[str, str], list[Question]] = {
             {"messages": [message(user.secret)], "expectedMessageCount": 2},
         ),
     ],
-    # Last, since nothing of one's own is left after it.
+    # Last, since nothing of one's own is left after these.
+    ("DELETE", "/api/conversations"): [
+        lambda user, id_, message_id: (f"{API}?before={2**53 - 1}&archived=any&confirm={user.name}", None),
+    ],
     ("DELETE", "/api/me"): [lambda user, id_, message_id: (f"/api/me?confirm={user.name}", None)],
 }
 

@@ -418,10 +418,11 @@ async def test_the_status_says_where_conversations_of_whoever_asks_are_kept(back
     assert (nobody["enabled"], nobody["store"], nobody["persistent"]) == (False, "local", False)
     for headers in (bearing(token_of("alice")), httpx.Headers(serving(b"alice"))):
         status = (await ask(backend.client, "GET", f"{API}/status", headers=headers)).json()
-        fields = {"enabled", "requestedStore", "store", "persistent", "reason", "capabilities"}
+        fields = {"enabled", "requestedStore", "store", "persistent", "reason", "server", "capabilities"}
         assert {*status} == {*nobody} == fields
         assert (status["enabled"], status["store"]) == (True, backend.name)
         assert status["persistent"] == (backend.name != "memory")
+        assert status["server"] == nobody["server"] == {"enabled": True, "persistent": status["persistent"]}
 
 
 async def test_the_status_takes_bad_credentials_for_none(backend: Backend) -> None:

@@ -112,6 +112,41 @@ def test_they_give_the_same_titles(contestants: list[Contestant]) -> None:
     assert one == other
 
 
+def test_they_filter_a_list_alike(contestants: list[Contestant]) -> None:
+    user = {"x-user-id": "someone who filters"}
+    documents = [
+        {
+            "version": 1,
+            "conversation": {"model": model, "createdAt": TIME, "metadata": metadata, "isArchived": archived},
+        }
+        for model, archived, metadata in (
+            ("m", False, {"n": 1, "a.b": 'say "hi"'}),
+            ("m", True, {"n": 12, "on": True}),
+            (None, False, {"deep": {"n": 1}, "n": "1", "on": "true"}),
+            (None, True, {"n": 1.5, "é": None}),
+        )
+    ]
+    for document in documents:
+        body = json.dumps({**document, "conversation": {**document["conversation"], "messages": []}})  # type: ignore[dict-item]
+        one, other = answers(contestants, Request("POST", "/api/import", body, headers=user))
+        assert (one.status, other.status) == (200, 200)
+    counts = {}
+    for query in (
+        *("archived=any", "archived=true", "archived=any&limit=3", "archived=any&model=m", "model=n", "metadata.n=1"),
+        *("archived=any&metadata.n=1", "archived=any&metadata.n=1.5", "archived=any&metadata.on=true"),
+        *("metadata.a.b=say+%22hi%22", "archived=any&metadata.%C3%A9=null", "archived=any&createdAfter=1"),
+        *("archived=any&createdBefore=1", "createdAfter=5&createdBefore=5", "metadata.a=1&metadata.b=1", "metadata=1"),
+    ):
+        one, other = answers(contestants, Request("GET", f"/api/conversations?{query}", headers=user))
+        assert one.status == other.status, query
+        pages = [answer.json().get("conversations", []) for answer in (one, other)]
+        listed, same = ([(row["model"], row["metadata"], row["isArchived"]) for row in page] for page in pages)
+        assert sorted(listed, key=repr) == sorted(same, key=repr) or "limit" in query, query
+        counts[query] = (len(pages[0]), one.json().get("nextCursor") is None, other.json().get("nextCursor") is None)
+    assert [count for count, *_ in counts.values()] == [4, 2, 3, 2, 0, 2, 2, 1, 2, 1, 0, 4, 0, 0, 0, 0]
+    assert all(ends == others for _, ends, others in counts.values())
+
+
 def test_they_keep_every_field_of_a_message(contestants: list[Contestant]) -> None:
     sent = every_field(NewMessage, id="01KAGQ3WAH5RZ6E1D8K3F0PB00")
     one, other = answers(contestants, append(sent))

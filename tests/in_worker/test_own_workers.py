@@ -60,11 +60,13 @@ def test_no_request_of_any_kind_imports_anything_not_even_the_first(running: Loc
         ask("POST", "/api/import", json=document)
         ask("GET", f"{API}/changes", params={"since": "0"})
         ask("GET", API)
+        ask("GET", API, params={"archived": "any", "model": "m", "createdAfter": "0", "metadata.a": "1"})
         ask("GET", own, pattern)
         ask("PUT", own, pattern, json={"messages": [said]})
         ask("PATCH", own, pattern, json={"title": "Second"})
         ask("DELETE", own, pattern)
         ask("POST", f"{own}/restore", f"{pattern}/restore")
+        ask("DELETE", API, params={"before": "9007199254740991", "confirm": "cold"})
         for route in PUBLIC_ROUTES:
             ask(route.method, route.path)
         assert client.get(API, headers={"Authorization": "Bearer a.b.c"}).status_code == 401

@@ -28,6 +28,7 @@ LISTS = {"word_lists": "n"}
 _MERGES = "It merges what the index is made of, which changes no row."
 OF_NO_USER = {
     "users_to_purge": "It finds the users for whom there is something to purge, whoever they are.",
+    "users_to_expire": "It finds the users who have something that expires, whoever they are.",
     "index_again_4": "It empties an index of which nothing is listed any more.",
     **dict.fromkeys(("tidying_1", "tidying_2", "tidying_3", "tidying_4"), _MERGES),
 }

@@ -116,7 +116,7 @@ def test_every_table_is_watched() -> None:
 
 
 ARRAYS = {"ids", "messages", "conversations", "words", "titles", "places"}
-COUNTS = {"limit", "conversation_limit", "skip"}
+COUNTS = {"limit", "conversation_limit", "looked", "skip"}
 
 
 def value_of(name: str, text: str) -> str | int:

@@ -112,6 +112,18 @@ def test_one_of_them_reads_only_who_has_something_to_purge_or_to_index_again(dat
     assert touched_by(query, database) == expected
 
 
+def test_one_of_them_reads_only_who_has_something_that_expires(database: apsw.Connection) -> None:
+    query = QUERIES["users_to_expire"]
+    assert violations(query.text, TABLES) == [
+        f"The table {table} is not tied to the user." for table in ("owners AS o", *["conversations AS c"] * 2)
+    ]
+    # And `n`, which is how a row of `conversations` is found whose metadata is looked at.
+    which = ("user_id", "is_archived", "deleted_at", "updated_at", "expires_from", "metadata")
+    read = {"conversations": which, "owners": ("user_id",)}
+    expected = {(apsw.SQLITE_READ, table, column) for table, columns in read.items() for column in columns}
+    assert touched_by(query, database) == expected
+
+
 def test_one_of_them_empties_an_index_of_which_nothing_is_listed(database: apsw.Connection) -> None:
     query = QUERIES["index_again_4"]
     text = " ".join(query.text.split())
@@ -147,10 +159,11 @@ def test_the_statements_of_no_user_are_run_for_no_user() -> None:
     for path in (PACKAGE / "storage").rglob("*.py"):
         for node in ast.parse(path.read_text()).body:
             names = {part.attr for part in ast.walk(node) if isinstance(part, ast.Attribute)}
-            if names & {"users_to_purge", "tidying"}:
+            if names & {"users_to_purge", "users_to_expire", "tidying"}:
                 used.append((path.relative_to(PACKAGE).as_posix(), getattr(node, "name", None)))
     assert sorted(used, key=str) == [
         ("storage/sql/conversations.py", "tidy_index"),
+        ("storage/sql/conversations.py", "users_to_expire"),
         ("storage/sql/conversations.py", "users_to_purge"),
         ("storage/sql/statements/indexing.py", "Indexing"),  # where the dialect is asked for it
     ]

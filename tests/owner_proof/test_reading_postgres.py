@@ -16,7 +16,7 @@ TABLES = {name for statement in SCHEMA for name in re.findall(r"^CREATE TABLE (\
 # What may be said of a table that is there: its user stays what it was.
 KEPT = re.compile(
     r'ALTER TABLE \w+\s+(ALTER COLUMN user_id TYPE text COLLATE "C", )?ALTER COLUMN user_id SET STATISTICS 0'
-    r"|ALTER TABLE \w+ ADD COLUMN \w+ (bigint NOT NULL DEFAULT 0|text)"
+    r"|ALTER TABLE \w+ ADD COLUMN \w+ (bigint NOT NULL DEFAULT 0|bigint|text)"
 )
 GUARDS = {
     f"{name}-{number}": (name, guard.span())
@@ -66,11 +66,14 @@ def test_only_the_first_rows_of_the_index_before_are_read_whosever_they_are() ->
     assert read(broken, {*TABLES, "first_rows"}) == ["The table first_rows AS f is not tied to the user."]
 
 
-def test_one_statement_is_of_no_user() -> None:
+def test_two_statements_are_of_no_user() -> None:
     assert {name for name, query in QUERIES.items() if "user" not in query.names} == set(OF_NO_USER) & set(QUERIES)
-    assert set(OF_NO_USER) & set(QUERIES) == {"users_to_purge"}
+    assert set(OF_NO_USER) & set(QUERIES) == {"users_to_purge", "users_to_expire"}
     assert read(QUERIES["users_to_purge"].text) == [
         f"The table {table} is not tied to the user." for table in ("conversations AS c", "owners AS o", "words AS l")
+    ]
+    assert read(QUERIES["users_to_expire"].text) == [
+        f"The table {table} is not tied to the user." for table in ("owners AS o", *["conversations AS c"] * 2)
     ]
 
 

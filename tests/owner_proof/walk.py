@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from owner_proof.reading import OF_NO_USER
 from support.records import conversation, edit, message_records, new_message, plain
 from threadkeep.conversations import cursors
-from threadkeep.conversations.records import ImportRecord, SearchQuery
+from threadkeep.conversations.records import ConversationFilter, ImportRecord, SearchQuery
 from threadkeep.conversations.search import Term, text_of_content
 from threadkeep.conversations.store import Store
 from threadkeep.errors import ThreadkeepError
@@ -438,6 +438,19 @@ def list_all(**query: Any) -> Step:
     return step
 
 
+def expire(*spares: str) -> Step:
+    """Delete what is older than anything that is still to come, and find out what is left."""
+
+    async def step(store: SqlStore) -> Any:
+        return [await store.expire(2**52, spares), await store.oldest_append(spares)]
+
+    return step
+
+
+def delete_all(is_archived: bool | None) -> Step:
+    return lambda store: store.delete_conversations(2**52, is_archived=is_archived)
+
+
 def read_all(number: int, **query: Any) -> Step:
     """Read a conversation page by page, and once more with pages that are too small for most messages."""
 
@@ -556,6 +569,12 @@ WALK: list[Step] = [
     update(1, metadata=None),
     update(90, title="Not mine"),
     list_all(is_archived=True),
+    list_all(is_archived=None, limit=1),
+    list_all(is_archived=None, limit=1, cursor=c(2)),
+    list_all(is_archived=None, limit=1, cursor=c(3)),
+    list_all(is_archived=None, cursor=c(90)),
+    list_all(is_archived=None, limit=1, only=ConversationFilter(model="m")),
+    list_all(only=ConversationFilter(metadata=("mine", "1"), created_after=1, created_before=2**52)),
     delete(2, version=9),
     get(2),
     delete(2, version=1),
@@ -770,6 +789,15 @@ ERASING: list[Step] = [
     sweep(1, messages=2),
     *LOOKS,
     sweep_anything,
+    # What is old goes at once.
+    update(2, is_archived=True, metadata={"pinned": True}),
+    *(follow_after(expire(*spares)) for spares in (("archived", "pinned"), ("pinned",))),
+    restore(1),
+    follow_after(expire()),
+    *(restore(number) for number in (1, 2)),
+    *(follow_after(delete_all(is_archived)) for is_archived in (False, True, None)),
+    *(restore(number) for number in (1, 2)),
+    *LOOKS,
 ]
 
 # What others have of what `ERASING` is about.

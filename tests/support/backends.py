@@ -62,6 +62,15 @@ class Backend:
         await self.sweep(store, parts=parts)
         return earliest
 
+    async def expire(self, user_id: str, before: int, *spares: str) -> tuple[bool, int | None]:
+        """`Upkeep.expire` of a user, once, and what `Upkeep.oldest_append` says then."""
+        if self.open_natively is None:
+            order = {"user_id": user_id, "before": before, "spares": spares}
+            more, oldest = (await self.client.post("/expire", json=order)).raise_for_status().json()
+            return more, oldest
+        store = await self.open_natively(user_id)
+        return await store.expire(before, spares), await store.oldest_append(spares)
+
     async def able(self, user_id: str) -> list[Capability]:
         """What the store of a user can do, whether the back end claims it or not."""
         if self.open_natively is not None:
@@ -176,13 +185,13 @@ async def over_http(name: str, url: str, *, is_worker: bool = False) -> AsyncIte
         yield Backend(name, client, is_worker=is_worker)
 
 
-def worker(store: str, state: Path, main: str = "instrumented_entry") -> LocalWorker:
+def worker(store: str, state: Path, main: str = "instrumented_entry", **others: str) -> LocalWorker:
     """A Worker of the project itself, set as the tests need it; see `instrumented_entry.py`.
 
     It has the code of every back end, so that one snapshot of an entry does for all of them. What a Worker does that
-    has only its own code is known from those which start without an entry of the tests.
+    has only its own code is known from those which start without an entry of the tests. `others` are further variables.
     """
-    variables = {**VARIABLES, "DATABASE_URL": new_url()} if store == "postgres" else VARIABLES
+    variables = {**VARIABLES, **others, **({"DATABASE_URL": new_url()} if store == "postgres" else {})}
     return LocalWorker(
         state,
         store=store,

@@ -59,9 +59,11 @@ def to_keep(file: Path) -> Rows:
     """The same without what was erased or purged, and is only still to be removed, as a new database has it."""
     rows = everything(file)
     with closing(apsw.Connection(str(file))) as database:
+        columns = [name for (name,) in database.execute("SELECT name FROM pragma_table_info('conversations')")]
         marked = set(database.execute("SELECT user_id, id FROM conversations WHERE deleted_at <= 0"))
     kept = {table: [row for row in rows[table] if row[1:3] not in marked] for table in ("conversations", "messages")}
-    kept["conversations"] = [(*row[:-1], "") for row in kept["conversations"]]
+    padding = 3 + columns.index("padding")
+    kept["conversations"] = [(*row[:padding], "", *row[padding + 1 :]) for row in kept["conversations"]]
     numbers = {row[0] for row in kept["messages"]} | {-row[0] for row in kept["conversations"]}
     users = {row[1] for row in kept["conversations"]}
     return {

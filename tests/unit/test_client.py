@@ -12,7 +12,7 @@ import pytest
 from owner_proof.walk import WALK, walk
 from support.in_process import VARIABLES, ApiTransport, as_user
 from threadkeep.client import RemoteStore
-from threadkeep.conversations.models import Conversation, Erased
+from threadkeep.conversations.models import Conversation, Deleted, Erased
 from threadkeep.conversations.store import Store
 from threadkeep.errors import Conflict, Invalid, NotFound, Stale, ThreadkeepError, Unavailable
 from threadkeep.http.api import connect
@@ -160,6 +160,22 @@ async def test_an_erasure_that_is_not_complete_is_asked_for_again_and_counted_on
     remote = store(answer)
     assert await remote.erase() == Erased(2, 9)
     assert list(receipts) == []
+
+
+async def test_many_are_deleted_by_one_request_with_the_users_own_id() -> None:
+    sent: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(202, json={"conversations": 10_000, "isComplete": False})
+
+    remote = store(answer, "ada & co")
+    for is_archived, archived in ((None, "any"), (True, "true"), (False, "false")):
+        assert await remote.delete_conversations(7, is_archived=is_archived) == Deleted(10_000, is_complete=False)
+        request = sent.pop()
+        assert (request.method, request.url.path, request.read()) == ("DELETE", "/api/conversations", b"")
+        expected = {"before": "7", "archived": archived, "confirm": "ada & co"}
+        assert dict(parse_qsl(request.url.query.decode(), strict_parsing=True)) == expected
 
 
 async def test_an_erasure_that_is_refused_is_refused_here() -> None:

@@ -98,7 +98,7 @@ async def test_what_is_not_there_is_not_found_before_anybody_asks_who_asks() -> 
     for made in (api(), api(WRONG)):
         assert answered(await made.admit(request("GET", "/api/nothing"))).status == 404
         response = answered(await made.admit(request("PUT", "/api/conversations")))
-        assert (response.status, response.headers["allow"]) == (405, "GET, HEAD, OPTIONS, POST")
+        assert (response.status, response.headers["allow"]) == (405, "DELETE, GET, HEAD, OPTIONS, POST")
 
 
 async def test_a_server_that_keeps_nothing_says_why() -> None:
@@ -211,11 +211,11 @@ async def test_a_request_that_is_handed_on_is_matched_once_at_each_place(matched
 @pytest.mark.parametrize(
     ("variables", "headers", "expected"),
     [
-        pytest.param(MEMORY, as_user("ada"), [True, "memory", "memory", False], id="kept for who asks"),
-        pytest.param(MEMORY, {}, [False, "memory", "local", False], id="kept by a client that nobody knows"),
-        pytest.param(MEMORY, as_user(" "), [False, "memory", "local", False], id="kept by a client that is nobody"),
-        pytest.param(VARIABLES | OFF, as_user("ada"), [False, "auto", "local", False], id="kept nowhere"),
-        pytest.param(WRONG, as_user("ada"), [False, "auto", None, False], id="set up wrong"),
+        pytest.param(MEMORY, as_user("ada"), [True, "memory", "memory", False, True], id="kept for who asks"),
+        pytest.param(MEMORY, {}, [False, "memory", "local", False, True], id="kept by a client that nobody knows"),
+        pytest.param(MEMORY, as_user(" "), [False, "memory", "local", False, True], id="kept by one who is nobody"),
+        pytest.param(VARIABLES | OFF, as_user("ada"), [False, "auto", "local", False, False], id="kept nowhere"),
+        pytest.param(WRONG, as_user("ada"), [False, "auto", None, False, False], id="set up wrong"),
     ],
 )
 async def test_the_status_tells_where_conversations_are_kept(
@@ -225,8 +225,17 @@ async def test_the_status_tells_where_conversations_are_kept(
     response = answered(await api(variables).admit(request("GET", "/api/conversations/status", **named)))
     body = json.loads(response.body)
     assert response.status == 200
-    assert [body[name] for name in ("enabled", "requestedStore", "store", "persistent")] == expected
+    *told, keeps = expected
+    assert [body[name] for name in ("enabled", "requestedStore", "store", "persistent")] == told
+    assert body["server"] == {"enabled": keeps, "persistent": False}
     assert body["reason"]
+
+
+async def test_the_status_of_a_server_is_told_to_anybody() -> None:
+    made = api({**VARIABLES}, ("CONVERSATIONS_D1",))
+    body = json.loads(answered(await made.admit(request("GET", "/api/conversations/status"))).body)
+    assert (body["enabled"], body["store"], body["persistent"]) == (False, "local", False)
+    assert body["server"] == {"enabled": True, "persistent": True}
 
 
 async def test_the_status_of_a_database_is_persistent() -> None:
@@ -238,6 +247,7 @@ async def test_the_status_of_a_database_is_persistent() -> None:
         "store": "d1",
         "persistent": True,
         "reason": "It is the first of those that are set up.",
+        "server": {"enabled": True, "persistent": True},
         "capabilities": ["search", "changes", "import", "transactions"],
     }
 
@@ -332,7 +342,7 @@ async def test_a_browser_is_told_beforehand_what_it_may_send() -> None:
 
 async def test_anybody_else_is_told_what_an_address_takes() -> None:
     response = answered(await api().admit(request("OPTIONS", "/api/conversations", origin="https://other.example")))
-    assert (response.status, response.headers["allow"]) == (204, "GET, HEAD, OPTIONS, POST")
+    assert (response.status, response.headers["allow"]) == (204, "DELETE, GET, HEAD, OPTIONS, POST")
     assert not [name for name in response.headers if name.startswith("access-control-")]
     assert answered(await api().admit(request("OPTIONS", "/api/nothing", origin=ORIGIN))).status == 404
 

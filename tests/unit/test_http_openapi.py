@@ -34,6 +34,7 @@ STATUSES = {
     "GET /openapi.json": "200 405 500",
     "GET /docs": "200 405 500",
     "GET /api/conversations": "200 400 401 405 500 501 503",
+    "DELETE /api/conversations": "200 202 400 401 405 500 501 503",
     "POST /api/conversations": "200 201 400 401 405 409 413 415 500 501 503",
     "GET /api/conversations/changes": "200 400 401 405 410 500 501 503",
     "GET /api/conversations/search": "200 400 401 405 500 501 503",
@@ -50,7 +51,8 @@ STATUSES = {
     "DELETE /api/me": "200 202 400 401 405 500 501 503",
 }
 PARAMETERS = {
-    "GET /api/conversations": "archived cursor limit",
+    "GET /api/conversations": "archived createdAfter createdBefore cursor limit metadata model",
+    "DELETE /api/conversations": "archived before confirm",
     "GET /api/conversations/changes": "limit since",
     "GET /api/conversations/search": "cursor from limit q role to",
     "PATCH /api/conversations/{id}": "If-Match id",
@@ -166,7 +168,7 @@ def test_an_operation_says_what_it_takes_and_answers(name: str) -> None:
     for parameter in parameters:
         assert parameter["in"] in ("path", "query", "header")
         assert (parameter["in"] == "path") == (f"{{{parameter['name']}}}" in name)
-        assert parameter["required"] == (parameter["in"] == "path" or parameter["name"] in ("q", "confirm"))
+        assert parameter["required"] == (parameter["in"] == "path" or parameter["name"] in ("q", "confirm", "before"))
         assert parameter["schema"]
     body = operation.get("requestBody")
     assert (body is not None) == (name in BODIES)

@@ -1,14 +1,28 @@
 """Erasing and purging: how long what is deleted is kept, how much goes at once, and that what is cut off goes on."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
 from support.records import conversation, new_message
+from threadkeep.clock import now
 from threadkeep.conversations import retention
-from threadkeep.conversations.models import Erased
-from threadkeep.conversations.retention import DAY_MILLISECONDS, erase, purge, purge_users
+from threadkeep.conversations.models import Deleted, Erased
+from threadkeep.conversations.retention import (
+    DAY_MILLISECONDS,
+    delete_conversations,
+    erase,
+    expire,
+    expire_database,
+    keep_up,
+    keep_up_store,
+    purge,
+    purge_users,
+)
+from threadkeep.conversations.store import UsersToExpire
 from threadkeep.errors import NotFound, Unavailable
+from threadkeep.settings import Settings
 from threadkeep.storage.memory.store import MemoryDatabase, MemoryStore
 
 pytestmark = pytest.mark.anyio
@@ -55,6 +69,41 @@ class Slow:
         assert self.parts <= 0 or self.swept >= retention.PARTS_MAX
         self.untidy -= 1
         return self.untidy > 0
+
+
+class Old:
+    """A store with so many parts that expire, and then this oldest append."""
+
+    def __init__(self, parts: int, oldest: int | None = None, *, fails: bool = False) -> None:
+        self.parts = parts
+        self.oldest = oldest
+        self.fails = fails
+        self.asked: list[tuple[int, frozenset[str]]] = []
+
+    async def expire(self, before: int, spares: frozenset[str]) -> bool:
+        if self.fails:
+            raise Unavailable("Try again.")
+        self.asked.append((before, spares))
+        self.parts -= 1
+        return self.parts > 0
+
+    async def oldest_append(self, spares: frozenset[str]) -> int | None:
+        return self.oldest
+
+
+class Users:
+    """A database of these users, who are looked at two at a time."""
+
+    def __init__(self, **stores: Old) -> None:
+        self.stores = stores
+
+    async def users_to_expire(self, before: int, spares: frozenset[str], after: str, limit: int) -> UsersToExpire:
+        looked_at = sorted(name for name in self.stores if name > after)[:2]
+        due = [name for name in looked_at if self.stores[name].parts > 0]
+        return UsersToExpire(due, looked_at[-1] if looked_at else None)
+
+    def open_store(self, user_id: str) -> Any:
+        return self.stores[user_id]
 
 
 def at(time: int) -> retention.Clock:
@@ -230,3 +279,115 @@ async def test_one_user_with_whom_it_fails_keeps_nobody_else_from_it() -> None:
     stores["bob"].fails_after = None
     await purge_all(stores, ["bob"])
     assert stores["bob"].parts == 0
+
+
+# What expires
+
+SPARED = frozenset({"pinned"})
+
+
+@pytest.mark.parametrize(
+    ("parts", "oldest", "next_look"),
+    [
+        (0, None, None),
+        (1, None, None),
+        (1, NOW, NOW + 7 * DAY_MILLISECONDS),
+        (1, NOW - 7 * DAY_MILLISECONDS - 1, NOW + DAY_MILLISECONDS),  # it was restored
+        (retention.DELETED_PARTS_MAX, NOW, NOW + 7 * DAY_MILLISECONDS),
+        (retention.DELETED_PARTS_MAX + 1, NOW, NOW),
+    ],
+)
+async def test_what_expires_goes_in_parts_and_the_next_look_is_when_something_is_due(
+    parts: int, oldest: int | None, next_look: int | None
+) -> None:
+    store = Old(parts, oldest)
+    assert await expire(store, 7, SPARED, at(NOW)) == next_look  # type: ignore[arg-type]
+    assert set(store.asked) == {(NOW - 7 * DAY_MILLISECONDS, SPARED)}
+    assert len(store.asked) == min(max(parts, 1), retention.DELETED_PARTS_MAX)
+
+
+async def test_everybody_is_looked_at_and_as_many_parts_go_as_may_be_at_once() -> None:
+    users = Users(ada=Old(1), bob=Old(0), eve=Old(3), zoe=Old(2))
+    assert await expire_database(users, 7, SPARED, at(NOW))  # type: ignore[arg-type]
+    assert {name: len(store.asked) for name, store in users.stores.items()} == {"ada": 1, "bob": 0, "eve": 3, "zoe": 2}
+    users = Users(ada=Old(1), bob=Old(1_000), eve=Old(1))
+    assert not await expire_database(users, 7, SPARED, at(NOW))  # type: ignore[arg-type]
+    assert [len(store.asked) for store in users.stores.values()] == [1, retention.DELETED_PARTS_MAX - 1, 0]
+    users = Users(ada=Old(retention.DELETED_PARTS_MAX), bob=Old(1))
+    assert not await expire_database(users, 7, SPARED, at(NOW))  # type: ignore[arg-type]
+    assert [len(store.asked) for store in users.stores.values()] == [retention.DELETED_PARTS_MAX, 0]
+
+
+async def test_a_user_for_whom_nothing_can_expire_stops_no_other() -> None:
+    users = Users(ada=Old(1, fails=True), bob=Old(1), eve=Old(2))
+    with pytest.raises(ExceptionGroup) as raised:
+        await expire_database(users, 7, SPARED, at(NOW))  # type: ignore[arg-type]
+    assert len(raised.value.exceptions) == 1
+    assert [len(store.asked) for store in users.stores.values()] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("days", [None, 1])
+async def test_the_upkeep_deletes_what_is_old_if_the_settings_say_so(days: int | None) -> None:
+    database = MemoryDatabase()
+    settings = Settings(expire_days=days, expire_spares=frozenset({"pinned"}), retention_days=30)
+    old, pinned, new = (conversation(new_message(), metadata={"pinned": number == 1}) for number in range(3))
+    long_ago = MemoryStore(database, "ada", at(now() - 2 * DAY_MILLISECONDS))
+    for record in (old, pinned):
+        await long_ago.create_conversation(record)
+    store = MemoryStore(database, "ada")
+    await store.create_conversation(new)
+    left = [new.id, pinned.id] if days else [new.id, pinned.id, old.id]
+    for _ in range(2):
+        assert await keep_up(database, settings)
+        assert [row.id for row in (await store.list_conversations()).conversations] == left
+    await store.restore_conversation(old.id)
+    assert await keep_up(database, settings)
+    assert len((await store.list_conversations()).conversations) == 3
+
+
+async def test_a_failure_to_delete_what_is_old_does_not_stop_the_purge(monkeypatch: pytest.MonkeyPatch) -> None:
+    database = MemoryDatabase()
+    record = conversation(new_message())
+    long_ago = MemoryStore(database, "ada", at(1))
+    await long_ago.create_conversation(record)
+    await long_ago.delete_conversation(record.id)
+
+    async def fail(self: MemoryDatabase, *arguments: Any) -> UsersToExpire:
+        raise Unavailable("Try again.")
+
+    monkeypatch.setattr(MemoryDatabase, "users_to_expire", fail)
+    with pytest.raises(Unavailable):
+        await keep_up(database, Settings(expire_days=1))
+    with pytest.raises(NotFound):
+        await MemoryStore(database, "ada").restore_conversation(record.id)
+
+
+async def test_the_upkeep_of_one_user_comes_back_for_whatever_is_due_first() -> None:
+    database = MemoryDatabase()
+    store = MemoryStore(database, "ada", at(NOW))
+    records = [conversation(new_message()) for _ in range(2)]
+    for record in records:
+        await store.create_conversation(record)
+    days = DAY_MILLISECONDS
+    assert await keep_up_store(store, Settings(), at(NOW)) is None
+    assert await keep_up_store(store, Settings(expire_days=9), at(NOW)) == NOW + 9 * days
+    await store.delete_conversation(records[0].id)
+    assert await keep_up_store(store, Settings(expire_days=9), at(NOW)) == NOW + 9 * days
+    assert await keep_up_store(store, Settings(expire_days=90), at(NOW)) == NOW + 30 * days
+    later = MemoryStore(database, "ada", at(NOW + 10 * days))
+    assert await keep_up_store(later, Settings(expire_days=9), at(NOW + 10 * days)) == NOW + 30 * days
+    assert (await later.list_conversations()).conversations == []
+
+
+async def test_a_request_deletes_as_many_parts_as_may_be_at_once() -> None:
+    parts = [Deleted(2, is_complete=False)] * (retention.DELETED_PARTS_MAX + 1) + [Deleted(1, is_complete=True)]
+
+    class Store:
+        async def delete_conversations(self, before: int, *, is_archived: bool | None) -> Deleted:
+            assert (before, is_archived) == (7, None)
+            return parts.pop(0)
+
+    store: Any = Store()
+    first = await delete_conversations(store, 7, None)
+    assert first == Deleted(2 * retention.DELETED_PARTS_MAX, is_complete=False)
+    assert await delete_conversations(store, 7, None) == Deleted(3, is_complete=True)

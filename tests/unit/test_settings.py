@@ -28,6 +28,7 @@ SAMPLES: dict[str, tuple[str, Any]] = {
     "agentstate_api_base": ("https://state.example", "https://state.example"),
     "sqlite_path": ("/data/kept.sqlite", "/data/kept.sqlite"),
     "jwt_secret": (SECRET, SECRET),
+    "expire_spares": ("pinned, archived", frozenset({"archived", "pinned"})),
     "service_keys": (f"{DIGEST},{DIGEST[::-1]}", (DIGEST, DIGEST[::-1])),
     "development_user": ("ada", "ada"),
     "cors_origins": (

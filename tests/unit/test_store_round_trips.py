@@ -11,7 +11,7 @@ import pytest
 from support.records import conversation, edit, message, new_message
 from support.stores import open_sqlite
 from threadkeep.conversations import export_v1
-from threadkeep.conversations.records import SearchQuery
+from threadkeep.conversations.records import ConversationFilter, SearchQuery
 from threadkeep.conversations.store import DatabaseStore
 from threadkeep.ids import new_id
 from threadkeep.storage.sql.conversations import SqlStore
@@ -57,6 +57,8 @@ def calls(first: str, second: str, sent: str) -> Sequence[tuple[str, tuple[Any, 
         ("get_conversation", (first,), {}),
         ("list_conversations", (), {}),
         ("list_conversations", (), {"cursor": first}),
+        ("list_conversations", (), {"cursor": first, "is_archived": None}),
+        ("list_conversations", (), {"only": ConversationFilter(model="m", metadata=("a", "1"))}),
         ("update_conversation", (first, edit(title="B", metadata={"a": 1})), {}),
         ("append_messages", (first, [message(id=sent), message()]), {}),
         ("list_messages", (first,), {}),
@@ -68,6 +70,9 @@ def calls(first: str, second: str, sent: str) -> Sequence[tuple[str, tuple[Any, 
         ("delete_conversation", (first,), {}),
         ("restore_conversation", (first,), {}),
         ("delete_conversation", (second,), {}),
+        ("oldest_append", (), {}),
+        ("expire", (2**52,), {}),
+        ("delete_conversations", (2**52,), {}),
         ("purge", (2**52,), {}),
         *[("sweep", (), {})] * 4,
         *[("tidy", (), {})] * 4,

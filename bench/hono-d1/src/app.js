@@ -48,7 +48,11 @@ export function createApp(openStore) {
   });
 
   app.get("/api/conversations", async (c) => {
-    const { rows, ...page } = await c.get("store").conversations(query(c, schemas.listQuery));
+    const fields = query(c, schemas.listQuery, schemas.grouped);
+    if (fields.createdAfter !== undefined && fields.createdBefore <= fields.createdAfter) {
+      throw invalid("createdBefore: `createdBefore` must be later than `createdAfter`.", "createdBefore");
+    }
+    const { rows, ...page } = await c.get("store").conversations(fields);
     return c.json({ conversations: rows.map((row) => conversationOf(row)), ...page });
   });
 
@@ -132,11 +136,11 @@ function conversationId(c) {
   return id;
 }
 
-function query(c, schema) {
+function query(c, schema, prepared = (fields) => fields) {
   const fields = c.req.queries();
   const twice = Object.keys(fields).find((name) => fields[name].length > 1);
   if (twice) throw invalid("The query string has a field twice; each may be there only once.", twice);
-  return schemas.check(schema, c.req.query());
+  return schemas.check(schema, prepared(c.req.query()));
 }
 
 const mediaType = (c) => (c.req.header("content-type") ?? "").split(";")[0].trim().toLowerCase();

@@ -7,6 +7,7 @@ import padding from "../../../migrations/sqlite/0004_padding.sql";
 import searchIndex from "../../../migrations/sqlite/0005_search_index.sql";
 import readingAgain from "../../../migrations/sqlite/0006_reading_again.sql";
 import developerRole from "../../../migrations/sqlite/0007_developer_role.sql";
+import expiry from "../../../migrations/sqlite/0008_expiry.sql";
 import { createApp } from "./app.js";
 import { ApiError } from "./errors.js";
 import { Store } from "./store.js";
@@ -19,6 +20,7 @@ const MIGRATIONS = {
   "0005_search_index.sql": searchIndex,
   "0006_reading_again.sql": readingAgain,
   "0007_developer_role.sql": developerRole,
+  "0008_expiry.sql": expiry,
 };
 const METHODS = ["append", "messages", "conversations", "changes", "search", "import"];
 

@@ -114,8 +114,23 @@ const limit = (most, otherwise) =>
 export const listQuery = z.strictObject({
   cursor,
   limit: limit(100, 20),
-  archived: z.enum(["true", "false", "1", "0"]).transform((text) => text === "true" || text === "1").default(false),
+  archived: z
+    .enum(["true", "false", "1", "0", "any"])
+    .transform((text) => (text === "any" ? null : text === "true" || text === "1"))
+    .default(false),
+  model: line(200).optional(),
+  createdAfter: wholeNumber.optional(),
+  createdBefore: wholeNumber.optional(),
+  metadata: z.array(z.tuple([z.string(), z.string()])).max(1).optional(),
 });
+
+/** The fields of a list, with those that ask for something in metadata as pairs. */
+export function grouped(fields) {
+  const names = Object.keys(fields).filter((name) => name.startsWith("metadata."));
+  if (names.length === 0) return fields;
+  const rest = Object.fromEntries(Object.entries(fields).filter(([name]) => !names.includes(name)));
+  return { ...rest, metadata: names.map((name) => [name.slice("metadata.".length), fields[name]]) };
+}
 export const messagesQuery = z.strictObject({ cursor, after: wholeNumber.optional(), limit: limit(200, 50) });
 export const changesQuery = z.strictObject({ since: cursor, limit: limit(500, 200) });
 export const searchQuery = z.strictObject({

@@ -118,6 +118,36 @@ WHERE c.user_id = ?1 AND c.is_archived = ?2 AND c.deleted_at IS NULL AND (c.upda
 ORDER BY c.updated_at DESC, c.id DESC
 LIMIT ?5 + 1`;
 
+const kind = (isArchived, isWanted) => `
+  SELECT * FROM (
+    SELECT c.n, c.updated_at, c.id
+    FROM conversations AS c
+    WHERE ${isWanted} = 1 AND c.user_id = ?1 AND c.is_archived = ${isArchived} AND c.deleted_at IS NULL
+      AND c.updated_at > ?6 AND (c.updated_at, c.id) < (?4, ?5)
+    ORDER BY c.updated_at DESC, c.id DESC
+    LIMIT 1000
+  )`;
+
+const LOOKED_AT = `looked_at AS (
+  SELECT * FROM (${kind(0, "?2")} UNION ALL ${kind(1, "?3")})
+  ORDER BY updated_at DESC, id DESC
+  LIMIT 1000
+)`;
+
+export const LIST_FILTERED = `
+WITH ${LOOKED_AT}
+SELECT ${CONVERSATION}
+FROM looked_at AS k CROSS JOIN conversations AS c ON c.user_id = ?1 AND c.n = k.n
+WHERE (?8 IS NULL OR c.model = ?8) AND c.created_at > ?6 AND c.created_at < ?7
+  AND (?9 IS NULL OR instr(c.metadata, ?9) > 0 OR instr(c.metadata, ?10) > 0)
+ORDER BY k.updated_at DESC, k.id DESC
+LIMIT ?11 + 1`;
+
+export const LAST_LOOKED_AT = `
+WITH ${LOOKED_AT}
+SELECT (SELECT count(*) FROM looked_at) AS looked, k.updated_at, k.id
+FROM looked_at AS k ORDER BY k.updated_at, k.id LIMIT 1`;
+
 export const CHANGES = `
 WITH listed AS (
   SELECT * FROM (

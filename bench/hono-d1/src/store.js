@@ -10,6 +10,8 @@ import { indexed, markOf } from "./tokenizer.js";
 
 const BEYOND = Number.MAX_SAFE_INTEGER - 1;
 const LIST_BYTES_MAX = 1_000_000;
+const LOOKED_AT_MAX = 1_000;
+const LITERAL = /^(?:-?[0-9][0-9.eE+-]*|true|false)$/;
 
 export class Store {
   /** `run` takes statements, [sql, ...parameters], and answers the rows of each. */
@@ -91,7 +93,7 @@ export class Store {
     return { conversation: conversations[0], rows, nextCursor: hasMore ? cursors.encode(...end) : null };
   }
 
-  async conversations({ cursor, limit, archived }) {
+  async conversations({ cursor, limit, archived, model, createdAfter, createdBefore, metadata }) {
     const user = this.userId;
     let place = [BEYOND, "~"];
     let places = [];
@@ -101,9 +103,26 @@ export class Store {
     } else if (cursor !== undefined) {
       place = cursors.decode(cursor, cursors.CONVERSATIONS).slice(1);
     }
-    const [rows, owners] = await this.run([
-      [sql.LIST_CONVERSATIONS, user, archived ? 1 : 0, Math.min(place[0], BEYOND), place[1], limit],
-      ...(cursor === undefined ? [[sql.OWNER, user]] : []),
+    const filters = [model, createdAfter, createdBefore, metadata];
+    const isFiltered = archived === null || filters.some((each) => each !== undefined);
+    const [name, value] = metadata?.[0] ?? [];
+    const [key, text] = [`${JSON.stringify(name)}:`, JSON.stringify(value)];
+    const until = [Math.min(place[0], BEYOND), place[1]];
+    const looked = [user, archived === true ? 0 : 1, archived === false ? 0 : 1, ...until, createdAfter ?? -1];
+    const [rows, owners, ends] = await this.run([
+      isFiltered
+        ? [
+            sql.LIST_FILTERED,
+            ...looked,
+            createdBefore ?? BEYOND,
+            model ?? null,
+            metadata ? key + text : null,
+            LITERAL.test(value ?? "") ? key + value : null,
+            limit,
+          ]
+        : [sql.LIST_CONVERSATIONS, user, archived ? 1 : 0, ...until, limit],
+      ...(cursor === undefined || isFiltered ? [[sql.OWNER, user]] : []),
+      ...(isFiltered ? [[sql.LAST_LOOKED_AT, ...looked]] : []),
     ]);
     let bytes = 0;
     let kept = 0;
@@ -112,11 +131,13 @@ export class Store {
       if (kept > 0 && bytes > LIST_BYTES_MAX) break;
       kept++;
     }
-    const last = kept < rows.length ? rows[kept - 1] : null;
+    const end = ends?.[0]?.looked === LOOKED_AT_MAX ? ends[0] : null;
+    const last = kept < rows.length ? rows[kept - 1] : end;
     return {
-      rows: rows.slice(0, kept),
+      // The statement finds what is written anywhere in metadata.
+      rows: rows.slice(0, kept).filter((row) => !metadata || has(row.metadata, name, value)),
       nextCursor: last && cursors.encode("c", last.updated_at, last.id),
-      ...(owners && { changes: endOf(owners[0]) }),
+      ...(cursor === undefined && { changes: endOf(owners[0]) }),
     };
   }
 
@@ -206,4 +227,14 @@ function follow([, epoch, rev, , , floor], owner) {
     throw new ApiError("cursor_expired", "This cursor has expired: it is too old, or everything was erased since. Start again with since=0.");
   }
   return floor;
+}
+
+/** Whether metadata has this value under this name: a string, or a number or a boolean as it is written. */
+function has(text, name, value) {
+  const metadata = JSON.parse(text);
+  if (!Object.hasOwn(metadata, name)) return false;
+  const found = metadata[name];
+  if (typeof found === "string") return found === value;
+  const written = JSON.stringify(name) + ":" + value;
+  return LITERAL.test(value) && found === JSON.parse(value) && [",", "}"].some((next) => text.includes(written + next));
 }

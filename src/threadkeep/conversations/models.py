@@ -21,6 +21,10 @@ SEARCH_LIMIT_MAX = 100
 CHANGES_LIMIT_MAX = 500
 NESTING_MAX = 100
 LIST_LIMIT_MAX = 100
+LOOKED_AT_MAX = 1_000
+"""How many conversations a page looks at where a filter leaves some out."""
+DELETED_MAX = 500
+"""How many conversations are deleted by one call of a store, where it is for many."""
 MESSAGES_LIMIT_MAX = 200
 PAGE_BYTES_MAX = 1_000_000
 """A page stops before it grows over this, but holds at least one row; it may be shorter than its limit."""
@@ -378,6 +382,14 @@ class Appended(Struct, rename="camel"):
 
     messages: list[Receipt]
     conversation: Conversation
+
+
+class Deleted(Struct, rename="camel"):
+    """How many conversations were deleted, so that each can be restored."""
+
+    conversations: int
+    is_complete: bool
+    """Whether those were all. Where they were not, the same request again goes on."""
 
 
 class Erased(Struct, rename="camel"):

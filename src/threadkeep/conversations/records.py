@@ -58,6 +58,17 @@ class SearchQuery(Struct, kw_only=True):
     """Only what was created before."""
 
 
+class ConversationFilter(Struct, kw_only=True):
+    """Which conversations of a list are wanted. None leaves a side open."""
+
+    model: str | None = None
+    created_after: int | None = None
+    """Unix milliseconds. What was created later was appended to later as well, which ends the look."""
+    created_before: int | None = None
+    metadata: tuple[str, str] | None = None
+    """A name in metadata, and what it has to be: a string, or a number or a boolean as it is written."""
+
+
 class ConversationEdit(Struct, kw_only=True):
     """An edit that passed every check: UNSET leaves a field alone, None clears it, and `metadata` merges."""
 

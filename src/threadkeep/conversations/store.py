@@ -16,19 +16,24 @@ Every write stamps what it touched with the next `rev` of the user's change coun
 Any method raises Unavailable when the back end cannot be reached; then nothing was done, or all of it was.
 """
 
+from collections.abc import Collection
 from typing import Protocol
+
+from msgspec import Struct
 
 from threadkeep.conversations.models import (
     Appended,
     Changes,
     Conversation,
     ConversationPage,
+    Deleted,
     Erased,
     HitPage,
     MessagePage,
 )
 from threadkeep.conversations.records import (
     ConversationEdit,
+    ConversationFilter,
     ConversationRecord,
     ImportRecord,
     MessageRecord,
@@ -73,13 +78,20 @@ class Store(Protocol):
         """The conversation. Raises NotFound where it never was, is deleted, or is not this user's."""
 
     async def list_conversations(
-        self, *, is_archived: bool = False, cursor: str | None = None, limit: int = 20
+        self,
+        *,
+        is_archived: bool | None = False,
+        cursor: str | None = None,
+        limit: int = 20,
+        only: ConversationFilter | None = None,
     ) -> ConversationPage:
-        """Conversations that are archived, or that are not; latest `updatedAt` first, ties by id, descending.
+        """Conversations that are archived, that are not, or, with None, both; latest `updatedAt` first, ties by id,
+        descending.
 
         `cursor` is a `nextCursor`, or the id of a conversation after which to go on; `cursors.py` tells them apart.
         Rows that no append moved while somebody pages come exactly once.
-        A page has at most `limit` rows (1 to 100), and fewer where they are large.
+        A page has at most `limit` rows (1 to 100), and fewer where they are large. With a filter, a page looks at 1,000
+        conversations at most, and goes on from there: it may be short, or empty, and not be the last.
 
         Raises Invalid for a cursor that leads nowhere.
         """
@@ -107,6 +119,13 @@ class Store(Protocol):
         It can be restored until it is purged.
 
         Raises NotFound where it never was; Stale, as `update_conversation` does, where the version is not the expected.
+        """
+
+    async def delete_conversations(self, before: int, *, is_archived: bool | None = False) -> Deleted:
+        """Delete those whose `updatedAt` is before a time, in Unix milliseconds, as `delete_conversation` does.
+
+        `is_archived` is as in `list_conversations`. It deletes the oldest, as many as may be at once; so whoever wants
+        all of them deleted calls it until it is complete. Then it finds none.
         """
 
     async def restore_conversation(self, conversation_id: str) -> Conversation:
@@ -189,7 +208,18 @@ class Store(Protocol):
 
 
 class Upkeep(Protocol):
-    """What has to be done for one user now and then, so that what is gone is gone."""
+    """What has to be done for one user now and then, so that what is old goes, and what is gone is gone."""
+
+    async def expire(self, before: int, spares: Collection[str] = ()) -> bool:
+        """Delete some of those last appended to before a time, in Unix milliseconds; answer whether there may be more.
+
+        They can be restored until they are purged. What was imported or restored since that time stays, and so does
+        what is spared: `archived` conversations, and those that are `pinned` by `metadata.pinned`, which is then true.
+        An append at the same time comes before that, and is kept, or after it, and finds no conversation.
+        """
+
+    async def oldest_append(self, spares: Collection[str] = ()) -> int | None:
+        """When messages were last appended to the oldest conversation that is not spared; None where there is none."""
 
     async def purge(self, until: int) -> int | None:
         """Remove for good what was deleted then or before, in Unix milliseconds; answer the earliest deletion after it.
@@ -211,6 +241,14 @@ class Upkeep(Protocol):
 
         In a database that many share that is what was anybody's. Nothing finds it any more, and no id waits for it.
         """
+
+
+class UsersToExpire(Struct):
+    """Those of some users for whom `Upkeep.expire` has something to do."""
+
+    users: list[str]
+    last: str | None
+    """The last who was looked at; None where there is none."""
 
 
 class DatabaseStore(Store, Upkeep, Protocol):

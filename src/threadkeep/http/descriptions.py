@@ -48,7 +48,7 @@ FIELDS = {
     "ids": "Of a `conflict`: the ids of messages that are taken.",
     "index": "Which entry it was, counted from 0.",
     "isArchived": "Whether it is archived. Lists show archived conversations apart.",
-    "isComplete": "Whether all of it is removed. Otherwise it is hidden, and removed soon.",
+    "isComplete": "Whether that was all. Otherwise the same request goes on.",
     "isError": "Whether the tool failed.",
     "match": "Whether this part is what was searched for.",
     "messageCount": "How many messages it has.",
@@ -215,6 +215,15 @@ OPERATIONS: dict[str, Operation] = {
         answers={200: "The conversation, as stored."},
         response=_renamed,
     ),
+    "delete_conversations": Operation(
+        tag="Conversations",
+        answers={
+            200: "The conversations are deleted. This is how many they were.",
+            202: "So many conversations are deleted, and there are more. Send the request again.",
+        },
+        query="before=1&archived=any&confirm=alice",
+        response={"conversations": 0, "isComplete": True},
+    ),
     "delete_conversation": Operation(tag="Conversations", answers={204: "The conversation is deleted."}),
     "restore_conversation": Operation(
         tag="Conversations", answers={200: "The restored conversation."}, response=_restored
@@ -285,6 +294,7 @@ OPERATIONS: dict[str, Operation] = {
             "store": "sqlite",
             "persistent": True,
             "reason": "SQLITE_PATH is set.",
+            "server": {"enabled": True, "persistent": True},
             "capabilities": ["search", "changes", "import", "transactions"],
         },
     ),

@@ -129,7 +129,7 @@ def _parameters(route: Route) -> list[Schema]:
     return [
         *(_parameter(name, "path", _ID) for name in re.findall(r"{(\w+)}", route.path)),
         *(
-            _parameter(name, "query", natural(_without_null(schema)), is_required=name in query.get("required", ()))
+            _query_parameter(name, _without_null(schema), is_required=name in query.get("required", ()))
             for name, schema in query["properties"].items()
         ),
         *(_parameter(header.name, "header", header.schema) for header in _headers(route)),
@@ -160,9 +160,17 @@ def _parameter(name: str, place: str, schema: dict[str, Any], *, is_required: bo
     return {"name": name, "in": place, "required": is_required or place == "path", "schema": schema}
 
 
+def _query_parameter(name: str, schema: Schema, *, is_required: bool) -> Schema:
+    """Describe a field of a query. An object is sent as `name.key=value`: each of its keys is `name.key` as a whole."""
+    if schema.get("type") != "object":
+        return _parameter(name, "query", natural(schema), is_required=is_required)
+    keys = {"propertyNames": {"pattern": rf"^{name}\."}, "maxProperties": 1}
+    return {**_parameter(name, "query", {**schema, **keys}), "style": "form", "explode": True}
+
+
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     """Drop null from the schema of a query field: it can be left out, but nobody can say null."""
-    if "anyOf" not in schema:
+    if {"type": "null"} not in schema.get("anyOf", []):
         return schema
     return next(option for option in schema["anyOf"] if option != {"type": "null"})
 

@@ -215,7 +215,7 @@ class Application:
         while True:
             seconds = PURGE_SECONDS
             try:
-                is_complete = await retention.purge_database(database, self.api.settings.retention_days)
+                is_complete = await retention.keep_up(database, self.api.settings)
                 seconds = PURGE_SECONDS if is_complete else _NEXT_PARTS_SECONDS
             except Exception:  # whatever it was, the next time may do better, and nobody else would see it
                 _log.exception("a purge has failed, and is tried again in %d seconds", PURGE_SECONDS)

@@ -5,14 +5,14 @@ standard library and this, since every process has all of them, and the scripts 
 What a back end is made of is its drivers: modules that are imported when it is connected to.
 """
 
-from collections.abc import Container
+from collections.abc import Collection, Container
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, get_args
 
 from threadkeep.errors import Unavailable, Unsupported
 
 if TYPE_CHECKING:
-    from threadkeep.conversations.store import DatabaseStore
+    from threadkeep.conversations.store import DatabaseStore, UsersToExpire
     from threadkeep.settings import Settings
 
 Platform = Literal["worker", "server"]
@@ -56,6 +56,9 @@ class Database(Protocol):
 
     async def users_to_purge(self, until: int, limit: int) -> list[str]:
         """Some of the users who deleted something then or before, in Unix milliseconds, or have something to sweep."""
+
+    async def users_to_expire(self, before: int, spares: Collection[str], after: str, limit: int) -> "UsersToExpire":
+        """Those of the next users after one, in order, for whom `Upkeep.expire` has something to do."""
 
     async def tidy_index(self) -> bool:
         """`Upkeep.tidy`, for all users. Raises Unavailable."""

@@ -22,12 +22,15 @@ class UserConversations(DurableObject):  # type: ignore[misc]
 
     _database: Database | None
     _user_id: str
+    _looks_soon: bool
+    """Whether the alarm is set for the next look at what expires."""
 
     def __new__(cls, ctx: Any, env: Any) -> "UserConversations":
         self: UserConversations = super().__new__(cls)
         self._env = env
         self._storage = ctx.storage
         self._database = None
+        self._looks_soon = False
         self._user_id = ctx.id.name
         self.fetch = CalledAsItIs(self.fetch)  # type: ignore[method-assign]
         return self
@@ -38,7 +41,10 @@ class UserConversations(DurableObject):  # type: ignore[misc]
         incoming = incoming_request(raw)
         api, _ = connected(self._env)
         if incoming.method == "DELETE":  # before it is done, so that no deletion is without an alarm
-            await self._purge_at(now() + api.settings.retention_days * retention.DAY_MILLISECONDS)
+            await self._look_at(now() + api.settings.retention_days * retention.DAY_MILLISECONDS)
+        if api.settings.expire_days is not None and not self._looks_soon:
+            await self._look_at(now() + retention.DAY_MILLISECONDS)
+            self._looks_soon = True
         try:
             response = await api.handle(incoming, self._open_own_store, user_id=self._user_id)
         finally:
@@ -47,17 +53,18 @@ class UserConversations(DurableObject):  # type: ignore[misc]
         return outgoing_response(response)
 
     async def alarm(self, info: Any) -> None:
-        """Purge what was deleted long ago, and come back for what was deleted since."""
+        """Delete what has expired, purge what was deleted long ago, and come back for what is due next."""
+        self._looks_soon = False
         try:
             api, _ = connected(self._env)
-            time = await retention.purge(await self._open_store(None), api.settings.retention_days)
+            time = await retention.keep_up_store(await self._open_store(None), api.settings)
         except Exception:
             await self._storage.setAlarm(now() + _RETRY_MILLISECONDS)  # the platform gives up after some tries
             raise
         if time is not None:
             await self._storage.setAlarm(time)
 
-    async def _purge_at(self, time: int) -> None:
+    async def _look_at(self, time: int) -> None:
         """Set the alarm, unless it is set for an earlier time."""
         alarm = await self._storage.getAlarm()
         if not isinstance(alarm, int | float) or alarm > time:  # null, where none is set
@@ -72,5 +79,5 @@ class UserConversations(DurableObject):  # type: ignore[misc]
             api, _ = connected(self._env)
             self._database = await _backend.connect(BoundPlace(self._env, api.settings, self._storage))
             if await self._database.users_to_purge(0, 1):  # a sweep was cut off, or an old index is left
-                await self._purge_at(now())
+                await self._look_at(now())
         return self._database.open_store(self._user_id)

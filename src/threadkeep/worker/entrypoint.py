@@ -61,10 +61,10 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]
         return outgoing_response(response)
 
     async def scheduled(self, controller: Any, env: Any, ctx: Any) -> None:
-        """Purge what was deleted long ago, where nothing else does so."""
+        """Delete what has expired, and purge what was deleted long ago, where nothing else does so."""
         api, place = connected(self._env)
         if isinstance(api.choice, ThreadkeepError):
             return
         backend = api.backend
         if backend.keeps_conversations and not backend.purges_itself:
-            await retention.purge_database(await database(backend, place), api.settings.retention_days)
+            await retention.keep_up(await database(backend, place), api.settings)

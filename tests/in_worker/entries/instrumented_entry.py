@@ -6,7 +6,8 @@ It is one entry for all of these, since each has to be imported, and a snapshot 
 `"is_broken": true` in it, no object can open its store until the clock is set again.
 `POST /patience` with `{"milliseconds": 0}` has nobody wait longer than that for whoever has a large body before them.
 `POST /purge` with `{"user_id": "u", "until": 1000, "parts": 9}` purges what a user deleted until then, and sweeps so
-many parts at the most. `POST /check` with `{"user_id": "u"}` fails where the index that this user is in is not as it
+many parts at the most. `POST /expire` with `{"user_id": "u", "before": 1000, "spares": []}` deletes a part of what
+expires. `POST /check` with `{"user_id": "u"}` fails where the index that this user is in is not as it
 should be. `POST /able` tells what the store of this user can do, and `POST /alarm` for when the alarm of the user's
 object is set.
 `GET /imports` tells what was imported since the Worker was started from its snapshot. The object of a user fails where
@@ -43,7 +44,7 @@ from threadkeep.worker import environment, turnstile  # noqa: E402
 from threadkeep.worker.requests import raw_request  # noqa: E402
 
 _in_snapshot = set(sys.modules)
-_ORDERS = ("clock", "patience", "purge", "check", "able", "alarm")
+_ORDERS = ("clock", "patience", "purge", "expire", "check", "able", "alarm")
 _CHECK = write("INSERT INTO search_index_2 (search_index_2, rank) VALUES ('integrity-check', 1)")
 _database_url: ContextVar[str | None] = ContextVar("_database_url")
 _connect_to_postgres = workers_socket.connect
@@ -74,6 +75,9 @@ def _imported_since() -> Response:
 
 
 async def _do(what: str, order: dict[str, Any], store: DatabaseStore, database: Any) -> Response:
+    if what == "expire":
+        more = await store.expire(order["before"], order["spares"])
+        return Response.json([more, await store.oldest_append(order["spares"])])
     if what == "check":
         executor = database.executor
         if executor.statements is SQLITE:  # others keep no index of their own making

@@ -1,19 +1,24 @@
 """Conversations: create, put, list, get, edit, delete and restore them."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
-from threadkeep.conversations import service
+from threadkeep.conversations import retention, service
 from threadkeep.conversations.models import (
     LIST_LIMIT_MAX,
     Appended,
     Conversation,
     ConversationChanges,
     ConversationPage,
+    Count,
+    Deleted,
+    Model,
     NewConversation,
     PutConversation,
 )
+from threadkeep.conversations.records import ConversationFilter
+from threadkeep.errors import Invalid
 from threadkeep.http.bodies import JSON, MERGE_PATCH
 from threadkeep.http.messages import IF_MATCH_PATTERN, Response, etag, json_response, version_in
 from threadkeep.http.routes.base import Call, Cursor, Header, Route
@@ -29,23 +34,78 @@ IF_MATCH = Header(
 )
 
 
+Archived = Annotated[
+    bool | Literal["any"],
+    Meta(description="Whether those that are archived, or those that are not; `any` is both."),
+]
+
+
 class ListQuery(Struct, forbid_unknown_fields=True):
     """Which conversations to list."""
 
     cursor: Cursor | None = None
     limit: Annotated[int, Meta(ge=1, le=LIST_LIMIT_MAX)] = 20
-    archived: bool = False
+    archived: Archived = False
+    model: Annotated[Model, Meta(description="Only those of this model.")] | None = None
+    created_after: Annotated[Count, Meta(description="Only those created later, in Unix milliseconds.")] | None = field(
+        default=None, name="createdAfter"
+    )
+    created_before: Annotated[Count, Meta(description="Only those created before, in Unix milliseconds.")] | None = (
+        field(default=None, name="createdBefore")
+    )
+    metadata: Annotated[
+        dict[str, str],
+        Meta(
+            description="Only those with this in their metadata: `metadata.<name>=<value>`, at most once. The value is "
+            "a string, or a number or a boolean as it is written.",
+        ),
+    ] = {}
+
+
+class DeleteQuery(Struct, forbid_unknown_fields=True):
+    """Which conversations to delete, and what makes sure that nobody does so by mistake."""
+
+    before: Annotated[Count, Meta(description="Those whose `updatedAt` is before this, in Unix milliseconds.")]
+    confirm: Annotated[str, Meta(description="Your own user id.")]
+    archived: Archived = False
+
+
+_UNFILTERED = (None, None, None)
 
 
 @Route("GET", "/api/conversations", answers={200: ConversationPage}, query=ListQuery)
 async def list_conversations(call: Call) -> Response:
     """List conversations, most recently updated first.
 
-    Archived conversations are listed apart, with `archived=true`.
+    Archived conversations are listed apart, with `archived=true`, or among the others, with `archived=any`.
+    All filters have to match. With a filter, a page looks at 1,000 conversations at most: it may be short or empty, and
+    only `nextCursor` says whether there are more.
     """
     query: ListQuery = call.query
-    page = await call.store.list_conversations(is_archived=query.archived, cursor=query.cursor, limit=query.limit)
+    is_filtered = query.metadata or (query.model, query.created_after, query.created_before) != _UNFILTERED
+    page = await call.store.list_conversations(
+        is_archived=None if query.archived == "any" else query.archived,
+        cursor=query.cursor,
+        limit=query.limit,
+        only=_filter(query) if is_filtered else None,
+    )
     return json_response(200, page)
+
+
+@Route("DELETE", "/api/conversations", answers={200: Deleted, 202: Deleted}, query=DeleteQuery)
+async def delete_conversations(call: Call) -> Response:
+    """Delete the conversations that nothing was appended to since a time.
+
+    Each can be restored, as if it were deleted alone. Archived conversations are deleted only with `archived=true`,
+    which is those alone, or `archived=any`. `confirm` must be your own user id. The answer is how many they were.
+    With 202, there were too many for one request: send it again to go on.
+    """
+    query: DeleteQuery = call.query
+    if query.confirm != call.user_id:
+        raise Invalid("confirm: This is not your user id. Nothing was deleted.", "confirm")
+    is_archived = None if query.archived == "any" else query.archived
+    deleted = await retention.delete_conversations(call.store, query.before, is_archived)
+    return json_response(200 if deleted.is_complete else 202, deleted)
 
 
 @Route(
@@ -147,3 +207,17 @@ async def restore_conversation(call: Call) -> Response:
 
 def _conversation(conversation: Conversation) -> Response:
     return json_response(200, conversation, {"etag": etag(conversation.version)})
+
+
+def _filter(query: ListQuery) -> ConversationFilter:
+    """Return what a query asks for. Raises Invalid where that cannot be."""
+    after, before = query.created_after, query.created_before
+    if after is not None and before is not None and after >= before:
+        raise Invalid("createdBefore: `createdBefore` must be later than `createdAfter`.", "createdBefore")
+    named = list(query.metadata.items())
+    if len(named) > 1:
+        path = f"metadata.{named[1][0]}"
+        raise Invalid(f"{path}: Metadata can be asked for once. Send one `metadata.<name>=<value>`.", path)
+    return ConversationFilter(
+        model=query.model, created_after=after, created_before=before, metadata=named[0] if named else None
+    )

@@ -21,6 +21,13 @@ class Server(Struct):
     authenticator: Authenticator
 
 
+class Keeping(Struct):
+    """What the server does for those who are signed in."""
+
+    enabled: bool
+    persistent: bool
+
+
 class Status(Struct, rename="camel"):
     """Where conversations are kept, for whoever asks."""
 
@@ -32,6 +39,8 @@ class Status(Struct, rename="camel"):
     persistent: bool
     """Whether they outlive the server's process."""
     reason: str
+    server: Keeping
+    """The same of the server itself, whoever asks."""
     capabilities: list[Capability] = []
     """What the back end can do of what not every one can."""
 
@@ -53,16 +62,15 @@ async def get_status(server: Server, request: Request) -> Response:
     choice = server.choice
     requested = server.settings.store
     if isinstance(choice, ThreadkeepError):
-        return json_response(200, Status(False, requested, None, False, choice.message))
+        return json_response(200, Status(False, requested, None, False, choice.message, Keeping(False, False)))
+    backend = choice.backend
+    keeping = Keeping(backend.keeps_conversations, backend.is_persistent)
     try:
         server.authenticator.user_of(request)
     except ThreadkeepError as error:
-        return json_response(200, Status(False, requested, LOCAL.name, False, error.message))
-    backend = choice.backend
+        return json_response(200, Status(False, requested, LOCAL.name, False, error.message, keeping))
     capabilities = [capability for capability in CAPABILITIES if capability in backend.capabilities]
-    kept = Status(
-        backend.keeps_conversations, requested, backend.name, backend.is_persistent, choice.reason, capabilities
-    )
+    kept = Status(keeping.enabled, requested, backend.name, keeping.persistent, choice.reason, keeping, capabilities)
     return json_response(200, kept)
 
 

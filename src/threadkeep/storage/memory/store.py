@@ -3,6 +3,7 @@
 It is also the model that the other back ends are compared with, so it is written to be read, not to be fast.
 """
 
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -15,9 +16,12 @@ from threadkeep.clock import CLOCKS_APART_MILLISECONDS, Clock, now
 from threadkeep.conversations import cursors
 from threadkeep.conversations.changes import Owner, as_change, end_of, follow
 from threadkeep.conversations.content import merged_metadata, metadata_too_large
+from threadkeep.conversations.filters import has, is_pinned
 from threadkeep.conversations.models import (
     DEFAULT_TITLE,
+    DELETED_MAX,
     INTEGER_MAX,
+    LOOKED_AT_MAX,
     METADATA_BYTES_MAX,
     PAGE_BYTES_MAX,
     Appended,
@@ -25,6 +29,7 @@ from threadkeep.conversations.models import (
     Conversation,
     ConversationFields,
     ConversationPage,
+    Deleted,
     Erased,
     HitPage,
     Message,
@@ -35,6 +40,7 @@ from threadkeep.conversations.models import (
 )
 from threadkeep.conversations.records import (
     ConversationEdit,
+    ConversationFilter,
     ConversationRecord,
     ImportRecord,
     MessageRecord,
@@ -42,6 +48,7 @@ from threadkeep.conversations.records import (
 )
 from threadkeep.conversations.search import Term, hits, parse_query, starts_at
 from threadkeep.conversations.store import (
+    UsersToExpire,
     conversation_conflict,
     count_stale,
     import_conflict,
@@ -74,6 +81,7 @@ class _KeptConversation:
     rev: int
     messages: list[_KeptMessage] = field(default_factory=list)
     edited_at: dict[str, int] = field(default_factory=dict)
+    expires_from: int = 0
 
 
 @dataclass
@@ -110,6 +118,11 @@ class MemoryDatabase:
             if any((kept.conversation.deleted_at or until + 1) <= until for kept in owner.conversations.values())
         )
         return list(islice(found, limit))
+
+    async def users_to_expire(self, before: int, spares: Collection[str], after: str, limit: int) -> UsersToExpire:
+        looked_at = sorted(user_id for user_id in self.owners if user_id > after)[:limit]
+        due = [user_id for user_id in looked_at if any(MemoryStore(self, user_id).expired(before, spares))]
+        return UsersToExpire(due, looked_at[-1] if looked_at else None)
 
     async def tidy_index(self) -> bool:
         return False
@@ -194,12 +207,17 @@ class MemoryStore:
         return replace(self._find(conversation_id).conversation)
 
     async def list_conversations(
-        self, *, is_archived: bool = False, cursor: str | None = None, limit: int = 20
+        self,
+        *,
+        is_archived: bool | None = False,
+        cursor: str | None = None,
+        limit: int = 20,
+        only: ConversationFilter | None = None,
     ) -> ConversationPage:
         rows = [
             kept.conversation
             for kept in self._owner.conversations.values()
-            if kept.conversation.is_archived == is_archived and kept.conversation.deleted_at is None
+            if is_archived in (None, kept.conversation.is_archived) and kept.conversation.deleted_at is None
         ]
         rows.sort(key=_place, reverse=True)
         if cursor is not None:
@@ -211,12 +229,19 @@ class MemoryStore:
             else:
                 raise cursors.invalid()
             rows = [row for row in rows if _place(row) < before]
+        last = None
+        if only is not None:
+            after = -1 if only.created_after is None else only.created_after
+            looked_at = [row for row in rows if row.updated_at > after][:LOOKED_AT_MAX]
+            last = looked_at[-1] if len(looked_at) == LOOKED_AT_MAX else None
+            rows = [row for row in looked_at if _is_wanted(row, only)]
         count = _count_that_fits([len(msgspec.json.encode(row)) for row in rows[:limit]])
         page = [replace(row) for row in rows[:count]]
-        more = len(rows) > count
+        if len(rows) > count:
+            last = page[-1]
         return ConversationPage(
             page,
-            cursors.encode(cursors.AfterConversation(*_place(page[-1]))) if more else None,
+            cursors.encode(cursors.AfterConversation(*_place(last))) if last else None,
             cursors.encode(end_of(self._place_in_changes())) if cursor is None else UNSET,
         )
 
@@ -276,11 +301,20 @@ class MemoryStore:
             )
             kept.rev = self._owner.next_rev()
 
+    async def delete_conversations(self, before: int, *, is_archived: bool | None = False) -> Deleted:
+        count = self._delete_oldest(
+            kept
+            for kept in self._owner.conversations.values()
+            if kept.conversation.updated_at < before and is_archived in (None, kept.conversation.is_archived)
+        )
+        return Deleted(count, count < DELETED_MAX)
+
     async def restore_conversation(self, conversation_id: str) -> Conversation:
         kept = self._find(conversation_id, even_deleted=True)
         if kept.conversation.deleted_at is not None:
             kept.conversation = replace(kept.conversation, deleted_at=None, version=kept.conversation.version + 1)
             kept.rev = self._owner.next_rev()
+            kept.expires_from = self._clock()
             for row in kept.messages:
                 row.rev = kept.rev
         return replace(kept.conversation)
@@ -390,6 +424,7 @@ class MemoryStore:
                 record.digest,
                 self._owner.next_n(),
                 rev,
+                expires_from=self._clock(),
             )
             self._owner.conversations[record.id] = kept
             for message in record.messages:
@@ -402,6 +437,38 @@ class MemoryStore:
         erased = Erased(len(kept), sum(len(conversation.messages) for conversation in kept))
         del self._database.owners[self._user_id]
         return erased
+
+    async def expire(self, before: int, spares: Collection[str] = ()) -> bool:
+        return self._delete_oldest(self.expired(before, spares)) == DELETED_MAX
+
+    def expired(self, before: int, spares: Collection[str]) -> Iterator[_KeptConversation]:
+        """What expires, and is not deleted yet."""
+        for kept in self._unspared(spares):
+            if kept.conversation.updated_at < before and kept.expires_from < before:
+                yield kept
+
+    async def oldest_append(self, spares: Collection[str] = ()) -> int | None:
+        return min((kept.conversation.updated_at for kept in self._unspared(spares)), default=None)
+
+    def _unspared(self, spares: Collection[str]) -> Iterator[_KeptConversation]:
+        for kept in self._owner.conversations.values():
+            conversation = kept.conversation
+            if conversation.deleted_at is None and not (
+                ("archived" in spares and conversation.is_archived)
+                or ("pinned" in spares and is_pinned(conversation.metadata))
+            ):
+                yield kept
+
+    def _delete_oldest(self, found: Iterable[_KeptConversation]) -> int:
+        """Delete so many of these as are deleted at once; return how many."""
+        alive = [kept for kept in found if kept.conversation.deleted_at is None]
+        part = sorted(alive, key=lambda kept: (kept.conversation.updated_at, kept.n))[:DELETED_MAX]
+        if part:
+            rev, time = self._owner.next_rev(), self._clock()
+            for kept in part:
+                kept.conversation = replace(kept.conversation, deleted_at=time, version=kept.conversation.version + 1)
+                kept.rev = rev
+        return len(part)
 
     async def purge(self, until: int) -> int | None:
         owner = self._owner
@@ -517,6 +584,15 @@ def _receipt(message: Message) -> Receipt:
 
 def _title(records: list[MessageRecord]) -> str | None:
     return next((record.title for record in records if record.title), None)
+
+
+def _is_wanted(row: Conversation, only: ConversationFilter) -> bool:
+    return (
+        only.model in (None, row.model)
+        and (only.created_after is None or row.created_at > only.created_after)
+        and (only.created_before is None or row.created_at < only.created_before)
+        and (only.metadata is None or has(row.metadata, *only.metadata))
+    )
 
 
 def _place(conversation: Conversation) -> tuple[int, str]:

@@ -106,6 +106,14 @@ class PostgresDialect(Dialect):
     def bytes_of(self, value: str) -> str:
         return f"octet_length(CAST({value} AS text))"
 
+    def contains(self, document: str, parameter: str) -> str:
+        return f"strpos(CAST({document} AS text), {self.text(parameter)}) > 0"
+
+    def is_pinned(self, metadata: str) -> str:
+        """See `Dialect`. Postgres would refuse an escaped NUL in what it takes apart, so it gets another sign."""
+        readable = f"CAST(replace(CAST({metadata} AS text), '\\u0000', '\\u0020') AS json)"
+        return f"coalesce(CAST({readable} -> 'pinned' AS text), '') = 'true'"
+
     def merged_metadata(self, metadata: str) -> str:
         """See `Dialect`. Postgres cannot merge a patch into text and leave the digits of its numbers alone."""
         return self.json(":metadata")

@@ -112,4 +112,8 @@ WHERE indexed_rev < rev""",
         "0005_developer_role.sql",
         ("""ALTER TABLE messages ADD COLUMN sent_role text""",),
     ),
+    Migration(
+        "0006_expiry.sql",
+        ("""ALTER TABLE conversations ADD COLUMN expires_from bigint""",),
+    ),
 )

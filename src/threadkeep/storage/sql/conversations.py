@@ -4,7 +4,7 @@ The order within a batch is what keeps it right: the guarded changes, which bear
 answer, which tells by that what is new; and last the counter. See docs/decisions/0001-one-batch-per-operation.md.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import accumulate, zip_longest
 from operator import attrgetter
 from typing import Any, TypeVar
@@ -17,9 +17,12 @@ from threadkeep.clock import CLOCKS_APART_MILLISECONDS, Clock, now
 from threadkeep.conversations import cursors
 from threadkeep.conversations.changes import Owner, as_change, end_of, follow
 from threadkeep.conversations.content import merged_metadata, metadata_too_large
+from threadkeep.conversations.filters import as_written, has
 from threadkeep.conversations.models import (
     DEFAULT_TITLE,
+    DELETED_MAX,
     INTEGER_MAX,
+    LOOKED_AT_MAX,
     METADATA_BYTES_MAX,
     PAGE_BYTES_MAX,
     VALUE_BYTES_MAX,
@@ -28,6 +31,7 @@ from threadkeep.conversations.models import (
     Conversation,
     ConversationFields,
     ConversationPage,
+    Deleted,
     Erased,
     HitPage,
     Message,
@@ -37,6 +41,7 @@ from threadkeep.conversations.models import (
 )
 from threadkeep.conversations.records import (
     ConversationEdit,
+    ConversationFilter,
     ConversationRecord,
     ImportRecord,
     MessageRecord,
@@ -44,6 +49,7 @@ from threadkeep.conversations.records import (
 )
 from threadkeep.conversations.search import blocks_of, hits, indexed_size, parse_query, text_of, text_of_content
 from threadkeep.conversations.store import (
+    UsersToExpire,
     conversation_conflict,
     count_stale,
     import_conflict,
@@ -54,7 +60,7 @@ from threadkeep.conversations.store import (
 from threadkeep.errors import ThreadkeepError
 from threadkeep.ids import NewId, new_id
 from threadkeep.storage.sql.columns import CONVERSATION, MESSAGE
-from threadkeep.storage.sql.executor import Executor, ReadsFirst, Row, Statement
+from threadkeep.storage.sql.executor import Executor, Query, ReadsFirst, Row, Statement
 from threadkeep.storage.sql.marks import mark_of
 from threadkeep.tokenizer import first_tokens, words_of
 from threadkeep.work import Work, done, finished
@@ -83,6 +89,16 @@ class _Rows(Struct):
 class _ConversationRows(Struct):
     owner: Owner | None
     rows: list[Conversation]
+
+
+class _Place(Struct):
+    updated_at: int
+    id: str
+
+
+class _FilteredRows(_ConversationRows):
+    looked: int
+    last: _Place | None
 
 
 class _MessageRows(_Rows):
@@ -253,7 +269,12 @@ class SqlStore:
         return conversation
 
     async def list_conversations(
-        self, *, is_archived: bool = False, cursor: str | None = None, limit: int = 20
+        self,
+        *,
+        is_archived: bool | None = False,
+        cursor: str | None = None,
+        limit: int = 20,
+        only: ConversationFilter | None = None,
     ) -> ConversationPage:
         values: dict[str, Any] = {
             **self._values(cursor or ""),
@@ -262,22 +283,9 @@ class SqlStore:
             "before_id": _BEYOND_IDS,
             "limit": limit,
         }
-        anchor, place = (None, None) if cursor is None else cursors.start_of_conversations(cursor)
-        if place is not None:
-            values |= {"updated_at": min(place.updated_at, _BEYOND), "before_id": place.id}
-        if anchor is None:
-            (answers,) = await self._executor.run(self._sql.list_conversations(**values))
-        else:
-            after = {**values, "updated_at": None, "before_id": anchor}
-            found, answers, *elsewhere = await self._executor.run(
-                self._sql.conversation_exists(**values),
-                self._sql.list_conversations(**after),
-                *([] if place is None else [self._sql.list_conversations(**values)]),
-            )
-            if not found and not elsewhere:
-                raise cursors.invalid()
-            if not found:
-                (answers,) = elsewhere
+        if only is not None or is_archived is None:
+            return await self._list_filtered(values, only or ConversationFilter(), cursor)
+        answers = await self._listed(self._sql.list_conversations, values, cursor)
         page = _decode(answers, _ConversationRows, "")
         page.rows.sort(key=attrgetter("updated_at", "id"), reverse=True)
         rows = page.rows[:limit]
@@ -286,6 +294,54 @@ class SqlStore:
         last = rows[-1] if len(rows) < len(page.rows) else None
         return ConversationPage(
             rows,
+            cursors.encode(cursors.AfterConversation(last.updated_at, last.id)) if last else None,
+            cursors.encode(end_of(page.owner or _NOBODY)) if cursor is None else UNSET,
+        )
+
+    async def _listed(self, query: Query, values: dict[str, Any], cursor: str | None) -> list[Row]:
+        """What a statement lists, from the beginning or from where a cursor says. Raises Invalid for any other text."""
+        anchor, place = (None, None) if cursor is None else cursors.start_of_conversations(cursor)
+        if place is not None:
+            values = {**values, "updated_at": min(place.updated_at, _BEYOND), "before_id": place.id}
+        if anchor is None:
+            (answers,) = await self._executor.run(query(**values))
+            return answers
+        after = {**values, "updated_at": None, "before_id": anchor}
+        found, answers, *elsewhere = await self._executor.run(
+            self._sql.conversation_exists(**values),
+            query(**after),
+            *([] if place is None else [query(**values)]),
+        )
+        if not found and not elsewhere:
+            raise cursors.invalid()
+        return answers if found else elsewhere[0]
+
+    async def _list_filtered(
+        self, values: dict[str, Any], only: ConversationFilter, cursor: str | None
+    ) -> ConversationPage:
+        """List what a filter leaves, from the place in `values`. The anchors find out whether that is one."""
+        text, literal = as_written(*only.metadata) if only.metadata else (None, None)
+        values |= {
+            **_asked_for(values["is_archived"]),
+            "looked": LOOKED_AT_MAX,
+            "model": only.model,
+            "created_after": -1 if only.created_after is None else min(only.created_after, _BEYOND),
+            "created_before": _BEYOND if only.created_before is None else min(only.created_before, _BEYOND),
+            "metadata_text": text,
+            "metadata_literal": literal,
+        }
+        answers = await self._listed(self._sql.list_filtered, values, cursor)
+        page = _decode(answers, _FilteredRows, "")
+        page.rows.sort(key=attrgetter("updated_at", "id"), reverse=True)
+        rows = page.rows[: values["limit"]]
+        if len(answers[0]["answer"]) > PAGE_BYTES_MAX:
+            rows = _cut(rows)
+        last = page.last if page.looked == LOOKED_AT_MAX else None
+        if len(rows) < len(page.rows):
+            last = _Place(rows[-1].updated_at, rows[-1].id)
+        return ConversationPage(
+            # The statement finds what is written anywhere in metadata.
+            [row for row in rows if only.metadata is None or has(row.metadata, *only.metadata)],
             cursors.encode(cursors.AfterConversation(last.updated_at, last.id)) if last else None,
             cursors.encode(end_of(page.owner or _NOBODY)) if cursor is None else UNSET,
         )
@@ -360,6 +416,12 @@ class SqlStore:
         conversation = _decode(before, Conversation, conversation_id)
         if conversation.deleted_at is None and expected_version not in (None, conversation.version):
             raise version_stale(expected_version, conversation)
+
+    async def delete_conversations(self, before: int, *, is_archived: bool | None = False) -> Deleted:
+        count = await self._delete_older(
+            **_asked_for(is_archived), before=min(before, _BEYOND), expires_before=_BEYOND, spares_pinned=False
+        )
+        return Deleted(count, count < DELETED_MAX)
 
     async def restore_conversation(self, conversation_id: str) -> Conversation:
         values = self._values(conversation_id)
@@ -513,6 +575,26 @@ class SqlStore:
             self._sql.mark_all(**values),
         )
         return _decode(results[0], Erased, "")
+
+    async def expire(self, before: int, spares: Collection[str] = ()) -> bool:
+        return await self._delete_older(**_unspared(spares), before=before, expires_before=before) == DELETED_MAX
+
+    async def oldest_append(self, spares: Collection[str] = ()) -> int | None:
+        values = {**self._values(""), **_unspared(spares), "before": _BEYOND, "expires_before": _BEYOND, "limit": 1}
+        (answers,) = await self._executor.run(self._sql.oldest_append(**values))
+        oldest: int | None = answers[0]["value"]
+        return oldest
+
+    async def _delete_older(self, **which: Any) -> int:
+        """Delete some conversations; return how many."""
+        values = {**self._values(""), **which, "limit": DELETED_MAX}
+        _, answers, _ = await self._executor.run(
+            self._sql.delete_older(**values),
+            self._sql.deleted_now(**values),
+            self._sql.bump_rev(**values),
+        )
+        count: int = answers[0]["value"]
+        return count
 
     async def purge(self, until: int) -> int | None:
         values = {**self._values(""), "until": until}
@@ -714,6 +796,21 @@ async def users_to_purge(executor: Executor, until: int, limit: int) -> list[str
     return [row["value"] for row in rows]
 
 
+async def users_to_expire(
+    executor: Executor, before: int, spares: Collection[str], after: str, limit: int
+) -> UsersToExpire:
+    """Those of the next users after one for whom `SqlStore.expire` has something to do."""
+    values: dict[str, Any] = {
+        **_unspared(spares),
+        "before": before,
+        "expires_before": before,
+        "after": after,
+        "limit": limit,
+    }
+    (answers,) = await executor.run(executor.statements.users_to_expire(**values))
+    return _decode(answers, UsersToExpire, "")
+
+
 async def tidy_index(executor: Executor) -> bool:
     """Remove for good a part of what was taken out of the index, of all users; return whether there may be more."""
     tidying = executor.statements.tidying
@@ -751,6 +848,15 @@ def _appended(
         raise count_stale(expected, before)
     receipts = {row.id: Receipt(row.id, row.seq, row.created_at) for row in answer.messages}
     return Appended([receipts[message.id] for message in messages], answer.conversation), is_new
+
+
+def _asked_for(is_archived: bool | None) -> dict[str, bool]:
+    """Which of the two kinds of conversations a statement is about."""
+    return {"active": is_archived is not True, "archived": is_archived is not False}
+
+
+def _unspared(spares: Collection[str]) -> dict[str, bool]:
+    return {**_asked_for(False if "archived" in spares else None), "spares_pinned": "pinned" in spares}
 
 
 def _owner(rows: list[Row]) -> Owner:

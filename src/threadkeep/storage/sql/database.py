@@ -1,9 +1,11 @@
 """A database that speaks SQL, connected, with the conversations of all of its users. See `Database` in `base.py`."""
 
 import time
+from collections.abc import Collection
 
+from threadkeep.conversations.store import UsersToExpire
 from threadkeep.errors import Unavailable
-from threadkeep.storage.sql.conversations import SqlStore, tidy_index, users_to_purge
+from threadkeep.storage.sql.conversations import SqlStore, tidy_index, users_to_expire, users_to_purge
 from threadkeep.storage.sql.executor import Executor, KeepsLog, SharedExecutor, read
 
 TRIAL_SECONDS = 5
@@ -23,6 +25,9 @@ class SqlDatabase:
 
     async def users_to_purge(self, until: int, limit: int) -> list[str]:
         return await users_to_purge(self.executor, until, limit)
+
+    async def users_to_expire(self, before: int, spares: Collection[str], after: str, limit: int) -> UsersToExpire:
+        return await users_to_expire(self.executor, before, spares, after, limit)
 
     async def tidy_index(self) -> bool:
         return await tidy_index(self.executor)

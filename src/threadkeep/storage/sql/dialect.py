@@ -144,6 +144,14 @@ class Dialect(ABC):
         """How many bytes a text has."""
 
     @abstractmethod
+    def contains(self, document: str, parameter: str) -> str:
+        """Whether a JSON text has this in it, as it is written."""
+
+    @abstractmethod
+    def is_pinned(self, metadata: str) -> str:
+        """Whether `pinned` is true in metadata."""
+
+    @abstractmethod
     def merged_metadata(self, metadata: str) -> str:
         """Metadata with `:metadata` merged into it."""
 

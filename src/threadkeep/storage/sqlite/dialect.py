@@ -83,6 +83,12 @@ class SqliteDialect(Dialect):
     def bytes_of(self, value: str) -> str:
         return f"octet_length({value})"
 
+    def contains(self, document: str, parameter: str) -> str:
+        return f"instr({document}, {parameter}) > 0"
+
+    def is_pinned(self, metadata: str) -> str:
+        return f"coalesce(json_type({metadata}, '$.pinned'), '') = 'true'"
+
     def merged_metadata(self, metadata: str) -> str:
         return f"CASE WHEN :clears_metadata = 1 THEN '{{}}' ELSE json_patch({metadata}, :metadata) END"
 

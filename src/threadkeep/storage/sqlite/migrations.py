@@ -139,4 +139,8 @@ WHERE indexed_rev < rev""",
         "0007_developer_role.sql",
         ("""ALTER TABLE messages ADD COLUMN sent_role TEXT""",),
     ),
+    Migration(
+        "0008_expiry.sql",
+        ("""ALTER TABLE conversations ADD COLUMN expires_from INTEGER""",),
+    ),
 )

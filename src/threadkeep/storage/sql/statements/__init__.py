@@ -9,13 +9,14 @@ from functools import cached_property
 
 from threadkeep.storage.sql.executor import Query
 from threadkeep.storage.sql.statements.erasing import Erasing
+from threadkeep.storage.sql.statements.expiring import Expiring
 from threadkeep.storage.sql.statements.indexing import Indexing
 from threadkeep.storage.sql.statements.reading import Reading
 from threadkeep.storage.sql.statements.searching import Searching
 from threadkeep.storage.sql.statements.writing import Writing
 
 
-class Statements(Writing, Indexing, Reading, Searching, Erasing):
+class Statements(Writing, Indexing, Reading, Searching, Erasing, Expiring):
     """The statements in the words of one dialect. Each is made when it is first asked for."""
 
     def queries(self) -> dict[str, Query]:

@@ -63,16 +63,74 @@ FROM (
   WHERE c.user_id = :user
     AND c.is_archived = {self.dialect.boolean(":is_archived")}
     AND c.deleted_at IS NULL
-    AND (c.updated_at, c.id) < (
-      coalesce(
-        {self.dialect.integer(":updated_at")},
-        (SELECT f.updated_at FROM {self.conversations} AS f WHERE f.user_id = :user AND f.id = :before_id)
-      ),
-      :before_id
-    )
+    AND (c.updated_at, c.id) < ({self._place_before})
   ORDER BY c.updated_at DESC, c.id DESC
   LIMIT :limit + 1
 ) AS l
+""")
+
+    @cached_property
+    def list_filtered(self) -> Query:
+        """A page of those conversations that a filter leaves, and where it stopped looking.
+
+        It looks at `:looked` rows at most, of both kinds by the index that has each in order. Of metadata it tells what
+        cannot match: it finds what is written there, at whatever place.
+        """
+        live = "\n    UNION ALL\n".join(
+            f"""    SELECT {wanted}.n, {wanted}.updated_at, {wanted}.id
+    FROM (
+      SELECT c.n, c.updated_at, c.id
+      FROM {self.conversations} AS c
+      WHERE :{wanted} = 1
+        AND c.user_id = :user
+        AND c.is_archived = {value}
+        AND c.deleted_at IS NULL
+        AND c.updated_at > :created_after
+        AND (c.updated_at, c.id) < ({self._place_before})
+      ORDER BY c.updated_at DESC, c.id DESC
+      LIMIT :looked
+    ) AS {wanted}"""
+            for wanted, value in (("active", "FALSE"), ("archived", "TRUE"))
+        )
+        columns = ", ".join(f"c.{name}" for name in _LISTED)
+        model, text = self.dialect.text(":model"), self.dialect.text(":metadata_text")
+        rows = self.dialect.list_of(self.dialect.document(shown(CONVERSATION), "l"))
+        last = self.dialect.object({"updated_at": "k.updated_at", "id": "k.id"})
+        page = self.dialect.object(
+            {
+                "owner": self._owner,
+                "rows": self.dialect.subquery(f"SELECT {rows} FROM matching AS l"),
+                "looked": "(SELECT count(*) FROM looked_at AS k)",
+                "last": self.dialect.subquery(f"SELECT {last} FROM looked_at AS k ORDER BY k.updated_at, k.id LIMIT 1"),
+            }
+        )
+        return self.dialect.answer(f"""
+WITH
+  live AS (
+{live}
+  ),
+  looked_at AS (
+    SELECT l.n, l.updated_at, l.id
+    FROM live AS l
+    ORDER BY l.updated_at DESC, l.id DESC
+    LIMIT :looked
+  ),
+  matching AS (
+    SELECT {columns}
+    FROM looked_at AS k
+    {self.dialect.look_up("conversations", "c", "c.user_id = :user AND c.n = k.n")}
+    WHERE ({model} IS NULL OR c.model = {model})
+      AND c.created_at > :created_after
+      AND c.created_at < :created_before
+      AND (
+        {text} IS NULL
+        OR {self.dialect.contains("c.metadata", ":metadata_text")}
+        OR {self.dialect.contains("c.metadata", ":metadata_literal")}
+      )
+    ORDER BY k.updated_at DESC, k.id DESC
+    LIMIT :limit + 1
+  )
+SELECT {page} AS answer
 """)
 
     # Of the two statements for a page, the first gives NULL where the messages are too large for one: to find out how
@@ -164,6 +222,17 @@ LEFT JOIN {self.conversations} AS c ON c.user_id = :user AND c.n = s.n AND s.kin
 LEFT JOIN {self.messages} AS m ON m.user_id = :user AND m.n = s.n AND s.kind = 1
 WHERE s.position = 1 OR (s.position <= :limit AND s.bytes <= :page_bytes)
 """)
+
+    @property
+    def _place_before(self) -> str:
+        """The place in the list that a page comes after."""
+        return f"""
+      coalesce(
+        {self.dialect.integer(":updated_at")},
+        (SELECT f.updated_at FROM {self.conversations} AS f WHERE f.user_id = :user AND f.id = :before_id)
+      ),
+      :before_id
+    """
 
     @property
     def _owner_fields(self) -> str:

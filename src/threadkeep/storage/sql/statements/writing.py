@@ -276,7 +276,7 @@ WHERE m.user_id = :user
         """Undo a deletion."""
         return self.dialect.write(f"""
 UPDATE {self.conversations} AS c
-SET rev = {self.next_rev}, deleted_at = NULL, version = version + 1
+SET rev = {self.next_rev}, deleted_at = NULL, version = version + 1, expires_from = :now
 WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at > 0
 """)
 
@@ -300,6 +300,7 @@ FROM {self.dialect.each(":conversations", "given")}
             "user_id": ":user",
             "rev": "o.rev + 1",
             "version": "1",
+            "expires_from": ":now",
             **{column.name: self.dialect.given(column, "given.value") for column in given},
         }
         return self.dialect.write(f"""
