@@ -176,6 +176,10 @@ class Dialect(ABC):
     def indexing_messages(self) -> Query:
         """Index messages that are not indexed. `:words` is an array of [id, words], where the words may be empty."""
 
+    def among(self, rows: str) -> str:
+        """A condition on a number: that it is one of those that a query selects."""
+        return f"IN ({rows})"
+
     @abstractmethod
     def unindexing(self, places: str) -> Sequence[Query]:
         """Take places out of the index, of this version and the one before. `places` is a query of them."""

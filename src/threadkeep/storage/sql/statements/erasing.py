@@ -125,13 +125,13 @@ SELECT {part} AS answer
 UPDATE {self.dialect.by_key("messages", "m")}
 SET
   {_assigned(MESSAGE, zeros)}
-WHERE m.user_id = :user AND m.n IN ({self._swept_messages})
+WHERE m.user_id = :user AND m.n {self.dialect.among(self._swept_messages)}
 """),
             self.dialect.write(f"""
 UPDATE {self.dialect.by_key("conversations", "c")}
 SET
   {_assigned(CONVERSATION, zeros)}
-WHERE c.user_id = :user AND c.n IN ({self._swept_conversations("c.n")})
+WHERE c.user_id = :user AND c.n {self.dialect.among(self._swept_conversations("c.n"))}
 """),
         )
 
@@ -140,7 +140,7 @@ WHERE c.user_id = :user AND c.n IN ({self._swept_conversations("c.n")})
         """Remove a part."""
         return self.dialect.write(f"""
 DELETE FROM {self.dialect.by_key("messages", "m")}
-WHERE m.user_id = :user AND m.n IN ({self._swept_messages})
+WHERE m.user_id = :user AND m.n {self.dialect.among(self._swept_messages)}
 """)
 
     @cached_property
@@ -149,7 +149,7 @@ WHERE m.user_id = :user AND m.n IN ({self._swept_messages})
         return self.dialect.write(f"""
 DELETE FROM {self.dialect.by_key("conversations", "c")}
 WHERE c.user_id = :user
-  AND c.n IN ({self._swept_conversations("c.n")})
+  AND c.n {self.dialect.among(self._swept_conversations("c.n"))}
   AND NOT EXISTS (SELECT 1 FROM {self.messages} AS m WHERE m.user_id = :user AND m.conversation_id = c.id)
 """)
 
