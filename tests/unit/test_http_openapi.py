@@ -111,7 +111,7 @@ def test_every_file_of_routes_is_imported() -> None:
 def test_a_body_and_an_answer_may_be_something_else_than_json(monkeypatch: pytest.MonkeyPatch) -> None:
     async def put_blob(call: Call) -> Response:
         """Put a blob."""
-        raise NotImplementedError
+        raise NotImplementedError  # it is described here, and never called
 
     blob = Route(
         *("PUT", "/api/blobs/{id}", {200: "text/plain"}),
@@ -130,7 +130,7 @@ def test_a_body_and_an_answer_may_be_something_else_than_json(monkeypatch: pytes
 def test_events_are_a_text_with_the_type_of_their_data(monkeypatch: pytest.MonkeyPatch) -> None:
     async def follow(call: Call) -> Response:
         """Follow the messages."""
-        raise NotImplementedError
+        raise NotImplementedError  # it is described here, and never called
 
     events = Route("GET", "/api/events", {200: "text/event-stream"}, handler=follow)
     monkeypatch.setitem(OPERATIONS_IN_WORDS, "follow", Operation(tag="Messages", answers={200: "Events."}))

@@ -5,6 +5,7 @@ standard library and this, since every process has all of them, and the scripts 
 What a back end is made of is its drivers: modules that are imported when it is connected to.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Container
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, get_args
@@ -73,7 +74,7 @@ class Database(Protocol):
         """Finish what is running, and let go of it."""
 
 
-class Backend:
+class Backend(ABC):
     """One back end. There is one object of each, and nobody has to ask for its name to know what to do."""
 
     name: ClassVar[str]
@@ -118,9 +119,9 @@ class Backend:
         """The names under which a platform may have bound it, the first being the one to use."""
         return ()
 
+    @abstractmethod
     def missing(self, settings: "Settings", bindings: Container[str]) -> str | None:
         """Why it cannot be used, as a clause; None where it is set up. `bindings` are those that the platform has."""
-        raise NotImplementedError
 
     def hint(self, settings: "Settings") -> str | None:
         """What to do, where it seems to be wanted and `auto` does not take it."""
