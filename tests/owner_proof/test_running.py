@@ -40,6 +40,8 @@ from owner_proof.walk import (
     walk,
 )
 from threadkeep.conversations.store import Store
+from threadkeep.storage.sql.agents import sweep_journals
+from threadkeep.storage.sql.columns import ENTRY, JOURNAL
 from threadkeep.storage.sql.conversations import users_to_purge
 from threadkeep.storage.sql.migrate import migrate
 from threadkeep.storage.sql.statements import Statements
@@ -49,8 +51,8 @@ from threadkeep.storage.sqlite.migrations import MIGRATIONS
 
 pytestmark = pytest.mark.anyio
 
-# Metadata is merged by SQLite itself, and so is not read before an edit.
-QUERIES = {name: query for name, query in SQLITE.queries().items() if name != "metadata"}
+# JSON is merged by SQLite itself, and so is not read before an edit.
+QUERIES = {name: query for name, query in SQLITE.queries().items() if name not in ("metadata", "head")}
 USER = "ada"
 # All hold the ids that the user will use: in another place, with the same content, deleted, and on the way out. Two
 # have nearly the same name; they come before and after the user in every index. Of most, the version before has indexed
@@ -67,6 +69,17 @@ NEIGHBOURS = {
     "eve": [*OTHERWISE[:-1], index_before()],
 }
 TABLES = ("owners", "conversations", "messages", "word_lists")
+# Whatever bears a user; not by its place in the database, nor that of its journal.
+_JOURNALS = ", ".join(f"j.{column.name}" for column in JOURNAL)
+_ENTRIES = ", ".join(f"e.{column.name}" for column in ENTRY)
+OF_AGENTS = {
+    "journals": f"SELECT j.user_id, j.deleted_at, {_JOURNALS} FROM journals AS j",
+    "entries": f"""
+SELECT e.user_id, j.user_id AS j_of, j.space, j.key, j.incarnation, {_ENTRIES}
+FROM entries AS e LEFT JOIN journals AS j ON j.n = e.journal
+""",
+    "pieces": "SELECT p.* FROM pieces AS p",
+}
 # With the same letters before the words of all, only the statement itself keeps them apart.
 SAME_MARK = "samemark"
 MARKS = [None, SAME_MARK]
@@ -86,6 +99,7 @@ GROUP BY i.doc
 COUNTED = "SELECT d.id AS n, hex(d.sz) AS counted FROM {index}_docsize AS d"
 ROWS = {
     **{table: f"SELECT t.* FROM {table} AS t" for table in TABLES},
+    **OF_AGENTS,
     **{f"what {index} holds": INDEXED.format(index=index) for index in INDEXES},
     **{f"what {index} counts": COUNTED.format(index=index) for index in INDEXES},
 }
@@ -214,7 +228,7 @@ async def test_the_walk_runs_every_statement_for_its_user_and_sees_what_it_keeps
     codes = {answer[0] for answer in alone.answers if isinstance(answer, list) and isinstance(answer[0], str)}
     assert codes == {"conflict", "not_found", "stale", "invalid", "too_large", "cursor_expired"}
     # What an index holds, it counts; and at last all stands in the index of this version.
-    assert [len(kept) for kept in alone.kept.values()] == [1, 4, 8, 0, 12, 0, 12, 0]
+    assert [len(kept) for kept in alone.kept.values()] == [1, 4, 8, 0, 1, 2, 1, 12, 0, 12, 0]
 
 
 @pytest.mark.parametrize("mark", MARKS, indirect=True)
@@ -316,18 +330,28 @@ async def test_no_word_of_what_took_a_place_that_another_sweep_chose_stays_in_th
         assert [row["id"] for row in rows(executor, of_user=True)["conversations"]] == [c(4 if is_shifted else 1)]
 
 
+def before_all() -> int:
+    """A clock by which nothing has expired."""
+    return 0
+
+
 @pytest.mark.parametrize("mark", [None], indirect=True)
 async def test_the_users_to_purge_are_those_who_deleted_or_erased_something_and_it_is_still_there(
     beside: SqliteExecutor,
 ) -> None:
+    # What most have only has to be swept, journals or more; the words of three stand first in the index of the version
+    # before; and one is behind.
+    everybody = {"ADA", "Ada", "abe", "ad", "ada ", "ann", "bob", "eve"}
+    assert set(await users_to_purge(beside, 0, 9, before_all)) == everybody
+    for user_id in NEIGHBOURS:
+        while await sweep_journals(beside, user_id):
+            pass
     before = rows(beside, of_user=False)
-    # What two have only has to be swept; the words of three stand first in the index of the version before; and one is
-    # behind.
-    assert await users_to_purge(beside, 0, 9) == ["abe", "ann", "eve", "bob", "ada ", "Ada"]
-    assert await users_to_purge(beside, 2**52, 9) == ["abe", "ad", "ann", "bob", "eve", "ada ", "Ada"]
-    assert len(await users_to_purge(beside, 2**52, 3)) == 3
+    assert await users_to_purge(beside, 0, 9, before_all) == ["abe", "ann", "eve", "bob", "ada ", "Ada"]
+    assert await users_to_purge(beside, 2**52, 9, before_all) == ["abe", "ad", "ann", "bob", "eve", "ada ", "Ada"]
+    assert len(await users_to_purge(beside, 2**52, 3, before_all)) == 3
     assert rows(beside, of_user=False) == before
-    while users := await users_to_purge(beside, 2**52, 9):
+    while users := await users_to_purge(beside, 2**52, 9, before_all):
         for user_id in users:
             await walk(store_of(user_id, beside), [lambda store: store.purge(2**52), sweep()])
     after = rows(beside, of_user=False)
@@ -337,6 +361,10 @@ async def test_the_users_to_purge_are_those_who_deleted_or_erased_something_and_
 
 _BY_PLACE = "It takes rows by `n`, which names one, and has `n` from a list that is guarded."
 _IN_LIST = "Whatever this would let into the list of `n`, the rows that are taken by it are guarded as well."
+_OF_A_JOURNAL = (
+    "Entries and pieces are found by the `n` of a journal, or a name of theirs, and either is tied to the user."
+)
+_STAMPED = "It goes by the stamp of this batch, which no other one has."
 _BY_LIST = "What is listed is joined with what it is of by `n`, which names one, and either is tied to the user."
 SUPERFLUOUS = {
     **dict.fromkeys(
@@ -364,6 +392,36 @@ SUPERFLUOUS = {
         _IN_LIST,
     ),
     **dict.fromkeys(("index_again_1-m-1", "index_again_1-l-2", "index_again_1-c-3", "index_again_1-l-4"), _BY_LIST),
+    "insert_journal-o-1": "It would insert the same row for each owner, of which the first is kept.",
+    **dict.fromkeys(
+        (
+            *("list_journals-j-2", "list_journals_of_status-j-2", "append_verdict-e-1", "append_verdict-e-2"),
+            *("append_verdict-e-3", "append_verdict-e-4", "append_verdict-e-5", "append_verdict-e-6"),
+            *("append_verdict-e-7", "append_verdict-e-8", "append_verdict-e-9", "append_verdict-e-10"),
+            *("append-e-2", "append-e-3", "append-e-4", "append-e-5", "append-e-6", "append-e-7", "append-e-8"),
+            *("remove_entries_1-p-1", "remove_entries_1-e-2", "remove_entries_1-l-4", "remove_entries_1-e-6"),
+            *("remove_entries_2-r-1", "remove_entries_2-e-2", "remove_entries_2-l-4", "remove_entries_2-e-6"),
+            *("remove_entries_3-p-1", "remove_entries_3-e-2", "remove_entries_3-l-4", "remove_entries_3-e-6"),
+            *("remove_entries_4-r-1", "remove_entries_4-e-2", "remove_entries_4-l-4", "remove_entries_4-e-6"),
+            *("first_entries-e-1", "first_entries-e-3", "newest_entries-e-1", "newest_entries-e-3"),
+            *("pieces_of_first-p-1", "pieces_of_first-e-2", "pieces_of_newest-p-1", "pieces_of_newest-e-2"),
+            *("sweepable_entries-e-1", "sweepable_entries-j-2", "sweep_entries_1-p-1", "sweep_entries_1-e-2"),
+            *("sweep_entries_1-j-3", "sweep_entries_2-r-1", "sweep_entries_2-e-2", "sweep_entries_2-j-3"),
+            *("sweep_entries_3-p-1", "sweep_entries_3-e-2", "sweep_entries_3-j-3", "sweep_entries_4-r-1"),
+            *("sweep_entries_4-e-2", "sweep_entries_4-j-3", "sweep_journals_1-j-1", "sweep_journals_1-k-2"),
+            *("sweep_journals_1-e-3", "sweep_journals_2-j-1", "sweep_journals_2-k-2", "sweep_journals_2-e-3"),
+        ),
+        _OF_A_JOURNAL,
+    ),
+    **dict.fromkeys(
+        (
+            *("remove_entries_1-j-3", "remove_entries_1-j-5", "remove_entries_1-j-7", "remove_entries_2-j-3"),
+            *("remove_entries_2-j-5", "remove_entries_2-j-7", "remove_entries_3-j-3", "remove_entries_3-j-5"),
+            *("remove_entries_3-j-7", "remove_entries_4-j-3", "remove_entries_4-j-5", "remove_entries_4-j-7"),
+            "insert_piece-j-1",
+        ),
+        _STAMPED,
+    ),
 }
 """The guards that are missed by nobody, each with its reason. They stay: what the reason rests on may change."""
 BROKEN = Broken(QUERIES, ":user = :user")

@@ -36,6 +36,8 @@ from threadkeep.storage.postgres.connection import PostgresFailed, Prepared
 from threadkeep.storage.postgres.dialect import PostgresDialect, lock_owner_of, statements_of
 from threadkeep.storage.postgres.executor import PostgresExecutor
 from threadkeep.storage.postgres.pool import translated
+from threadkeep.storage.sql.agents import sweep_journals
+from threadkeep.storage.sql.columns import ENTRY, JOURNAL
 from threadkeep.storage.sql.conversations import users_to_purge
 from threadkeep.storage.sql.executor import Row
 from threadkeep.storage.sql.statements import Statements
@@ -65,7 +67,20 @@ _WORDS = """
     LEFT JOIN {schema}.messages AS m ON m.n = l.n
     LEFT JOIN {schema}.conversations AS c ON c.n = -l.n"""
 _ROWS = "SELECT t.* FROM {schema}.{table} AS t"
-ROWS = {**dict.fromkeys(("owners", "conversations", "messages"), _ROWS), "words": _WORDS, "search_index_2": _WORDS}
+_JOURNALS = ", ".join(f"j.{column.name}" for column in JOURNAL)
+_ENTRIES = ", ".join(f"e.{column.name}" for column in ENTRY)
+_OF_JOURNALS = """
+    SELECT e.user_id, j.user_id AS j_of, j.space, j.key, j.incarnation, {entries}
+    FROM {{schema}}.{{table}} AS e
+    LEFT JOIN {{schema}}.journals AS j ON j.n = e.journal"""
+ROWS = {
+    **dict.fromkeys(("owners", "conversations", "messages"), _ROWS),
+    "words": _WORDS,
+    "search_index_2": _WORDS,
+    "journals": f"SELECT j.user_id, j.deleted_at, {_JOURNALS} FROM {{schema}}.{{table}} AS j",
+    "entries": _OF_JOURNALS.format(entries=_ENTRIES),
+    "pieces": _ROWS,
+}
 _PLACES = """
     SELECT setval(pg_get_serial_sequence('{schema}.{table}', 'n'), max(t.n)) AS place FROM {schema}.{table} AS t"""
 
@@ -161,7 +176,7 @@ async def beside(connection: Any) -> AsyncIterator[PostgresExecutor]:
     await transaction.start()
     executor = PostgresExecutor(_Undone(connection), BESIDE)
     executor.statements = Statements(PostgresDialect(executor._schema))
-    for table in ("conversations", "messages"):  # no transaction undoes that a place was given
+    for table in ("conversations", "messages", "journals", "entries"):  # no transaction undoes that a place was given
         await connection.fetch(_PLACES.format(schema=executor._schema, table=table))
     yield executor
     await transaction.rollback()
@@ -172,7 +187,7 @@ async def test_the_walk_runs_every_statement_for_its_user(alone: Alone) -> None:
     assert {values["user"] for _, values, *_ in alone.ran} == {USER}
     codes = {answer[0] for answer in alone.answers if isinstance(answer, list) and isinstance(answer[0], str)}
     assert codes == {"conflict", "not_found", "stale", "invalid", "too_large", "cursor_expired"}
-    assert [len(kept) for kept in alone.kept.values()] == [1, 4, 8, 0, 12]
+    assert [len(kept) for kept in alone.kept.values()] == [1, 4, 8, 0, 12, 1, 2, 1]
 
 
 async def test_a_user_is_answered_as_if_alone_and_everybody_else_keeps_what_they_had(
@@ -194,14 +209,25 @@ async def test_after_all_is_swept_nothing_is_left(beside: PostgresExecutor) -> N
         assert not any((await rows(beside, of_user=of_user)).values())
 
 
+def before_all() -> int:
+    """A clock by which nothing has expired."""
+    return 0
+
+
 async def test_the_users_to_purge_are_those_who_deleted_or_erased_something_and_it_is_still_there(
     beside: PostgresExecutor,
 ) -> None:
-    # What two have only has to be swept; and the words of three stand first in the index of the version before.
-    assert sorted(await users_to_purge(beside, 0, 9)) == ["abe", "ada ", "ann", "bob", "eve"]
-    assert sorted(await users_to_purge(beside, 2**52, 9)) == ["abe", "ad", "ada ", "ann", "bob", "eve"]
-    assert len(await users_to_purge(beside, 2**52, 3)) == 3
-    while users := await users_to_purge(beside, 2**52, 9):
+    # What most have only has to be swept, journals or more; and the words of three stand first in the index of the
+    # version before.
+    everybody = {"ADA", "Ada", "abe", "ad", "ada ", "ann", "bob", "eve"}
+    assert set(await users_to_purge(beside, 0, 9, before_all)) == everybody
+    for user_id in NEIGHBOURS:
+        while await sweep_journals(beside, user_id):
+            pass
+    assert sorted(await users_to_purge(beside, 0, 9, before_all)) == ["abe", "ada ", "ann", "bob", "eve"]
+    assert sorted(await users_to_purge(beside, 2**52, 9, before_all)) == ["abe", "ad", "ada ", "ann", "bob", "eve"]
+    assert len(await users_to_purge(beside, 2**52, 3, before_all)) == 3
+    while users := await users_to_purge(beside, 2**52, 9, before_all):
         for user_id in users:
             await walk(store_of(user_id, beside), [lambda store: store.purge(2**52), sweep()])
     after = await rows(beside, of_user=False)
@@ -211,6 +237,10 @@ async def test_the_users_to_purge_are_those_who_deleted_or_erased_something_and_
 
 _BY_PLACE = "It takes rows by `n`, which names one, and has `n` from a list that is guarded."
 _IN_LIST = "Whatever this would let into the list of `n`, the rows that are taken by it are guarded as well."
+_OF_A_JOURNAL = (
+    "Entries and pieces are found by the `n` of a journal, or a name of theirs, and either is tied to the user."
+)
+_STAMPED = "It goes by the stamp of this batch, which no other one has."
 _EITHER = "What is listed is joined with what it is of by `n`, which names one, and either is tied to the user."
 SUPERFLUOUS = {
     "lock_owner-o-1": "It would have everybody wait for everybody, and changes nothing.",
@@ -243,6 +273,30 @@ SUPERFLUOUS = {
             *("index_again_1-m-1", "index_again_1-l-2", "index_again_1-c-4", "index_again_1-l-5"),
         ),
         _EITHER,
+    ),
+    "insert_journal-o-1": "It would insert the same row for each owner, of which the first is kept.",
+    **dict.fromkeys(
+        (
+            *("list_journals-j-2", "list_journals_of_status-j-2", "append_verdict-e-1", "append_verdict-e-2"),
+            *("append_verdict-e-3", "append_verdict-e-4", "append_verdict-e-5", "append_verdict-e-6"),
+            *("append_verdict-e-7", "append_verdict-e-8", "append_verdict-e-9", "append_verdict-e-10"),
+            *("append-e-2", "append-e-3", "append-e-4", "append-e-5", "append-e-6", "append-e-7", "append-e-8"),
+            *("remove_entries_1-p-1", "remove_entries_1-e-2", "remove_entries_1-l-4", "remove_entries_1-e-6"),
+            *("remove_entries_2-r-1", "remove_entries_2-e-2", "remove_entries_2-l-4", "remove_entries_2-e-6"),
+            *("first_entries-e-1", "first_entries-e-3", "newest_entries-e-1", "newest_entries-e-3"),
+            *("pieces_of_first-p-1", "pieces_of_first-e-2", "pieces_of_newest-p-1", "pieces_of_newest-e-2"),
+            *("sweepable_entries-e-1", "sweepable_entries-j-2", "sweep_entries_1-p-1", "sweep_entries_1-e-2"),
+            *("sweep_entries_1-j-3", "sweep_entries_2-r-1", "sweep_entries_2-e-2", "sweep_entries_2-j-3"),
+            *("sweep_journals_1-j-1", "sweep_journals_1-k-2", "sweep_journals_1-e-3"),
+        ),
+        _OF_A_JOURNAL,
+    ),
+    **dict.fromkeys(
+        (
+            *("remove_entries_1-j-3", "remove_entries_1-j-5", "remove_entries_1-j-7", "remove_entries_2-j-3"),
+            *("remove_entries_2-j-5", "remove_entries_2-j-7", "insert_piece-j-1"),
+        ),
+        _STAMPED,
     ),
 }
 """The guards that are missed by nobody, each with its reason. They stay: what the reason rests on may change."""

@@ -6,12 +6,18 @@ import pytest
 
 from support import stores
 from support.postgres import ask, new_schema, server
-from threadkeep.storage.sql.columns import CONVERSATION, MESSAGE, Column
+from threadkeep.storage.sql.columns import CONVERSATION, ENTRY, JOURNAL, MESSAGE, PIECE, Column
 from threadkeep.storage.sql.executor import read
 
 pytestmark = pytest.mark.anyio
 
-TABLES = {"conversations": CONVERSATION, "messages": MESSAGE}
+TABLES = {
+    "conversations": CONVERSATION,
+    "messages": MESSAGE,
+    "journals": JOURNAL,
+    "entries": ENTRY,
+    "pieces": PIECE,
+}
 SQLITE_TYPES = {"text": "TEXT", "json": "TEXT", "integer": "INTEGER", "boolean": "INTEGER"}
 ONLY_ON_SQLITE = {
     "conversations.overwritten_seq": "It was for what an earlier version overwrote, and is in no use any more.",

@@ -54,9 +54,29 @@ WITH filled AS (
   SELECT s.n, s.user_id, s.text, s.lexemes FROM said AS s WHERE s.rev % 2 = 1
 )
 INSERT INTO search_index_2 (n, user_id, text, lexemes)
-SELECT s.n, s.user_id, s.text, s.lexemes FROM said AS s WHERE s.rev % 2 = 0
+SELECT s.n, s.user_id, s.text, s.lexemes FROM said AS s WHERE s.rev % 2 = 0;
+WITH kept AS (
+  INSERT INTO journals (
+    user_id, space, key, incarnation, generation, version, identity, next_seq, epoch, next_producer_seq, status, sort,
+    created_at, updated_at, request, stamp, head, deleted_at, expires_at
+  )
+  SELECT
+    'user' || u, 'space', 'k' || j, 'i', 0, 1, '', {MESSAGES} + 2, 1, 1, 's', 's' || j, 1, 1, 'r', 'stamp', '{{}}',
+    CASE WHEN j <= 5 THEN 1 END, CASE WHEN j = 6 THEN 1 END
+  FROM generate_series(:users) AS u CROSS JOIN generate_series(1, {CONVERSATIONS}) AS j
+  RETURNING n, user_id
+)
+INSERT INTO entries (
+  user_id, journal, seq, id, epoch, producer_seq, digest, append_digest, created_at, bytes, big, data
+)
+SELECT k.user_id, k.n, s, 'e' || s, 1, s, 'd', 'd', 1, 10, CASE WHEN s = 20 THEN k.n END, '[]'
+FROM kept AS k CROSS JOIN generate_series(1, {MESSAGES}) AS s;
+INSERT INTO pieces (user_id, group_id, part, data)
+SELECT e.user_id, e.big, p, 'large'
+FROM entries AS e CROSS JOIN generate_series(0, 1) AS p
+WHERE e.user_id IN (SELECT 'user' || u FROM generate_series(:users) AS u) AND e.big IS NOT NULL
 """
-TABLES = ("owners", "conversations", "messages", "words", "search_index_2")
+TABLES = ("owners", "conversations", "messages", "words", "search_index_2", "journals", "entries", "pieces")
 VALUES: dict[str, Any] = {
     "conversation": "c5",
     "message": "m5-20",
@@ -106,12 +126,44 @@ VALUES: dict[str, Any] = {
     "indexed_rev": 1,
     "next_rev": 2,
     "indexed_n": 0,
+    "space": "space",
+    "key": "k9",
+    "identity": "",
+    "producer": "p",
+    "incarnation": "i",
+    "producer_seq": 5,
+    "append_digest": "d",
+    "request": "new",
+    "stamp": "stamp",
+    "version": 1,
+    "status": "s",
+    "status_is": None,
+    "sort": "s",
+    "head": "{}",
+    "head_bytes_max": 9,
+    "expires_at": None,
+    "before_sort": "s11",
+    "before_key": "k2",
+    "after": 19,
+    "before": 30,
+    "at": None,
+    "count": 1,
+    "cut": 38,
+    "remove": '[["e1"]]',
+    "entries": '[{"position": 0, "digest": "d", "append_digest": "d", "bytes": 1}]',
+    "group_id": "g",
+    "part": 0,
+    "data": "d",
+    **dict.fromkeys(("sets_head", "sets_status", "sets_sort", "retires", "removes"), 1),
+    **dict.fromkeys(("pops", "closes"), 0),
     "reached_rev": 1,
     "reached_n": 9,
 }
 MESSAGE = {"id": "new", "digest": "d", "role": "user", "bytes": 1, "content": "[]", "seq": 1, "created_at": 1}
 # Of what a user has, or anybody.
-ALL_CONVERSATIONS = ("count_all", "mark_all")
+ALL_CONVERSATIONS = ("mark_all", "retire_all_journals")
+ALL_OF_BOTH = ("count_all",)
+OF_PRODUCERS = ("append", "append_verdict")
 ALL_DELETED = ("users_to_purge",)
 ONE_CONVERSATION = ("touch_messages_of_deleted",)
 
@@ -120,10 +172,12 @@ def rows_that(name: str) -> int:
     """How many rows a statement may look at: as many as make a page, or as many as it is about."""
     if name in ALL_CONVERSATIONS:
         return CONVERSATIONS
+    if name in ALL_OF_BOTH:
+        return 2 * CONVERSATIONS
     if name == "search":
         return 5 * CONVERSATIONS  # a message of each is found, and that is looked at in each of the tables
     if name in ALL_DELETED:
-        return 2 * USERS + VALUES["limit"]  # and the first rows of an index, and so few owners it reads one by one
+        return 8 * USERS + VALUES["limit"]  # and the first rows of an index, and so few owners it reads one by one
     return 3 * MESSAGES if name in ONE_CONVERSATION else PAGE
 
 
@@ -150,6 +204,12 @@ def values_of(name: str, user: str, places: dict[str, list[int]], word: str = "w
     }
     new = json.dumps([{**row, "is_archived": False, "metadata": "{}"}])
     is_sweeping = name.startswith(("remove", "unindex_swept"))
+    if name in OF_PRODUCERS:
+        values["epoch"] = 1  # of a producer, and not of a user's history
+    if name in ("insert_journal", "save_journal"):
+        values["kind"] = "k"  # of a journal, and not of a change
+    if name.startswith("sweep_entries"):
+        values["entries"] = json.dumps(places["entries"])
     return {
         **values,
         "conversations": json.dumps(places["conversations"]) if is_sweeping else new,
@@ -179,7 +239,12 @@ async def places_of(user: str, executor: PostgresExecutor) -> dict[str, list[int
     """Some rows that a sweep may remove, by their `n`."""
     places = {}
     async with executor.connection() as connection:
-        for kind, condition in (("conversations", "id = 'c1'"), ("messages", "conversation_id = 'c1'")):
+        of_deleted = f"journal IN (SELECT n FROM {executor._schema}.journals WHERE user_id = $1 AND deleted_at > 0)"
+        for kind, condition in (
+            ("conversations", "id = 'c1'"),
+            ("messages", "conversation_id = 'c1'"),
+            ("entries", of_deleted),
+        ):
             text = f"SELECT n FROM {executor._schema}.{kind} WHERE user_id = $1 AND {condition} LIMIT 5"
             places[kind] = [row["n"] for row in await connection._connection.fetch(text, user)]
     return places

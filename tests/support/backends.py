@@ -18,6 +18,7 @@ from in_worker.entries import probes
 from support.in_process import SERVICE_KEY, VARIABLES, ApiTransport, as_user
 from support.postgres import new_url
 from support.stores import ProcessPlace, open_sql, open_sqlite
+from threadkeep.agents.store import StateStore
 from threadkeep.client import RemoteStore
 from threadkeep.conversations.store import DatabaseStore, Store
 from threadkeep.http.api import connect
@@ -103,6 +104,12 @@ class Backend:
             return await self.open_natively(user_id)
         return RemoteStore(self.client_of(user_id), user_id)
 
+    async def state(self, user_id: str | None = None) -> StateStore:
+        """The store of the state of a user's agents: of a new one, unless it is named."""
+        user_id = user_id or f"user-{new_id()}"
+        assert self.open_natively is not None
+        return (await self.open_natively(user_id)).state
+
     def client_of(self, user_id: str) -> httpx.AsyncClient:
         """A client that speaks to the API as this user. It borrows its connections from `client`."""
         return httpx.AsyncClient(
@@ -171,7 +178,7 @@ async def over_sql(executor: Executor) -> AsyncIterator[Backend]:
 
 
 @contextlib.asynccontextmanager
-async def _in_process(name: str, open_store: Callable[[str], Awaitable[Store]]) -> AsyncIterator[Backend]:
+async def _in_process(name: str, open_store: Callable[[str], Awaitable[DatabaseStore]]) -> AsyncIterator[Backend]:
     variables = {**VARIABLES, "AGENT_CONVERSATION_STORE": name, "SQLITE_PATH": "set", "DATABASE_URL": "set"}
     api = connect(variables.get, lambda binding: False, "server")
     async with httpx.AsyncClient(base_url="http://threadkeep", transport=ApiTransport(api, open_store)) as client:

@@ -25,6 +25,10 @@ PRODUCTS = {backend.folder.rpartition("/")[2] for backend in BACKENDS} - {"local
 CORE = ["threadkeep.http.api", "threadkeep.storage.backends", "threadkeep.conversations.retention"]
 OURS = {
     "threadkeep",
+    "threadkeep.agents",
+    "threadkeep.agents.models",
+    "threadkeep.agents.records",
+    "threadkeep.agents.store",
     "threadkeep.clock",
     "threadkeep.conversations",
     "threadkeep.conversations.content",
@@ -64,6 +68,8 @@ OURS = {
 }
 # What the Worker imports beyond that, so that it is in its snapshot, and no request has to.
 IN_SNAPSHOT = {
+    "threadkeep.agents.cursors",
+    "threadkeep.agents.heads",
     "threadkeep.conversations.changes",
     "threadkeep.common_mistakes",
     "threadkeep.conversations.cursors",
@@ -73,6 +79,8 @@ IN_SNAPSHOT = {
     "threadkeep.http.openapi",
     "threadkeep.http.schemas",
     "threadkeep.storage.sql",
+    "threadkeep.storage.sql.agents",
+    "threadkeep.storage.sql.arrays",
     "threadkeep.storage.sql.columns",
     "threadkeep.storage.sql.conversations",
     "threadkeep.storage.sql.database",
@@ -93,7 +101,7 @@ IN_SNAPSHOT = {
     "threadkeep.worker.turnstile",
     *(
         f"threadkeep.storage.sql.statements.{name}"
-        for name in ("base", "erasing", "indexing", "reading", "searching", "writing")
+        for name in ("base", "erasing", "indexing", "journals", "reading", "searching", "writing")
     ),
 }
 # All that a Worker is shipped with of the products' folders.
@@ -232,10 +240,11 @@ KNOWS: dict[str, set[str]] = {
     "common_mistakes": set(),
     "validation": {"conversations", "errors", "validation_messages", "work"},
     "validation_messages": {"common_mistakes"},
-    "conversations": {"clock", "errors", "ids", "tokenizer", "validation", "work"},
+    "agents": {"conversations", "errors", "ids"},
+    "conversations": {"agents", "clock", "errors", "ids", "tokenizer", "validation", "work"},
     "storage/objects": {"errors"},
     "storage/backends": {"errors", "storage/objects"},
-    "storage/sql": {"clock", "conversations", "errors", "ids", "tokenizer", "work"},
+    "storage/sql": {"agents", "clock", "conversations", "errors", "ids", "tokenizer", "work"},
     "storage/sql/statements": {"storage/sql"},
     "http": {
         *("__init__", "conversations", "errors", "http/routes", "ids", "settings", "storage/backends"),
@@ -254,7 +263,7 @@ KNOWS: dict[str, set[str]] = {
     "client": {"conversations", "errors"},
 }
 OF_ANY_PRODUCT = {
-    *("clock", "conversations", "errors", "ids", "storage/objects", "storage/sql", "storage/sql/statements"),
+    *("agents", "clock", "conversations", "errors", "ids", "storage/objects", "storage/sql", "storage/sql/statements"),
     *("tokenizer", "work"),
 }
 """What a product's folder may know."""

@@ -10,12 +10,14 @@ from unittest import mock
 import pytest
 
 from support import stores
+from support.journals import append, put
 from support.records import conversation, message, messages, new_message
 from threadkeep.conversations import retention
 from threadkeep.conversations.models import Erased
 from threadkeep.conversations.records import SearchQuery
 from threadkeep.errors import Conflict, CursorExpired, NotFound
 from threadkeep.storage.sql import conversations as sql_store
+from threadkeep.storage.sql.agents import sweep_journals
 from threadkeep.storage.sql.conversations import SqlStore, tidy_index, users_to_purge
 from threadkeep.storage.sql.executor import KeepsLog, Query, Row, SharedExecutor, Statement, read, write
 from threadkeep.storage.sql.migrate import migrate
@@ -42,7 +44,12 @@ FROM pragma_table_info(:table) AS c
 WHERE c.name <> 'user_id' AND c.type NOT IN ('INT', 'INTEGER', 'REAL')
 """)
 NOT_OVERWRITTEN = {
+    "entries.big": "It is an id that we made.",
+    "entries.id": "It is an id, by which an entry is found.",
+    "journals.incarnation": "It is an id that we made.",
+    "journals.stamp": "It is an id that we made.",
     "owners.epoch": "It is an id that we made.",
+    "pieces.group_id": "It is an id that we made.",
     "conversations.id": "It is an id, and has no words.",
     "conversations.padding": "It is empty: it is in no use any more.",
     "conversations.title_source": "It is one of four words that the schema lists.",
@@ -108,7 +115,10 @@ class Sparing:
         self._inner = inner
 
     async def run(self, *statements: Statement) -> list[list[Row]]:
-        removing = (SQLITE.remove_messages, SQLITE.remove_conversations, SQLITE.remove_owner)
+        removing = (
+            *(SQLITE.remove_messages, SQLITE.remove_conversations, SQLITE.remove_owner),
+            *(*SQLITE.sweep_entries[2:], SQLITE.sweep_journals[1]),
+        )
         return await self._inner.run(*(each for each in statements if each.query not in removing))
 
     async def clear(self, *statements: Statement) -> None:
@@ -315,12 +325,20 @@ async def test_every_text_is_overwritten_in_its_row_before_the_row_is_removed(da
     private = {"model": "unforgettable", "metadata": {"unforgettable": "unforgettable"}}
     sent = [new_message("unforgettable", **private) for _ in range(3)]
     await store.create_conversation(conversation(*sent, title="unforgettable", **private))
+    await put(store.state, head="unforgettable")
+    await append(store.state, "unforgettable " * 100_000)
     texts = await texts_of(database, "ada")
     before = await values_of(database, texts, "ada")
     empty = [name for name, values in before.items() if not values]
     assert not empty, f"This test has to keep something in {', '.join(empty)}."
     await store.erase()
     await SqlStore(Sparing(database), "ada")._sweep_marked()
+    await sweep_journals(Sparing(database), "ada")
+    # A journal stays as it is for as long as it has entries.
+    move = write("UPDATE entries SET journal = -journal WHERE entries.user_id = 'ada'")
+    await database.run(move())
+    await sweep_journals(Sparing(database), "ada")
+    await database.run(move())
     after = await values_of(database, texts, "ada")
     # By NULs, as many as it was bytes, so that the row stays where it is.
     left = {name for name in texts if after[name] != sorted(bytes(len(value)) for value in before[name])}
@@ -368,7 +386,12 @@ async def test_of_what_was_erased_no_word_is_left_in_the_file(tmp_path: Path) ->
                 )
                 await owner.create_conversation(record)
                 await owner.append_messages(record.id, [message(word * 1_000)])
-        assert await retention.erase(store) == (Erased(20, 120), True)
+            for size in (1_000, 200_000):
+                await append(owner.state, word * size, key=word, create=True, head={word: word}, status=word)
+            await put(owner.state, word, mode="replace", head=word)
+            await append(owner.state, word * 1_000, (word, word), key=word)
+            await append(owner.state, key=word, cut=0)
+        assert await retention.erase(store) == (Erased(20, 120, 1), True)
     assert words_in(path) == {b"memorable"}
 
 
@@ -419,7 +442,15 @@ async def test_those_with_something_to_sweep_are_found_whenever_it_was_marked(da
 
 async def test_a_new_database_has_nothing_of_anybody(database: SqliteExecutor) -> None:
     (tables,) = await database.run(TABLES())
-    assert {row["name"] for row in tables} == {"owners", "conversations", "messages", BEFORE}
+    assert {row["name"] for row in tables} == {
+        "owners",
+        "conversations",
+        "messages",
+        "journals",
+        "entries",
+        "pieces",
+        BEFORE,
+    }
     for row in tables:
         (rows,) = await database.run(read(f"SELECT 1 AS value FROM {row['name']}")())
         assert rows == []

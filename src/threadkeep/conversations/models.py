@@ -393,14 +393,17 @@ class Deleted(Struct, rename="camel"):
 
 
 class Erased(Struct, rename="camel"):
+class Erased(Struct, rename="camel", omit_defaults=True):
     """How much was erased."""
 
     conversations: int
     """With those that were deleted before."""
     messages: int
+    journals: int = 0
+    """Left out where there was none."""
 
 
-class Erasure(Erased):
+class Erasure(Erased, kw_only=True):
     """How much of a user's data was deleted."""
 
     user_id: str

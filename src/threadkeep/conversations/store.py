@@ -9,7 +9,7 @@ does not exist here. Every method is all or nothing, and what it has returned is
 come at the same time, from many processes.
 
 A method is one round trip to the database. The exceptions: a page of messages that are too large together takes two;
-`sweep` takes up to four, and `tidy` up to three. On Postgres a write takes two, since it locks the user's row first,
+`sweep` takes up to six, and `tidy` up to three. On Postgres a write takes two, since it locks the user's row first,
 and one more where the user has nothing yet; and over a driver that cannot send a batch, each statement takes one.
 
 Every write stamps what it touched with the next `rev` of the user's change counter.
@@ -19,6 +19,7 @@ Any method raises Unavailable when the back end cannot be reached; then nothing 
 from collections.abc import Collection
 from typing import Protocol
 
+from threadkeep.agents.store import StateStore
 from msgspec import Struct
 
 from threadkeep.conversations.models import (
@@ -199,7 +200,7 @@ class Store(Protocol):
         """
 
     async def erase(self) -> Erased:
-        """Erase everything, and answer how much it was, with what was deleted before.
+        """Erase everything, the state of agents as well; answer how much it was, with what was deleted before.
 
         Nothing of it can be read, found, restored or followed from then on, and a new epoch begins: every cursor of the
         changes has expired. What another writer keeps at the same time comes before that, and is erased, or after it,
@@ -224,6 +225,7 @@ class Upkeep(Protocol):
     async def purge(self, until: int) -> int | None:
         """Remove for good what was deleted then or before, in Unix milliseconds; answer the earliest deletion after it.
 
+        A journal that expires counts as deleted so long before that it is due then.
         It can no longer be restored, and its tombstones are forgotten: the floor rises past them, so that a cursor from
         before them has expired. `sweep` removes what is left in the database.
         """
@@ -232,7 +234,7 @@ class Upkeep(Protocol):
         """Overwrite and remove a part of what was erased or purged; answer whether there may be more to do.
 
         Once there is no more, ids are free again, and of a user who has nothing there is nothing: an epoch ends. What
-        an earlier version has indexed is brought into the index of this one by the same calls. One takes up to four
+        an earlier version has indexed is brought into the index of this one by the same calls. One takes up to six
         round trips, and may be cut off between any two: whoever calls next goes on.
         """
 
@@ -253,6 +255,10 @@ class UsersToExpire(Struct):
 
 class DatabaseStore(Store, Upkeep, Protocol):
     """A store in the database that keeps the conversations."""
+
+    @property
+    def state(self) -> StateStore:
+        """What the agents of the same user keep, in the same database, seen from the same bookmark."""
 
 
 # The words in which every back end refuses.

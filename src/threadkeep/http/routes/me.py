@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from msgspec import Meta, Struct
+from msgspec.structs import asdict
 
 from threadkeep.conversations import retention
 from threadkeep.conversations.models import Erasure
@@ -29,5 +30,5 @@ async def erase_everything(call: Call) -> Response:
     if call.query.confirm != call.user_id:
         raise Invalid("confirm: This is not your user id. Nothing was erased.", "confirm")
     erased, is_complete = await retention.erase(call.store)
-    receipt = Erasure(erased.conversations, erased.messages, call.user_id, is_complete)
+    receipt = Erasure(**asdict(erased), user_id=call.user_id, is_complete=is_complete)
     return json_response(200 if is_complete else 202, receipt)

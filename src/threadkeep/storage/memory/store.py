@@ -59,6 +59,7 @@ from threadkeep.conversations.store import (
 from threadkeep.errors import ThreadkeepError
 from threadkeep.ids import new_id
 from threadkeep.storage.base import Place
+from threadkeep.storage.memory.agents import Journals, MemoryStateStore
 from threadkeep.tokenizer import words_of
 from threadkeep.work import done
 
@@ -92,6 +93,7 @@ class _Owner:
     last_n: int = 0
     conversations: dict[str, _KeptConversation] = field(default_factory=dict)
     messages: dict[str, _KeptMessage] = field(default_factory=dict)
+    journals: Journals = field(default_factory=dict)
 
     def next_n(self) -> int:
         self.last_n += 1
@@ -110,6 +112,13 @@ class MemoryDatabase:
 
     def open_store(self, user_id: str, bookmark: str | None = None) -> "MemoryStore":
         return MemoryStore(self, user_id)
+
+    def open_state_store(self, user_id: str, bookmark: str | None = None) -> MemoryStateStore:
+        return self.open_store(user_id, bookmark).state
+
+    def journals_of(self, user_id: str) -> Journals:
+        """The journals of a user, to read and to change."""
+        return self.owners.setdefault(user_id, _Owner()).journals
 
     async def users_to_purge(self, until: int, limit: int) -> list[str]:
         found = (
@@ -155,6 +164,10 @@ class MemoryStore:
     @property
     def _owner(self) -> _Owner:
         return self._database.owners.setdefault(self._user_id, _Owner())
+
+    @property
+    def state(self) -> MemoryStateStore:
+        return MemoryStateStore(self._database, self._user_id, self._clock)
 
     async def create_conversation(self, record: ConversationRecord) -> tuple[Conversation, bool]:
         kept = self._owner.conversations.get(record.id)
@@ -434,7 +447,8 @@ class MemoryStore:
 
     async def erase(self) -> Erased:
         kept = self._owner.conversations.values()
-        erased = Erased(len(kept), sum(len(conversation.messages) for conversation in kept))
+        messages = sum(len(conversation.messages) for conversation in kept)
+        erased = Erased(len(kept), messages, len(self._owner.journals))
         del self._database.owners[self._user_id]
         return erased
 
@@ -482,7 +496,7 @@ class MemoryStore:
                     del owner.messages[row.message.id]
             elif deleted_at is not None:
                 later.append(deleted_at)
-        if not owner.conversations:
+        if not owner.conversations and not owner.journals:
             del self._database.owners[self._user_id]
         return min(later, default=None)
 

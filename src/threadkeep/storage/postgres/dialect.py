@@ -53,6 +53,10 @@ class PostgresDialect(Dialect):
       OFFSET 0
     ) AS {alias}"""
 
+    def is_among(self, value: str, query: str) -> str:
+        """See `Dialect`. With IN, all that a user has may be read to be joined."""
+        return f"{value} = ANY (ARRAY({query}))"
+
     def by_key(self, table: str, alias: str) -> str:
         return f"{self.table(table)} AS {alias}"
 
@@ -117,6 +121,9 @@ class PostgresDialect(Dialect):
     def merged_metadata(self, metadata: str) -> str:
         """See `Dialect`. Postgres cannot merge a patch into text and leave the digits of its numbers alone."""
         return self.json(":metadata")
+
+    def merged(self, document: str, patch: str) -> str:
+        return self.json(patch)
 
     def message_rows(self, columns: Iterable[Column], alias: str, more: str) -> str:
         return self.object({"rows": self.list_of(self.document(columns, alias)), "more": more})

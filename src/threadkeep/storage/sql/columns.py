@@ -1,7 +1,7 @@
-"""Columns: what a conversation and a message have in the database, one line for each, whatever the product.
+"""Columns: what a conversation, a message and a journal have in the database, one line for each, whatever the product.
 
 A new field of theirs is a line here, a migration for each product, and a field of the struct in
-`conversations/models.py`. What is read, stored, imported and overwritten follows from the line.
+`conversations/models.py` or `agents/models.py`. What is read, stored, imported and overwritten follows from the line.
 """
 
 from typing import Literal, NamedTuple
@@ -61,6 +61,49 @@ MESSAGE = (
     # What is large stands last: a page is put together by copying what stands before it.
     Column("content", "content", "json", is_private=True),
 )
+
+JOURNAL = (
+    Column("space", "space", "text", is_private=True),
+    Column("key", "key", "text", is_private=True),
+    Column("incarnation", "incarnation", "text"),
+    Column("generation", "generation", "integer"),
+    Column("version", "version", "integer"),
+    Column("identity", "identity", "text", is_private=True, is_shown=False),
+    Column("next_seq", "nextSeq", "integer"),
+    Column("producer", "producer", "text", is_private=True, is_nullable=True),
+    Column("epoch", "epoch", "integer"),
+    Column("next_producer_seq", "nextProducerSeq", "integer"),
+    Column("kind", "kind", "text", is_private=True, is_nullable=True),
+    Column("status", "status", "text", is_private=True, is_nullable=True),
+    Column("sort", "sort", "text", is_private=True),
+    Column("closed_at", "closedAt", "integer", is_nullable=True),
+    Column("expires_at", "expiresAt", "integer", is_nullable=True),
+    Column("created_at", "createdAt", "integer"),
+    Column("updated_at", "updatedAt", "integer"),
+    Column("request", "request", "text", is_private=True, is_shown=False),
+    Column("stamp", "stamp", "text", is_shown=False),
+    Column("head", "head", "json", is_private=True),
+)
+
+ENTRY = (
+    Column("id", "id", "text", is_nullable=True),
+    Column("seq", "seq", "integer"),
+    Column("epoch", "epoch", "integer", is_shown=False, is_nullable=True),
+    Column("producer_seq", "producerSeq", "integer", is_shown=False, is_nullable=True),
+    Column("digest", "digest", "text", is_private=True, is_shown=False),
+    Column("append_digest", "appendDigest", "text", is_private=True, is_shown=False),
+    Column("created_at", "createdAt", "integer"),
+    Column("bytes", "bytes", "integer", is_shown=False),
+    Column("big", "big", "text", is_shown=False, is_nullable=True),
+    Column("data", "data", "json", is_private=True, is_nullable=True),
+)
+
+PIECE = (
+    Column("group_id", "groupId", "text"),
+    Column("part", "part", "integer"),
+    Column("data", "data", "text", is_private=True),
+)
+"""A part of a value that is too large to be one: of whatever has a `big`, which names the group."""
 
 
 def shown(columns: tuple[Column, ...]) -> list[Column]:

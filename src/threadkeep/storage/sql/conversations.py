@@ -59,6 +59,8 @@ from threadkeep.conversations.store import (
 )
 from threadkeep.errors import ThreadkeepError
 from threadkeep.ids import NewId, new_id
+from threadkeep.storage.sql.agents import SqlStateStore, sweep_journals
+from threadkeep.storage.sql.arrays import arrays
 from threadkeep.storage.sql.columns import CONVERSATION, MESSAGE
 from threadkeep.storage.sql.executor import Executor, Query, ReadsFirst, Row, Statement
 from threadkeep.storage.sql.marks import mark_of
@@ -216,6 +218,10 @@ class SqlStore:
     @property
     def bookmark(self) -> str | None:
         return self._executor.bookmark
+
+    @property
+    def state(self) -> SqlStateStore:
+        return SqlStateStore(self._executor, self._user_id, self._clock, self._new_id)
 
     async def create_conversation(self, record: ConversationRecord) -> tuple[Conversation, bool]:
         values = self._creation(record, None)
@@ -544,7 +550,7 @@ class SqlStore:
         )
 
     async def import_conversations(self, records: list[ImportRecord]) -> list[ThreadkeepError | None]:
-        conversations = list(_arrays(self._conversation_row(record) for record in records))
+        conversations = list(arrays(self._conversation_row(record) for record in records))
         values = {**self._values(""), "epoch": self._new_id()}
         inserts = await done(self._imports(records, values))
         _, *results = await self._executor.run(
@@ -573,6 +579,7 @@ class SqlStore:
             count,
             self._sql.begin_epoch(**values),
             self._sql.mark_all(**values),
+            self._sql.retire_all_journals(**values),
         )
         return _decode(results[0], Erased, "")
 
@@ -598,16 +605,25 @@ class SqlStore:
 
     async def purge(self, until: int) -> int | None:
         values = {**self._values(""), "until": until}
-        *_, answers = await self._executor.run(
+        *_, deletions, expiries = await self._executor.run(
             self._sql.raise_floor(**values),
             self._sql.mark_due(**values),
+            self._sql.retire_expired_journals(**values),
             self._sql.earliest_deletion(**values),
+            self._sql.earliest_expiry(**values),
         )
-        earliest: int | None = answers[0]["value"]
-        return earliest
+        times = [row["value"] for row in deletions if row["value"] is not None]
+        # What expires is due as soon as it does, and what was deleted only after a while.
+        times += [row["value"] - values["now"] + until for row in expiries if row["value"] is not None]
+        return min(times, default=None)
 
     async def sweep(self) -> bool:
-        return await self._sweep_marked() or await self._index_again() or await self._catch_up()
+        return (
+            await self._sweep_marked()
+            or await sweep_journals(self._executor, self._user_id)
+            or await self._index_again()
+            or await self._catch_up()
+        )
 
     async def tidy(self) -> bool:
         return await tidy_index(self._executor)
@@ -686,7 +702,7 @@ class SqlStore:
                 listed.append((row.message.id, self._indexed(words_of(text_of(blocks)))))
         return (
             yield from _by_parts(
-                _arrays(listed), lambda part: [query(**values, words=part) for query in self._sql.index_messages]
+                arrays(listed), lambda part: [query(**values, words=part) for query in self._sql.index_messages]
             )
         )
 
@@ -721,7 +737,7 @@ class SqlStore:
         rows = (self._message_row(message) for message in messages)
         # As many as it takes to keep each value small enough to cross.
         inserting = yield from _by_parts(
-            _arrays(rows), lambda part: [self._sql.insert_messages(**values, messages=part, creates=creates)]
+            arrays(rows), lambda part: [self._sql.insert_messages(**values, messages=part, creates=creates)]
         )
         counting = [self._sql.count_messages(**{**values, "title": given})] if messages else []
         indexing = yield from self._indexing(values, messages, [(values["conversation"], given)] if given else [])
@@ -737,7 +753,7 @@ class SqlStore:
             for seq, message in enumerate(record.messages, start=1)
         )
         inserting = yield from _by_parts(
-            _arrays(rows), lambda part: [self._sql.import_messages(**values, messages=part)]
+            arrays(rows), lambda part: [self._sql.import_messages(**values, messages=part)]
         )
         titles = [(record.id, record.title) for record in records if record.title_source != "default"]
         indexing = yield from self._indexing(values, messages, titles)
@@ -759,7 +775,7 @@ class SqlStore:
         )
         return (
             yield from _by_parts(
-                zip_longest(_arrays(listed), _arrays(listed_titles), fillvalue="[]"),
+                zip_longest(arrays(listed), arrays(listed_titles), fillvalue="[]"),
                 lambda parts: [query(**values, words=parts[0], titles=parts[1]) for query in self._sql.index],
             )
         )
@@ -790,9 +806,9 @@ class SqlStore:
         return row
 
 
-async def users_to_purge(executor: Executor, until: int, limit: int) -> list[str]:
+async def users_to_purge(executor: Executor, until: int, limit: int, clock: Clock = now) -> list[str]:
     """Some of the users for whom `SqlStore.purge` or `sweep` has something to do."""
-    (rows,) = await executor.run(executor.statements.users_to_purge(until=max(until, 0), limit=limit))
+    (rows,) = await executor.run(executor.statements.users_to_purge(until=max(until, 0), now=clock(), limit=limit))
     return [row["value"] for row in rows]
 
 
@@ -872,21 +888,6 @@ def _by_parts(parts: Iterable[T], make: Callable[[T], list[Statement]]) -> Work[
             yield VALUE_BYTES_MAX
         statements += make(part)
     return statements
-
-
-def _arrays(values: Iterable[Any]) -> Iterator[str]:
-    """JSON arrays of these values in order: as many as it takes to keep each small enough to cross."""
-    part: list[bytes] = []
-    size = 2
-    for value in values:
-        document = msgspec.json.encode(value)
-        if part and size + len(document) + 1 > VALUE_BYTES_MAX:
-            yield f"[{b','.join(part).decode()}]"
-            part, size = [], 2
-        part.append(document)
-        size += len(document) + 1
-    if part:
-        yield f"[{b','.join(part).decode()}]"
 
 
 def _cut(rows: list[T]) -> list[T]:

@@ -41,7 +41,7 @@ class Dialect(ABC):
     table_of_index_before: str
     """Where the rows are listed that only the index of the version before has, by their `n`."""
     merges_metadata: bool
-    """Whether the database merges a patch into metadata. Where it does not, we do, with the owner locked."""
+    """Whether the database merges a patch into JSON. Where it does not, we do, with the owner locked."""
 
     def read(self, text: str) -> Query:
         """A query that gives rows."""
@@ -80,6 +80,10 @@ class Dialect(ABC):
 
         Left to itself, a planner may read all that a user has for each row instead.
         """
+
+    @abstractmethod
+    def is_among(self, value: str, query: str) -> str:
+        """Whether a value that leads an index is among those that a query gives, each of which is looked up by it."""
 
     @abstractmethod
     def by_key(self, table: str, alias: str) -> str:
@@ -156,8 +160,12 @@ class Dialect(ABC):
         """Metadata with `:metadata` merged into it."""
 
     @abstractmethod
+    def merged(self, document: str, patch: str) -> str:
+        """A JSON document with a patch merged into it; where the database does not merge, the patch is the result."""
+
+    @abstractmethod
     def message_rows(self, columns: Iterable[Column], alias: str, more: str) -> str:
-        """A page of messages as JSON, `{"rows": […], "more": …}`: an aggregate."""
+        """A page of messages or entries as JSON, `{"rows": […], "more": …}`: an aggregate."""
 
     # The index of words.
 

@@ -36,6 +36,9 @@ class SqliteDialect(Dialect):
     def look_up(self, table: str, alias: str, condition: str) -> str:
         return f"CROSS JOIN {table} AS {alias} ON {condition}"
 
+    def is_among(self, value: str, query: str) -> str:
+        return f"{value} IN ({query})"
+
     def by_key(self, table: str, alias: str) -> str:
         return f"{table} AS {alias} NOT INDEXED"
 
@@ -91,6 +94,9 @@ class SqliteDialect(Dialect):
 
     def merged_metadata(self, metadata: str) -> str:
         return f"CASE WHEN :clears_metadata = 1 THEN '{{}}' ELSE json_patch({metadata}, :metadata) END"
+
+    def merged(self, document: str, patch: str) -> str:
+        return f"json_patch({document}, {patch})"
 
     def message_rows(self, columns: Iterable[Column], alias: str, more: str) -> str:
         """See `Dialect`. To put text together takes SQLite half as long: what is JSON is not read once more.

@@ -1,5 +1,6 @@
 """What the statements have in common: their dialect, and conditions that several have."""
 
+from threadkeep.storage.sql.columns import Column
 from threadkeep.storage.sql.dialect import Dialect
 
 
@@ -11,6 +12,9 @@ class Base:
         self.owners = dialect.table("owners")
         self.conversations = dialect.table("conversations")
         self.messages = dialect.table("messages")
+        self.journals = dialect.table("journals")
+        self.entries = dialect.table("entries")
+        self.pieces = dialect.table("pieces")
         self.next_rev = f"(SELECT o.rev + 1 FROM {self.owners} AS o WHERE o.user_id = :user)"
         """What everything bears that this batch touches, until the counter follows."""
 
@@ -24,3 +28,9 @@ class Base:
     def or_null(document: str, alias: str) -> str:
         """A document of a row that a LEFT JOIN may not have found."""
         return f"CASE WHEN {alias}.n IS NULL THEN NULL ELSE {document} END"
+
+
+def assigned(columns: tuple[Column, ...], zeros: str) -> str:
+    """Zeros to all columns that are private."""
+    private = [column.name for column in columns if column.is_private]
+    return ",\n  ".join(f"{name} = {zeros.format(column=name)}" for name in private)

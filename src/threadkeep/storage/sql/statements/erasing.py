@@ -7,9 +7,9 @@ sweep may have been faster, and its rows' `n` given to new ones, which may even 
 
 from functools import cached_property
 
-from threadkeep.storage.sql.columns import CONVERSATION, MESSAGE, Column
+from threadkeep.storage.sql.columns import CONVERSATION, MESSAGE
 from threadkeep.storage.sql.executor import Query
-from threadkeep.storage.sql.statements.base import Base
+from threadkeep.storage.sql.statements.base import Base, assigned
 
 
 class Erasing(Base):
@@ -19,8 +19,10 @@ class Erasing(Base):
     def count_all(self) -> Query:
         """How much there is to erase."""
         messages = self.dialect.integer("coalesce(sum(c.message_count), 0)")
+        journals = f"(SELECT count(*) FROM {self.journals} AS j WHERE j.user_id = :user AND j.deleted_at IS NULL)"
+        counts = {"conversations": "count(*)", "messages": messages, "journals": journals}
         return self.dialect.answer(f"""
-SELECT {self.dialect.object({"conversations": "count(*)", "messages": messages})} AS answer
+SELECT {self.dialect.object(counts)} AS answer
 FROM {self.conversations} AS c
 WHERE c.user_id = :user
 """)
@@ -124,13 +126,13 @@ SELECT {part} AS answer
             self.dialect.write(f"""
 UPDATE {self.dialect.by_key("messages", "m")}
 SET
-  {_assigned(MESSAGE, zeros)}
+  {assigned(MESSAGE, zeros)}
 WHERE m.user_id = :user AND m.n {self.dialect.among(self._swept_messages)}
 """),
             self.dialect.write(f"""
 UPDATE {self.dialect.by_key("conversations", "c")}
 SET
-  {_assigned(CONVERSATION, zeros)}
+  {assigned(CONVERSATION, zeros)}
 WHERE c.user_id = :user AND c.n {self.dialect.among(self._swept_conversations("c.n"))}
 """),
         )
@@ -156,10 +158,13 @@ WHERE c.user_id = :user
     @cached_property
     def remove_owner(self) -> Query:
         """Forget a user who has nothing. The least rev is looked up in an index; for any, all may be read."""
+        journal = f"SELECT 1 FROM {self.journals} AS j WHERE j.user_id = :user"
         return self.dialect.write(f"""
 DELETE FROM {self.owners} AS o
 WHERE o.user_id = :user
   AND (SELECT min(c.rev) FROM {self.conversations} AS c WHERE c.user_id = :user) IS NULL
+  AND NOT EXISTS ({journal} AND j.deleted_at IS NULL)
+  AND NOT EXISTS ({journal} AND j.deleted_at > 0)
 """)
 
     @cached_property
@@ -190,9 +195,3 @@ WHERE c.user_id = :user AND c.deleted_at <= 0
   {self.dialect.look_up("conversations", "c", conversation)}
   WHERE c.deleted_at <= 0
 """
-
-
-def _assigned(columns: tuple[Column, ...], zeros: str) -> str:
-    """Zeros to all columns that are private."""
-    private = [column.name for column in columns if column.is_private]
-    return ",\n  ".join(f"{name} = {zeros.format(column=name)}" for name in private)

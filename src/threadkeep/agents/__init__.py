@@ -1,0 +1,1 @@
+"""The state of agents: journals, each a head and an ordered list of entries."""

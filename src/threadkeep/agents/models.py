@@ -1,0 +1,190 @@
+"""What clients say of journals, and what they get back. What is in a head or an entry is theirs, to the letter."""
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from threadkeep.conversations.models import INTEGER_MAX, Count
+
+SPACE_BYTES_MAX = 64
+NAME_BYTES_MAX = 512
+"""Of keys, of ids of entries, and of what a journal is found by."""
+ENTRIES_MAX = 1_000
+"""How many entries an append has, and a page."""
+HEAD_BYTES_MAX = 1_000_000
+PIECE_BYTES_MAX = 1_400_000
+"""What is larger than an entry may be in one value is kept in pieces, none larger than this."""
+WHOLE_BYTES_MAX = 900_000
+"""An entry of more bytes is kept in pieces: on the way to a database, others may become twice as many."""
+EXPIRES_IN_MAX = 10 * 366 * 86_400
+REQUEST_PATTERN = "^[A-Za-z0-9._-]{1,64}$"
+
+AnyJson = Annotated[
+    Raw,
+    Meta(
+        description="Any JSON. It is kept to the letter.",
+        extra_json_schema={"type": ["object", "array", "string", "number", "boolean", "null"]},
+    ),
+]
+Name = Annotated[str, Meta(min_length=1, max_length=NAME_BYTES_MAX, description="At most 512 bytes in UTF-8.")]
+OptionalText = Annotated[str, Meta(max_length=NAME_BYTES_MAX, description="At most 512 bytes in UTF-8.")]
+Mode = Literal["create", "save", "replace"]
+ExpiresIn = Annotated[int, Meta(ge=1, le=EXPIRES_IN_MAX, description="Seconds from now, at most ten years.")]
+
+
+# What is kept
+
+
+class Journal(Struct, rename="camel", kw_only=True):
+    """A journal, without its entries."""
+
+    space: str
+    key: str
+    incarnation: str
+    """Which journal of this key it is: another one, once it was deleted or replaced."""
+    generation: int
+    """Counts the writes that removed entries, since whoever follows the journal then has to read it again."""
+    version: int
+    """Starts at 1 and counts writes of all kinds."""
+    next_seq: int
+    """The `seq` that the next entry gets."""
+    producer: str | None
+    """Who may append, where anybody has claimed that."""
+    epoch: int
+    """Counts claims. Only the last one holds."""
+    next_producer_seq: int
+    """Which append of the producer is the next."""
+    kind: str | None
+    status: str | None
+    sort: str
+    """What lists are sorted by, as text."""
+    closed_at: int | None
+    """When it was closed, so that nothing can be appended; null while it is open."""
+    expires_at: int | None
+    """When it is deleted by itself; null for never."""
+    created_at: int
+    updated_at: int
+    head: AnyJson | UnsetType = UNSET
+    """The client's own; left out where it was not asked for."""
+
+
+class Entry(Struct, rename="camel", kw_only=True):
+    """An entry of a journal."""
+
+    seq: int
+    """Its place, from 0 on, which no other entry ever gets. Gaps are normal: what was removed leaves one."""
+    id: str | None
+    created_at: int
+    data: AnyJson
+
+
+# What callers ask for
+
+
+class PutJournal(Struct, rename="camel", kw_only=True, forbid_unknown_fields=True):
+    """A journal to create, to save or to replace."""
+
+    mode: Mode = "create"
+    """`create` keeps one that is there as it is, `save` sets its head and labels, `replace` begins a new one."""
+    head: AnyJson = Raw(b"null")
+    identity: AnyJson | UnsetType = UNSET
+    """By which a repeated creation is known; without it, all of the request is."""
+    kind: OptionalText | None = None
+    status: OptionalText | None = None
+    sort: OptionalText = ""
+    expires_in: ExpiresIn | None = None
+
+
+class JournalChanges(Struct, rename="camel", kw_only=True, forbid_unknown_fields=True):
+    """Changes of a journal. `head` is a JSON Merge Patch (RFC 7396) of its head."""
+
+    head: Annotated[Raw | UnsetType, Meta(extra_json_schema={"type": "object"})] = UNSET
+    status: OptionalText | UnsetType | None = UNSET
+    sort: OptionalText | UnsetType = UNSET
+    status_is: OptionalText | None = None
+    """The status that it must have; `stale` where it has another."""
+
+
+class NewProducer(Struct, rename="camel", kw_only=True, forbid_unknown_fields=True):
+    """Who is to append from now on."""
+
+    producer: Name
+
+
+class Producer(Struct, rename="camel", kw_only=True, forbid_unknown_fields=True):
+    """Who appends, as it was told when it claimed the journal, and which of its appends this is."""
+
+    id: Name
+    incarnation: Name
+    epoch: Count
+    seq: Count
+
+
+class NewEntry(Struct, rename="camel", kw_only=True, forbid_unknown_fields=True):
+    """An entry to append. With an `id`, sending it again is safe."""
+
+    id: Name | None = None
+    data: AnyJson
+
+
+class NewEntries(Struct, rename="camel", kw_only=True, forbid_unknown_fields=True):
+    """A write to a journal, of which all is done or nothing.
+
+    What is to be removed goes first, then the entries come, then the head and the labels are set, and it is closed.
+    """
+
+    entries: Annotated[list[NewEntry], Meta(extra_json_schema={"maxItems": ENTRIES_MAX})] = []
+    producer: Producer | None = None
+    at: Annotated[int, Meta(ge=0, le=INTEGER_MAX - ENTRIES_MAX - 1)] | None = None
+    """The `seq` of the first entry, instead of the next one."""
+    cut: Count | None = None
+    """Remove the entries from this `seq` on."""
+    remove: Annotated[list[Name], Meta(extra_json_schema={"maxItems": ENTRIES_MAX})] = []
+    """Remove the entries of these ids."""
+    head: AnyJson | UnsetType = UNSET
+    status: OptionalText | UnsetType | None = UNSET
+    sort: OptionalText | UnsetType = UNSET
+    expected: Count | None = None
+    """The version that the journal must have, 0 for none at all; `stale` where it has another."""
+    create: bool = False
+    """Whether to create the journal where there is none."""
+    close: bool = False
+    expires_in: ExpiresIn | None = None
+
+
+# What callers get back
+
+
+class JournalPage(Struct, rename="camel"):
+    """Journals of a space, by `sort` and then by key, both descending."""
+
+    journals: list[Journal]
+    next_cursor: str | None
+    """Leads to the next page; null on the last one."""
+
+
+class EntryPage(Struct, rename="camel"):
+    """Entries in order of `seq`, and the journal that they are of."""
+
+    journal: Journal
+    entries: list[Entry]
+    more: bool
+    """Whether there are more in the direction of reading."""
+    next_cursor: str
+    """Where to go on, now or later; it expires when entries are removed or the journal is replaced."""
+
+
+class AppendedEntries(Struct, rename="camel"):
+    """What an append kept, or had kept before."""
+
+    first: int | None
+    """The `seq` of the first entry; null where there was none to append."""
+    last: int | None
+    version: int
+    """The version of the journal now."""
+
+
+class Popped(Struct):
+    """The entry that was the last one, which is removed; null where there was none."""
+
+    entry: Entry | None
