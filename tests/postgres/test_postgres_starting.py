@@ -29,7 +29,10 @@ pytestmark = pytest.mark.anyio
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "p@ss/word?#"
-TABLES = {"owners", "conversations", "messages", "words", "search_index_2", "threadkeep_migrations"}
+TABLES = {
+    *("owners", "conversations", "messages", "words", "search_index_2", "threadkeep_migrations"),
+    *("journals", "entries", "pieces"),
+}
 
 
 async def tables_in(schema: str) -> set[str]:
