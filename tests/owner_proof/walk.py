@@ -14,8 +14,8 @@ from msgspec.structs import replace
 
 from owner_proof.reading import OF_NO_USER
 from support.records import conversation, edit, message_records, new_message, plain
-from threadkeep.agents.models import Producer
-from threadkeep.agents.records import AppendRecord, EntryQuery, EntryRecord, JournalEdit, JournalRecord
+from threadkeep.agents.journals.models import Producer
+from threadkeep.agents.journals.records import AppendRecord, EntryQuery, EntryRecord, JournalEdit, JournalRecord
 from threadkeep.conversations import cursors
 from threadkeep.conversations.records import ConversationFilter, ImportRecord, SearchQuery
 from threadkeep.conversations.search import Term, text_of_content

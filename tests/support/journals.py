@@ -5,9 +5,17 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from threadkeep.agents import service
-from threadkeep.agents.models import AppendedEntries, Entry, EntryPage, Journal, JournalChanges, NewEntries, PutJournal
-from threadkeep.agents.records import EntryQuery
+from threadkeep.agents.journals import service
+from threadkeep.agents.journals.models import (
+    AppendedEntries,
+    Entry,
+    EntryPage,
+    Journal,
+    JournalChanges,
+    NewEntries,
+    PutJournal,
+)
+from threadkeep.agents.journals.records import EntryQuery
 from threadkeep.agents.store import StateStore
 
 SPACE = "tests"

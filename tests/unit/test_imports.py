@@ -26,9 +26,8 @@ CORE = ["threadkeep.http.api", "threadkeep.storage.backends", "threadkeep.conver
 OURS = {
     "threadkeep",
     "threadkeep.agents",
-    "threadkeep.agents.models",
-    "threadkeep.agents.records",
-    "threadkeep.agents.store",
+    *(f"threadkeep.agents.{name}" for name in ("checks", "store", "values")),
+    *(f"threadkeep.agents.journals{name}" for name in ("", ".models", ".records", ".service", ".store")),
     "threadkeep.clock",
     "threadkeep.conversations",
     "threadkeep.conversations.content",
@@ -68,8 +67,8 @@ OURS = {
 }
 # What the Worker imports beyond that, so that it is in its snapshot, and no request has to.
 IN_SNAPSHOT = {
-    "threadkeep.agents.cursors",
-    "threadkeep.agents.heads",
+    "threadkeep.agents.journals.cursors",
+    "threadkeep.agents.journals.heads",
     "threadkeep.conversations.changes",
     "threadkeep.common_mistakes",
     "threadkeep.conversations.cursors",
@@ -80,6 +79,7 @@ IN_SNAPSHOT = {
     "threadkeep.http.schemas",
     "threadkeep.storage.sql",
     "threadkeep.storage.sql.agents",
+    *(f"threadkeep.storage.sql.agents.{name}" for name in ("base", "journals")),
     "threadkeep.storage.sql.arrays",
     "threadkeep.storage.sql.columns",
     "threadkeep.storage.sql.conversations",
@@ -241,7 +241,7 @@ KNOWS: dict[str, set[str]] = {
     "validation": {"conversations", "errors", "validation_messages", "work"},
     "validation_messages": {"common_mistakes"},
     "agents": {"conversations", "errors", "ids"},
-    "conversations": {"agents", "clock", "errors", "ids", "tokenizer", "validation", "work"},
+    "conversations": {"clock", "errors", "ids", "tokenizer", "validation", "work"},
     "storage/objects": {"errors"},
     "storage/backends": {"errors", "storage/objects"},
     "storage/sql": {"agents", "clock", "conversations", "errors", "ids", "tokenizer", "work"},
@@ -344,6 +344,9 @@ def module_of(name: str) -> str | None:
 def room_of(module: str) -> str:
     if module in OBJECTS:
         return "storage/objects"
+    kind_of_state = re.fullmatch("(agents|storage/[a-z]+)/(agents|journals|tasks|blobs|threads)/[a-z_]+", module)
+    if kind_of_state:
+        return kind_of_state[1]
     return module if module == "storage/backends" else module.rpartition("/")[0] or module
 
 

@@ -1,1 +1,1 @@
-"""The state of agents: journals, each a head and an ordered list of entries."""
+"""The state of agents: journals, tasks, blobs and threads. `store.py` is the contract of whoever keeps them."""

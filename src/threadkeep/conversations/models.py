@@ -392,7 +392,6 @@ class Deleted(Struct, rename="camel"):
     """Whether those were all. Where they were not, the same request again goes on."""
 
 
-class Erased(Struct, rename="camel"):
 class Erased(Struct, rename="camel", omit_defaults=True):
     """How much was erased."""
 

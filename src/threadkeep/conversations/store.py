@@ -17,9 +17,8 @@ Any method raises Unavailable when the back end cannot be reached; then nothing 
 """
 
 from collections.abc import Collection
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from threadkeep.agents.store import StateStore
 from msgspec import Struct
 
 from threadkeep.conversations.models import (
@@ -41,6 +40,9 @@ from threadkeep.conversations.records import (
     SearchQuery,
 )
 from threadkeep.errors import Conflict, CursorExpired, NotFound, Stale, ThreadkeepError
+
+if TYPE_CHECKING:
+    from threadkeep.agents.store import StateStore
 
 
 class Store(Protocol):
@@ -257,7 +259,7 @@ class DatabaseStore(Store, Upkeep, Protocol):
     """A store in the database that keeps the conversations."""
 
     @property
-    def state(self) -> StateStore:
+    def state(self) -> "StateStore":
         """What the agents of the same user keep, in the same database, seen from the same bookmark."""
 
 

@@ -8,8 +8,8 @@ from msgspec import Raw
 
 from support.backends import NATIVE, Backend, shared_by_all_tests
 from support.journals import KEY, SPACE, append, contents, patch, plain, put, raw, read, read_all
-from threadkeep.agents import service
-from threadkeep.agents.models import NewProducer, Producer
+from threadkeep.agents.journals import service
+from threadkeep.agents.journals.models import NewProducer, Producer
 from threadkeep.agents.store import StateStore
 from threadkeep.conversations.models import Erased
 from threadkeep.errors import Conflict, CursorExpired, Invalid, NotFound, Stale, ThreadkeepError, TooLarge

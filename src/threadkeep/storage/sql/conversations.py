@@ -4,7 +4,7 @@ The order within a batch is what keeps it right: the guarded changes, which bear
 answer, which tells by that what is new; and last the counter. See docs/decisions/0001-one-batch-per-operation.md.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from itertools import accumulate, zip_longest
 from operator import attrgetter
 from typing import Any, TypeVar
@@ -59,7 +59,7 @@ from threadkeep.conversations.store import (
 )
 from threadkeep.errors import ThreadkeepError
 from threadkeep.ids import NewId, new_id
-from threadkeep.storage.sql.agents import SqlStateStore, sweep_journals
+from threadkeep.storage.sql.agents import SqlStateStore, sweep_state
 from threadkeep.storage.sql.arrays import arrays
 from threadkeep.storage.sql.columns import CONVERSATION, MESSAGE
 from threadkeep.storage.sql.executor import Executor, Query, ReadsFirst, Row, Statement
@@ -620,7 +620,7 @@ class SqlStore:
     async def sweep(self) -> bool:
         return (
             await self._sweep_marked()
-            or await sweep_journals(self._executor, self._user_id)
+            or await sweep_state(self._executor, self._user_id)
             or await self._index_again()
             or await self._catch_up()
         )

@@ -489,7 +489,7 @@ ORDER BY p.part
     @property
     def _between(self) -> str:
         journal = f"(SELECT j.n FROM {self.journals} AS j WHERE {_LIVE})"
-        return f"e.user_id = :user AND e.journal = {journal} AND e.seq > :after AND e.seq < :before"
+        return f"e.user_id = :user AND e.journal = {journal} AND e.seq > :after_seq AND e.seq < :before_seq"
 
     def _removal(self, entries: str) -> tuple[Query, ...]:
         """Overwrite and remove entries, which are a query of a `{column}` of theirs, with their pieces."""

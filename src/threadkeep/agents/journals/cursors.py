@@ -5,7 +5,8 @@ from typing import Annotated, TypeVar
 
 import msgspec
 
-from threadkeep.agents.models import NAME_BYTES_MAX, Journal
+from threadkeep.agents.journals.models import Journal
+from threadkeep.agents.values import NAME_BYTES_MAX
 from threadkeep.conversations.cursors import Bound, invalid
 
 Text = Annotated[str, msgspec.Meta(max_length=NAME_BYTES_MAX)]

@@ -1,26 +1,16 @@
-"""SqlStateStore: the state of agents over any database that speaks SQL, one batch of statements for each operation."""
+"""SqlJournals: journals over any database that speaks SQL, one batch of statements for each operation."""
 
-from collections.abc import Iterator
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from threadkeep.agents import cursors
-from threadkeep.agents.heads import merged_head
-from threadkeep.agents.models import (
-    HEAD_BYTES_MAX,
-    PIECE_BYTES_MAX,
-    WHOLE_BYTES_MAX,
-    AppendedEntries,
-    Entry,
-    EntryPage,
-    Journal,
-    JournalPage,
-)
-from threadkeep.agents.records import AppendRecord, EntryQuery, EntryRecord, JournalEdit, JournalRecord
-from threadkeep.agents.store import (
+from threadkeep.agents.journals import cursors
+from threadkeep.agents.journals.heads import merged_head
+from threadkeep.agents.journals.models import HEAD_BYTES_MAX, AppendedEntries, Entry, EntryPage, Journal, JournalPage
+from threadkeep.agents.journals.records import AppendRecord, EntryQuery, EntryRecord, JournalEdit, JournalRecord
+from threadkeep.agents.journals.store import (
     cursor_expired,
     head_too_large,
     identity_conflict,
@@ -29,16 +19,20 @@ from threadkeep.agents.store import (
     refusal,
     stale,
 )
-from threadkeep.clock import Clock, now
-from threadkeep.conversations.models import INTEGER_MAX, PAGE_BYTES_MAX
-from threadkeep.ids import NewId, new_id
+from threadkeep.agents.values import WHOLE_BYTES_MAX
+from threadkeep.conversations.models import PAGE_BYTES_MAX
+from threadkeep.storage.sql.agents.base import (
+    BEYOND,
+    SqlState,
+    as_json,
+    bounded,
+    decode_answer,
+    pieces_of,
+    text_of_json,
+)
 from threadkeep.storage.sql.arrays import arrays
 from threadkeep.storage.sql.executor import Executor, ReadsFirst, Row, Statement
 
-T = TypeVar("T")
-
-# Beyond every seq and version there can be, and still an integer that D1 lets through.
-_BEYOND = INTEGER_MAX - 1
 # Beyond everything that a journal can be sorted by, and be called.
 _BEYOND_TEXTS = "\U0010ffff" * 200
 # What is swept at once: well within the time that D1 gives a batch.
@@ -81,19 +75,8 @@ class _AppendVerdict(Struct, rename="camel"):
     kept_last: int | None
 
 
-class SqlStateStore:
-    """A `StateStore` over an executor. See `agents/store.py` for what each method promises."""
-
-    def __init__(self, executor: Executor, user_id: str, clock: Clock = now, new_id: NewId = new_id) -> None:
-        self._executor = executor
-        self._sql = executor.statements
-        self._user_id = user_id
-        self._clock = clock
-        self._new_id = new_id
-
-    @property
-    def bookmark(self) -> str | None:
-        return self._executor.bookmark
+class SqlJournals(SqlState):
+    """A `JournalStore` over an executor. See `agents/journals/store.py` for what each method promises."""
 
     async def put_journal(self, record: JournalRecord) -> tuple[Journal, bool]:
         values = self._creation(record.space, record.key, record.request, record.expires_in) | {
@@ -101,8 +84,8 @@ class SqlStateStore:
             "kind": record.kind,
             "status": record.status,
             "sort": record.sort,
-            "head": _text(record.head),
-            "expected": _bound(record.expected),
+            "head": text_of_json(record.head),
+            "expected": bounded(record.expected),
             "retires": record.mode == "replace",
         }
         saving = [self._sql.save_journal(**values)] if record.mode == "save" else []
@@ -115,7 +98,7 @@ class SqlStateStore:
         )
         if not answers:
             raise stale(record.expected, 0)
-        kept = _decode(answers, _KeptJournal)
+        kept = decode_answer(answers, _KeptJournal)
         is_new = kept.incarnation == values["incarnation"]
         if not (is_new or record.request == kept.request):
             if record.expected not in (None, kept.version):
@@ -128,9 +111,9 @@ class SqlStateStore:
         values = self._values(space, key, edit.request) | {
             **_labels(edit.status, edit.sort),
             "sets_head": edit.head is not UNSET,
-            "head": _text(edit.head) if isinstance(edit.head, Raw) else "{}",
+            "head": text_of_json(edit.head) if isinstance(edit.head, Raw) else "{}",
             "status_is": edit.status_is,
-            "expected": _bound(edit.expected),
+            "expected": bounded(edit.expected),
             "head_bytes_max": HEAD_BYTES_MAX,
         }
 
@@ -143,7 +126,7 @@ class SqlStateStore:
             assert isinstance(self._executor, ReadsFirst)  # noqa: S101 see the dialect
 
             def merged_into(before: list[Row], patch: Raw = patch) -> list[Statement]:
-                return writes(head=_text(merged_head(Raw(before[0]["answer"].encode()), patch)))
+                return writes(head=text_of_json(merged_head(Raw(before[0]["answer"].encode()), patch)))
 
             results = await self._executor.run_on(self._sql.head(**values), merged_into)
         else:
@@ -151,7 +134,7 @@ class SqlStateStore:
         verdicts, _, answers = results or [[], [], []]
         if not verdicts:
             raise no_journal(space, key)
-        verdict = _decode(verdicts, _PatchVerdict)
+        verdict = decode_answer(verdicts, _PatchVerdict)
         if verdict.request != edit.request:
             if edit.expected not in (None, verdict.version):
                 raise stale(edit.expected, verdict.version)
@@ -159,13 +142,13 @@ class SqlStateStore:
                 raise other_status(edit.status_is, verdict.status)
             if verdict.bytes > HEAD_BYTES_MAX:
                 raise head_too_large()
-        return _shown(_decode(answers, _KeptJournal))
+        return _shown(decode_answer(answers, _KeptJournal))
 
     async def get_journal(self, space: str, key: str) -> Journal:
         (answers,) = await self._executor.run(self._sql.journal(**self._values(space, key)))
         if not answers:
             raise no_journal(space, key)
-        return _decode(answers, Journal)
+        return decode_answer(answers, Journal)
 
     async def list_journals(
         self, space: str, *, status: str | None = None, cursor: str | None = None, limit: int = 100
@@ -182,19 +165,19 @@ class SqlStateStore:
                 page_bytes=PAGE_BYTES_MAX,
             )
         )
-        page = _decode(answers, _JournalRows)
+        page = decode_answer(answers, _JournalRows)
         page.rows.sort(key=attrgetter("sort", "key"), reverse=True)
         if len(page.rows) == page.count:
             return JournalPage(page.rows, None)
         return JournalPage(page.rows, cursors.encode(cursors.AfterJournal(page.rows[-1].sort, page.rows[-1].key)))
 
     async def delete_journal(self, space: str, key: str, *, expected: int | None = None) -> None:
-        values = self._values(space, key) | {"expected": _bound(expected), "retires": 1}
+        values = self._values(space, key) | {"expected": bounded(expected), "retires": 1}
         answers, _ = await self._executor.run(
             self._sql.journal_without_head(**values), self._sql.retire_journal(**values)
         )
         if answers and expected is not None:
-            version = _decode(answers, Journal).version
+            version = decode_answer(answers, Journal).version
             if version != expected:
                 raise stale(expected, version)
 
@@ -205,7 +188,7 @@ class SqlStateStore:
         )
         if not answers:
             raise no_journal(space, key)
-        return _decode(answers, Journal)
+        return decode_answer(answers, Journal)
 
     async def append_entries(self, space: str, key: str, record: AppendRecord) -> tuple[AppendedEntries, bool]:
         values = self._append_values(space, key, record)
@@ -226,14 +209,14 @@ class SqlStateStore:
             raise stale(record.expected, 0)
         if not verdicts:
             raise no_journal(space, key)
-        return _appended(_decode(verdicts, _AppendVerdict), record)
+        return _appended(decode_answer(verdicts, _AppendVerdict), record)
 
     async def read_entries(self, space: str, key: str, query: EntryQuery) -> EntryPage:
         cursor = None if query.cursor is None else cursors.decode(query.cursor, cursors.AfterEntry)
         after = query.after if cursor is None else cursor.seq
         values = self._values(space, key) | {
-            "after": -1 if after is None else _bound(after),
-            "before": _BEYOND if query.before is None else _bound(query.before),
+            "after_seq": -1 if after is None else bounded(after),
+            "before_seq": BEYOND if query.before is None else bounded(query.before),
             "limit": query.limit,
             "page_bytes": PAGE_BYTES_MAX,
         }
@@ -244,11 +227,11 @@ class SqlStateStore:
         )
         if not answers:
             raise no_journal(space, key)
-        info = _decode(answers, Journal)
+        info = decode_answer(answers, Journal)
         if cursor is not None and not cursor.is_of(info):
             raise cursor_expired()
         page = _page(rows, pieces)
-        last = page.rows[-1].seq if page.rows else values["after"]
+        last = page.rows[-1].seq if page.rows else values["after_seq"]
         following = cursors.AfterEntry(info.incarnation, info.generation, last)
         return EntryPage(journal=info, entries=page.rows, more=page.more, next_cursor=cursors.encode(following))
 
@@ -257,8 +240,8 @@ class SqlStateStore:
         values = self._append_values(space, key, record) | {
             "pops": 1,
             "removes": 1,
-            "after": -1,
-            "before": _BEYOND,
+            "after_seq": -1,
+            "before_seq": BEYOND,
             "limit": 1,
             "page_bytes": PAGE_BYTES_MAX,
         }
@@ -272,7 +255,7 @@ class SqlStateStore:
         )
         if not verdicts:
             raise no_journal(space, key)
-        verdict = _decode(verdicts, _AppendVerdict)
+        verdict = decode_answer(verdicts, _AppendVerdict)
         if verdict.reason == "empty":
             return None
         _appended(verdict, record)
@@ -286,14 +269,7 @@ class SqlStateStore:
 
     def _values(self, space: str, key: str, request: str = "") -> dict[str, Any]:
         """What every statement is given. No write of a client has an empty name."""
-        return {
-            "user": self._user_id,
-            "space": space,
-            "key": key,
-            "now": self._clock(),
-            "request": request,
-            "stamp": self._new_id(),
-        }
+        return self._values_of(space=space, key=key, request=request)
 
     def _creation(self, space: str, key: str, request: str, expires_in: int | None) -> dict[str, Any]:
         """What the statements are given that may create a journal."""
@@ -315,19 +291,19 @@ class SqlStateStore:
             "append_digest": record.digest,
             "count": len(record.entries),
             "producer": None if producer is None else producer.id,
-            "epoch": None if producer is None else _bound(producer.epoch),
+            "epoch": None if producer is None else bounded(producer.epoch),
             "incarnation": None if producer is None else producer.incarnation,
-            "producer_seq": None if producer is None else _bound(producer.seq),
+            "producer_seq": None if producer is None else bounded(producer.seq),
             "at": record.at,
-            "cut": _BEYOND if record.cut is None else _bound(record.cut),
-            "remove": _json([[id_] for id_ in record.remove]),
+            "cut": BEYOND if record.cut is None else bounded(record.cut),
+            "remove": as_json([[id_] for id_ in record.remove]),
             "removes": record.cut is not None or bool(record.remove),
             "pops": 0,
-            "ids": _json([(each.id, each.digest) for each in record.entries if each.id and each.id not in removed]),
+            "ids": as_json([(each.id, each.digest) for each in record.entries if each.id and each.id not in removed]),
             "sets_head": record.head is not UNSET,
-            "head": _text(record.head) if isinstance(record.head, Raw) else "null",
+            "head": text_of_json(record.head) if isinstance(record.head, Raw) else "null",
             "closes": record.close,
-            "expected": _bound(record.expected),
+            "expected": bounded(record.expected),
             "expires_at": None if record.expires_in is None else values["now"] + record.expires_in,
         }
 
@@ -340,7 +316,7 @@ class SqlStateStore:
             if group is not None:
                 pieces += [
                     self._sql.insert_piece(**values, group_id=group, part=part, data=data)
-                    for part, data in enumerate(_pieces(bytes(entry.data)))
+                    for part, data in enumerate(pieces_of(bytes(entry.data)))
                 ]
         return [
             self._sql.append_verdict(**values),
@@ -377,7 +353,7 @@ async def sweep_journals(executor: Executor, user_id: str) -> bool:
     chosen = answers[0]["answer"]
     if chosen is None:
         return False
-    values["entries"] = _json(msgspec.json.decode(chosen))  # some drivers answer with bytes
+    values["entries"] = as_json(msgspec.json.decode(chosen))  # some drivers answer with bytes
     *_, rows = await executor.run(
         *(query(**values) for query in (*sql.sweep_entries, *sql.sweep_journals)),
         sql.remove_owner(**values),
@@ -417,7 +393,7 @@ def _shown(kept: _KeptJournal) -> Journal:
 
 def _page(rows: list[Row], pieces: list[Row]) -> _EntryRows:
     """A page in order of `seq`. What has pieces is the only one of its page."""
-    page = _decode(rows, _EntryRows)
+    page = decode_answer(rows, _EntryRows)
     if pieces:
         page.rows[0].data = Raw("".join(piece["data"] for piece in pieces).encode())
     page.rows.sort(key=attrgetter("seq"))
@@ -432,32 +408,3 @@ def _labels(status: str | UnsetType | None, sort: str | UnsetType) -> dict[str, 
         "sets_sort": sort is not UNSET,
         "sort": None if sort is UNSET else sort,
     }
-
-
-def _pieces(data: bytes) -> Iterator[str]:
-    """Parts of a text in UTF-8, each small enough to be kept, cut between characters."""
-    start = 0
-    while start < len(data):
-        end = min(start + PIECE_BYTES_MAX, len(data))
-        while end < len(data) and data[end] & 0xC0 == 0x80:
-            end -= 1
-        yield data[start:end].decode()
-        start = end
-
-
-def _bound(value: int | None) -> int | None:
-    """A number of a client, which no seq and no version is beyond."""
-    return None if value is None else min(value, _BEYOND)
-
-
-def _text(raw: Raw) -> str:
-    return bytes(raw).decode()
-
-
-def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
-
-
-def _decode(rows: list[Row], into: type[T]) -> T:
-    """The one answer of a statement."""
-    return msgspec.json.decode(rows[0]["answer"], type=into)

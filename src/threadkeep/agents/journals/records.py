@@ -2,7 +2,7 @@
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from threadkeep.agents.models import Mode, Producer
+from threadkeep.agents.journals.models import Mode, Producer
 
 
 class JournalRecord(Struct, kw_only=True):

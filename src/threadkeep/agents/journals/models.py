@@ -4,32 +4,14 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from threadkeep.agents.values import AnyJson, ExpiresIn, Name, OptionalText
 from threadkeep.conversations.models import INTEGER_MAX, Count
 
-SPACE_BYTES_MAX = 64
-NAME_BYTES_MAX = 512
-"""Of keys, of ids of entries, and of what a journal is found by."""
 ENTRIES_MAX = 1_000
 """How many entries an append has, and a page."""
 HEAD_BYTES_MAX = 1_000_000
-PIECE_BYTES_MAX = 1_400_000
-"""What is larger than an entry may be in one value is kept in pieces, none larger than this."""
-WHOLE_BYTES_MAX = 900_000
-"""An entry of more bytes is kept in pieces: on the way to a database, others may become twice as many."""
-EXPIRES_IN_MAX = 10 * 366 * 86_400
-REQUEST_PATTERN = "^[A-Za-z0-9._-]{1,64}$"
 
-AnyJson = Annotated[
-    Raw,
-    Meta(
-        description="Any JSON. It is kept to the letter.",
-        extra_json_schema={"type": ["object", "array", "string", "number", "boolean", "null"]},
-    ),
-]
-Name = Annotated[str, Meta(min_length=1, max_length=NAME_BYTES_MAX, description="At most 512 bytes in UTF-8.")]
-OptionalText = Annotated[str, Meta(max_length=NAME_BYTES_MAX, description="At most 512 bytes in UTF-8.")]
 Mode = Literal["create", "save", "replace"]
-ExpiresIn = Annotated[int, Meta(ge=1, le=EXPIRES_IN_MAX, description="Seconds from now, at most ten years.")]
 
 
 # What is kept

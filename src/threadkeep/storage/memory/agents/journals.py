@@ -1,4 +1,4 @@
-"""The state of agents in memory: the contract in plain Python. It is the model of the other back ends."""
+"""Journals in memory: the contract in plain Python. It is the model of the other back ends."""
 
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -6,11 +6,11 @@ from typing import Any, Protocol
 from msgspec import UNSET, Raw
 from msgspec.structs import replace
 
-from threadkeep.agents import cursors
-from threadkeep.agents.heads import merged_head
-from threadkeep.agents.models import HEAD_BYTES_MAX, AppendedEntries, Entry, EntryPage, Journal, JournalPage
-from threadkeep.agents.records import AppendRecord, EntryQuery, JournalEdit, JournalRecord
-from threadkeep.agents.store import (
+from threadkeep.agents.journals import cursors
+from threadkeep.agents.journals.heads import merged_head
+from threadkeep.agents.journals.models import HEAD_BYTES_MAX, AppendedEntries, Entry, EntryPage, Journal, JournalPage
+from threadkeep.agents.journals.records import AppendRecord, EntryQuery, JournalEdit, JournalRecord
+from threadkeep.agents.journals.store import (
     cursor_expired,
     head_too_large,
     identity_conflict,
@@ -57,10 +57,8 @@ class Keeps(Protocol):
         """The journals of a user, to read and to change."""
 
 
-class MemoryStateStore:
-    """A `StateStore` in memory. See `agents/store.py` for what each method promises."""
-
-    bookmark: str | None = None
+class MemoryJournals:
+    """A `JournalStore` in memory. See `agents/journals/store.py` for what each method promises."""
 
     def __init__(self, database: Keeps, user_id: str, clock: Clock = now) -> None:
         self._database = database

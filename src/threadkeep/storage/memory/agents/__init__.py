@@ -1,0 +1,11 @@
+"""MemoryStateStore: the state of agents in memory. It is the model of the other back ends."""
+
+from threadkeep.storage.memory.agents.journals import Journals, MemoryJournals
+
+__all__ = ["Journals", "MemoryStateStore"]
+
+
+class MemoryStateStore(MemoryJournals):
+    """A `StateStore` in memory. See `agents/store.py` for what each method promises."""
+
+    bookmark: str | None = None
