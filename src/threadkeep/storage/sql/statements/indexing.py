@@ -169,6 +169,10 @@ FROM (
   SELECT j.user_id FROM {self.journals} AS j WHERE j.deleted_at > 0
   UNION ALL
   SELECT j.user_id FROM {self.journals} AS j WHERE j.deleted_at IS NULL AND j.expires_at <= :now
+  UNION ALL
+  SELECT b.user_id FROM {self.blobs} AS b WHERE b.deleted_at > 0
+  UNION ALL
+  SELECT b.user_id FROM {self.blobs} AS b WHERE b.deleted_at IS NULL AND b.expires_at <= :now
 ) AS u
 LIMIT :limit
 """)
