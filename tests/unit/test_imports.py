@@ -28,6 +28,7 @@ OURS = {
     "threadkeep.agents",
     *(f"threadkeep.agents.{name}" for name in ("checks", "store", "values")),
     *(f"threadkeep.agents.journals{name}" for name in ("", ".models", ".records", ".service", ".store")),
+    *(f"threadkeep.agents.blobs{name}" for name in ("", ".models", ".records", ".service", ".store")),
     "threadkeep.clock",
     "threadkeep.conversations",
     "threadkeep.conversations.content",
@@ -79,7 +80,7 @@ IN_SNAPSHOT = {
     "threadkeep.http.schemas",
     "threadkeep.storage.sql",
     "threadkeep.storage.sql.agents",
-    *(f"threadkeep.storage.sql.agents.{name}" for name in ("base", "journals")),
+    *(f"threadkeep.storage.sql.agents.{name}" for name in ("base", "blobs", "journals")),
     "threadkeep.storage.sql.arrays",
     "threadkeep.storage.sql.columns",
     "threadkeep.storage.sql.conversations",
@@ -101,7 +102,7 @@ IN_SNAPSHOT = {
     "threadkeep.worker.turnstile",
     *(
         f"threadkeep.storage.sql.statements.{name}"
-        for name in ("base", "erasing", "indexing", "journals", "reading", "searching", "writing")
+        for name in ("base", "blobs", "erasing", "indexing", "journals", "reading", "searching", "writing")
     ),
 }
 # All that a Worker is shipped with of the products' folders.
@@ -240,7 +241,7 @@ KNOWS: dict[str, set[str]] = {
     "common_mistakes": set(),
     "validation": {"conversations", "errors", "validation_messages", "work"},
     "validation_messages": {"common_mistakes"},
-    "agents": {"conversations", "errors", "ids"},
+    "agents": {"conversations", "errors", "ids", "validation", "work"},
     "conversations": {"clock", "errors", "ids", "tokenizer", "validation", "work"},
     "storage/objects": {"errors"},
     "storage/backends": {"errors", "storage/objects"},

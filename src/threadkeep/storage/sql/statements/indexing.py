@@ -164,7 +164,7 @@ FROM (
   SELECT f.user_id
   FROM (SELECT l.user_id FROM {self.dialect.table_of_index_before} AS l ORDER BY l.n LIMIT :limit) AS f
   UNION ALL
-  SELECT b.user_id FROM (SELECT o.user_id FROM {self.owners} AS o WHERE o.indexed_rev < o.rev LIMIT :limit) AS b
+  SELECT i.user_id FROM (SELECT o.user_id FROM {self.owners} AS o WHERE o.indexed_rev < o.rev LIMIT :limit) AS i
   UNION ALL
   SELECT j.user_id FROM {self.journals} AS j WHERE j.deleted_at > 0
   UNION ALL
