@@ -123,7 +123,7 @@ WHERE b.user_id = :user AND b.deleted_at IS NULL AND b.expires_at > 0
     def retired_blob(self) -> Query:
         """Whether any blob is still to be swept: no row where none is."""
         return self.dialect.read(f"""
-SELECT b.n AS value
+SELECT 1 AS value
 FROM {self.blobs} AS b
 WHERE b.user_id = :user AND b.deleted_at > 0
 LIMIT 1
