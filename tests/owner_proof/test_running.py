@@ -430,7 +430,7 @@ SUPERFLUOUS = {
             *("remove_entries_1-j-3", "remove_entries_1-j-5", "remove_entries_1-j-7", "remove_entries_2-j-3"),
             *("remove_entries_2-j-5", "remove_entries_2-j-7", "remove_entries_3-j-3", "remove_entries_3-j-5"),
             *("remove_entries_3-j-7", "remove_entries_4-j-3", "remove_entries_4-j-5", "remove_entries_4-j-7"),
-            *("insert_piece-j-1", "insert_entries-j-1"),
+            "insert_piece-j-1",
         ),
         _STAMPED,
     ),

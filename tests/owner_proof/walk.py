@@ -601,7 +601,15 @@ LARGE = "large " * 160_000
 def put_blob(key: str, content: bytes, **fields: Any) -> Step:
     record = {"space": SPACE, "key": key, "content": content, "digest": content[:9].decode(), **fields}
     record = {"media_type": "text/plain", "meta": raw({"meta": key}), **record}
-    return state(lambda store: store.put_blob(BlobRecord(**record)))
+    # Ids of its own, so that those of everything else are what they would be without it.
+    number = next(_requests)
+
+    async def step(store: SqlStore) -> Any:
+        ids = count()
+        blobs = SqlStateStore(store._executor, store._user_id, store._clock, lambda: f"0B{number:012d}{next(ids):012d}")
+        return await blobs.put_blob(BlobRecord(**record))
+
+    return step
 
 
 def get_blob(key: str) -> Step:
@@ -612,15 +620,17 @@ def delete_blob(key: str) -> Step:
     return state(lambda store: store.delete_blob(SPACE, key))
 
 
-# What others have of what `BLOBS` is about: other bytes, of the same names.
-BLOBS_HELD: list[Step] = [
-    put_blob("mine", b"held" * 500_000),
-    put_blob("taken", b"held", expires_in=400_000_000_000_000),
-    put_blob("gone", b"held" * 500_000),
-    delete_blob("gone"),
-    put_blob("gone", b"held"),
-    put_blob("expired", b"held", expires_in=5),
-]
+def blobs_held() -> list[Step]:
+    """What others have of what `BLOBS` is about: other bytes, of the same names."""
+    return [
+        put_blob("mine", b"held" * 500_000),
+        put_blob("taken", b"held", expires_in=400_000_000_000_000),
+        put_blob("gone", b"held" * 500_000),
+        delete_blob("gone"),
+        put_blob("gone", b"held"),
+        put_blob("expired", b"held", expires_in=5),
+    ]
+
 
 # What the walker does with blobs.
 BLOBS: list[Step] = [
@@ -1064,13 +1074,13 @@ ERASING: list[Step] = [
 # What others have of what `ERASING` is about.
 HELD: list[Step] = [
     *JOURNALS_HELD,
-    *BLOBS_HELD,
     create(5, 150, 140, words="held", title="Held", metadata={"held": 1}),
     create(6, 50, 51, 52, 53, words="held"),
     create(7, 54, 141, words="held", title="Held too"),
     create(8, 55, 56, words="held"),
     *(create(number, 100 + number, 160 + number, words="held") for number in (40, 41, 42, 43, 44, 50)),
     *(create(number, 170 + number, 200 + number, 240 + number, words="held") for number in (10, 20)),
+    *blobs_held(),
 ]
 _ALL = (1, 2, 3, 4, 5, 6, 7, 8, 10, 20, 40, 41, 42, 43, 44, 50, 90)
 
@@ -1095,7 +1105,7 @@ ERASED: list[Step] = [
     delete(5),
     erase(),
     *JOURNALS_HELD,
-    *BLOBS_HELD,
+    *blobs_held(),
     sweep(2, messages=9),
     create(9, 180, words="held"),
 ]
