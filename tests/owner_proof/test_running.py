@@ -340,7 +340,7 @@ def before_all() -> int:
 async def test_the_users_to_purge_are_those_who_deleted_or_erased_something_and_it_is_still_there(
     beside: SqliteExecutor,
 ) -> None:
-    # What most have only has to be swept, state of agents or more; the words of three stand first in the index of the version
+    # What most have only has to be swept, blobs or more; the words of three stand first in the index of the version
     # before; and one is behind.
     everybody = {"ADA", "Ada", "abe", "ad", "ada ", "ann", "bob", "eve"}
     assert set(await users_to_purge(beside, 0, 9, before_all)) == everybody
