@@ -73,8 +73,8 @@ def test_two_statements_are_of_no_user() -> None:
     assert read(QUERIES["users_to_purge"].text) == [
         f"The table {table} is not tied to the user."
         for table in (
-            *("blobs AS b", "blobs AS b", "journals AS j", "journals AS j"),
             *("conversations AS c", "owners AS o", "words AS l"),
+            *("journals AS j", "journals AS j", "blobs AS b", "blobs AS b"),
         )
     ]
     assert read(QUERIES["users_to_expire"].text) == [

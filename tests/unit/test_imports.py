@@ -53,7 +53,7 @@ OURS = {
     *(
         f"threadkeep.http.routes.{name}"
         for name in (
-            *("base", "changes", "conversations", "export_and_import", "journals", "me", "messages", "public"),
+            *("base", "blobs", "changes", "conversations", "export_and_import", "journals", "me", "messages", "public"),
             "search",
         )
     ),
@@ -77,7 +77,7 @@ IN_SNAPSHOT = {
     "threadkeep.common_mistakes",
     "threadkeep.conversations.cursors",
     "threadkeep.conversations.filters",
-    *(f"threadkeep.http.descriptions{name}" for name in ("", ".journals", ".operation")),
+    *(f"threadkeep.http.descriptions{name}" for name in ("", ".blobs", ".journals", ".operation")),
     "threadkeep.http.docs",
     "threadkeep.http.openapi",
     "threadkeep.http.schemas",
@@ -287,11 +287,11 @@ RESERVED = {
     "js": {"storage/sqlite/js_values", "storage/postgres/workers_socket", *WORKER},
     "jwt": {"http/auth"},
     "ulid": {"ids", "conversations/export_v1"},
-    "httpx": {f"client/{name}" for name in ("client", "conversations", "transport")},
+    "httpx": {f"client/{name}" for name in ("client", "blobs", "conversations", "transport")},
     "anyio": {"client/transport"},
     "urllib": {
         *("worker/environment", "http/router", "http/messages", "server/asgi", "storage/postgres/url"),
-        "client/journals",
+        *("client/journals", "client/blobs"),
     },
     "http": {"server/connection"},
     "os": {

@@ -5,7 +5,8 @@ from typing import Annotated
 from msgspec import Meta, Raw, Struct
 
 BLOB_BYTES_MAX = 8 * 1024 * 1024
-META_BYTES_MAX = 65_536
+META_BYTES_MAX = 8_000
+"""Proxies take no more in one header, and Node no more than twice as much in all of an answer."""
 MEDIA_TYPE_BYTES_MAX = 255
 DEFAULT_MEDIA_TYPE = "application/octet-stream"
 

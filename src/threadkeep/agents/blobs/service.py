@@ -58,6 +58,21 @@ async def put_blob(
     return await store.put_blob(record)
 
 
+async def get_blob(store: BlobStore, space: str, key: str) -> tuple[Blob, bytes]:
+    """Get a blob and its bytes. Returns and raises as `BlobStore.get_blob`; also Invalid."""
+    return await store.get_blob(checked_space(space), checked_name(key, "key"))
+
+
+async def find_blob(store: BlobStore, space: str, key: str) -> Blob:
+    """Get a blob without its bytes. Returns and raises as `BlobStore.find_blob`; also Invalid."""
+    return await store.find_blob(checked_space(space), checked_name(key, "key"))
+
+
+async def delete_blob(store: BlobStore, space: str, key: str) -> None:
+    """Delete a blob. Raises as `BlobStore.delete_blob`; also Invalid."""
+    await store.delete_blob(checked_space(space), checked_name(key, "key"))
+
+
 def checked_meta(text: str | None) -> Raw:
     """The JSON object that metadata is, without white space between its parts. Raises Invalid or TooLarge."""
     if text is None:
