@@ -6,15 +6,17 @@ else does not exist.
 
 - `journals/store.py`: a head and an ordered list of entries.
 - `blobs/store.py`: bytes that never change.
+- `threads/store.py`: the checkpoints of a graph, with their values and pending writes.
 """
 
 from typing import Protocol
 
 from threadkeep.agents.blobs.store import BlobStore
 from threadkeep.agents.journals.store import JournalStore
+from threadkeep.agents.threads.store import ThreadStore
 
 
-class StateStore(JournalStore, BlobStore, Protocol):
+class StateStore(JournalStore, BlobStore, ThreadStore, Protocol):
     """The state of the agents of one user."""
 
     @property

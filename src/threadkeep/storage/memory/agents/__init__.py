@@ -2,11 +2,12 @@
 
 from threadkeep.storage.memory.agents.blobs import Blobs, MemoryBlobs
 from threadkeep.storage.memory.agents.journals import Journals, MemoryJournals
+from threadkeep.storage.memory.agents.threads import MemoryThreads, Threads
 
-__all__ = ["Blobs", "Journals", "MemoryStateStore"]
+__all__ = ["Blobs", "Journals", "MemoryStateStore", "Threads"]
 
 
-class MemoryStateStore(MemoryJournals, MemoryBlobs):
+class MemoryStateStore(MemoryJournals, MemoryBlobs, MemoryThreads):
     """A `StateStore` in memory. See `agents/store.py` for what each method promises."""
 
     bookmark: str | None = None

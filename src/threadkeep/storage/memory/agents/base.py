@@ -7,6 +7,7 @@ from threadkeep.clock import Clock, now
 if TYPE_CHECKING:
     from threadkeep.storage.memory.agents.blobs import Blobs
     from threadkeep.storage.memory.agents.journals import Journals
+    from threadkeep.storage.memory.agents.threads import Threads
 
 
 class Keeps(Protocol):
@@ -17,6 +18,9 @@ class Keeps(Protocol):
 
     def blobs_of(self, user_id: str) -> "Blobs":
         """The blobs of a user."""
+
+    def threads_of(self, user_id: str) -> "Threads":
+        """The threads of a user."""
 
 
 class MemoryState:
