@@ -23,8 +23,8 @@ class JournalStore(Protocol):
     async def put_journal(self, record: JournalRecord) -> tuple[Journal, bool]:
         """Keep a journal; return it as it is now, and whether it is new.
 
-        `create` keeps one that is there as it is. `save` sets its head, lane, kind, status and sort, and its expiry where
-        that is given, and keeps its entries. `replace` begins a new one: another incarnation, without entries and
+        `create` keeps one that is there as it is. `save` sets its head, lane, kind, status and sort, and its expiry
+        where that is given, and keeps its entries. `replace` begins a new one: another incarnation, without entries and
         without a producer, so that whoever wrote to the one before is refused.
 
         Raises Conflict `conflict` where `create` finds one of another identity; Stale `stale`, with the `version` now,

@@ -52,8 +52,8 @@ class TaskStore(Protocol):
         | change | needs | sets |
         |---|---|---|
         | ready | queued | `readyAt`, once |
-        | claim | queued, ready, no earlier open task in the lane | running: attempt, holder, lease, started; one attempt
-          more, and a timeout if there is none. With `restart` it is the first attempt, and the timeout is set anew |
+        | claim | queued, ready, no earlier open task in the lane | running, with attempt, holder and lease; one
+          attempt more, and a timeout if there is none. With `restart` it is the first, and the timeout is set anew |
         | applied | running, attempt | `appliedAt`, and with it the budget, once |
         | recover | running, attempt | `recoveryAt`, once |
         | replace | running, attempt | the next attempt, which counts; holder and lease if given |

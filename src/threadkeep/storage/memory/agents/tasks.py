@@ -250,7 +250,7 @@ class MemoryTasks(MemoryState):
             and kept.settlement_digest == record.settlement_digest
         )
 
-    def _changes(  # noqa: C901, PLR0911, PLR0912 one for each change
+    def _changes(  # noqa: PLR0911, PLR0912 one for each change
         self, task: Task, change: Change
     ) -> dict[str, Any] | None:
         """What a change sets, or None where the task is not in the state that it needs."""
@@ -322,7 +322,9 @@ class MemoryTasks(MemoryState):
                 if isinstance(change, Join):
                     return {"state": "joined", "applied_at": _first(task.applied_at, time)}
                 return {"state": "queued", "host": None, "applied_at": None}
-            case Note() if task.attempt == change.attempt and has(Raw(bytes(task.note)), change.if_):
+            case Note() if (
+                task.attempt == change.attempt and task.state != "receipt" and has(Raw(bytes(task.note)), change.if_)
+            ):
                 note = merged_note(Raw(bytes(task.note)), change.note)
                 if len(bytes(note)) > NOTE_BYTES_MAX:
                     raise note_too_large()
