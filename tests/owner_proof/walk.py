@@ -717,34 +717,34 @@ LATER_JOURNALS: list[Step] = [
 QUEUE = "queue"
 
 
-def admit(id_: str, lane: str = "lane", *, payload: Any = "mine", **fields: Any) -> Step:
-    record = {"queue": QUEUE, "id": id_, "lane": lane, "digest": str(payload)[:20], "payload": raw(payload), **fields}
+def admit(id_: str, lane: str = "lane", *, queue: str = QUEUE, payload: Any = "mine", **fields: Any) -> Step:
+    record = {"queue": queue, "id": id_, "lane": lane, "digest": str(payload)[:20], "payload": raw(payload), **fields}
     return state(lambda store: store.admit_task(TaskRecord(**record)))
 
 
-def change(id_: str, do: str, *, request: str | None = None, **fields: Any) -> Step:
+def change(id_: str, do: str, *, queue: str = QUEUE, request: str | None = None, **fields: Any) -> Step:
     owned = {} if do in ("ready", "drop") else {"attempt": "a1"}
     wanted = msgspec.json.decode(msgspec.json.encode({"do": do, **owned, **fields}), type=Change)
     digest = str(fields["settlement"])[:20] if isinstance(wanted, Reserve) else None
     record = ChangeRecord(request=request or f"r{next(_requests)}", change=wanted, settlement_digest=digest)
-    return state(lambda store: store.change_task(QUEUE, id_, record))
+    return state(lambda store: store.change_task(queue, id_, record))
 
 
-def begin(id_: str, lease: int = 10**15) -> Step:
-    return change(id_, "claim", holder="h1", leaseUntil=lease)
+def begin(id_: str, lease: int = 10**15, queue: str = QUEUE) -> Step:
+    return change(id_, "claim", holder="h1", leaseUntil=lease, queue=queue)
 
 
-def absorb(host: str, target: str | None = None, request: str | None = None) -> Step:
+def absorb(host: str, target: str | None = None, request: str | None = None, queue: str = QUEUE) -> Step:
     name = request or f"r{next(_requests)}"
-    return state(lambda store: store.absorb_tasks(QUEUE, host, "a1", target, request=name))
+    return state(lambda store: store.absorb_tasks(queue, host, "a1", target, request=name))
 
 
 def get_task(id_: str) -> Step:
     return state(lambda store: store.get_task(QUEUE, id_))
 
 
-def list_tasks(view: Any, **query: Any) -> Step:
-    return state(lambda store: store.list_tasks(QUEUE, TaskQuery(view=view, **query)))
+def list_tasks(view: Any, queue: str = QUEUE, **query: Any) -> Step:
+    return state(lambda store: store.list_tasks(queue, TaskQuery(view=view, **query)))
 
 
 def renew(*ids: str, until: int = 7) -> Step:
@@ -764,6 +764,25 @@ def guarded(key: str, *entries: Any, **guard: Any) -> Step:
     return write(key, *entries, create=True, guard=Guard(**fields))
 
 
+def one_of_each(payload: str) -> list[Step]:
+    """A task of each state, in lanes of their own, in a queue of their own."""
+    queue = "each"
+    return [
+        admit("queued", "1", payload=payload, queue=queue),
+        admit("unready", "2", payload=payload, queue=queue, is_ready=False),
+        admit("running", "3", payload=payload, queue=queue),
+        begin("running", 5, queue),
+        admit("settling", "4", payload=payload, queue=queue),
+        begin("settling", queue=queue),
+        change("settling", "reserve", settlementId="s", settlement=payload, queue=queue),
+        admit("guest", "3", payload=payload, queue=queue),
+        admit("guest too", "3", payload=payload, queue=queue),
+        absorb("running", queue=queue),
+        absorb("running", queue=queue),
+        change("guest", "join", host="running", queue=queue),
+    ]
+
+
 VIEWS = (
     *(list_tasks(view) for view in ("runnable", "unready", "running", "expired", "settling", "open", "all")),
     *(list_tasks("lane", lane=lane) for lane in ("lane", "other", "settled", "cleared")),
@@ -774,6 +793,10 @@ VIEWS = (
 
 # What others have of what `TASKS` is about: more, of the same names.
 TASKS_HELD: list[Step] = [
+    admit("same", "same", payload="held", queue="same"),
+    *one_of_each("held"),
+    admit("blocking", "hosts", payload="held", is_ready=False),
+    admit("filling", "hosts", payload=LARGE),
     *(admit(f"before {place}", f"before {place}", payload="held") for place in range(3)),
     admit("host", "lane", payload="held", kind="k"),
     begin("host"),
@@ -783,6 +806,7 @@ TASKS_HELD: list[Step] = [
     change("c", "join", host="host"),
     change("x", "leave", host="host"),
     change("host", "note", note={"n": "held"}),
+    absorb("host", request="absorbing"),
     admit("unready", "lane", payload=LARGE, is_ready=False),
     admit("d", "other", payload="held"),
     begin("d", 5),
@@ -808,6 +832,17 @@ TASKS_HELD: list[Step] = [
 
 # What the walker does with tasks.
 TASKS: list[Step] = [
+    list_tasks("runnable", "same"),
+    admit("same", "same", queue="same"),
+    list_tasks("runnable", "same"),
+    begin("same", queue="same"),
+    *(admit(f"before {place}", f"before {place}", queue="each") for place in range(9)),
+    *(change(f"before {place}", "drop", queue="each") for place in range(9)),
+    *one_of_each(LARGE),
+    *(list_tasks(view, "each") for view in ("runnable", "unready", "running", "expired", "settling", "open")),
+    *(list_tasks(view, "each", after=9) for view in ("open", "all")),
+    list_tasks("lane", "each", lane="3"),
+    list_tasks("joined", "each", host="running"),
     has_open(),
     admit("a"),
     admit("a"),
@@ -890,11 +925,22 @@ TASKS: list[Step] = [
     change_lane("theirs", "abort"),
     change("d", "settle"),
     admit("host", "hosts"),
-    admit("guest", "hosts"),
+    admit("guest", "hosts", payload=LARGE),
     admit("next", "hosts"),
     begin("host"),
-    absorb("host"),
+    absorb("host", request="absorbing"),
+    absorb("host", request="absorbing"),
     change("guest", "join", host="host"),
+    absorb("host"),
+    guarded("guarded", "never", task="host", joined=["c"]),
+    guarded("new two", "never", task="host", joined=["c"]),
+    change("a", "leave", host="host"),
+    change("a", "join", host="host"),
+    change("host", "requeue"),
+    change("guest", "reserve", settlementId="s", settlement="end"),
+    change("next", "leave", host="host"),
+    change("next", "join", host="host"),
+    begin("host"),
     change("guest", "reserve", settlementId="s", settlement="end"),
     change("next", "join", host="host"),
     list_tasks("joined", host="host"),
