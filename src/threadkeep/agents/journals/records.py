@@ -17,6 +17,8 @@ class JournalRecord(Struct, kw_only=True):
     head: Raw = Raw(b"null")
     identity: str = ""
     """A digest."""
+    sent_identity: Raw | UnsetType = UNSET
+    """What it is the digest of, where the client gave that."""
     lane: str | None = None
     kind: str | None = None
     status: str | None = None
