@@ -7,6 +7,7 @@ from threadkeep.clock import Clock, now
 if TYPE_CHECKING:
     from threadkeep.storage.memory.agents.blobs import Blobs
     from threadkeep.storage.memory.agents.journals import Journals
+    from threadkeep.storage.memory.agents.tasks import Tasks
     from threadkeep.storage.memory.agents.threads import Threads
 
 
@@ -21,6 +22,9 @@ class Keeps(Protocol):
 
     def threads_of(self, user_id: str) -> "Threads":
         """The threads of a user."""
+
+    def tasks_of(self, user_id: str) -> "Tasks":
+        """The tasks of a user, and the lanes that are closed."""
 
 
 class MemoryState:
