@@ -77,6 +77,18 @@ def test_no_request_of_any_kind_imports_anything_not_even_the_first(running: Loc
         ask("POST", f"{place}/producer", f"{pattern}/producer", json={"producer": "p"})
         ask("GET", "/api/journals/cold", "/api/journals/{space}", params={"limit": 1})
         ask("DELETE", place, pattern)
+        queue, pattern = "/api/queues/cold", "/api/queues/{queue}"
+        task, of_task = f"{queue}/tasks/a", f"{pattern}/tasks/{{task}}"
+        ask("POST", f"{queue}/tasks", f"{pattern}/tasks", json={"id": "a", "lane": "b/c", "payload": {"a": 1}})
+        claim = {"do": "claim", "attempt": "a1", "holder": "h1", "leaseUntil": 1}
+        note = {"do": "note", "attempt": "a1", "note": {"a": 1}, "if": {"a": None}}
+        for change in (claim, note, {"do": "absorb", "attempt": "a1"}):
+            ask("POST", task, of_task, json=change)
+        ask("GET", task, of_task)
+        ask("GET", f"{queue}/tasks", f"{pattern}/tasks", params={"view": "expired"})
+        ask("POST", f"{queue}/renew", f"{pattern}/renew", json={"holder": "h1", "tasks": ["a"], "leaseUntil": 1})
+        ask("GET", queue, pattern)
+        ask("POST", f"{queue}/lanes/b%2Fc", f"{pattern}/lanes/{{lane}}", json={"do": "abort"})
         for route in PUBLIC_ROUTES:
             ask(route.method, route.path)
         assert client.get(API, headers={"Authorization": "Bearer a.b.c"}).status_code == 401
