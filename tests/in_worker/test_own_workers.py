@@ -77,6 +77,10 @@ def test_no_request_of_any_kind_imports_anything_not_even_the_first(running: Loc
         ask("POST", f"{place}/producer", f"{pattern}/producer", json={"producer": "p"})
         ask("GET", "/api/journals/cold", "/api/journals/{space}", params={"limit": 1})
         ask("DELETE", place, pattern)
+        place, pattern = "/api/blobs/cold/a%2Fb", "/api/blobs/{space}/{key}"
+        ask("PUT", place, pattern, content=b"bytes", headers={"X-Meta": '{"a": 1}', "Content-Type": "image/png"})
+        ask("GET", place, pattern)
+        ask("DELETE", place, pattern)
         for route in PUBLIC_ROUTES:
             ask(route.method, route.path)
         assert client.get(API, headers={"Authorization": "Bearer a.b.c"}).status_code == 401

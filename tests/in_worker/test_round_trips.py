@@ -36,6 +36,7 @@ OLDER = "WyJjIiwxNzk1MTc2ODE5MTY0LCIwMUtBR1EzVzZaSjhZMFY0TTJUN041QzlYQiJd"
 # An object looks to its alarm before it deletes anything, in its own storage, and sets it the first time.
 ALARMS = [{"storage.getAlarm": 1, "storage.setAlarm": 1}, {"storage.getAlarm": 1}]
 JOURNAL = "/api/journals/counted/a%2Fb"
+BLOB = "/api/blobs/counted/a%2Fb"
 LARGE_ENTRIES = [{"data": "x" * 2_000_000}, {"id": "large", "data": "x" * 1_000_000}]
 STATE = [
     *[("PUT", JOURNAL, {"json": {"mode": mode, "head": 1}}) for mode in ("create", "create", "save", "replace")],
@@ -58,6 +59,10 @@ STATE = [
     ("DELETE", JOURNAL, {"headers": {"If-Match": '"99"'}}),
     ("DELETE", JOURNAL, {}),
     ("GET", JOURNAL, {}),
+    *[("PUT", BLOB, {"content": content}) for content in (b"x" * 3_000_000, b"x" * 3_000_000, b"other")],
+    ("GET", BLOB, {}),
+    ("DELETE", BLOB, {}),
+    ("GET", BLOB, {}),
 ]
 """Requests for the state of agents, in an order in which they have something to do, or are refused."""
 
@@ -123,7 +128,12 @@ def test_every_request_of_a_user_is_matched_once_and_is_one_round_trip(client: h
 def test_every_request_for_the_state_of_agents_is_one_round_trip(client: httpx.Client) -> None:
     patterns = {(route.method, route.path) for route in USER_ROUTES if route.needs == "agents"}
     assert patterns == {
-        (method, path.replace(JOURNAL, "/api/journals/{space}/{key}").replace("/counted", "/{space}"))
+        (
+            method,
+            path.replace(JOURNAL, "/api/journals/{space}/{key}")
+            .replace(BLOB, "/api/blobs/{space}/{key}")
+            .replace("/counted", "/{space}"),
+        )
         for method, path, _ in STATE
     }
     client.put(JOURNAL, json={"mode": "replace"})  # an object sets its alarm with the first write

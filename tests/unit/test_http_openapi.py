@@ -55,7 +55,7 @@ STATUSES = {
     "DELETE /api/journals/{space}/{key}": "204 400 401 405 412 500 501 503",
     "POST /api/journals/{space}/{key}/producer": "200 400 401 404 405 413 415 500 501 503",
     "POST /api/journals/{space}/{key}/entries": "200 201 400 401 404 405 409 412 413 415 500 501 503",
-    "GET /api/journals/{space}/{key}/entries": "200 400 401 404 405 410 500 501 503",
+    "GET /api/journals/{space}/{key}/entries": "200 204 400 401 404 405 410 500 501 503",
     "POST /api/journals/{space}/{key}/pop": "200 400 401 404 405 409 412 500 501 503",
     "PUT /api/blobs/{space}/{key}": "200 201 400 401 405 409 413 415 500 501 503",
     "GET /api/blobs/{space}/{key}": "200 400 401 404 405 500 501 503",
@@ -77,7 +77,7 @@ PARAMETERS = {
     "DELETE /api/journals/{space}/{key}": "If-Match key space",
     "POST /api/journals/{space}/{key}/producer": "Idempotency-Key key space",
     "POST /api/journals/{space}/{key}/entries": "Idempotency-Key key space",
-    "GET /api/journals/{space}/{key}/entries": "after before cursor head key limit newest space",
+    "GET /api/journals/{space}/{key}/entries": "Last-Event-ID after before cursor head key limit newest space",
     "PUT /api/blobs/{space}/{key}": "Content-Digest X-Meta expiresIn key space",
     "DELETE /api/me": "confirm",
 }

@@ -49,6 +49,7 @@ OURS = {
     "threadkeep.http.messages",
     "threadkeep.http.problems",
     "threadkeep.http.router",
+    "threadkeep.http.events",
     "threadkeep.http.routes",
     *(
         f"threadkeep.http.routes.{name}"

@@ -63,7 +63,10 @@ JOURNALS: dict[str, Operation] = {
     ),
     "list_entries": Operation(
         tag=AGENT_STATE,
-        answers={200: "A page of entries, and the journal that they are of."},
+        answers={
+            200: "A page of entries, and the journal that they are of; or the entries as events.",
+            204: "Of events: the journal is closed, and nothing comes after `Last-Event-ID`.",
+        },
         response={"journal": _written, "entries": _entries, "more": False, "nextCursor": "~WyJlIl0"},
     ),
     "list_journals": Operation(
