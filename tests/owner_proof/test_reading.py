@@ -232,7 +232,7 @@ def test_no_statement_is_kept_where_the_proof_does_not_look() -> None:
         "unindex_swept",
         *("first_entries", "newest_entries", "pieces_of_first", "pieces_of_newest", "remove_entries", "sweep_entries"),
         "sweep_blobs",
-        *("list_journals", "list_journals_of_status"),
+        *("list_journals", "list_journals_of_status", "list_journals_by_update"),
         *("save_journal", "patch_journal", "acquire_producer", "append"),
     } | {f"list_{size}messages_{where}" for size in ("", "large_") for where in ("before", "after")}
 

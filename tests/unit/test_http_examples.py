@@ -26,13 +26,8 @@ CALLS = {
     for method, operation in item.items()
 }
 WITHOUT_EXAMPLES = {
-    "delete_conversation",
-    "delete_journal",
-    "get_blob",
-    "delete_blob",
-    "export_everything",
-    "get_openapi",
-    "get_docs",
+    *("delete_conversation", "delete_journal", "export_everything", "export_rows", "get_blob", "delete_blob"),
+    *("get_openapi", "get_docs"),
 }
 """What answers nothing, lines, this document, or a page."""
 VARYING = {
@@ -104,7 +99,8 @@ async def _ask(client: httpx.AsyncClient, name: str) -> httpx.Response:
     url = path.format(**{place: quote(name, safe="") for place, name in NAMES.items()})
     body = {} if example.request is msgspec.UNSET else {"json": example.request}
     if isinstance(example.request, bytes):
-        body = {"content": example.request}
+        media = next(iter(CALLS[name][2]["requestBody"]["content"]))
+        body = {"content": example.request, "headers": {"Content-Type": media}}
     return await client.request(method, f"{url}?{example.query}", **body)
 
 

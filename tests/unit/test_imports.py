@@ -27,11 +27,15 @@ OURS = {
     "threadkeep",
     "threadkeep.agents",
     *(f"threadkeep.agents.{name}" for name in ("checks", "store", "values")),
-    *(f"threadkeep.agents.journals{name}" for name in ("", ".models", ".records", ".service", ".store")),
+    *(
+        f"threadkeep.agents.journals{name}"
+        for name in ("", ".cursors", ".models", ".records", ".rows", ".service", ".store")
+    ),
     *(f"threadkeep.agents.blobs{name}" for name in ("", ".models", ".records", ".service", ".store")),
     "threadkeep.clock",
     "threadkeep.conversations",
     "threadkeep.conversations.content",
+    "threadkeep.conversations.cursors",
     "threadkeep.conversations.export_v1",
     "threadkeep.conversations.models",
     "threadkeep.conversations.records",
@@ -55,7 +59,7 @@ OURS = {
         f"threadkeep.http.routes.{name}"
         for name in (
             *("base", "blobs", "changes", "conversations", "export_and_import", "journals", "me", "messages", "public"),
-            "search",
+            *("rows", "search"),
         )
     ),
     "threadkeep.ids",
@@ -72,11 +76,9 @@ OURS = {
 }
 # What the Worker imports beyond that, so that it is in its snapshot, and no request has to.
 IN_SNAPSHOT = {
-    "threadkeep.agents.journals.cursors",
     "threadkeep.agents.journals.heads",
     "threadkeep.conversations.changes",
     "threadkeep.common_mistakes",
-    "threadkeep.conversations.cursors",
     "threadkeep.conversations.filters",
     *(f"threadkeep.http.descriptions{name}" for name in ("", ".blobs", ".journals", ".operation")),
     "threadkeep.http.docs",
@@ -306,6 +308,7 @@ RESERVED = {
     "secrets": {"storage/postgres/workers_socket"},
     "uuid": set(),
     "time": {
+        "http/events",
         "clock",
         "storage/sqlite/file",
         "server/application",

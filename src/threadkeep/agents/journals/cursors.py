@@ -19,6 +19,13 @@ class AfterJournal(msgspec.Struct, tag="j", array_like=True, frozen=True):
     key: Text
 
 
+class AfterUpdate(msgspec.Struct, tag="u", array_like=True, frozen=True):
+    """The next page of journals comes after this one, in the order in which they were written."""
+
+    updated_at: Bound
+    key: Text
+
+
 class AfterEntry(msgspec.Struct, tag="e", array_like=True, frozen=True):
     """The next page of entries comes after this one, as long as nothing is removed."""
 
@@ -31,10 +38,10 @@ class AfterEntry(msgspec.Struct, tag="e", array_like=True, frozen=True):
         return (self.incarnation, self.generation) == (journal.incarnation, journal.generation)
 
 
-C = TypeVar("C", AfterJournal, AfterEntry)
+C = TypeVar("C", AfterJournal, AfterUpdate, AfterEntry)
 
 
-def encode(cursor: AfterJournal | AfterEntry) -> str:
+def encode(cursor: AfterJournal | AfterUpdate | AfterEntry) -> str:
     """A cursor as text that fits into a URL as it is."""
     return f"~{urlsafe_b64encode(msgspec.json.encode(cursor)).rstrip(b'=').decode()}"
 

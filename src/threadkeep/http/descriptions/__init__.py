@@ -39,7 +39,7 @@ CODES = {
 
 REASONS = (
     *("exists", "deleted", "purging"),  # the id of a conversation
-    *("conflict", "closed", "stale", "status", "fenced", "gap"),  # journals and blobs
+    *("conflict", "closed", "stale", "status", "fenced", "gap", "older"),  # journals and blobs
 )
 """What may stand in `details.reason`."""
 
@@ -298,7 +298,7 @@ OPERATIONS: dict[str, Operation] = {
             202: "Everything is hidden, and the rest is being removed. This is how much it was.",
         },
         query="confirm=alice",
-        response={"conversations": 2, "messages": 4, "userId": "alice", "isComplete": True},
+        response={"conversations": 2, "messages": 4, "journals": 1, "userId": "alice", "isComplete": True},
     ),
     "get_status": Operation(
         tag="Server",

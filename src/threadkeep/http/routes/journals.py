@@ -15,6 +15,7 @@ from threadkeep.agents.journals.models import (
     JournalPage,
     NewEntries,
     NewProducer,
+    Order,
     Popped,
     PutJournal,
 )
@@ -33,6 +34,7 @@ class JournalsQuery(Struct, forbid_unknown_fields=True):
     """Which journals to list."""
 
     status: Annotated[OptionalText, Meta(description="Only those of this status.")] | None = None
+    order: Order = "sort"
     cursor: StateCursor | None = None
     limit: Annotated[int, Meta(ge=1, le=ENTRIES_MAX)] = 100
 
@@ -58,11 +60,14 @@ class EntriesQuery(Struct, forbid_unknown_fields=True):
 async def list_journals(call: Call) -> Response:
     """List the journals of a space, by `sort` and then by key, both descending.
 
-    A page may be shorter than `limit` if heads are large; only `nextCursor` tells whether there are more.
+    With `order=updated` they come in the order in which they were last written, the oldest first, and then by key. A
+    page may be shorter than `limit` if heads are large; only `nextCursor` tells whether there are more.
     """
     query: JournalsQuery = call.query
     space = call.path["space"]
-    page = await service.list_journals(call.state, space, status=query.status, cursor=query.cursor, limit=query.limit)
+    page = await service.list_journals(
+        call.state, space, status=query.status, order=query.order, cursor=query.cursor, limit=query.limit
+    )
     return json_response(200, page)
 
 
