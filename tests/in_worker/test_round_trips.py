@@ -5,10 +5,12 @@ as long as to answer.
 """
 
 import json
+import time
 from collections.abc import Iterator
 
 import httpx
 import pytest
+from in_worker.test_purging import eventually
 
 from support.backends import REQUEST_SECONDS, WORKERS, worker
 from support.in_process import as_user
@@ -21,6 +23,8 @@ STREAMS = {
     ("GET", "/api/export"),
     ("POST", "/api/import"),
     ("DELETE", "/api/me"),
+    ("GET", "/api/journals/{space}/rows"),
+    ("POST", "/api/journals/{space}/rows"),
 }
 # Where a request is handed on to an object, it is matched with the routes once more there.
 EXPECTED = {
@@ -126,7 +130,7 @@ def test_every_request_of_a_user_is_matched_once_and_is_one_round_trip(client: h
 
 
 def test_every_request_for_the_state_of_agents_is_one_round_trip(client: httpx.Client) -> None:
-    patterns = {(route.method, route.path) for route in USER_ROUTES if route.needs == "agents"}
+    patterns = {(route.method, route.path) for route in USER_ROUTES if route.needs == "agents"} - STREAMS
     assert patterns == {
         (
             method,
@@ -193,3 +197,24 @@ def test_what_is_refused_before_it_is_done_costs_no_round_trip_to_the_database(c
     client.post("/api/conversations", json={"title": 1})
     counted = client.get("/counts").json()
     assert not {name for name in counted if name.startswith(("d1", "storage"))}
+
+
+def test_for_whoever_follows_a_journal_and_has_gone_the_store_is_asked_no_more(client: httpx.Client) -> None:
+    client.post(f"{JOURNAL}/entries", json={"entries": [{"data": 1}], "create": True}).raise_for_status()
+    with client.stream("GET", f"{JOURNAL}/entries", headers={"Accept": "text/event-stream"}) as response:
+        pieces = response.iter_raw()
+        while b"data: " not in next(pieces):
+            pass
+        assert _asked_within(client, 2.5) >= 1
+    # By itself the answer would go on for longer than is waited here.
+    eventually(lambda: _asked_within(client, 2.5), 0, seconds=25)
+
+
+def _asked_within(client: httpx.Client, seconds: float) -> int:
+    """How often the store was asked while nobody sent a request."""
+    client.get("/counts")
+    time.sleep(seconds)
+    counts = client.get("/counts").json()
+    return sum(
+        count for name, count in counts.items() if name.startswith(("d1.", "storage.transaction", "storage.exec"))
+    )
