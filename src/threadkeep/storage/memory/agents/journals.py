@@ -172,7 +172,7 @@ class MemoryJournals(MemoryState):
             if record.expected not in (None, 0):
                 raise stale(record.expected, 0)
             if record.guard is not None and not tasks.allow(record.guard, None):
-                raise refusal("unauthorized", record, 0, 0)
+                raise refusal("unauthorized", record, 0, 0, 0)
             kept = self._begin(JournalRecord(space=space, key=key, request="", expires_in=record.expires_in))
             kept.journal.version = 0
         reason, repeated = _verdict(kept, record, tasks)

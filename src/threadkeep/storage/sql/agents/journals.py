@@ -252,7 +252,7 @@ class SqlJournals(SqlState):
         verdicts = results[len(creation)]
         if not verdicts and record.create:
             if record.expected in (None, 0):
-                raise refusal("unauthorized", record, 0, 0)
+                raise refusal("unauthorized", record, 0, 0, 0)
             raise stale(record.expected, 0)
         if not verdicts:
             raise no_journal(space, key)
