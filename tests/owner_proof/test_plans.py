@@ -44,12 +44,13 @@ WASTEFUL = {
             "SCAN c USING COVERING INDEX conversations_by_deletion",
             "SCAN l",
             "SCAN o USING INDEX owners_behind",
-            "SCAN j USING COVERING INDEX journals_by_deletion",
-            "SCAN t USING COVERING INDEX tasks_by_deletion",
-            "SCAN d USING COVERING INDEX lanes_by_deletion",
-            "SCAN j USING INDEX journals_by_expiry",
-            "SCAN b USING COVERING INDEX blobs_by_deletion",
-            "SCAN b USING INDEX blobs_by_expiry",
+            *(
+                f"SCAN k USING {index}"
+                for kind in ("journals", "blobs", "threads")
+                for index in (f"COVERING INDEX {kind}_by_deletion", f"INDEX {kind}_by_expiry")
+            ),
+            "SCAN k USING COVERING INDEX tasks_by_deletion",
+            "SCAN k USING COVERING INDEX lanes_by_deletion",
         ],
         "It is about no user: it reads what is deleted or expires and who is behind, which alone are in these indexes.",
     ),

@@ -41,10 +41,11 @@ from owner_proof.walk import (
 )
 from threadkeep.conversations.store import Store
 from threadkeep.storage.sql.agents import sweep_state
-from threadkeep.storage.sql.columns import BLOB, ENTRY, JOURNAL, LANE, TASK
+from threadkeep.storage.sql.columns import BLOB, ENTRY, JOURNAL, LANE, TASK, THREAD, Column
 from threadkeep.storage.sql.conversations import users_to_purge
 from threadkeep.storage.sql.migrate import migrate
 from threadkeep.storage.sql.statements import Statements
+from threadkeep.storage.sql.statements.threads import KINDS
 from threadkeep.storage.sqlite.dialect import SQLITE, SqliteDialect
 from threadkeep.storage.sqlite.file import SqliteExecutor
 from threadkeep.storage.sqlite.migrations import MIGRATIONS
@@ -69,11 +70,15 @@ NEIGHBOURS = {
     "eve": [*OTHERWISE[:-1], index_before()],
 }
 TABLES = ("owners", "conversations", "messages", "word_lists")
+
+
 # Whatever bears a user; not by its place in the database, nor that of its journal.
-_JOURNALS = ", ".join(f"j.{column.name}" for column in JOURNAL)
-_ENTRIES = ", ".join(f"e.{column.name}" for column in ENTRY)
-_TASKS = ", ".join(f"t.{column.name}" for column in TASK)
-_LANES = ", ".join(f"l.{column.name}" for column in LANE)
+def _columns(alias: str, columns: tuple[Column, ...]) -> str:
+    return ", ".join(f"{alias}.{column.name}" for column in columns)
+
+
+_JOURNALS = _columns("j", JOURNAL)
+_ENTRIES = _columns("e", ENTRY)
 OF_AGENTS = {
     "journals": f"SELECT j.user_id, j.deleted_at, {_JOURNALS} FROM journals AS j",
     "entries": f"""
@@ -81,9 +86,17 @@ SELECT e.user_id, j.user_id AS j_of, j.space, j.key, j.incarnation, {_ENTRIES}
 FROM entries AS e LEFT JOIN journals AS j ON j.n = e.journal
 """,
     "pieces": "SELECT p.* FROM pieces AS p",
-    "blobs": f"SELECT b.user_id, b.deleted_at, {', '.join(f'b.{column.name}' for column in BLOB)} FROM blobs AS b",
-    "tasks": f"SELECT t.user_id, t.deleted_at, {_TASKS} FROM tasks AS t",
-    "lanes": f"SELECT l.user_id, l.deleted_at, {_LANES} FROM lanes AS l",
+    "blobs": f"SELECT b.user_id, b.deleted_at, {_columns('b', BLOB)} FROM blobs AS b",
+    "tasks": f"SELECT t.user_id, t.deleted_at, {_columns('t', TASK)} FROM tasks AS t",
+    "lanes": f"SELECT l.user_id, l.deleted_at, {_columns('l', LANE)} FROM lanes AS l",
+    "threads": f"SELECT t.user_id, t.deleted_at, {_columns('t', THREAD)} FROM threads AS t",
+    **{
+        table: f"""
+SELECT c.user_id, t.user_id AS t_of, t.name, t.deleted_at, t.stamp, {_columns("c", columns)}
+FROM {table} AS c LEFT JOIN threads AS t ON t.n = c.thread
+"""
+        for table, columns in KINDS.items()
+    },
 }
 # With the same letters before the words of all, only the statement itself keeps them apart.
 SAME_MARK = "samemark"

@@ -18,7 +18,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser = commands.add_parser(
         "conformance",
         help="test a store of the state of agents",
-        description="Tests a store of the state of agents, and prints a report by kind. Each test is a user of its own.",
+        description="Tests a store of the state of agents, and reports by kind. Each test is a user of its own.",
     )
     store = parser.add_mutually_exclusive_group(required=True)
     store.add_argument("--url", help="a server that speaks Threadkeep's HTTP API")

@@ -349,7 +349,8 @@ SELECT {self.dialect.object(answer)} AS answer
 
     @cached_property
     def copy_pieces(self) -> tuple[Query, ...]:
-        """Copy the pieces of what was just copied."""
+        """Copy the pieces of what was just copied: of groups whose names begin with the stamp."""
+        stamp = self.dialect.text(":stamp")
         return tuple(
             self.dialect.write(f"""
 {self.insert(self.pieces, {"user_id": ":user", "group_id": "d.big", "part": "p.part", "data": "p.data"})}
@@ -358,7 +359,7 @@ FROM {self.threads} AS t
 {self.dialect.look_up("threads", "f", _SOURCE)}
 {self.dialect.look_up(table, "s", f"s.user_id = :user AND s.thread = f.n AND {_alike(table)}")}
 {self.dialect.look_up("pieces", "p", "p.user_id = :user AND p.group_id = s.big")}
-WHERE {_STAMPED} AND d.big = {self._new_group(table)}
+WHERE {_STAMPED} AND d.big > {stamp} AND d.big < {stamp} || '.'
 """)
             for table in KINDS
         )
@@ -907,35 +908,25 @@ ORDER BY part
     )"""
 
     def _copy_of_thread(self, table: str, *before: str) -> Query:
-        """Copy a part of a table, if nothing is lacking of those before it."""
+        """Copy a part of a table, if nothing is lacking of those before it. Its pieces are another group's."""
         copied = {column.name: f"s.{column.name}" for column in KINDS[table]}
-        copied["big"] = f"CASE WHEN s.big IS NULL THEN NULL ELSE {self._new_group(table)} END"
+        group = f"{self.dialect.text(':stamp')} || '-{table}-' || CAST(i.position AS text)"
+        copied["big"] = f"CASE WHEN s.big IS NULL THEN NULL ELSE {group} END"
         is_next = "".join(f"\n  AND NOT EXISTS ({self._lacking_of_source(each)}\n  )" for each in before)
         return self.dialect.write(f"""
 {self.insert(self.dialect.table(table), {"user_id": ":user", "thread": "t.n", **copied})}
 FROM {self.threads} AS t
-{self.dialect.look_up(table, "s", f"s.user_id = :user AND s.n {self.dialect.among(self._part_of_copy(table))}")}
-WHERE {_STAMPED}{is_next}
+CROSS JOIN (
+  SELECT l.n, row_number() OVER copying AS position, sum(b.bytes) OVER copying AS bytes
+  FROM ({self._lacking_of_source(table)}
+    LIMIT :limit
+  ) AS l
+  {self.dialect.look_up(table, "b", "b.user_id = :user AND b.n = l.n")}
+  WINDOW copying AS (ORDER BY l.n)
+) AS i
+{self.dialect.look_up(table, "s", "s.user_id = :user AND s.n = i.n")}
+WHERE {_STAMPED} AND (i.position = 1 OR i.bytes <= :bytes){is_next}
 """)
-
-    def _part_of_copy(self, table: str) -> str:
-        """A part of what the thread lacks, by its `n`."""
-        return f"""
-      SELECT i.n
-      FROM (
-        SELECT l.n, row_number() OVER copying AS position, sum(b.bytes) OVER copying AS bytes
-        FROM ({self._lacking_of_source(table)}
-          LIMIT :limit
-        ) AS l
-        {self.dialect.look_up(table, "b", "b.user_id = :user AND b.n = l.n")}
-        WINDOW copying AS (ORDER BY l.n)
-      ) AS i
-      WHERE i.position = 1 OR i.bytes <= :bytes
-"""
-
-    def _new_group(self, table: str) -> str:
-        """The name of the pieces of a copy: another one for each row that this batch may copy."""
-        return f"{self.dialect.text(':stamp')} || '-{table}-' || CAST(s.n AS text)"
 
     def _choice_of_threads(self, threads: str) -> Query:
         return self.dialect.write(f"""
