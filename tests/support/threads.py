@@ -9,7 +9,6 @@ from msgspec import Raw
 from threadkeep.agents.store import StateStore
 from threadkeep.agents.threads import service
 from threadkeep.agents.threads.models import (
-    ChannelDeltas,
     Checkpoint,
     CheckpointPage,
     CopyThread,
@@ -21,7 +20,6 @@ from threadkeep.agents.threads.models import (
     PendingWrite,
     PruneThreads,
     Thread,
-    Typed,
 )
 
 THREAD = 'a/thread "of" [ours]'
@@ -111,15 +109,11 @@ async def deltas(store: StateStore, *channels: str, thread: str = THREAD, **quer
         part = await service.checkpoint_deltas(store, thread, channels=list(channels), cursor=cursor, **query)
         for each in part.channels:
             seed, writes = found[each.channel]
-            found[each.channel] = (_seed(each) or seed, [*(plain(one) for one in each.writes), *writes])
+            here = plain(each.seed or each.checkpoint)
+            found[each.channel] = (seed if here is None else here, [*(plain(one) for one in each.writes), *writes])
         cursor = part.next_cursor
         if cursor is None:
             return found
-
-
-def _seed(found: ChannelDeltas) -> Any:
-    kept: Typed | None = found.seed or found.checkpoint
-    return plain(kept)
 
 
 async def copy(store: StateStore, thread: str, source: str = THREAD, **fields: Any) -> int:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Raw, Struct
 
-from threadkeep.agents.values import AnyJson, ExpiresIn, Name, OptionalText
+from threadkeep.agents.values import WHOLE_BYTES_MAX, AnyJson, ExpiresIn, Name, OptionalText
 from threadkeep.conversations.models import Count
 
 VALUES_MAX = 1_000
@@ -14,6 +14,10 @@ NAMES_MAX = 1_000
 """How many threads are pruned together, runs deleted, or channels followed."""
 METADATA_BYTES_MAX = 65_536
 STORED_BYTES_MAX = 262_144
+PAGE_BYTES_MAX = WHOLE_BYTES_MAX
+"""What is kept in pieces is then on a page of its own."""
+ANCESTORS_MAX = 1_000
+"""How far a page of deltas goes back."""
 
 Keep = Literal["latest", "none"]
 Base64 = Annotated[str, Meta(description="Bytes, in base64.", extra_json_schema={"contentEncoding": "base64"})]
@@ -147,7 +151,7 @@ class PruneThreads(Struct, rename="camel", kw_only=True, forbid_unknown_fields=T
     updated_before: Count | None = None
     """In Unix milliseconds."""
     keep: Keep
-    """`latest` keeps the latest checkpoint of each namespace, with what its channels need; `none` deletes the thread."""
+    """`latest` keeps the latest checkpoint of each namespace and what its channels need; `none` deletes the thread."""
 
 
 class DeleteRuns(Struct, rename="camel", kw_only=True, forbid_unknown_fields=True):

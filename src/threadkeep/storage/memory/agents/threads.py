@@ -8,6 +8,8 @@ from msgspec.structs import replace
 from threadkeep.agents.threads import cursors
 from threadkeep.agents.threads.metadata import as_object
 from threadkeep.agents.threads.models import (
+    ANCESTORS_MAX,
+    PAGE_BYTES_MAX,
     ChannelDeltas,
     ChannelValue,
     Checkpoint,
@@ -29,11 +31,7 @@ from threadkeep.agents.threads.records import (
     WritesRecord,
 )
 from threadkeep.agents.threads.store import fenced, no_thread
-from threadkeep.conversations.models import PAGE_BYTES_MAX
 from threadkeep.storage.memory.agents.base import MemoryState
-
-ANCESTORS_MAX = 1_000
-"""How far a page of deltas goes back."""
 
 
 @dataclass
