@@ -32,6 +32,11 @@ class State(TypedDict, total=False):
 
 
 def build(saver: BaseCheckpointSaver[Any], reached: Callable[[str], None] = lambda node: None) -> Graph:
+    """The graph, over a checkpointer."""
+    return builder(reached).compile(checkpointer=saver)
+
+
+def builder(reached: Callable[[str], None] = lambda node: None) -> StateGraph[State]:
     """The graph. `reached` is called by each node as it begins, with its name."""
 
     def plan(state: State) -> dict[str, Any]:
@@ -69,7 +74,7 @@ def build(saver: BaseCheckpointSaver[Any], reached: Callable[[str], None] = lamb
     graph.add_edge("ask", "write")
     graph.add_edge("write", "end")
     graph.add_edge("end", END)
-    return graph.compile(checkpointer=saver)
+    return graph
 
 
 def plain(state: dict[str, Any]) -> dict[str, Any]:

@@ -1,17 +1,16 @@
 """Opens the stores of users, over connections that belong to the event loop that they were made in."""
 
 import asyncio
-import os
 import threading
 from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
 from threadkeep.agents.store import StateStore
-from threadkeep.client.states import States, connect
+from threadkeep.client.states import States, Target, connect
 
 Opener = Callable[[str | None], StateStore]
-Where = str | os.PathLike[str] | Opener | None
-"""The address of a Threadkeep, a SQLite file, or what opens the store of a user; None for THREADKEEP_URL."""
+Where = Target | Opener
+"""The URL of a Threadkeep, a SQLite file, or what opens the store of a user; None for THREADKEEP_URL."""
 
 
 class Connections:
@@ -39,7 +38,7 @@ class Connections:
         if making is not None:
             await (await making).aclose()
 
-    async def _states(self, where: str | os.PathLike[str] | None) -> States:
+    async def _states(self, where: Target) -> States:
         loop = asyncio.get_running_loop()
         with self._lock:
             making = self._made.get(loop)

@@ -17,10 +17,10 @@ from langgraph.checkpoint.base import (
     CheckpointMetadata,
     CheckpointTuple,
     DeltaChannelHistory,
-    SerializerProtocol,
     get_serializable_checkpoint_metadata,
 )
 from langgraph.checkpoint.base import Checkpoint as GraphCheckpoint
+from langgraph.checkpoint.serde.base import SerializerProtocol
 from msgspec import Raw
 
 from threadkeep.adapters.background import BackgroundLoop
@@ -72,7 +72,6 @@ class Listing:
     cursor: str | None = None
 
 
-
 class StaleWriteOwner(Stale):
     """Another writer has claimed the thread since. Claim it again, and go on from its latest checkpoint."""
 
@@ -83,12 +82,11 @@ class StaleWriteOwner(Stale):
 class ThreadkeepSaver(BaseCheckpointSaver[str]):
     """Keeps the checkpoints of graphs. Each method is there twice, with `a` in front for those who await.
 
-    `where` is the address of a Threadkeep, a SQLite file to open in this process, or a function that opens the store of
-    a user; without it, THREADKEEP_URL says where. `key` is a service key of that Threadkeep (THREADKEEP_KEY), and
-    `headers` are sent with each request.
+    `where` is the URL of a Threadkeep, a SQLite file to open in this process, or a function that opens the store of a
+    user; without it, THREADKEEP_URL says where. `key` is a service key of that Threadkeep, or a JWT (THREADKEEP_KEY).
 
-    `user` is whose threads they are: one user, or a function that finds them in a config. What has no config, such as
-    deleting a thread, is then asked of `for_user`.
+    `user` is whose threads they are: one user (THREADKEEP_USER), or a function that finds them in a config. What has no
+    config, such as deleting a thread, is then asked of `for_user`.
 
     `expires_in` has a thread deleted so long after its last checkpoint.
     """
@@ -97,12 +95,14 @@ class ThreadkeepSaver(BaseCheckpointSaver[str]):
         self,
         where: Where = None,
         *,
-        user: User,
+        user: User | None = None,
         key: str | None = None,
         expires_in: timedelta | None = None,
         serde: SerializerProtocol | None = None,
     ) -> None:
         super().__init__(serde=serde)
+        if where == ":memory:":
+            raise ValueError("where: What is in memory alone is for LangGraph's own InMemorySaver. Name a file.")
         self._user = user
         self._connections = Connections(where, key)
         self._background = BackgroundLoop()
@@ -112,8 +112,8 @@ class ThreadkeepSaver(BaseCheckpointSaver[str]):
     # Whose, and by which claim.
 
     def for_user(self, user: str) -> Self:
-        """This checkpointer, for one user. Both have the same connections."""
-        return self._clone(_user=user)
+        """This checkpointer, for one user, and without what was claimed. Both have the same connections."""
+        return self._clone(_user=user, _epochs={})
 
     async def aclaim_write_ownership(self, thread_id: str) -> Self:
         """Take a thread over, and return the checkpointer that may write to it.
@@ -191,6 +191,7 @@ class ThreadkeepSaver(BaseCheckpointSaver[str]):
     async def adelete_thread(self, thread_id: str) -> None:
         """Delete a thread, whoever has claimed it."""
         await service.delete_thread(await self._store(), str(thread_id))
+        await self._sweep()
 
     async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
         """Delete the checkpoints of runs: those whose metadata have one of these as `run_id`."""
@@ -198,6 +199,7 @@ class ThreadkeepSaver(BaseCheckpointSaver[str]):
         for begin in range(0, len(runs), NAMES_MAX):
             while (await service.delete_runs(store, DeleteRuns(runs=runs[begin : begin + NAMES_MAX]))).more:
                 """It goes on where it stopped."""
+        await self._sweep()
 
     async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
         """Copy a thread with all of its checkpoints. Where there is none, nothing is to be copied."""
@@ -212,11 +214,13 @@ class ThreadkeepSaver(BaseCheckpointSaver[str]):
         keep, store, threads = _keep(strategy), await self._store(), [str(thread) for thread in thread_ids]
         for begin in range(0, len(threads), NAMES_MAX):
             await _prune(store, PruneThreads(threads=threads[begin : begin + NAMES_MAX], keep=keep))
+        await self._sweep()
 
     async def aprune_idle(self, idle_for: timedelta, *, strategy: str = "keep_latest") -> None:
         """`aprune` of all threads that nobody has written to for so long."""
         before = now() - round(idle_for.total_seconds() * 1_000)
         await _prune(await self._store(), PruneThreads(updated_before=max(0, before), keep=_keep(strategy)))
+        await self._sweep()
 
     async def aget_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]
@@ -344,16 +348,23 @@ class ThreadkeepSaver(BaseCheckpointSaver[str]):
         """The store of the user whom a config belongs to."""
         return await self._connections.store(self._user_of(config))
 
-    def _user_of(self, config: RunnableConfig | None) -> str:
-        if isinstance(self._user, str):
+    async def _sweep(self) -> None:
+        """Overwrite what was deleted, where no server does so."""
+        await self._connections.sweep(self._user_of(None))
+
+    def _user_of(self, config: RunnableConfig | None) -> str | None:
+        if not callable(self._user):
             return self._user
         if config is None:
-            raise ValueError("It is not known whose threads are meant: ask `for_user(user)` of the checkpointer.")
-        return self._user(config)
+            raise ValueError("user: It is not said whose threads are meant. Call `for_user` first, with the user.")
+        user = self._user(config)
+        if not isinstance(user, str) or not user:  # nobody else's threads instead
+            raise ValueError(f"user: The function of the checkpointer returned {user!r}. It has to return a user's id.")
+        return user
 
     def _more(self, config: RunnableConfig | None) -> dict[str, Any]:
         """What the configs that it returns have of the one it was given, so that its user is found in them, too."""
-        if isinstance(self._user, str) or config is None:
+        if not callable(self._user) or config is None:
             return {}
         return {
             name: value

@@ -15,9 +15,9 @@ from langgraph.checkpoint.base import (
     CheckpointMetadata,
     CheckpointTuple,
     PendingWrite,
-    SerializerProtocol,
 )
 from langgraph.checkpoint.base import Checkpoint as GraphCheckpoint
+from langgraph.checkpoint.serde.base import SerializerProtocol
 from msgspec import Raw
 
 from threadkeep.agents.threads.models import (
@@ -139,4 +139,3 @@ def as_json(metadata: Mapping[str, Any]) -> Raw:
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"metadata: It has to be JSON, so that it can be searched: {error}.") from error
     return Raw(text.encode(errors="replace"))
-
