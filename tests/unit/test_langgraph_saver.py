@@ -11,7 +11,6 @@ from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.types import Command
 
 from support.graphs import build, plain
-from threadkeep.adapters.background import BackgroundLoop
 from threadkeep.adapters.langgraph import StaleWriteOwner, ThreadkeepSaver
 from threadkeep.errors import Invalid, Unavailable
 
@@ -194,24 +193,3 @@ def test_a_place_that_cannot_be_used_is_tried_again(tmp_path: Path) -> None:
             put(saver, config_of())
         folder.mkdir()
         put(saver, config_of())
-
-
-async def _same(value: int) -> int:
-    return value
-
-
-def test_a_background_loop_passes_on_what_happens_and_starts_again() -> None:
-    loop = BackgroundLoop()
-    loop.stop()
-    assert not loop.is_running
-    assert loop.run(_same(1)) == 1
-    with pytest.raises(ZeroDivisionError):
-        loop.run(_fail())
-    assert loop.is_running
-    loop.stop()
-    assert loop.run(_same(2)) == 2
-    loop.stop()
-
-
-async def _fail() -> None:
-    raise ZeroDivisionError

@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class BackgroundLoop:
-    """An event loop in a daemon thread, which starts with the first call."""
+    """An event loop in a daemon thread, which starts with the first call, and ends when nobody has this any more."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -19,7 +19,7 @@ class BackgroundLoop:
     @property
     def is_running(self) -> bool:
         """Whether anybody has called it yet."""
-        return self._loop is not None
+        return self._thread is not None and self._thread.is_alive()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine to its end, and return or raise what it does. Whoever calls this waits meanwhile."""
@@ -34,15 +34,25 @@ class BackgroundLoop:
         """End the loop and its thread. The next call starts others."""
         with self._lock:
             loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
-        if loop is not None and thread is not None:
+        if loop is not None and thread is not None and thread.is_alive():
             loop.call_soon_threadsafe(loop.stop)
             thread.join()
-            loop.close()
+
+    def __del__(self) -> None:
+        if self._loop is not None and self.is_running:
+            self._loop.call_soon_threadsafe(self._loop.stop)  # it may be this very thread: nobody waits for the end
 
     def _running(self) -> asyncio.AbstractEventLoop:
         with self._lock:
-            if self._loop is None:
+            if self._loop is None or not self.is_running:  # a process that was forked has no thread of its parent
                 self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=self._loop.run_forever, name="threadkeep", daemon=True)
+                self._thread = threading.Thread(target=_serve, args=[self._loop], name="threadkeep", daemon=True)
                 self._thread.start()
             return self._loop
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()

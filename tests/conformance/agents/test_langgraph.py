@@ -18,7 +18,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.serde.types import ERROR, INTERRUPT, RESUME, _DeltaSnapshot
 from langgraph.types import Command, Interrupt, Send
 
-from support.backends import NATIVE, Backend, shared_by_all_tests
+from support.backends import Backend
 from support.graphs import Graph, build, plain
 from threadkeep.adapters.langgraph import StaleWriteOwner, ThreadkeepSaver
 from threadkeep.agents.store import StateStore
@@ -28,12 +28,6 @@ from threadkeep.errors import Invalid, Stale, TooLarge
 pytestmark = pytest.mark.anyio
 
 THREAD = "a thread/with 'quotes'"
-
-
-@pytest.fixture(params=NATIVE)
-def backend(request: pytest.FixtureRequest) -> Backend:
-    """Each back end whose store can be opened in this process."""
-    return shared_by_all_tests(request)
 
 
 class Colour(enum.StrEnum):
