@@ -295,7 +295,7 @@ async def test_a_value_is_on_a_page_once_and_a_page_is_cut_where_it_would_be_lar
     store = await backend.state()
     await put(store, "1", values={("a", "1"): "x" * 300_000})
     for number in range(2, 7):
-        await put(store, str(number), str(number - 1), stored={"a": "1"}, values={(f"b{number}", "1"): "y" * 200_000})
+        await put(store, str(number), str(number - 1), stored={"a": "1"}, values={(f"b{number}", "1"): "y" * 150_000})
     found = await pages(store)
     assert [[each.id for each in part.checkpoints] for part in found] == [["6", "5"], ["4", "3"], ["2", "1"]]
     assert [sorted(valued(part)) for part in found] == [

@@ -65,6 +65,8 @@ class WritesRecord(Struct, kw_only=True):
 
     ns: str
     checkpoint: str
+    task: str
+    path: str
     writes: list[WriteRecord]
     epoch: int = 0
 

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from threadkeep.agents.checks import checked_name, milliseconds, request_name
+from threadkeep.agents.checks import checked_name, is_name, milliseconds, request_name
 from threadkeep.agents.threads import metadata
 from threadkeep.agents.threads.models import (
     METADATA_BYTES_MAX,
@@ -149,7 +149,7 @@ def checkpoint_record(new: NewCheckpoint) -> CheckpointRecord:
         ns=_namespace(new.ns),
         id=id_,
         parent=None if new.parent is None else checked_name(new.parent, "parent"),
-        run_id=run_id if isinstance(run_id, str) and run_id else None,
+        run_id=run_id if isinstance(run_id, str) and is_name(run_id) else None,
         metadata=metadata.members_of(described),
         stored={
             checked_name(channel, "stored"): version if version is None else checked_name(version, "stored")
@@ -185,6 +185,8 @@ def writes_record(new: NewWrites) -> WritesRecord:
     return WritesRecord(
         ns=_namespace(new.ns),
         checkpoint=checked_name(new.checkpoint, "checkpoint"),
+        task=task,
+        path=path,
         writes=list(writes.values()),
         epoch=new.epoch,
     )

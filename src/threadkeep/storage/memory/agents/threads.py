@@ -96,14 +96,14 @@ class MemoryThreads(MemoryState):
         return threads
 
     async def put_checkpoint(self, thread: str, record: CheckpointRecord) -> Thread:
-        kept = self._written(thread, record.epoch, record.expires_in)
+        kept = self._written_thread(thread, record.epoch, record.expires_in)
         kept.checkpoints[record.ns, record.id] = record
         for value in record.values:
             kept.values.setdefault((record.ns, value.channel, value.version), value)
         return replace(kept.thread)
 
     async def put_writes(self, thread: str, record: WritesRecord) -> Thread:
-        kept = self._written(thread, record.epoch)
+        kept = self._written_thread(thread, record.epoch)
         for write in record.writes:
             place = (record.ns, record.checkpoint, write.task, write.idx)
             if write.idx < 0 or place not in kept.writes:
@@ -111,7 +111,7 @@ class MemoryThreads(MemoryState):
         return replace(kept.thread)
 
     async def claim_thread(self, thread: str, *, request: str) -> Thread:
-        kept = self._ensured(thread)
+        kept = self._ensured_thread(thread)
         if kept.request != request:
             kept.request = request
             time = max(kept.thread.updated_at, self._clock())
@@ -204,7 +204,7 @@ class MemoryThreads(MemoryState):
         copied = self._threads.get(source)
         if copied is None:
             raise no_thread(source)
-        kept = self._written(thread, epoch)
+        kept = self._written_thread(thread, epoch)
         kept.checkpoints = {**copied.checkpoints, **kept.checkpoints}
         kept.values = {**copied.values, **kept.values}
         kept.writes = {**copied.writes, **kept.writes}
@@ -235,18 +235,18 @@ class MemoryThreads(MemoryState):
                 kept.remove_unnamed()
         return False
 
-    def _ensured(self, name: str) -> KeptThread:
+    def _ensured_thread(self, name: str) -> KeptThread:
         """The thread of this name, which is created where there is none."""
         threads, time = self._threads, self._clock()
         new = Thread(thread=name, epoch=0, created_at=time, updated_at=time, expires_at=None)
         return threads.setdefault(name, KeptThread(new))
 
-    def _written(self, name: str, epoch: int, expires_in: int | None = None) -> KeptThread:
+    def _written_thread(self, name: str, epoch: int, expires_in: int | None = None) -> KeptThread:
         """A thread that the holder of an epoch writes to. Raises Stale."""
         there = self._threads.get(name)
         if epoch != (0 if there is None else there.thread.epoch):
             raise fenced()
-        kept, time = self._ensured(name), self._clock()
+        kept, time = self._ensured_thread(name), self._clock()
         expires_at = kept.thread.expires_at if expires_in is None else time + expires_in
         kept.thread = replace(kept.thread, updated_at=max(kept.thread.updated_at, time), expires_at=expires_at)
         return kept
