@@ -1,11 +1,13 @@
 """A graph that is killed in the middle of a turn goes on from what the checkpointer has, in another process."""
 
-import json
+import multiprocessing
 import os
-import subprocess
+import signal
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from multiprocessing.forkserver import ensure_running
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,12 @@ import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
+from support.graph_turn import take_turn
 from support.graphs import build, plain
-from tools.checkout import ROOT
 from tools.local.server import LocalServer
 
 SECONDS = 60
+FORKS = multiprocessing.get_context("forkserver")
 KEY = "tk_key_of_a_graph"
 ONCE = ["plan", "search", "recall", "ask", "ask", "write", "end"]
 """What runs where nothing is killed: what asks a question begins again with the answer."""
@@ -29,46 +32,57 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield running.url
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _forks_have_imported_everything() -> None:
+    """A process to fork others from, so that LangGraph is imported once. It ends with this one."""
+    FORKS.set_forkserver_preload(["support.graph_turn"])
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # which it does not take over from us
+        ensure_running()
+
+
 class Turns:
     """The turns of one graph, each in a process of its own."""
 
     def __init__(self, where: str, folder: Path, *, awaits: bool) -> None:
+        self._log = folder / "log"
         self._turn = {
             "where": where,
+            "key": KEY,
             "user": "alice",
             "thread": str(folder),
-            "log": str(folder / "log"),
+            "log": str(self._log),
             "awaits": awaits,
         }
-        self._log = folder / "log"
-
-    def start(self, **turn: Any) -> subprocess.Popen[str]:
-        paths = os.pathsep.join(str(ROOT / part) for part in ("src", "tests"))
-        return subprocess.Popen(
-            [sys.executable, ROOT / "tests/support/graph_turn.py", json.dumps({**self._turn, **turn})],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": paths, "THREADKEEP_KEY": KEY},
-        )
 
     def take(self, **turn: Any) -> Any:
         """Take a turn to its end; return what the graph knows then."""
-        with self.start(**turn) as process:
-            output, _ = process.communicate(timeout=SECONDS)
-        assert process.returncode == 0
-        return json.loads(output)
+        told, process = self._start(turn)
+        assert told.poll(SECONDS)
+        known = told.recv()
+        process.join(SECONDS)
+        assert process.exitcode == 0
+        return known
 
     def kill(self, node: str, **turn: Any) -> None:
         """Take a turn until a node has begun, and kill it there, as a machine that goes down would."""
-        with self.start(stop_in=node, **turn) as process:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "stopped\n"
-            process.kill()
-        assert process.returncode == -9
+        told, process = self._start({**turn, "stop_in": node})
+        assert told.poll(SECONDS)
+        assert told.recv() == "stopped"
+        process.kill()
+        process.join(SECONDS)
+        assert process.exitcode == -signal.SIGKILL
 
     def nodes(self) -> Counter[str]:
+        """How often each node has begun."""
         return Counter(self._log.read_text().split())
+
+    def _start(self, turn: dict[str, Any]) -> tuple[Connection, Any]:
+        ours, theirs = FORKS.Pipe()
+        process = FORKS.Process(target=take_turn, args=({**self._turn, **turn}, theirs), daemon=True)
+        process.start()
+        theirs.close()
+        return ours, process
 
 
 @pytest.fixture(params=["file", "server"])
@@ -85,7 +99,7 @@ def undisturbed() -> Any:
     graph, config = build(InMemorySaver()), {"configurable": {"thread_id": "thread"}}
     graph.invoke({"topic": "monads"}, config)  # type: ignore[arg-type] a config is any dictionary
     done = graph.invoke(Command(resume="both"), config)  # type: ignore[arg-type]
-    return json.loads(json.dumps(plain(done)))
+    return plain(done)
 
 
 @pytest.mark.parametrize("awaits", [False, True], ids=["sync", "async"])

@@ -1,18 +1,8 @@
-"""A turn of the graph, in a process of its own that a test may kill. Its one argument is JSON:
-
-where, user, thread   of the checkpointer
-input                 what the graph is given; null to go on
-resume                what a question is answered with, instead of input
-stop_in               the node in which it stops and waits, having said so
-log                   the file that each node writes its name to
-awaits                whether the graph is awaited
-
-It prints `stopped` when it has stopped, or what the graph knows in the end.
-"""
+"""A turn of the graph, in a process of its own that a test may kill."""
 
 import asyncio
-import json
-import sys
+import threading
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -22,27 +12,27 @@ from support.graphs import build, plain
 from threadkeep.adapters.langgraph import ThreadkeepSaver
 
 
-def main() -> None:
-    """Takes the turn."""
-    turn = json.loads(sys.argv[1])
+def take_turn(turn: dict[str, Any], told: Connection) -> None:
+    """Take a turn, and tell `stopped` where it has stopped and waits to be killed, or what the graph knows in the end.
+
+    `where`, `key`, `user` and `thread` are what the checkpointer needs, `awaits` whether the graph is awaited, `input`
+    what it is given (None to go on) and `resume` what a question is answered with. Each node writes its name to the
+    file `log`; in `stop_in` it stops.
+    """
 
     def reached(node: str) -> None:
         with Path(turn["log"]).open("a") as log:
             log.write(f"{node}\n")
         if node == turn.get("stop_in"):
-            print("stopped", flush=True)
-            sys.stdin.read()  # until it is killed
+            told.send("stopped")
+            threading.Event().wait()
 
     given = Command(resume=turn["resume"]) if "resume" in turn else turn.get("input")
     config: Any = {"configurable": {"thread_id": turn["thread"], "user_id": turn["user"]}}
-    saver = ThreadkeepSaver(turn["where"], user=lambda config: config["configurable"]["user_id"])
+    saver = ThreadkeepSaver(turn["where"], key=turn["key"], user=lambda config: config["configurable"]["user_id"])
     graph = build(saver, reached)
     if turn["awaits"]:
         result = asyncio.run(graph.ainvoke(given, config, durability="sync"))
     else:
         result = graph.invoke(given, config, durability="sync")
-    print(json.dumps(plain({name: value for name, value in result.items() if name != "__interrupt__"})), flush=True)
-
-
-if __name__ == "__main__":
-    main()
+    told.send(plain({name: value for name, value in result.items() if name != "__interrupt__"}))
