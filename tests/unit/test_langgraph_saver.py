@@ -13,6 +13,7 @@ from langgraph.types import Command
 from support.graphs import build, plain
 from threadkeep.adapters.langgraph import StaleWriteOwner, ThreadkeepSaver
 from threadkeep.errors import Invalid, Unavailable
+from threadkeep.storage.sql.agents import threads
 
 THREAD = "thread"
 
@@ -114,6 +115,26 @@ def test_what_is_deleted_in_a_file_is_overwritten_before_the_call_returns(tmp_pa
     assert not kept()
 
 
+def test_what_is_done_in_parts_is_done_to_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"_COPIED_MAX": 3, "_CHECKPOINTS_MAX": 2, "_THREADS_MAX": 2}.items():
+        monkeypatch.setattr(threads, name, value)
+    with ThreadkeepSaver(tmp_path / "agents.sqlite", user="alice") as saver:
+        config = config_of()
+        for number in range(8):
+            config = put(saver, config, run_id=f"run {number % 2}")
+            saver.put_writes(config, [("notes", [number])], "task")
+        saver.copy_thread(THREAD, "copy")
+        assert len(list(saver.list(config_of(thread="copy")))) == 8
+        saver.delete_for_runs(["run 0"])
+        assert len(list(saver.list(None))) == 8
+        saver.prune([THREAD, "copy"])
+        assert len(list(saver.list(None))) == 2
+        for number in range(5):
+            put(saver, config_of(thread=f"{number}"))
+        saver.prune_idle(dt.timedelta(days=-1), strategy="delete")
+        assert list(saver.list(None)) == []
+
+
 # Whose.
 
 
@@ -193,3 +214,15 @@ def test_a_place_that_cannot_be_used_is_tried_again(tmp_path: Path) -> None:
             put(saver, config_of())
         folder.mkdir()
         put(saver, config_of())
+
+
+def test_all_who_wait_for_a_place_are_told_that_it_cannot_be_used(tmp_path: Path) -> None:
+    async def ask() -> None:
+        async with ThreadkeepSaver(tmp_path / "later" / "agents.sqlite", user="alice") as saver:
+            asked = [saver.aget_tuple(config_of()) for _ in range(2)]
+            results = await asyncio.gather(*asked, return_exceptions=True)
+            assert [type(result) for result in results] == [Unavailable] * 2
+            (tmp_path / "later").mkdir()
+            assert await saver.aget_tuple(config_of()) is None
+
+    asyncio.run(ask())

@@ -2,10 +2,11 @@
 
 import asyncio
 import copy
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -45,6 +46,7 @@ from threadkeep.agents.threads.models import (
     DeleteRuns,
     Keep,
     NewWrites,
+    Progress,
     PruneThreads,
 )
 from threadkeep.clock import now
@@ -197,8 +199,7 @@ class ThreadkeepSaver(BaseCheckpointSaver[str]):
         """Delete the checkpoints of runs: those whose metadata have one of these as `run_id`."""
         store, runs = await self._store(), [str(run) for run in run_ids]
         for begin in range(0, len(runs), NAMES_MAX):
-            while (await service.delete_runs(store, DeleteRuns(runs=runs[begin : begin + NAMES_MAX]))).more:
-                """It goes on where it stopped."""
+            await _all_parts(partial(service.delete_runs, store, DeleteRuns(runs=runs[begin : begin + NAMES_MAX])))
         await self._sweep()
 
     async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
@@ -206,20 +207,21 @@ class ThreadkeepSaver(BaseCheckpointSaver[str]):
         store, target = await self._store(), str(target_thread_id)
         new = CopyThread(source=str(source_thread_id), epoch=self._epochs.get(target, 0))
         with suppress(NotFound), _refusals():
-            while (await service.copy_thread(store, target, new)).more:
-                """It goes on where it stopped."""
+            await _all_parts(partial(service.copy_thread, store, target, new))
 
     async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
         """Keep of threads the latest checkpoint of each namespace, with what it needs; or delete them."""
         keep, store, threads = _keep(strategy), await self._store(), [str(thread) for thread in thread_ids]
         for begin in range(0, len(threads), NAMES_MAX):
-            await _prune(store, PruneThreads(threads=threads[begin : begin + NAMES_MAX], keep=keep))
+            new = PruneThreads(threads=threads[begin : begin + NAMES_MAX], keep=keep)
+            await _all_parts(partial(service.prune_threads, store, new))
         await self._sweep()
 
     async def aprune_idle(self, idle_for: timedelta, *, strategy: str = "keep_latest") -> None:
         """`aprune` of all threads that nobody has written to for so long."""
         before = now() - round(idle_for.total_seconds() * 1_000)
-        await _prune(await self._store(), PruneThreads(updated_before=max(0, before), keep=_keep(strategy)))
+        new = PruneThreads(updated_before=max(0, before), keep=_keep(strategy))
+        await _all_parts(partial(service.prune_threads, await self._store(), new))
         await self._sweep()
 
     async def aget_delta_channel_history(
@@ -401,9 +403,10 @@ async def _next(found: AsyncIterator[CheckpointTuple]) -> CheckpointTuple | None
     return await anext(found, None)
 
 
-async def _prune(store: StateStore, new: PruneThreads) -> None:
-    while (await service.prune_threads(store, new)).more:
-        """It goes on where it stopped."""
+async def _all_parts(do_part: Callable[[], Awaitable[Progress]]) -> None:
+    """Do a part, and the next, until there is no more."""
+    while (await do_part()).more:
+        pass
 
 
 def _keep(strategy: str) -> Keep:
@@ -438,6 +441,4 @@ def _refusals() -> Iterator[None]:
     try:
         yield
     except Stale as error:
-        if (error.details or {}).get("reason") != "fenced":
-            raise
         raise StaleWriteOwner(error.message, error.details) from error
