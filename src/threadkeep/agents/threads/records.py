@@ -9,6 +9,15 @@ class TypedRecord(Struct, kw_only=True):
     type: str
     data: str
 
+    def texts(self) -> list[str]:
+        """What makes it as large as it is."""
+        return [self.type, self.data]
+
+    @property
+    def size(self) -> int:
+        """How many bytes it makes on a page, more or less."""
+        return sum(len(text) if text.isascii() else len(text.encode()) for text in self.texts())
+
 
 class ValueRecord(TypedRecord, kw_only=True):
     """The value of a channel in a version."""
@@ -16,10 +25,8 @@ class ValueRecord(TypedRecord, kw_only=True):
     channel: str
     version: str
 
-    @property
-    def size(self) -> int:
-        """How many bytes it makes on a page, more or less."""
-        return _size(self.channel, self.version, self.type, self.data)
+    def texts(self) -> list[str]:
+        return [self.channel, self.version, *super().texts()]
 
 
 class WriteRecord(TypedRecord, kw_only=True):
@@ -30,10 +37,8 @@ class WriteRecord(TypedRecord, kw_only=True):
     idx: int
     channel: str
 
-    @property
-    def size(self) -> int:
-        """How many bytes it makes on a page, more or less."""
-        return _size(self.task, self.path, self.channel, self.type, self.data)
+    def texts(self) -> list[str]:
+        return [self.task, self.path, self.channel, *super().texts()]
 
 
 class CheckpointRecord(TypedRecord, kw_only=True):
@@ -53,11 +58,9 @@ class CheckpointRecord(TypedRecord, kw_only=True):
     expires_in: int | None = None
     """In milliseconds."""
 
-    @property
-    def size(self) -> int:
-        """How many bytes it makes on a page, more or less, without its writes and values."""
-        names = (name for pair in self.stored.items() for name in pair if name is not None)
-        return _size(self.ns, self.id, self.parent or "", self.type, self.data, *self.metadata, *names)
+    def texts(self) -> list[str]:
+        versions = [version for version in self.stored.values() if version is not None]
+        return [self.ns, self.id, self.parent or "", *self.metadata, *self.stored, *versions, *super().texts()]
 
 
 class WritesRecord(Struct, kw_only=True):
@@ -103,7 +106,3 @@ class PruneRecord(Struct, kw_only=True):
     threads: list[str] | None = None
     updated_before: int | None = None
     keeps_latest: bool
-
-
-def _size(*texts: str) -> int:
-    return sum(len(text) if text.isascii() else len(text.encode()) for text in texts)
