@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from langgraph.checkpoint.base import empty_checkpoint
-from langgraph.types import Command
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import START, StateGraph
+from langgraph.types import Command, StateSnapshot
 
-from support.graphs import build, plain
+from support.graphs import State, build, builder, plain
 from threadkeep.adapters.langgraph import StaleWriteOwner, ThreadkeepSaver
 from threadkeep.errors import Invalid, Unavailable
 from threadkeep.storage.sql.agents import threads
@@ -52,6 +54,27 @@ def test_a_graph_that_nobody_awaits_goes_on_in_a_file(tmp_path: Path) -> None:
         ]
     with ThreadkeepSaver(file, user="bob") as saver:
         assert saver.get_tuple(config_of()) is None
+
+
+def test_a_graph_within_a_graph_asks_and_goes_on_as_in_memory(tmp_path: Path) -> None:
+    results = []
+    with ThreadkeepSaver(tmp_path / "agents.sqlite", user="alice") as saver:
+        for each in (InMemorySaver(), saver):
+            outer = StateGraph(State)
+            outer.add_node("inner", builder().compile(checkpointer=True))
+            outer.add_edge(START, "inner")
+            graph = outer.compile(checkpointer=each)
+            graph.invoke({"topic": "monads"}, config_of(), durability="exit")
+            (task,) = graph.get_state(config_of(), subgraphs=True).tasks
+            assert isinstance(task.state, StateSnapshot)
+            asked = task.state.values["found"], task.state.next, [interrupt.value for interrupt in task.interrupts]
+            done = graph.invoke(Command(resume="both"), config_of())
+            results.append((asked, plain(done), graph.get_state(config_of()).next))
+        namespaces = {found.config["configurable"]["checkpoint_ns"] for found in saver.list(config_of())}
+        assert namespaces == {"", "inner"}
+        listed = saver.list({"configurable": {"thread_id": THREAD, "checkpoint_ns": "inner"}})
+        assert {found.config["configurable"]["checkpoint_ns"] for found in listed} == {"inner"}
+    assert results[0] == results[1]
 
 
 def test_all_that_is_awaited_can_be_called_without(tmp_path: Path) -> None:
