@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.checkpoint.memory import InMemorySaver
@@ -13,8 +14,12 @@ from langgraph.graph import START, StateGraph
 from langgraph.types import Command, StateSnapshot
 
 from support.graphs import State, build, builder, plain
+from support.in_process import SERVICE_KEY, over_memory
 from threadkeep.adapters.langgraph import StaleWriteOwner, ThreadkeepSaver
+from threadkeep.client import transport
+from threadkeep.client.states import connect
 from threadkeep.errors import Invalid, Unavailable
+from threadkeep.storage.memory.store import MemoryDatabase
 from threadkeep.storage.sql.agents import threads
 
 THREAD = "thread"
@@ -156,6 +161,45 @@ def test_what_is_done_in_parts_is_done_to_the_end(tmp_path: Path, monkeypatch: p
             put(saver, config_of(thread=f"{number}"))
         saver.prune_idle(dt.timedelta(days=-1), strategy="delete")
         assert list(saver.list(None)) == []
+
+
+class Lossy(httpx.AsyncBaseTransport):
+    """Loses every third answer, after the server has done what was asked."""
+
+    def __init__(self, under: httpx.AsyncBaseTransport) -> None:
+        self._under = under
+        self.asked = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.asked += 1
+        response = await self._under.handle_async_request(request)
+        if self.asked % 3 == 0:
+            raise httpx.ReadError("The connection broke.")
+        return response
+
+
+@pytest.mark.anyio
+async def test_answers_that_are_lost_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "PAUSE_SECONDS", 0)
+    results = []
+    for under in (over_memory(MemoryDatabase()), Lossy(over_memory(MemoryDatabase()))):
+        states = await connect("http://threadkeep", key=SERVICE_KEY, transport=under)
+        saver = await ThreadkeepSaver(states.of, user="alice").aclaim_write_ownership(THREAD)
+        graph = build(saver)
+        for topic in ("one", "two"):
+            await graph.ainvoke({"topic": topic}, config_of())
+            await graph.ainvoke(Command(resume="both"), config_of())
+        await saver.acopy_thread(THREAD, "copy")
+        await saver.aprune([THREAD])
+        listed = [found async for found in saver.alist(None)]
+        found = [
+            (found.config["configurable"]["thread_id"], found.metadata, len(found.pending_writes or []))
+            for found in listed
+        ]
+        results.append((plain((await graph.aget_state(config_of())).values), found))
+    assert isinstance(under, Lossy)
+    assert under.asked > 40
+    assert results[0] == results[1]
 
 
 # Whose.

@@ -111,16 +111,16 @@ OBJECTS = {
 }
 
 
-@pytest.mark.parametrize("name", OBJECTS)
-async def test_whatever_the_serializer_takes_comes_back(backend: Backend, name: str) -> None:
-    saver, value = over(await backend.state()), OBJECTS[name]
-    config = await put(saver, config_of(), {"channel": value})
-    await saver.aput_writes(config, [("channel", value)], "task")
+async def test_whatever_the_serializer_takes_comes_back(backend: Backend) -> None:
+    saver = over(await backend.state())
+    config = await put(saver, config_of(), OBJECTS)
+    await saver.aput_writes(config, [*OBJECTS.items()], "task")
     found = await kept(saver, config)
-    (written,) = found.pending_writes or []
-    expected = serialized(value)
-    assert found.checkpoint["channel_values"]["channel"] == written[2] == expected
-    assert type(written[2]) is type(expected)
+    for channel, value in ((channel, value) for _, channel, value in found.pending_writes or []):
+        expected = serialized(OBJECTS[channel])
+        assert found.checkpoint["channel_values"][channel] == value == expected
+        assert type(found.checkpoint["channel_values"][channel]) is type(value) is type(expected)
+    assert len(found.pending_writes or []) == len(found.checkpoint["channel_values"]) == len(OBJECTS)
 
 
 async def test_small_plain_values_stand_in_the_checkpoint_and_others_once_for_each_version(backend: Backend) -> None:
