@@ -30,6 +30,7 @@ from threadkeep.adapters.langgraph_checkpoints import (
     as_json,
     as_tuple,
     document_of,
+    in_parts,
     is_inline,
     loaded,
     new_checkpoint,
@@ -41,7 +42,6 @@ from threadkeep.agents.store import StateStore
 from threadkeep.agents.threads import service
 from threadkeep.agents.threads.models import (
     NAMES_MAX,
-    WRITES_MAX,
     CopyThread,
     DeleteRuns,
     Keep,
@@ -155,14 +155,14 @@ class ThreadkeepSaver(BaseCheckpointSaver[str]):
     ) -> None:
         """Keep what a task wrote, until the checkpoint that it leads to is there."""
         thread, ns, checkpoint = _place_of(config)
-        store, kept = await self._store(config), new_writes(self.serde, writes)
-        for begin in range(0, len(kept), WRITES_MAX):
+        store = await self._store(config)
+        for part in in_parts(new_writes(self.serde, writes)):
             new = NewWrites(
                 checkpoint=checkpoint or "",
                 ns=ns,
                 task=task_id,
                 path=task_path,
-                writes=kept[begin : begin + WRITES_MAX],
+                writes=part,
                 epoch=self._epochs.get(thread, 0),
             )
             with _refusals():
@@ -184,7 +184,7 @@ class ThreadkeepSaver(BaseCheckpointSaver[str]):
     ) -> AsyncIterator[CheckpointTuple]:
         """Checkpoints, the latest first; of all threads where there is no config. `filter` is what metadata have."""
         listing: Listing | None = _listing(config, filter, before)
-        while listing is not None and limit != 0:
+        while listing is not None and (limit is None or limit > 0):
             found, listing = await self._page(config, listing, limit)
             limit = None if limit is None else limit - len(found)
             for each in found:

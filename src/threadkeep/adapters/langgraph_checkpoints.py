@@ -6,7 +6,7 @@ checkpoint itself; the others are kept once for each version of their channel.
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from langgraph.checkpoint.base import (
@@ -21,6 +21,7 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 from msgspec import Raw
 
 from threadkeep.agents.threads.models import (
+    WRITES_MAX,
     ChannelValue,
     Checkpoint,
     NewCheckpoint,
@@ -32,6 +33,8 @@ from threadkeep.agents.threads.models import PendingWrite as StoredWrite
 
 INLINE_CHARACTERS_MAX = 200
 """How long a text may be that stands in the checkpoint itself."""
+PART_BYTES_MAX = 6_000_000
+"""How many bytes of writes are sent together, of the 8 MiB that a request may have."""
 
 Values = Mapping[tuple[str, str, str, str], ChannelValue]
 """By thread, namespace, channel and version."""
@@ -83,6 +86,20 @@ def new_writes(serde: SerializerProtocol, writes: Sequence[tuple[str, Any]]) -> 
         NewWrite(idx=WRITES_IDX_MAP.get(channel, index), channel=channel, **typed(serde, value))
         for index, (channel, value) in enumerate(writes)
     ]
+
+
+def in_parts(writes: list[NewWrite]) -> Iterator[list[NewWrite]]:
+    """Writes of a task, in as many parts as it takes to send them."""
+    part: list[NewWrite] = []
+    size = 0
+    for write in writes:
+        if part and (len(part) == WRITES_MAX or size + len(write.data) > PART_BYTES_MAX):
+            yield part
+            part, size = [], 0
+        part.append(write)
+        size += len(write.data)
+    if part:
+        yield part
 
 
 def as_tuple(serde: SerializerProtocol, kept: Checkpoint, values: Values, more: Mapping[str, Any]) -> CheckpointTuple:

@@ -170,6 +170,14 @@ async def test_many_writes_of_one_task_are_all_kept_in_order(backend: Backend) -
     assert [write[2] for write in (await kept(saver, config)).pending_writes or []] == list(range(1_234))
 
 
+async def test_writes_that_are_large_together_are_all_kept(backend: Backend) -> None:
+    saver = over(await backend.state())
+    config = await put(saver, config_of())
+    writes = [("channel", bytes([index]) * 2_200_000) for index in range(3)]
+    await saver.aput_writes(config, writes, "task")
+    assert [write[1:] for write in (await kept(saver, config)).pending_writes or []] == writes
+
+
 async def test_writes_come_by_path_and_task_and_special_ones_replace(backend: Backend) -> None:
     saver = over(await backend.state())
     config = await put(saver, config_of())
@@ -203,7 +211,7 @@ async def test_a_list_has_several_pages_and_is_as_long_as_it_is_asked_for(backen
 
     assert await listed() == newest
     assert await listed(limit=103) == newest[:103]
-    assert await listed(limit=0) == []
+    assert await listed(limit=0) == await listed(limit=-1) == []
     assert await listed(limit=2, before=config_of(checkpoint=ids[50])) == [ids[49], ids[48]]
     assert await listed(filter={"odd": True, "source": "loop"}) == ids[103::-2]
     assert await listed(filter={"a.b": {"x": None, "y": [7]}}) == [ids[7]]
