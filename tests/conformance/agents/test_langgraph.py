@@ -167,6 +167,7 @@ async def test_many_writes_of_one_task_are_all_kept_in_order(backend: Backend) -
     config = await put(saver, config_of())
     writes = [("channel", index) for index in range(1_234)]
     await saver.aput_writes(config, writes, "task")
+    await saver.aput_writes(config, [], "another task")
     assert [write[2] for write in (await kept(saver, config)).pending_writes or []] == list(range(1_234))
 
 
