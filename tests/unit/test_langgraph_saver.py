@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 import threading
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -164,16 +165,17 @@ def test_what_is_done_in_parts_is_done_to_the_end(tmp_path: Path, monkeypatch: p
 
 
 class Lossy(httpx.AsyncBaseTransport):
-    """Loses every third answer, after the server has done what was asked."""
+    """Counts what is asked, and loses every third answer, after the server has done it."""
 
-    def __init__(self, under: httpx.AsyncBaseTransport) -> None:
+    def __init__(self, under: httpx.AsyncBaseTransport, *, loses: int = 3) -> None:
         self._under = under
+        self._loses = loses
         self.asked = 0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self.asked += 1
         response = await self._under.handle_async_request(request)
-        if self.asked % 3 == 0:
+        if self._loses and self.asked % self._loses == 0:
             raise httpx.ReadError("The connection broke.")
         return response
 
@@ -200,6 +202,38 @@ async def test_answers_that_are_lost_change_nothing(monkeypatch: pytest.MonkeyPa
     assert isinstance(under, Lossy)
     assert under.asked > 40
     assert results[0] == results[1]
+
+
+@pytest.mark.anyio
+async def test_each_call_is_one_request() -> None:
+    counted = Lossy(over_memory(MemoryDatabase()), loses=0)
+    states = await connect("http://threadkeep", key=SERVICE_KEY, transport=counted)
+    saver = ThreadkeepSaver(states.of, user="alice")
+    config, checkpoint = config_of(), empty_checkpoint()
+    checkpoint["channel_values"] = {"a": ["x" * 300_000], "b": ["y" * 300_000]}
+    checkpoint["channel_versions"] = {"a": "1", "b": "1"}
+    metadata: Any = {"source": "loop", "step": 0, "parents": {}}
+    calls: list[Callable[[], Awaitable[Any]]] = [
+        lambda: saver.aput(config, checkpoint, metadata, {"a": "1", "b": "1"}),
+        lambda: saver.aput_writes({"configurable": {**place, "checkpoint_ns": ""}}, [("a", "x")] * 1_000, "task"),
+        lambda: saver.aget_tuple(config),
+        lambda: listed(saver),
+        lambda: saver.aget_delta_channel_history(config=config, channels=["a", "b"]),
+        lambda: saver.acopy_thread(THREAD, "copy"),
+        lambda: saver.aprune([THREAD, "copy"]),
+        lambda: saver.aclaim_write_ownership("another"),
+        lambda: saver.adelete_for_runs(["one", "two"]),
+        lambda: saver.adelete_thread(THREAD),
+    ]
+    place = {"thread_id": THREAD, "checkpoint_id": checkpoint["id"]}
+    for number, call in enumerate(calls):
+        before = counted.asked
+        await call()
+        assert counted.asked - before == 1, number
+
+
+async def listed(saver: ThreadkeepSaver) -> list[Any]:
+    return [found async for found in saver.alist(config_of())]
 
 
 # Whose.
