@@ -275,6 +275,7 @@ KNOWS: dict[str, set[str]] = {
     "server": {"__init__", "conversations", "errors", "http", "http/routes", "settings", "storage/objects"},
     "asgi": {"server"},
     "cli": {"__init__", "errors", "server", "settings", "storage/backends", "storage/objects"},
+    "adapters": {"agents", "client", "clock", "errors", "ids"},
     "client": {"agents", "conversations", "errors", "settings", "storage/backends", "storage/objects"},
 }
 OF_ANY_PRODUCT = {
@@ -296,7 +297,7 @@ RESERVED = {
     "js": {"storage/sqlite/js_values", "storage/postgres/workers_socket", *WORKER},
     "jwt": {"http/auth"},
     "ulid": {"ids", "conversations/export_v1"},
-    "httpx": {f"client/{name}" for name in ("client", "blobs", "conversations", "transport")},
+    "httpx": {f"client/{name}" for name in ("client", "blobs", "conversations", "states", "transport")},
     "anyio": {"client/transport"},
     "urllib": {
         *("worker/environment", "http/router", "http/messages", "server/asgi", "storage/postgres/url"),
@@ -305,7 +306,7 @@ RESERVED = {
     "http": {"server/connection"},
     "os": {
         *("asgi", "http/messages", "cli/serve", "server/metrics", "server/serving", "storage/sqlite/file"),
-        *("client/client", "client/opening"),
+        *("client/client", "client/states"),
     },
     "uvicorn": {"server/connection", "server/serving"},
     "h11": {"server/connection"},
@@ -322,7 +323,7 @@ RESERVED = {
         "server/serving",
         "storage/sql/database",
     },
-    "datetime": {"conversations/export_v1", "server/logs"},
+    "datetime": {"adapters/langgraph", "conversations/export_v1", "server/logs"},
     "unicodedata": {"tokenizer", "conversations/titles", "storage/postgres/scram"},
 }
 
