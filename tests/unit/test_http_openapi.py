@@ -74,7 +74,7 @@ PARAMETERS = {
     "DELETE /api/journals/{space}/{key}": "If-Match key space",
     "POST /api/journals/{space}/{key}/producer": "Idempotency-Key key space",
     "POST /api/journals/{space}/{key}/entries": "Idempotency-Key key space",
-    "GET /api/journals/{space}/{key}/entries": "after before cursor head key limit newest space",
+    "GET /api/journals/{space}/{key}/entries": "after before beyond cursor head key limit newest only space",
     "DELETE /api/me": "confirm",
 }
 REQUIRED = {

@@ -66,7 +66,13 @@ async def test_items_come_back_in_order_and_as_they_were(backend: Backend) -> No
     session = ThreadkeepSession(KEY, await backend.state())
     assert await session.get_items() == []
     strange = [
-        {"type": "function_call_output", "call_id": "c", "output": 'é漢😀 \x00 "\\ </script>', "b": None, "a": [1.5, 10**30]},
+        {
+            "type": "function_call_output",
+            "call_id": "c",
+            "output": 'é漢😀 \x00 "\\ </script>',
+            "b": None,
+            "a": [1.5, 10**30],
+        },
         {"half": "\ud800", "number": float("inf")},
         {"$json": "1"},
         {"$json": 1},

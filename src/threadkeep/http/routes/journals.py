@@ -18,7 +18,7 @@ from threadkeep.agents.journals.models import (
     PutJournal,
 )
 from threadkeep.agents.journals.records import EntryQuery
-from threadkeep.agents.values import OptionalText
+from threadkeep.agents.values import Name, OptionalText
 from threadkeep.conversations.models import Count
 from threadkeep.errors import Invalid
 from threadkeep.http.messages import Response, etag, json_response
@@ -43,6 +43,10 @@ class EntriesQuery(Struct, forbid_unknown_fields=True):
     newest: Annotated[bool, Meta(description="The last of them, instead of the first.")] = False
     limit: Annotated[int, Meta(ge=1, le=ENTRIES_MAX)] = 100
     head: Annotated[bool, Meta(description="Whether the journal comes with its head.")] = False
+    only: Annotated[Name, Meta(description="Only the entry of this id.")] | None = None
+    beyond: Annotated[Name, Meta(description="Those after the entry of this id; before it, with `newest`.")] | None = (
+        None
+    )
     cursor: StateCursor | None = None
 
 
@@ -181,11 +185,11 @@ async def list_entries(call: Call) -> Response:
 
     They are the first, or the newest. `nextCursor` goes on after the last, now or later, until entries are removed or
     the journal is replaced. A page may be shorter than `limit` if entries are large; only `more` tells whether there
-    are more.
+    are more. Where there is no entry of `only` or `beyond`, there are none.
     """
     query: EntriesQuery = call.query
-    if query.cursor is not None and (query.after is not None or query.newest):
-        raise Invalid("cursor: It goes on from a page. Leave it out, or `after` and `newest`.", "cursor")
+    if query.cursor is not None and (query.after is not None or query.newest or query.beyond is not None):
+        raise Invalid("cursor: It goes on from a page. Leave it out, or `after`, `beyond` and `newest`.", "cursor")
     asked = EntryQuery(
         after=query.after,
         before=query.before,
@@ -193,6 +197,8 @@ async def list_entries(call: Call) -> Response:
         limit=query.limit,
         with_head=query.head,
         cursor=query.cursor,
+        only=query.only,
+        beyond=query.beyond,
     )
     return json_response(200, await service.read_entries(call.state, *_place(call), asked))
 
