@@ -44,9 +44,7 @@ class EntriesQuery(Struct, forbid_unknown_fields=True):
     limit: Annotated[int, Meta(ge=1, le=ENTRIES_MAX)] = 100
     head: Annotated[bool, Meta(description="Whether the journal comes with its head.")] = False
     only: Annotated[Name, Meta(description="Only the entry of this id.")] | None = None
-    beyond: Annotated[Name, Meta(description="Those after the entry of this id; before it, with `newest`.")] | None = (
-        None
-    )
+    beyond: Annotated[Name, Meta(description="Those after the entry of this id, or before it.")] | None = None
     cursor: StateCursor | None = None
 
 
@@ -188,8 +186,10 @@ async def list_entries(call: Call) -> Response:
     are more. Where there is no entry of `only` or `beyond`, there are none.
     """
     query: EntriesQuery = call.query
-    if query.cursor is not None and (query.after is not None or query.newest or query.beyond is not None):
-        raise Invalid("cursor: It goes on from a page. Leave it out, or `after`, `beyond` and `newest`.", "cursor")
+    if query.cursor is not None and query.after is not None:
+        raise Invalid("after: Send either `after`, or the `cursor` to go on from.", "after")
+    if query.cursor is not None and query.beyond is not None:
+        raise Invalid("beyond: Send either `beyond`, or the `cursor` to go on from.", "beyond")
     asked = EntryQuery(
         after=query.after,
         before=query.before,
