@@ -28,7 +28,7 @@ CALLS = {
 WITHOUT_EXAMPLES = {"delete_conversation", "delete_journal", "export_everything", "get_openapi", "get_docs"}
 """What answers nothing, lines, this document, or a page."""
 VARYING = {
-    *("createdAt", "updatedAt", "exportedAt", "next", "nextCursor", "changes", "incarnation"),
+    *("created_at", "createdAt", "updatedAt", "exportedAt", "next", "nextCursor", "changes", "incarnation"),
     *("requestedStore", "store", "persistent", "reason"),
 }
 """Times, cursors, and what depends on where the server runs: of these only the type is compared."""
@@ -95,7 +95,8 @@ async def _ask(client: httpx.AsyncClient, name: str) -> httpx.Response:
     example = OPERATIONS[name]
     url = path.format(**{place: quote(name, safe="") for place, name in NAMES.items()})
     body = {} if example.request is msgspec.UNSET else {"json": example.request}
-    return await client.request(method, f"{url}?{example.query}", **body)
+    headers = {} if example.name is None else {"Idempotency-Key": example.name}
+    return await client.request(method, f"{url}?{example.query}", headers=headers, **body)
 
 
 def _comparable(value: Any) -> Any:

@@ -57,6 +57,14 @@ STATUSES = {
     "POST /api/journals/{space}/{key}/entries": "200 201 400 401 404 405 409 412 413 415 500 501 503",
     "GET /api/journals/{space}/{key}/entries": "200 400 401 404 405 410 500 501 503",
     "POST /api/journals/{space}/{key}/pop": "200 400 401 404 405 409 412 500 501 503",
+    "POST /api/openai/v1/conversations": "200 400 401 405 409 413 415 500 501 503",
+    "GET /api/openai/v1/conversations/{conversation}": "200 400 401 404 405 500 501 503",
+    "POST /api/openai/v1/conversations/{conversation}": "200 400 401 404 405 413 415 500 501 503",
+    "DELETE /api/openai/v1/conversations/{conversation}": "200 400 401 405 500 501 503",
+    "POST /api/openai/v1/conversations/{conversation}/items": "200 400 401 404 405 409 413 415 500 501 503",
+    "GET /api/openai/v1/conversations/{conversation}/items": "200 400 401 404 405 500 501 503",
+    "GET /api/openai/v1/conversations/{conversation}/items/{item}": "200 400 401 404 405 500 501 503",
+    "DELETE /api/openai/v1/conversations/{conversation}/items/{item}": "200 400 401 404 405 500 501 503",
     "DELETE /api/me": "200 202 400 401 405 500 501 503",
 }
 PARAMETERS = {
@@ -75,6 +83,11 @@ PARAMETERS = {
     "POST /api/journals/{space}/{key}/producer": "Idempotency-Key key space",
     "POST /api/journals/{space}/{key}/entries": "Idempotency-Key key space",
     "GET /api/journals/{space}/{key}/entries": "after before beyond cursor head key limit newest only space",
+    "POST /api/openai/v1/conversations": "Idempotency-Key",
+    "POST /api/openai/v1/conversations/{conversation}": "Idempotency-Key conversation",
+    "POST /api/openai/v1/conversations/{conversation}/items": "Idempotency-Key X-Stainless-Retry-Count conversation",
+    "GET /api/openai/v1/conversations/{conversation}/items": "after conversation limit order",
+    "DELETE /api/openai/v1/conversations/{conversation}/items/{item}": "X-Stainless-Retry-Count conversation item",
     "DELETE /api/me": "confirm",
 }
 REQUIRED = {
@@ -91,6 +104,7 @@ LIMITS = {
     "GET /api/conversations/search": (20, 100),
     "GET /api/conversations/{id}/messages": (50, 200),
     "GET /api/journals/{space}": (100, 1_000),
+    "GET /api/openai/v1/conversations/{conversation}/items": (20, 100),
     "GET /api/journals/{space}/{key}/entries": (100, 1_000),
 }
 BODIES = {
@@ -103,6 +117,9 @@ BODIES = {
     "PATCH /api/journals/{space}/{key}": ["JournalChanges"],
     "POST /api/journals/{space}/{key}/producer": ["NewProducer"],
     "POST /api/journals/{space}/{key}/entries": ["NewEntries"],
+    "POST /api/openai/v1/conversations": ["NewOpenAIConversation"],
+    "POST /api/openai/v1/conversations/{conversation}": ["OpenAIConversationChanges"],
+    "POST /api/openai/v1/conversations/{conversation}/items": ["NewOpenAIItems"],
 }
 
 

@@ -115,10 +115,10 @@ class ThreadkeepSession(SessionABC):
         return Snapshot(_items_of(tail.entries), tail.complete, replace_suffix)
 
     async def _atomic_replace_items(self, items: list[Item]) -> bool:
-        """Put others in the place of all items at once; False where a subclass has ways of its own, or they are many."""
+        """Put others in the place of all items at once; False where a subclass has ways of its own, or for too many."""
         if self._is_changed() or len(items) > ENTRIES_MAX:
             return False
-        await _to_the_end(self._append(new_id(), NewEntries(entries=_entries_of(new_id(), items), cut=0, create=True)))
+        await _to_the_end(self._replace_all(items))
         return True
 
     def _is_changed(self) -> bool:
@@ -187,6 +187,23 @@ class ThreadkeepSession(SessionABC):
         except (Stale, NotFound):
             return False
         return True
+
+    async def _replace_all(self, items: list[Item]) -> None:
+        request = new_id()
+        entries = _entries_of(request, items)
+        while True:
+            seen = (await self._tail(1)).journal
+            version = 0 if seen is None else seen.version
+            try:
+                new = NewEntries(entries=entries, cut=0, create=True, expected=version)
+                return await self._append(request, new)
+            except Stale:
+                if entries and await self._has(entries[0]):
+                    return None  # it was done, and its answer lost; what others have added since stays
+
+    async def _has(self, entry: NewEntry) -> bool:
+        page = await self._store.read_entries(SPACE, self.session_id, EntryQuery(only=entry.id))
+        return bool(page.entries)
 
     async def _append(self, request: str, new: NewEntries) -> None:
         await service.append_entries(self._store, SPACE, self.session_id, new, request=request)

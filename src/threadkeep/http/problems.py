@@ -81,7 +81,8 @@ def say_for_openai(response: Response) -> None:
     body = msgspec.json.decode(response.body) if isinstance(response.body, bytes) and response.body else None
     if body is not None:
         error = body["error"]
-        error["type"] = "server_error" if response.status >= 500 else _TYPES.get(response.status, "invalid_request_error")
+        otherwise = "invalid_request_error" if response.status < 500 else "server_error"
+        error["type"] = _TYPES.get(response.status, otherwise)
         error["param"] = error.get("details", {}).get("path")
         response.body = msgspec.json.encode(body) + b"\n"
     if response.status == STATUS["conflict"]:

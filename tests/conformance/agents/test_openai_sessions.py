@@ -8,7 +8,7 @@ import pytest
 from agents.memory import OpenAIResponsesCompactionSession, SessionSettings
 from msgspec import Raw
 
-from support.backends import NATIVE, Backend, shared_by_all_tests
+from support.backends import Backend
 from threadkeep.adapters import openai_agents
 from threadkeep.adapters.openai_agents import SPACE, ThreadkeepSession
 from threadkeep.agents.journals import service
@@ -20,12 +20,6 @@ from threadkeep.errors import Unavailable
 pytestmark = pytest.mark.anyio
 
 KEY = 'alice/1 "of" [ours]'
-
-
-@pytest.fixture(params=NATIVE)
-def backend(request: pytest.FixtureRequest) -> Backend:
-    """Each back end whose store can be opened in this process."""
-    return shared_by_all_tests(request)
 
 
 def user(text: str) -> Any:

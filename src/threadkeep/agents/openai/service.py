@@ -1,7 +1,7 @@
 """OpenAI's Conversations API, one batch of the store for each call but the removal of an item, which looks first.
 
-A conversation is a journal in the space `openai.conversations`. Its metadata is the text of its JSON within the head, so
-that a patch puts other metadata in its place, instead of merging both.
+A conversation is a journal in the space `openai.conversations`. Its metadata is the text of its JSON within the head,
+so that a patch puts other metadata in its place, instead of merging both.
 """
 
 from collections.abc import Awaitable
@@ -42,9 +42,7 @@ class _Head(Struct, rename="camel"):
     metadata: str = "{}"
 
 
-async def create_conversation(
-    store: StateStore, new: NewOpenAIConversation, request: str | None
-) -> OpenAIConversation:
+async def create_conversation(store: StateStore, new: NewOpenAIConversation, request: str | None) -> OpenAIConversation:
     """Create a conversation with its first items, once for a request of a name. Raises Invalid and TooLarge."""
     request = request_name(request)
     id_, head = minted("conv", request, 0), _Head(now() // 1_000, _text_of(new.metadata))
@@ -97,16 +95,14 @@ async def add_items(
     return _listed(entries, has_more=False)
 
 
-async def list_items(
-    store: StateStore, id_: str, *, after: str | None, order: Order, limit: int
-) -> OpenAIItemList:
+async def list_items(store: StateStore, id_: str, *, after: str | None, order: Order, limit: int) -> OpenAIItemList:
     """A page of items, the oldest first or the newest, that goes on after an item. Raises Invalid and NotFound."""
     query = EntryQuery(beyond=after, newest=order == "desc", limit=limit)
     page = await _found(id_, service.read_entries(store, SPACE, id_, query))
     if after is not None and not page.entries:
         found = await service.read_entries(store, SPACE, id_, EntryQuery(only=after))
         if not found.entries:
-            raise Invalid("after: There is no such item in this conversation any more. List it from the start.", "after")
+            raise Invalid("after: There is no such item in this conversation. List it from the start.", "after")
     return _listed(page.entries[::-1] if query.newest else page.entries, has_more=page.more)
 
 

@@ -6,6 +6,7 @@ The examples tell one story, in this order: a test sends each request, and compa
 from typing import Any
 
 from threadkeep.http.descriptions.journals import JOURNALS
+from threadkeep.http.descriptions.openai import CONVERSATION, ITEM, OF_OPENAI, TAG
 from threadkeep.http.descriptions.operation import AGENT_STATE, Operation
 
 TAGS = {
@@ -15,6 +16,7 @@ TAGS = {
     "Changes": "Keep several devices in sync.",
     "Export and import": "Take conversations out as documents that anybody can read, and bring them in again.",
     AGENT_STATE: "What agents keep: journals, each a head and an ordered list of entries.",
+    TAG: "For OpenAI's own clients, whose base URL is the address of this server with /api/openai/v1.",
     "Account": "Everything that belongs to the current user.",
     "Server": "Whether the server is up, what it keeps, and how it is used. No credentials needed.",
 }
@@ -95,7 +97,7 @@ FIELDS = {
 """What each field is, wherever it stands, unless its own type says more."""
 
 CONVERSATION_ID = "01KAGQ3W6ZJ8Y0V4M2T7N5C9XB"
-NAMES = {"id": CONVERSATION_ID, "space": "sessions", "key": "alice/1"}
+NAMES = {"id": CONVERSATION_ID, "space": "sessions", "key": "alice/1", "conversation": CONVERSATION, "item": ITEM}
 """What stands in the paths of the examples."""
 _QUESTION_ID = "01KAGQ3WAH5RZ6E1D8K3F0P7QS"
 _ANSWER_ID = "01KAGQ4B2XN9T4V7C6H8J3M5WY"
@@ -288,6 +290,7 @@ OPERATIONS: dict[str, Operation] = {
         },
     ),
     **JOURNALS,
+    **OF_OPENAI,
     "erase_everything": Operation(
         tag="Account",
         answers={
