@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
-from threadkeep.agents.checks import request_name
+from threadkeep.agents.checks import checked_name, request_name
 from threadkeep.agents.journals import service
 from threadkeep.agents.journals.models import ENTRIES_MAX, Entry, Journal, JournalChanges, NewEntries, NewEntry
 from threadkeep.agents.journals.records import EntryQuery
@@ -97,6 +97,8 @@ async def add_items(
 
 async def list_items(store: StateStore, id_: str, *, after: str | None, order: Order, limit: int) -> OpenAIItemList:
     """A page of items, the oldest first or the newest, that goes on after an item. Raises Invalid and NotFound."""
+    if after is not None:
+        checked_name(after, "after")
     query = EntryQuery(beyond=after, newest=order == "desc", limit=limit)
     page = await _found(id_, service.read_entries(store, SPACE, id_, query))
     if after is not None and not page.entries:
