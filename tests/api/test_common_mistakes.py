@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.backends import NATIVE
+from threadkeep.http.problems import OPENAI
 from threadkeep.http.routes import ROUTES
 
 HELLO = {"role": "user", "content": [{"type": "text", "text": "Hello"}]}
@@ -281,6 +282,11 @@ GOOD: dict[tuple[str, str], list[Any]] = {
         {"entries": [{"id": "a", "data": {"b": 1}}, {"data": 1}], "cut": 1, "remove": ["a"], "head": 1, "status": "s"},
         {"entries": [{"data": 1}], "producer": {"id": "p", "incarnation": "i", "epoch": 1, "seq": 0}, "expected": 1},
         {"entries": [{"data": 1}], "at": 3, "sort": "1", "create": True, "close": True, "expiresIn": 60},
+    ],
+    ("POST", f"{OPENAI}conversations"): [{"items": [{"role": "user", "content": "a"}], "metadata": {"a": "b"}}],
+    ("POST", f"{OPENAI}conversations/{{conversation}}"): [{"metadata": {"a": "b"}}],
+    ("POST", f"{OPENAI}conversations/{{conversation}}/items"): [
+        {"items": [{"role": "assistant", "content": [{"type": "output_text", "text": "a"}], "id": "b", "status": "c"}]}
     ],
 }
 """What each route takes."""

@@ -13,6 +13,7 @@ import pytest
 from support.backends import REQUEST_SECONDS, WORKERS, worker
 from support.in_process import as_user
 from support.routes import USER_ROUTES
+from threadkeep.agents.openai.items import minted
 from threadkeep.ids import new_id
 
 # What works in chunks, since there may be more of it than fits into one: see below.
@@ -37,6 +38,9 @@ OLDER = "WyJjIiwxNzk1MTc2ODE5MTY0LCIwMUtBR1EzVzZaSjhZMFY0TTJUN041QzlYQiJd"
 ALARMS = [{"storage.getAlarm": 1, "storage.setAlarm": 1}, {"storage.getAlarm": 1}]
 JOURNAL = "/api/journals/counted/a%2Fb"
 LARGE_ENTRIES = [{"data": "x" * 2_000_000}, {"id": "large", "data": "x" * 1_000_000}]
+CONVERSATIONS = "/api/openai/v1/conversations"
+CONVERSATION = f"{CONVERSATIONS}/{minted('conv', 'made', 0)}"
+ITEMS = [{"id": "large", "role": "user", "content": "x" * 2_000_000}]
 STATE = [
     *[("PUT", JOURNAL, {"json": {"mode": mode, "head": 1}}) for mode in ("create", "create", "save", "replace")],
     ("PUT", JOURNAL, {"json": {"head": 1}, "headers": {"If-Match": '"9"'}}),
@@ -58,6 +62,22 @@ STATE = [
     ("DELETE", JOURNAL, {"headers": {"If-Match": '"99"'}}),
     ("DELETE", JOURNAL, {}),
     ("GET", JOURNAL, {}),
+    ("POST", CONVERSATIONS, {"json": {"items": ITEMS, "metadata": {"a": "b"}}, "headers": {"Idempotency-Key": "made"}}),
+    ("GET", CONVERSATION, {}),
+    ("POST", CONVERSATION, {"json": {"metadata": {}}}),
+    (
+        "POST",
+        f"{CONVERSATION}/items",
+        {"json": {"items": [{"type": "function_call"}, {"role": "user", "content": "a"}]}},
+    ),
+    ("POST", f"{CONVERSATION}/items", {"json": {"items": ITEMS}}),
+    ("GET", f"{CONVERSATION}/items", {"params": {"limit": 2}}),
+    ("GET", f"{CONVERSATION}/items", {"params": {"after": "large", "order": "asc", "include[]": "a"}}),
+    ("GET", f"{CONVERSATION}/items/large", {}),
+    ("GET", f"{CONVERSATION}/items/none", {}),
+    ("DELETE", f"{CONVERSATION}/items/none", {}),
+    ("DELETE", CONVERSATION, {}),
+    ("GET", CONVERSATION, {}),
 ]
 """Requests for the state of agents, in an order in which they have something to do, or are refused."""
 
@@ -122,10 +142,7 @@ def test_every_request_of_a_user_is_matched_once_and_is_one_round_trip(client: h
 
 def test_every_request_for_the_state_of_agents_is_one_round_trip(client: httpx.Client) -> None:
     patterns = {(route.method, route.path) for route in USER_ROUTES if route.needs == "agents"}
-    assert patterns == {
-        (method, path.replace(JOURNAL, "/api/journals/{space}/{key}").replace("/counted", "/{space}"))
-        for method, path, _ in STATE
-    }
+    assert patterns == {(method, _declared(path)) for method, path, _ in STATE}
     client.put(JOURNAL, json={"mode": "replace"})  # an object sets its alarm with the first write
     client.get("/counts")
     for method, path, options in STATE:
@@ -134,6 +151,28 @@ def test_every_request_for_the_state_of_agents_is_one_round_trip(client: httpx.C
         del counted["turns"]
         counted.pop("storage.getAlarm", None)  # before what is deleted
         assert counted in EXPECTED[client.store], (method, path)  # type: ignore[attr-defined]
+
+
+def _declared(path: str) -> str:
+    """A path as the route declares it."""
+    for name, place in (
+        (JOURNAL, "/api/journals/{space}/{key}"),
+        ("/counted", "/{space}"),
+        (CONVERSATION, f"{CONVERSATIONS}/{{conversation}}"),
+        ("/items/large", "/items/{item}"),
+        ("/items/none", "/items/{item}"),
+    ):
+        path = path.replace(name, place)
+    return path
+
+
+def test_the_deletion_of_an_item_looks_first(client: httpx.Client) -> None:
+    client.post(CONVERSATIONS, json={"items": ITEMS}, headers={"Idempotency-Key": "made"})
+    client.get("/counts")
+    assert client.delete(f"{CONVERSATION}/items/large").status_code == 200
+    counted = client.get("/counts").json()
+    batches = counted.get("d1.batch", 0) + counted.get("storage.transactionSync", 0)
+    assert (batches, counted.get("object.fetch", 1)) == (2, 1)
 
 
 def test_a_request_takes_one_turn_of_the_event_loop_to_begin_and_one_for_each_wait(client: httpx.Client) -> None:
