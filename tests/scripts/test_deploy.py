@@ -108,7 +108,13 @@ def test_what_it_builds_is_not_tracked() -> None:
     assert ignored.returncode == 0
 
 
-OF_SERVERS = ("threadkeep/server/", "threadkeep/cli/", "threadkeep/client/", "threadkeep/asgi.py")
+OF_SERVERS = (
+    "threadkeep/server/",
+    "threadkeep/cli/",
+    "threadkeep/client/",
+    "threadkeep/adapters/",
+    "threadkeep/asgi.py",
+)
 PRODUCTS = ("agentstate", "clickhouse", "memory", "postgres", "sqlite")
 OF_SQLITE = ("dialect.py", "first_index.py", "js_values.py", "migrations.py")
 OF_STORES = {

@@ -25,7 +25,9 @@ CALLS = {
     for path, item in API["paths"].items()
     for method, operation in item.items()
 }
-WITHOUT_EXAMPLES = {"delete_conversation", "delete_journal", "export_everything", "get_openapi", "get_docs"}
+WITHOUT_EXAMPLES = {
+    *("delete_conversation", "delete_journal", "delete_thread", "export_everything", "get_openapi", "get_docs"),
+}
 """What answers nothing, lines, this document, or a page."""
 VARYING = {
     *("created_at", "createdAt", "updatedAt", "exportedAt", "next", "nextCursor", "changes", "incarnation"),
@@ -82,6 +84,9 @@ async def test_the_examples_are_what_the_api_answers_one_after_the_other(backend
     compared = []
     async with backend.client_of("alice") as client:
         for name, operation in OPERATIONS.items():
+            if name == "copy_thread":  # from another one, which nothing before is about
+                other = {"id": "1", "type": "json", "data": ""}
+                await client.post("/api/threads/alice%2F0/checkpoints", json=other)
             response = await _ask(client, name)
             assert response.status_code in operation.answers, response.text
             if operation.response is not msgspec.UNSET:

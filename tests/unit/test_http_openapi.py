@@ -57,6 +57,17 @@ STATUSES = {
     "POST /api/journals/{space}/{key}/entries": "200 201 400 401 404 405 409 412 413 415 500 501 503",
     "GET /api/journals/{space}/{key}/entries": "200 400 401 404 405 410 500 501 503",
     "POST /api/journals/{space}/{key}/pop": "200 400 401 404 405 409 412 500 501 503",
+    "GET /api/threads": "200 400 401 405 500 501 503",
+    "DELETE /api/threads/{thread}": "204 400 401 405 500 501 503",
+    "POST /api/threads/{thread}/copy": "200 400 401 404 405 412 413 415 500 501 503",
+    "POST /api/threads/{thread}/owner": "200 400 401 405 500 501 503",
+    "POST /api/threads/{thread}/checkpoints": "200 400 401 405 412 413 415 500 501 503",
+    "POST /api/threads/{thread}/writes": "200 400 401 405 412 413 415 500 501 503",
+    "GET /api/threads/{thread}/checkpoints": "200 400 401 405 413 500 501 503",
+    "GET /api/threads/{thread}/deltas": "200 400 401 405 413 500 501 503",
+    "GET /api/checkpoints": "200 400 401 405 413 500 501 503",
+    "POST /api/checkpoints/prune": "200 400 401 405 413 415 500 501 503",
+    "POST /api/checkpoints/delete": "200 400 401 405 413 415 500 501 503",
     "POST /api/openai/v1/conversations": "200 400 401 405 409 413 415 500 501 503",
     "GET /api/openai/v1/conversations/{conversation}": "200 400 401 404 405 500 501 503",
     "POST /api/openai/v1/conversations/{conversation}": "200 400 401 404 405 413 415 500 501 503",
@@ -83,6 +94,15 @@ PARAMETERS = {
     "POST /api/journals/{space}/{key}/producer": "Idempotency-Key key space",
     "POST /api/journals/{space}/{key}/entries": "Idempotency-Key key space",
     "GET /api/journals/{space}/{key}/entries": "after before beyond cursor head key limit newest only space",
+    "GET /api/threads": "cursor limit",
+    "DELETE /api/threads/{thread}": "thread",
+    "POST /api/threads/{thread}/copy": "thread",
+    "POST /api/threads/{thread}/owner": "Idempotency-Key thread",
+    "POST /api/threads/{thread}/checkpoints": "thread",
+    "POST /api/threads/{thread}/writes": "thread",
+    "GET /api/threads/{thread}/checkpoints": "before checkpoint cursor filter limit ns thread",
+    "GET /api/threads/{thread}/deltas": "channels checkpoint cursor ns thread",
+    "GET /api/checkpoints": "before checkpoint cursor filter limit",
     "POST /api/openai/v1/conversations": "Idempotency-Key",
     "POST /api/openai/v1/conversations/{conversation}": "Idempotency-Key conversation",
     "POST /api/openai/v1/conversations/{conversation}/items": "Idempotency-Key X-Stainless-Retry-Count conversation",
@@ -95,6 +115,7 @@ REQUIRED = {
     ("before", "DELETE /api/conversations"),
     ("confirm", "DELETE /api/conversations"),
     ("confirm", "DELETE /api/me"),
+    ("channels", "GET /api/threads/{thread}/deltas"),
 }
 """What a query has to say."""
 # How much there is on a page where nothing is said of it, and at the most, as docs/api.md has it.
@@ -106,6 +127,9 @@ LIMITS = {
     "GET /api/journals/{space}": (100, 1_000),
     "GET /api/openai/v1/conversations/{conversation}/items": (20, 100),
     "GET /api/journals/{space}/{key}/entries": (100, 1_000),
+    "GET /api/threads": (100, 1_000),
+    "GET /api/threads/{thread}/checkpoints": (100, 1_000),
+    "GET /api/checkpoints": (100, 1_000),
 }
 BODIES = {
     "POST /api/conversations": ["NewConversation"],
@@ -117,6 +141,11 @@ BODIES = {
     "PATCH /api/journals/{space}/{key}": ["JournalChanges"],
     "POST /api/journals/{space}/{key}/producer": ["NewProducer"],
     "POST /api/journals/{space}/{key}/entries": ["NewEntries"],
+    "POST /api/threads/{thread}/copy": ["CopyThread"],
+    "POST /api/threads/{thread}/checkpoints": ["NewCheckpoint"],
+    "POST /api/threads/{thread}/writes": ["NewWrites"],
+    "POST /api/checkpoints/prune": ["PruneThreads"],
+    "POST /api/checkpoints/delete": ["DeleteRuns"],
     "POST /api/openai/v1/conversations": ["NewOpenAIConversation"],
     "POST /api/openai/v1/conversations/{conversation}": ["OpenAIConversationChanges"],
     "POST /api/openai/v1/conversations/{conversation}/items": ["NewOpenAIItems"],
@@ -342,7 +371,10 @@ def test_an_erasure_says_how_much_and_whose_and_whether_it_is_all() -> None:
         assert content["application/json"]["schema"] == {"$ref": "#/components/schemas/Erasure"}
     fields = {"conversations", "messages", "userId", "isComplete"}
     assert set(SCHEMAS["Erasure"]["required"]) == fields
-    assert set(SCHEMAS["Erasure"]["properties"]) == fields | {"journals"}  # which is left out where there were none
+    assert set(SCHEMAS["Erasure"]["properties"]) == fields | {
+        "journals",
+        "threads",
+    }  # which is left out where there were none
     assert OPERATIONS["DELETE /api/me"]["parameters"][0]["in"] == "query"
 
 

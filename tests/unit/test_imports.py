@@ -251,7 +251,6 @@ KNOWS: dict[str, set[str]] = {
     "validation_messages": {"common_mistakes"},
     "agents": {"conversations", "errors", "ids"},
     "agents/openai": {"agents", "clock", "errors"},
-    "adapters": {"agents", "errors", "ids"},
     "conversations": {"clock", "errors", "ids", "tokenizer", "validation", "work"},
     "storage/objects": {"errors"},
     "storage/backends": {"errors", "storage/objects"},
@@ -273,6 +272,7 @@ KNOWS: dict[str, set[str]] = {
     "server": {"__init__", "conversations", "errors", "http", "http/routes", "settings", "storage/objects"},
     "asgi": {"server"},
     "cli": {"__init__", "errors", "server", "settings", "storage/backends", "storage/objects"},
+    "adapters": {"agents", "client", "clock", "errors", "ids"},
     "client": {"agents", "conversations", "errors", "settings", "storage/backends", "storage/objects"},
 }
 OF_ANY_PRODUCT = {
@@ -294,7 +294,7 @@ RESERVED = {
     "js": {"storage/sqlite/js_values", "storage/postgres/workers_socket", *WORKER},
     "jwt": {"http/auth"},
     "ulid": {"ids", "conversations/export_v1"},
-    "httpx": {f"client/{name}" for name in ("client", "conversations", "transport")},
+    "httpx": {f"client/{name}" for name in ("client", "conversations", "states", "transport")},
     "anyio": {"client/transport"},
     "urllib": {
         *("worker/environment", "http/router", "http/messages", "server/asgi", "storage/postgres/url"),
@@ -303,7 +303,7 @@ RESERVED = {
     "http": {"server/connection"},
     "os": {
         *("asgi", "http/messages", "cli/serve", "server/metrics", "server/serving", "storage/sqlite/file"),
-        *("client/client", "client/opening"),
+        *("client/client", "client/states"),
     },
     "uvicorn": {"server/connection", "server/serving"},
     "h11": {"server/connection"},
@@ -319,7 +319,7 @@ RESERVED = {
         "server/serving",
         "storage/sql/database",
     },
-    "datetime": {"conversations/export_v1", "server/logs"},
+    "datetime": {"adapters/langgraph", "conversations/export_v1", "server/logs"},
     "unicodedata": {"tokenizer", "conversations/titles", "storage/postgres/scram"},
 }
 

@@ -1,1 +1,1 @@
-"""Adapters: what agent frameworks call their store, over ours. Each needs the extra of its name."""
+"""What frameworks for agents call their stores, over a `StateStore`: served over HTTP, or in a SQLite file."""

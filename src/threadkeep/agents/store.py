@@ -5,14 +5,16 @@ each is all or nothing, one round trip, and Unavailable where the back end canno
 else does not exist.
 
 - `journals/store.py`: a head and an ordered list of entries.
+- `threads/store.py`: the checkpoints of a graph, with their values and pending writes.
 """
 
 from typing import Protocol
 
 from threadkeep.agents.journals.store import JournalStore
+from threadkeep.agents.threads.store import ThreadStore
 
 
-class StateStore(JournalStore, Protocol):
+class StateStore(JournalStore, ThreadStore, Protocol):
     """The state of the agents of one user."""
 
     @property

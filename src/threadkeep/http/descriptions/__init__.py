@@ -8,6 +8,7 @@ from typing import Any
 from threadkeep.http.descriptions.journals import JOURNALS
 from threadkeep.http.descriptions.openai import CONVERSATION, ITEM, OF_OPENAI, TAG
 from threadkeep.http.descriptions.operation import AGENT_STATE, Operation
+from threadkeep.http.descriptions.threads import THREADS
 
 TAGS = {
     "Conversations": "Create conversations, list and edit them, delete and restore them.",
@@ -15,7 +16,7 @@ TAGS = {
     "Search": "Find messages and titles by their words.",
     "Changes": "Keep several devices in sync.",
     "Export and import": "Take conversations out as documents that anybody can read, and bring them in again.",
-    AGENT_STATE: "What agents keep: journals, each a head and an ordered list of entries.",
+    AGENT_STATE: "What agents keep: journals, each a head and an ordered list of entries, and threads of checkpoints.",
     TAG: "For OpenAI's own clients, whose base URL is the address of this server with /api/openai/v1.",
     "Account": "Everything that belongs to the current user.",
     "Server": "Whether the server is up, what it keeps, and how it is used. No credentials needed.",
@@ -97,7 +98,14 @@ FIELDS = {
 """What each field is, wherever it stands, unless its own type says more."""
 
 CONVERSATION_ID = "01KAGQ3W6ZJ8Y0V4M2T7N5C9XB"
-NAMES = {"id": CONVERSATION_ID, "space": "sessions", "key": "alice/1", "conversation": CONVERSATION, "item": ITEM}
+NAMES = {
+    "id": CONVERSATION_ID,
+    "space": "sessions",
+    "key": "alice/1",
+    "thread": "alice/1",
+    "conversation": CONVERSATION,
+    "item": ITEM,
+}
 """What stands in the paths of the examples."""
 _QUESTION_ID = "01KAGQ3WAH5RZ6E1D8K3F0P7QS"
 _ANSWER_ID = "01KAGQ4B2XN9T4V7C6H8J3M5WY"
@@ -290,6 +298,7 @@ OPERATIONS: dict[str, Operation] = {
         },
     ),
     **JOURNALS,
+    **THREADS,
     **OF_OPENAI,
     "erase_everything": Operation(
         tag="Account",

@@ -169,6 +169,10 @@ FROM (
   SELECT j.user_id FROM {self.journals} AS j WHERE j.deleted_at > 0
   UNION ALL
   SELECT j.user_id FROM {self.journals} AS j WHERE j.deleted_at IS NULL AND j.expires_at <= :now
+  UNION ALL
+  SELECT t.user_id FROM {self.threads} AS t WHERE t.deleted_at > 0
+  UNION ALL
+  SELECT t.user_id FROM {self.threads} AS t WHERE t.deleted_at IS NULL AND t.expires_at <= :now
 ) AS u
 LIMIT :limit
 """)
