@@ -8,7 +8,8 @@ clients append, whatever was acknowledged is there, once, in an order without ga
 import asyncio
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -34,6 +35,26 @@ def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     """A Worker in whose log nobody else writes. Its tests are run in the order in which they stand here."""
     with worker(request.param, tmp_path_factory.mktemp("own")) as started:
         yield started
+
+
+def ask_about_threads(ask: Callable[..., Any]) -> None:
+    """Ask each route of threads."""
+    place, pattern = "/api/threads/a%2Fb", "/api/threads/{thread}"
+    typed = {"type": "json", "data": "MQ=="}
+    value = {"channel": "a", "version": "1", **typed}
+    checkpoint = {"id": "1", **typed, "stored": {"a": "1"}, "values": [value], "metadata": {"run_id": "r"}}
+    ask("POST", f"{place}/checkpoints", f"{pattern}/checkpoints", json=checkpoint)
+    writes = {"checkpoint": "1", "task": "t", "writes": [{"idx": 0, "channel": "a", **typed}]}
+    ask("POST", f"{place}/writes", f"{pattern}/writes", json=writes)
+    ask("GET", f"{place}/checkpoints", f"{pattern}/checkpoints", params={"ns": "", "filter": '{"run_id": "r"}'})
+    ask("GET", f"{place}/deltas", f"{pattern}/deltas", params={"channels": '["a"]'})
+    ask("GET", "/api/threads", "/api/threads", params={"limit": 1})
+    ask("GET", "/api/checkpoints", "/api/checkpoints", params={"limit": 1})
+    ask("POST", "/api/threads/copy/copy", f"{pattern}/copy", json={"source": "a/b"})
+    ask("POST", f"{place}/owner", f"{pattern}/owner")
+    ask("POST", "/api/checkpoints/prune", "/api/checkpoints/prune", json={"threads": ["a/b"], "keep": "latest"})
+    ask("POST", "/api/checkpoints/delete", "/api/checkpoints/delete", json={"runs": ["r"]})
+    ask("DELETE", place, pattern)
 
 
 def test_no_request_of_any_kind_imports_anything_not_even_the_first(running: LocalWorker) -> None:
@@ -77,6 +98,7 @@ def test_no_request_of_any_kind_imports_anything_not_even_the_first(running: Loc
         ask("POST", f"{place}/producer", f"{pattern}/producer", json={"producer": "p"})
         ask("GET", "/api/journals/cold", "/api/journals/{space}", params={"limit": 1})
         ask("DELETE", place, pattern)
+        ask_about_threads(ask)
         conversations = "/api/openai/v1/conversations"
         place = f"{conversations}/{ask('POST', conversations, json={'items': [said]}).json()['id']}"
         for method, step, options in (

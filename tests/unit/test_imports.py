@@ -29,6 +29,7 @@ OURS = {
     *(f"threadkeep.agents.{name}" for name in ("checks", "store", "values")),
     *(f"threadkeep.agents.journals{name}" for name in ("", ".models", ".records", ".service", ".store")),
     *(f"threadkeep.agents.openai{name}" for name in ("", ".items", ".models", ".service")),
+    *(f"threadkeep.agents.threads{name}" for name in ("", ".metadata", ".models", ".records", ".service", ".store")),
     "threadkeep.clock",
     "threadkeep.conversations",
     "threadkeep.conversations.content",
@@ -54,7 +55,7 @@ OURS = {
         f"threadkeep.http.routes.{name}"
         for name in (
             *("base", "changes", "conversations", "export_and_import", "journals", "me", "messages", "openai"),
-            *("public", "search"),
+            *("public", "search", "threads"),
         )
     ),
     "threadkeep.ids",
@@ -71,19 +72,21 @@ OURS = {
 }
 # What the Worker imports beyond that, so that it is in its snapshot, and no request has to.
 IN_SNAPSHOT = {
+    "threadkeep.agents.cursors",
     "threadkeep.agents.journals.cursors",
+    "threadkeep.agents.threads.cursors",
     "threadkeep.agents.journals.heads",
     "threadkeep.conversations.changes",
     "threadkeep.common_mistakes",
     "threadkeep.conversations.cursors",
     "threadkeep.conversations.filters",
-    *(f"threadkeep.http.descriptions{name}" for name in ("", ".journals", ".openai", ".operation")),
+    *(f"threadkeep.http.descriptions{name}" for name in ("", ".journals", ".openai", ".operation", ".threads")),
     "threadkeep.http.docs",
     "threadkeep.http.openapi",
     "threadkeep.http.schemas",
     "threadkeep.storage.sql",
     "threadkeep.storage.sql.agents",
-    *(f"threadkeep.storage.sql.agents.{name}" for name in ("base", "journals")),
+    *(f"threadkeep.storage.sql.agents.{name}" for name in ("base", "journals", "threads")),
     "threadkeep.storage.sql.arrays",
     "threadkeep.storage.sql.columns",
     "threadkeep.storage.sql.conversations",
@@ -105,7 +108,7 @@ IN_SNAPSHOT = {
     "threadkeep.worker.turnstile",
     *(
         f"threadkeep.storage.sql.statements.{name}"
-        for name in ("base", "erasing", "indexing", "journals", "reading", "searching", "writing")
+        for name in ("base", "erasing", "indexing", "journals", "reading", "searching", "threads", "writing")
     ),
 }
 # All that a Worker is shipped with of the products' folders.
@@ -298,7 +301,7 @@ RESERVED = {
     "anyio": {"client/transport"},
     "urllib": {
         *("worker/environment", "http/router", "http/messages", "server/asgi", "storage/postgres/url"),
-        "client/journals",
+        *("client/journals", "client/threads"),
     },
     "http": {"server/connection"},
     "os": {

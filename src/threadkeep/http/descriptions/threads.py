@@ -90,7 +90,7 @@ THREADS: dict[str, Operation] = {
     "copy_thread": Operation(
         tag=AGENT_STATE,
         answers={200: "Whether there is more to copy."},
-        request={"source": "alice/0"},
+        request={"source": "alice/0", "epoch": 1},
         response={"more": False},
     ),
     "delete_thread": Operation(tag=AGENT_STATE, answers={204: "The thread is deleted."}),

@@ -171,8 +171,9 @@ async def put_writes(call: Call) -> Response:
 async def list_checkpoints(call: Call) -> Response:
     """List the checkpoints of a thread, the greatest id first.
 
-    Each has the writes that are pending on it. `values` has what they name in `stored`, each once. A page may be shorter than `limit` if they are large; only
-    `nextCursor` tells whether there are more. With `limit=1` it is the latest one.
+    Each has the writes that are pending on it. `values` has what they name in `stored`, each once. A page may be
+    shorter than `limit` if they are large; only `nextCursor` tells whether there are more. With `limit=1` it is the
+    latest one.
     """
     query: CheckpointsQuery = call.query
     return await _checkpoints(call, query, call.path["thread"], query.ns)
@@ -250,7 +251,8 @@ async def prune_threads(call: Call) -> Response:
 async def delete_runs(call: Call) -> Response:
     """Delete the checkpoints of runs, with their writes and values.
 
-    They are those whose metadata have one of these as `run_id`. Values that other checkpoints name stay. What is large is deleted in parts: if there is `more`, send the same request again.
+    They are those whose metadata have one of these as `run_id`. Values that other checkpoints name stay. What is large
+    is deleted in parts: if there is `more`, send the same request again.
     """
     return json_response(200, await service.delete_runs(call.state, call.body))
 

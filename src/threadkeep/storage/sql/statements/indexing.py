@@ -166,13 +166,22 @@ FROM (
   UNION ALL
   SELECT b.user_id FROM (SELECT o.user_id FROM {self.owners} AS o WHERE o.indexed_rev < o.rev LIMIT :limit) AS b
   UNION ALL
-  SELECT j.user_id FROM {self.journals} AS j WHERE j.deleted_at > 0
-  UNION ALL
-  SELECT j.user_id FROM {self.journals} AS j WHERE j.deleted_at IS NULL AND j.expires_at <= :now
-  UNION ALL
-  SELECT t.user_id FROM {self.threads} AS t WHERE t.deleted_at > 0
-  UNION ALL
-  SELECT t.user_id FROM {self.threads} AS t WHERE t.deleted_at IS NULL AND t.expires_at <= :now
+  SELECT a.user_id FROM ({self._state_to_purge}) AS a
 ) AS u
 LIMIT :limit
 """)
+
+    @property
+    def _state_to_purge(self) -> str:
+        """Whose agents have something to sweep, or that has expired. On Workers, a query joins no more than five."""
+        kinds = (
+            f"""
+    SELECT k.user_id
+    FROM (
+      SELECT {alias}.user_id FROM {table} AS {alias} WHERE {alias}.deleted_at > 0
+      UNION ALL
+      SELECT {alias}.user_id FROM {table} AS {alias} WHERE {alias}.deleted_at IS NULL AND {alias}.expires_at <= :now
+    ) AS k"""
+            for alias, table in (("j", self.journals), ("t", self.threads))
+        )
+        return "\n    UNION ALL".join(kinds) + "\n  "
