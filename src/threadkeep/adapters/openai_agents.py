@@ -7,17 +7,21 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from itertools import chain, takewhile
+from os import PathLike, fspath
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 from agents.items import TResponseInputItem
 from agents.memory import SessionABC, SessionSettings
 from agents.memory.session_settings import coerce_session_settings, resolve_session_limit
 
+from threadkeep.adapters.connections import Connections
 from threadkeep.adapters.json_values import from_json, to_json
 from threadkeep.agents.journals import service
 from threadkeep.agents.journals.models import ENTRIES_MAX, Entry, Journal, NewEntries, NewEntry
 from threadkeep.agents.journals.records import EntryQuery
 from threadkeep.agents.store import StateStore
+from threadkeep.client.states import IN_MEMORY, Target
 from threadkeep.errors import NotFound, Stale
 from threadkeep.ids import new_id
 
@@ -52,7 +56,11 @@ class _Tail:
 
 
 class ThreadkeepSession(SessionABC):
-    """A session that any number of processes may share.
+    """A session that any number of processes may share. docs/openai-agents.md shows how it is used.
+
+    `where` is the URL of a Threadkeep, a SQLite file to open in this process, or a store that is open; without it,
+    THREADKEEP_URL says where. `key` is a service key of that Threadkeep, with the `user` that it acts for, or a JWT
+    alone (THREADKEEP_KEY, THREADKEEP_USER).
 
     An `add_items` is kept whole or not at all, up to 1,000 items and 4 MB, and once if it is sent again because its
     answer was lost. What others add meanwhile is never lost, neither to a compaction nor to a `pop_item`.
@@ -61,13 +69,16 @@ class ThreadkeepSession(SessionABC):
     def __init__(
         self,
         session_id: str,
-        store: StateStore,
+        where: Target | StateStore = None,
         *,
+        user: str | None = None,
+        key: str | None = None,
         session_settings: SessionSettings | dict[str, Any] | None = None,
     ) -> None:
         self.session_id = session_id
         self.session_settings = coerce_session_settings(session_settings or SessionSettings())
-        self._store = store
+        self._user = user
+        self._connections = _connections_to(where, key)
 
     async def get_items(self, limit: int | None = None) -> list[Item]:
         """The newest items in order, or all of them without a limit, or with a negative one."""
@@ -87,7 +98,11 @@ class ThreadkeepSession(SessionABC):
 
     async def clear_session(self) -> None:
         """Remove all items, and that there was a session."""
-        await _to_the_end(self._store.delete_journal(SPACE, self.session_id))
+        await _to_the_end(self._clear())
+
+    async def close(self) -> None:
+        """Close the connection of this event loop, which sessions of one place share, when none is used any more."""
+        await self._connections.close()
 
     # What the SDK looks for in a session, and does in several steps where it is not there.
 
@@ -136,7 +151,7 @@ class ThreadkeepSession(SessionABC):
             before = pages[-1][0].seq if pages else None
             query = EntryQuery(newest=True, before=before, limit=min(limit - count, ENTRIES_MAX))
             try:
-                page = await self._store.read_entries(SPACE, self.session_id, query)
+                page = await (await self._store()).read_entries(SPACE, self.session_id, query)
             except NotFound:
                 return _Tail(None, [], complete=True)
             first = first or page.journal
@@ -147,6 +162,13 @@ class ThreadkeepSession(SessionABC):
             count += len(page.entries)
             if count == limit or not page.more:
                 return _Tail(first, list(chain.from_iterable(reversed(pages))), complete=not page.more)
+
+    async def _store(self) -> StateStore:
+        return await self._connections.store(self._user)
+
+    async def _clear(self) -> None:
+        await (await self._store()).delete_journal(SPACE, self.session_id)
+        await self._connections.sweep(self._user)
 
     async def _add(self, items: list[Item]) -> None:
         request = new_id()
@@ -174,7 +196,7 @@ class ThreadkeepSession(SessionABC):
         """Put items in the place of those from `cut` on, unless the journal is another than it was, or has moved on."""
         query = EntryQuery(limit=ENTRIES_MAX if prune_prefix else 1)
         try:
-            page = await self._store.read_entries(SPACE, self.session_id, query)
+            page = await (await self._store()).read_entries(SPACE, self.session_id, query)
             if (page.journal.incarnation, page.journal.version) != (seen.incarnation, seen.version):
                 return False
 
@@ -202,11 +224,25 @@ class ThreadkeepSession(SessionABC):
                     return None  # it was done, and its answer lost; what others have added since stays
 
     async def _has(self, entry: NewEntry) -> bool:
-        page = await self._store.read_entries(SPACE, self.session_id, EntryQuery(only=entry.id))
+        page = await (await self._store()).read_entries(SPACE, self.session_id, EntryQuery(only=entry.id))
         return bool(page.entries)
 
     async def _append(self, request: str, new: NewEntries) -> None:
-        await service.append_entries(self._store, SPACE, self.session_id, new, request=request)
+        await service.append_entries(await self._store(), SPACE, self.session_id, new, request=request)
+
+
+_shared: WeakValueDictionary[tuple[str | None, str | None], Connections] = WeakValueDictionary()
+
+
+def _connections_to(where: Target | StateStore, key: str | None) -> Connections:
+    """The connections to a place. All sessions of one place have the same, for as long as there are any."""
+    if where is not None and not isinstance(where, (str, PathLike)):
+        store = where
+        return Connections(lambda _: store, key)
+    place = None if where is None else fspath(where)
+    if place == IN_MEMORY:
+        raise ValueError("where: What is in memory alone is for the SDK's own SQLiteSession. Name a file.")
+    return _shared.setdefault((place, key), Connections(place, key))
 
 
 def _entries_of(request: str, items: list[Item]) -> list[NewEntry]:
