@@ -50,6 +50,7 @@ async def test_the_client_does_all_that_it_can(backend: Backend) -> None:
     assert [item async for item in items.list(created.id, limit=3)] == found[::-1]
     page = await items.list(created.id, after=added.data[2].id, limit=2)
     assert ([item.id for item in page.data], page.has_more) == ([added.data[1].id, added.data[0].id], True)
+    assert (await items.list(created.id, after=found[-1].id, order="asc")).data == []
     assert await items.retrieve(added.last_id, conversation_id=created.id) == found[-1]
     assert await items.delete(added.last_id, conversation_id=created.id) == created
     with pytest.raises(openai.NotFoundError):
@@ -170,6 +171,7 @@ async def test_a_retry_that_is_none_is_done(backend: Backend) -> None:
     assert len((await client.get(url)).json()["data"]) == 7
     missing = f"{url}/none"
     check_refusal(await client.delete(missing), "not_found", says=("There is no item none",))
+    assert ((await client.head(missing)).status_code, (await client.head(missing)).content) == (404, b"")
     assert (await client.delete(missing, headers={"X-Stainless-Retry-Count": "1"})).json()["id"] == conversation
 
 

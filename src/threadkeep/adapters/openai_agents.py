@@ -100,6 +100,11 @@ class ThreadkeepSession(SessionABC):
         """Remove all items, and that there was a session."""
         await _to_the_end(self._clear())
 
+    @property
+    def has_own_ways(self) -> bool:
+        """Whether a subclass reads or writes items in its own way, which what follows would go around."""
+        return any(getattr(type(self), name) is not getattr(ThreadkeepSession, name) for name in _OWN)
+
     async def close(self) -> None:
         """Close the connection of this event loop, which sessions of one place share, when none is used any more."""
         await self._connections.close()
@@ -117,7 +122,7 @@ class ThreadkeepSession(SessionABC):
 
         With them go the oldest items, as many as `prune_prefix` says of.
         """
-        if self._is_changed():
+        if self.has_own_ways:
             return None
         tail = await self._tail(limit)
 
@@ -131,14 +136,10 @@ class ThreadkeepSession(SessionABC):
 
     async def _atomic_replace_items(self, items: list[Item]) -> bool:
         """Put others in the place of all items at once; False where a subclass has ways of its own, or for too many."""
-        if self._is_changed() or len(items) > ENTRIES_MAX:
+        if self.has_own_ways or len(items) > ENTRIES_MAX:
             return False
         await _to_the_end(self._replace_all(items))
         return True
-
-    def _is_changed(self) -> bool:
-        """Whether a subclass reads or writes items in its own way, which these hooks would go around."""
-        return any(getattr(type(self), name) is not getattr(ThreadkeepSession, name) for name in _OWN)
 
     # How it is done
 
@@ -281,8 +282,11 @@ async def _to_the_end(write: Coroutine[Any, Any, T]) -> T:
             await asyncio.wait({task})
         except asyncio.CancelledError as error:
             cancelled = cancelled or error
-    if cancelled is None:
-        return task.result()
-    if not task.cancelled():
-        task.exception()  # is retrieved, and so not reported as forgotten
-    raise cancelled
+    try:
+        result = task.result()
+    except BaseException:
+        if cancelled is None:
+            raise
+    if cancelled is not None:
+        raise cancelled
+    return result

@@ -2,20 +2,24 @@
 
 import asyncio
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
+from agents import SQLiteSession
 from agents.memory import OpenAIResponsesCompactionSession, SessionSettings
+from cryptography.fernet import InvalidToken
 from msgspec import Raw
 
 from support.backends import Backend
 from threadkeep.adapters import openai_agents
 from threadkeep.adapters.openai_agents import SPACE, ThreadkeepSession
+from threadkeep.adapters.openai_agents_encrypted import EncryptedThreadkeepSession
 from threadkeep.agents.journals import service
 from threadkeep.agents.journals.models import EntryPage, NewEntries, NewEntry
 from threadkeep.agents.journals.records import EntryQuery
 from threadkeep.agents.store import StateStore
-from threadkeep.errors import Unavailable
+from threadkeep.errors import Invalid, Stale, Unavailable
 
 pytestmark = pytest.mark.anyio
 
@@ -304,3 +308,106 @@ async def test_entries_that_others_have_appended_are_items_too(backend: Backend)
     assert snapshot is not None
     assert await snapshot.replace_suffix(0, numbered(9))
     assert await session.get_items() == numbered(0, 9)
+
+
+# Encrypted
+
+
+def encrypted(session: Any, key: str = "a key", ttl: int = 600) -> EncryptedThreadkeepSession:
+    return EncryptedThreadkeepSession(KEY, session, key, ttl=ttl)
+
+
+async def test_what_another_key_has_encrypted_is_not_popped(backend: Backend) -> None:
+    session = ThreadkeepSession(KEY, await backend.state())
+    right, wrong = encrypted(session), encrypted(session, "another key")
+    await right.add_items(numbered(1, 2))
+    kept = await session.get_items()
+    for _ in range(2):
+        with pytest.raises(InvalidToken):
+            await wrong.pop_item()
+    assert await session.get_items() == kept
+    assert await right.pop_item() == user("2")
+    await session.add_items([user("plain"), {"__enc__": 1}])
+    assert await right.pop_item() == user("1")
+    assert await right.pop_item() is None
+    assert await session.get_items() == []
+
+
+@pytest.mark.parametrize("clears", [False, True])
+async def test_what_others_do_while_a_key_is_tried_is_kept(backend: Backend, *, clears: bool) -> None:
+    store = await backend.state()
+    right = encrypted(ThreadkeepSession(KEY, store))
+    await right.add_items(numbered(1))
+    other = right.clear_session if clears else lambda: right.add_items(numbered(2))
+    meddling = ThreadkeepSession(KEY, Meddling(store, "read_entries", other, before=False))
+    with pytest.raises(InvalidToken):
+        await encrypted(meddling, "another key").pop_item()
+    assert await right.get_items() == ([] if clears else numbered(1, 2))
+
+
+async def test_what_has_expired_goes_with_the_newest_that_is_readable(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = ThreadkeepSession(KEY, await backend.state())
+    monkeypatch.setattr("cryptography.fernet.time.time", lambda: 1_000)
+    await encrypted(session, ttl=10).add_items(numbered(1))
+    monkeypatch.setattr("cryptography.fernet.time.time", lambda: 1_020)
+    assert await encrypted(session, ttl=60).get_items() == numbered(1)
+    assert await encrypted(session, ttl=10).pop_item() is None
+    assert await session.get_items() == []
+
+
+async def test_other_sessions_are_popped_in_their_own_way(backend: Backend) -> None:
+    for session in (SQLiteSession(KEY), Shouting(KEY, await backend.state())):
+        await session.add_items([user("plain")])
+        assert await encrypted(session).pop_item() is None
+        assert await session.get_items() == []
+
+
+# Where they are kept
+
+
+async def test_sessions_of_one_place_share_what_is_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("THREADKEEP_USER", raising=False)
+    file = tmp_path / "agents.sqlite"
+    one, two = ThreadkeepSession("1", file), ThreadkeepSession("2", str(file))
+    assert one._connections is two._connections
+    assert ThreadkeepSession("1", file, key="k")._connections is not one._connections
+    await one.add_items(numbered(1))
+    await two.add_items(numbered(2))
+    assert await ThreadkeepSession("1", file, user="alice").get_items() == []
+    await two.clear_session()
+    await one.close()
+    assert await ThreadkeepSession("1", file).get_items() == numbered(1)
+    assert await two.get_items() == []
+    await two.close()
+    with pytest.raises(ValueError, match="SQLiteSession"):
+        ThreadkeepSession("1", ":memory:")
+
+
+async def test_a_place_that_is_not_said_or_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("THREADKEEP_URL", raising=False)
+    with pytest.raises(Invalid, match="THREADKEEP_URL"):
+        await ThreadkeepSession("1").get_items()
+    with pytest.raises(Unavailable):
+        await ThreadkeepSession("1", tmp_path / "none" / "agents.sqlite").get_items()
+    with pytest.raises(Invalid, match="key"):
+        await ThreadkeepSession("a\n", tmp_path / "agents.sqlite").add_items(numbered(1))
+    await ThreadkeepSession("1", tmp_path / "agents.sqlite").close()
+
+
+async def test_a_replacement_whose_answer_is_lost_is_not_done_twice(backend: Backend) -> None:
+    store = await backend.state()
+    other = ThreadkeepSession(KEY, store)
+    await other.add_items(numbered(1))
+
+    async def lose() -> None:
+        await other.add_items(numbered(2))
+        raise Stale("Another has written since.", {"reason": "stale"})  # what a retry is told
+
+    session = ThreadkeepSession(KEY, Meddling(store, "append_entries", lose, before=False))
+    assert await session._atomic_replace_items(numbered(9))
+    assert await other.get_items() == numbered(9, 2)
+    session = ThreadkeepSession(KEY, Meddling(store, "append_entries", lambda: other.add_items(numbered(3))))
+    assert await session._atomic_replace_items(numbered(8))
+    assert await other.get_items() == numbered(8)
