@@ -132,6 +132,18 @@ def test_no_request_of_any_kind_imports_anything_not_even_the_first(running: Loc
         ask_of_journals_and_blobs(ask)
         ask_of_tasks(ask)
         ask_of_threads(ask)
+        conversations = "/api/openai/v1/conversations"
+        place = f"{conversations}/{ask('POST', conversations, json={'items': [said]}).json()['id']}"
+        for method, step, options in (
+            ("GET", "", {}),
+            ("POST", "", {"json": {"metadata": {"a": "b"}}}),
+            ("POST", "/items", {"json": {"items": [{**said, "id": "mine"}]}}),
+            ("GET", "/items", {"params": {"limit": 1}}),
+            ("GET", "/items/mine", {}),
+            ("DELETE", "/items/mine", {}),
+            ("DELETE", "", {}),
+        ):
+            ask(method, place + step, f"{conversations}/{{conversation}}{step.replace('mine', '{item}')}", **options)
         for route in PUBLIC_ROUTES:
             ask(route.method, route.path)
         assert client.get(API, headers={"Authorization": "Bearer a.b.c"}).status_code == 401

@@ -1,6 +1,7 @@
 """The command `threadkeep`."""
 
 import argparse
+from collections.abc import Callable
 from typing import Never
 
 from threadkeep import __version__
@@ -15,4 +16,5 @@ def main() -> Never:
     for command in (serve, conformance):
         command.add_to(commands)
     arguments = parser.parse_args()
-    arguments.run(arguments)
+    run: Callable[[argparse.Namespace], Never] = arguments.run
+    run(arguments)

@@ -196,6 +196,10 @@ class MemoryJournals(MemoryState):
         start = -1 if after is None else after
         rows = [each.entry for each in kept.entries if each.entry.seq > start]
         rows = [entry for entry in rows if query.before is None or entry.seq < query.before]
+        rows = [entry for entry in rows if query.only in (None, entry.id)]
+        if query.beyond is not None:
+            ends = [each.entry.seq for each in kept.entries if each.entry.id == query.beyond]
+            rows = [entry for entry in rows for end in ends if (entry.seq < end if query.newest else entry.seq > end)]
         if query.newest:
             rows.reverse()
         count = _count_that_fits([len(bytes(entry.data)) for entry in rows[: query.limit]])

@@ -564,8 +564,15 @@ ORDER BY p.part
 
     @property
     def _between(self) -> str:
+        """That an entry is of the journal, and in a range of seqs. An end of it may be given by the id of an entry."""
         journal = f"(SELECT j.n FROM {self.journals} AS j WHERE {_LIVE})"
-        return f"e.user_id = :user AND e.journal = {journal} AND e.seq > :after_seq AND e.seq < :before_seq"
+
+        def end(bound: str, step: str) -> str:
+            seq = f"SELECT b.seq FROM {self.entries} AS b WHERE b.user_id = :user AND b.journal = {journal}"
+            return f"coalesce(({seq} AND b.id = {self.dialect.text(f':{bound}_id')}) {step}, :{bound}_seq)"
+
+        after, before = end("after", "- :inclusive"), end("before", "+ :inclusive")
+        return f"e.user_id = :user AND e.journal = {journal} AND e.seq > {after} AND e.seq < {before}"
 
 
 def _entry(condition: str) -> str:
