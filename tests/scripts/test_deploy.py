@@ -120,7 +120,10 @@ OF_SQLITE = ("dialect.py", "first_index.py", "js_values.py", "migrations.py")
 OF_STORES = {
     "d1": {f"threadkeep/storage/sqlite/{name}" for name in ("d1.py", *OF_SQLITE)},
     "durable-object": {f"threadkeep/storage/sqlite/{name}" for name in ("durable_object.py", *OF_SQLITE)},
-    "memory": {"threadkeep/storage/memory/store.py"},
+    "memory": {
+        "threadkeep/storage/memory/store.py",
+        *(name for name in SOURCES if name.startswith("threadkeep/storage/memory/agents/")),
+    },
     "postgres": {
         f"threadkeep/storage/postgres/{name}.py"
         for name in ("connection", "dialect", "executor", "migrations", "scram", "url", "wire", "workers_socket")

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 # Source: https://developers.cloudflare.com/d1/platform/limits/
-# A statement has 100 kB, two digits stand for a byte, and a row of ours has two texts that may be long.
-_FIRST_PIECE_BYTES = 20_000
+# A statement has 100 kB, two digits stand for a byte, and a row of ours has up to four texts that may be long.
+_FIRST_PIECE_BYTES = 9_000
 _PIECE_BYTES = 45_000
 _STATEMENT_CHARACTERS = 90_000
 FILE_CHARACTERS = 8_000_000

@@ -8,14 +8,14 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Raw, Struct
 
-from threadkeep.agents.checks import checked_label, checked_name, checked_space
+from threadkeep.agents.checks import checked_label, checked_name, checked_space, digest_of
 from threadkeep.conversations.content import read_content, read_metadata
 from threadkeep.conversations.models import INTEGER_MAX, Count, Id, Role, TitleSource
 from threadkeep.errors import Invalid, ThreadkeepError
 from threadkeep.users import check_user_id
 from threadkeep.validation import check_nesting, convert, parse
 from threadkeep.work import finished
-from tools.d1.scratch import BASE, GROUPS, STATE, Scratch
+from tools.d1.scratch import BASE, IN_PIECES, STATE, Scratch, groups
 
 _Positive = Annotated[int, Meta(ge=1, le=INTEGER_MAX)]
 
@@ -116,6 +116,12 @@ class _Piece(Struct):
     data: str
 
 
+class _OfSomebody(Struct):
+    """Of agents' state, what every row has. The rest is what the schema takes."""
+
+    user_id: str
+
+
 _TYPES: dict[str, type[Struct]] = {
     "owners": _Owner,
     "conversations": _Conversation,
@@ -163,15 +169,17 @@ _BESIDE_OTHERS = (
         "EXISTS (SELECT 1 FROM journals AS j WHERE (j.user_id, j.n) = (t.user_id, t.journal) AND t.seq >= j.next_seq)",
     ),
     ("entries", "has no text, or two", "(t.data IS NULL) = (t.big IS NULL)"),
-    ("pieces", "is of nothing", f"(t.user_id, t.group_id) NOT IN ({GROUPS})"),
-    (
-        "entries",
-        "does not have all of its pieces",
-        """t.big IS NOT NULL AND t.bytes <> (
-          SELECT coalesce(sum(octet_length(p.data)), 0)
-          FROM pieces AS p
-          WHERE (p.user_id, p.group_id) = (t.user_id, t.big)
-        )""",
+    ("pieces", "is of nothing", f"(t.user_id, t.group_id) NOT IN ({groups(STATE)})"),
+    *(
+        (
+            table,
+            "has lost its pieces",
+            f"""t.{column} IS NOT NULL AND NOT EXISTS (
+              SELECT 1 FROM pieces AS p WHERE (p.user_id, p.group_id) = (t.user_id, t.{column})
+            )""",
+        )
+        for table, column in IN_PIECES
+        if table not in ("entries", "blobs")  # the former have digests of it; a blob of no bytes has no pieces
     ),
 )
 
@@ -182,7 +190,8 @@ def what_is_wrong(scratch: Scratch) -> str | None:
 
 
 def _all_wrong(scratch: Scratch) -> Iterator[str]:
-    for table, type_ in _TYPES.items():
+    for table in BASE:
+        type_ = _TYPES.get(table, _OfSomebody)
         columns = type_.__struct_fields__
         for row in scratch.rows(table, columns):
             values = dict(zip(columns, row, strict=True))
@@ -195,6 +204,11 @@ def _all_wrong(scratch: Scratch) -> Iterator[str]:
         names = ", ".join(scratch.key(table))
         for row in scratch.run(f"SELECT {names} FROM {table} AS t WHERE {which}"):
             yield f"the row of {table} with the {names} {', '.join(map(repr, row))} {what}."
+    for n, digest, user_id, big in scratch.run("SELECT n, digest, user_id, big FROM entries WHERE big IS NOT NULL"):
+        query = "SELECT data FROM pieces WHERE user_id = ? AND group_id = ? ORDER BY part"
+        whole = "".join(data for (data,) in scratch.run(query, user_id, big))
+        if digest_of(sent=[Raw(whole.encode())]) != digest:
+            yield f"the row of entries with the n {n} does not have all of its pieces."
 
 
 def _check(table: str, values: dict[str, Any], type_: type[Struct]) -> None:
@@ -204,7 +218,7 @@ def _check(table: str, values: dict[str, Any], type_: type[Struct]) -> None:
     except Invalid as error:
         raise Invalid(f"user_id: {error.message}") from error
     convert(values, type_)
-    if table in STATE:
+    if table in ("journals", "entries"):
         _check_state(table, values)
     for column in ("metadata", "content"):
         if (text := values.get(column)) is not None:

@@ -3,7 +3,7 @@
 It needs what tools/migrations/files.py needs, and threadkeep itself, whose words are indexed.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,21 +19,33 @@ from tools.checkout import Problem
 from tools.exit_codes import Code
 from tools.migrations.files import Migration, failing_statement
 
+_OF_A_THREAD = "EXISTS (SELECT 1 FROM threads AS h WHERE (h.user_id, h.n) = (t.user_id, t.thread))"
 STATE = {
     "journals": "t.deleted_at IS NULL",
     "entries": "EXISTS (SELECT 1 FROM journals AS j WHERE (j.user_id, j.n) = (t.user_id, t.journal))",
+    "blobs": "t.deleted_at IS NULL",
+    "tasks": "t.deleted_at IS NULL",
+    "lanes": "t.deleted_at IS NULL",
+    "threads": "t.deleted_at IS NULL",
+    "checkpoints": _OF_A_THREAD,
+    "checkpoint_values": _OF_A_THREAD,
+    "checkpoint_writes": _OF_A_THREAD,
 }
 """The tables of what agents keep, and which rows of each stay. Others are on their way out, and in no backup."""
-IN_PIECES = {"entries": "big"}
-"""Which of them have what is large in `pieces`, by the column that names the group."""
+IN_PIECES = (
+    ("entries", "big"),
+    ("blobs", "group_id"),
+    ("tasks", "big"),
+    ("tasks", "settlement_big"),
+    ("checkpoints", "big"),
+    ("checkpoint_values", "big"),
+    ("checkpoint_writes", "big"),
+)
+"""Which of them have what is large in `pieces`, each with a column that names a group."""
 BASE = ("owners", "conversations", "messages", *STATE, "pieces")
 """What a backup holds, in the order of the tables in a dump. Everything else in the schema is made from it."""
 DERIVED = ("search_index_2", "word_lists", "words")
 """What is not in a backup: the index of words, and the first one with its text, which only older databases have."""
-GROUPS = " UNION ALL ".join(
-    f"SELECT user_id, {big} FROM {table} WHERE {big} IS NOT NULL" for table, big in IN_PIECES.items()
-)
-"""Whatever has pieces."""
 _LEFT_OUT = ("padding",)  # that of a new row is empty
 
 
@@ -129,7 +141,7 @@ class Scratch:
         for table in kept:
             self.run(f"DELETE FROM {table} AS t WHERE NOT ({STATE[table]})")
         if kept:
-            self.run(f"DELETE FROM pieces WHERE (user_id, group_id) NOT IN ({GROUPS})")
+            self.run(f"DELETE FROM pieces WHERE (user_id, group_id) NOT IN ({groups(kept)})")
         of_somebody = " UNION ALL ".join(f"SELECT user_id FROM {table}" for table in ("conversations", *kept))
         self.run(f"DELETE FROM owners WHERE user_id NOT IN ({of_somebody})")
 
@@ -149,6 +161,15 @@ class Scratch:
             )
             self.insert("word_lists", ("n", "user_id", "text"), (row for row in listed if row[-1]))
         self.run("INSERT INTO search_index_2 (rowid, text) SELECT n, text FROM word_lists")
+
+
+def groups(tables: Collection[str]) -> str:
+    """The query for whatever has pieces, of some tables."""
+    return " UNION ALL ".join(
+        f"SELECT user_id, {column} FROM {table} WHERE {column} IS NOT NULL"
+        for table, column in IN_PIECES
+        if table in tables
+    )
 
 
 def last_key(table: str, key: Sequence[str]) -> str:
