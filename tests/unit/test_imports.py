@@ -265,7 +265,7 @@ KNOWS: dict[str, set[str]] = {
     "server": {"__init__", "conversations", "errors", "http", "http/routes", "settings", "storage/objects"},
     "asgi": {"server"},
     "cli": {"__init__", "errors", "server", "settings", "storage/backends", "storage/objects"},
-    "client": {"conversations", "errors"},
+    "client": {"agents", "conversations", "errors", "settings", "storage/backends", "storage/objects"},
 }
 OF_ANY_PRODUCT = {
     *("agents", "clock", "conversations", "errors", "ids", "storage/objects", "storage/sql", "storage/sql/statements"),
@@ -286,10 +286,17 @@ RESERVED = {
     "js": {"storage/sqlite/js_values", "storage/postgres/workers_socket", *WORKER},
     "jwt": {"http/auth"},
     "ulid": {"ids", "conversations/export_v1"},
-    "httpx": {"client"},
-    "urllib": {"worker/environment", "http/router", "http/messages", "server/asgi", "storage/postgres/url"},
+    "httpx": {f"client/{name}" for name in ("client", "conversations", "transport")},
+    "anyio": {"client/transport"},
+    "urllib": {
+        *("worker/environment", "http/router", "http/messages", "server/asgi", "storage/postgres/url"),
+        "client/journals",
+    },
     "http": {"server/connection"},
-    "os": {"asgi", "http/messages", "cli/serve", "server/metrics", "server/serving", "storage/sqlite/file"},
+    "os": {
+        *("asgi", "http/messages", "cli/serve", "server/metrics", "server/serving", "storage/sqlite/file"),
+        *("client/client", "client/opening"),
+    },
     "uvicorn": {"server/connection", "server/serving"},
     "h11": {"server/connection"},
     "prometheus_client": {"server/metrics"},
