@@ -2,16 +2,10 @@
 
 import pytest
 
-from support.backends import NATIVE, Backend, shared_by_all_tests
+from support.backends import Backend
 from support.races import RACES, Race
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(params=NATIVE)
-def backend(request: pytest.FixtureRequest) -> Backend:
-    """Each back end whose store can be opened in this process."""
-    return shared_by_all_tests(request)
 
 
 @pytest.mark.parametrize("race", RACES.values(), ids=RACES)
