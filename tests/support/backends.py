@@ -231,6 +231,8 @@ WORKERS = ("d1", "durable-object")
 """What Workers have of their own."""
 WORKER_ON_POSTGRES = "postgres in a Worker"
 BACKENDS = (*NATIVE, *WORKERS, WORKER_ON_POSTGRES)
+SERVER = "server"
+"""The plain server, in a process of its own, on a SQLite file."""
 EXCEPTIONS: dict[str, dict[str, str]] = {name: {} for name in BACKENDS}
 """What a back end cannot do: the name of the test, and the reason."""
 
