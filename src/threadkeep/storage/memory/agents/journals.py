@@ -1,7 +1,7 @@
 """Journals in memory: the contract in plain Python. It is the model of the other back ends."""
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from msgspec import UNSET, Raw
 from msgspec.structs import replace
@@ -19,9 +19,10 @@ from threadkeep.agents.journals.store import (
     refusal,
     stale,
 )
-from threadkeep.clock import Clock, now
 from threadkeep.conversations.models import PAGE_BYTES_MAX
 from threadkeep.ids import new_id
+from threadkeep.storage.memory.agents.base import MemoryState
+from threadkeep.storage.memory.agents.tasks import Tasks
 
 
 @dataclass
@@ -50,20 +51,8 @@ Span = tuple[int | None, int | None]
 """From the first entry of an append to the last, where it has any."""
 
 
-class Keeps(Protocol):
-    """Whoever keeps the journals of a user."""
-
-    def journals_of(self, user_id: str) -> Journals:
-        """The journals of a user, to read and to change."""
-
-
-class MemoryJournals:
+class MemoryJournals(MemoryState):
     """A `JournalStore` in memory. See `agents/journals/store.py` for what each method promises."""
-
-    def __init__(self, database: Keeps, user_id: str, clock: Clock = now) -> None:
-        self._database = database
-        self._user_id = user_id
-        self._clock = clock
 
     @property
     def _journals(self) -> Journals:
@@ -93,6 +82,7 @@ class MemoryJournals:
             record.request,
             record.expires_in,
             head=record.head,
+            lane=record.lane,
             kind=record.kind,
             status=record.status,
             sort=record.sort,
@@ -149,15 +139,17 @@ class MemoryJournals:
         return replace(kept.journal, head=UNSET)
 
     async def append_entries(self, space: str, key: str, record: AppendRecord) -> tuple[AppendedEntries, bool]:
-        kept = self._journals.get((space, key))
+        kept, tasks = self._journals.get((space, key)), self._database.tasks_of(self._user_id)
         if kept is None and not record.create:
             raise no_journal(space, key)
         if kept is None:
             if record.expected not in (None, 0):
                 raise stale(record.expected, 0)
+            if record.guard is not None and not tasks.allow(record.guard, None):
+                raise refusal("unauthorized", record, 0, 0)
             kept = self._begin(JournalRecord(space=space, key=key, request="", expires_in=record.expires_in))
             kept.journal.version = 0
-        reason, repeated = _verdict(kept, record)
+        reason, repeated = _verdict(kept, record, tasks)
         journal = kept.journal
         if repeated is not None:
             return AppendedEntries(*repeated, journal.version), False
@@ -188,7 +180,7 @@ class MemoryJournals:
     async def pop_entry(self, space: str, key: str) -> Entry | None:
         kept = self._find(space, key)
         record = AppendRecord(request=new_id(), digest="")
-        reason, _ = _verdict(kept, record)
+        reason, _ = _verdict(kept, record, Tasks())
         if reason != "applied":
             raise refusal(reason, record, kept.journal.version, kept.journal.next_producer_seq)
         if not kept.entries:
@@ -217,6 +209,7 @@ class MemoryJournals:
             producer=None,
             epoch=0,
             next_producer_seq=0,
+            lane=record.lane,
             kind=record.kind,
             status=record.status,
             sort=record.sort,
@@ -269,7 +262,7 @@ class MemoryJournals:
         return first
 
 
-def _verdict(kept: KeptJournal, record: AppendRecord) -> tuple[str, Span | None]:  # noqa: PLR0911 one for each rule
+def _verdict(kept: KeptJournal, record: AppendRecord, tasks: Tasks) -> tuple[str, Span | None]:  # noqa: PLR0911 one for each rule
     """What comes of an append, in the order of the contract; of what it repeats, where that is."""
     journal, producer, at, count = kept.journal, record.producer, record.at, len(record.entries)
 
@@ -303,6 +296,8 @@ def _verdict(kept: KeptJournal, record: AppendRecord) -> tuple[str, Span | None]
         return "conflict", None
     if journal.closed_at is not None:
         return "closed", None
+    if record.guard is not None and not tasks.allow(record.guard, journal.lane):
+        return "unauthorized", None
     if record.expected not in (None, journal.version):
         return "stale", None
     return "applied", None

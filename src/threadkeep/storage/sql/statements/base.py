@@ -15,6 +15,8 @@ class Base:
         self.journals = dialect.table("journals")
         self.entries = dialect.table("entries")
         self.pieces = dialect.table("pieces")
+        self.tasks = dialect.table("tasks")
+        self.lanes = dialect.table("lanes")
         self.next_rev = f"(SELECT o.rev + 1 FROM {self.owners} AS o WHERE o.user_id = :user)"
         """What everything bears that this batch touches, until the counter follows."""
 

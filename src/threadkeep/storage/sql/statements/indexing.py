@@ -168,6 +168,10 @@ FROM (
   UNION ALL
   SELECT j.user_id FROM {self.journals} AS j WHERE j.deleted_at > 0
   UNION ALL
+  SELECT t.user_id FROM {self.tasks} AS t WHERE t.deleted_at > 0
+  UNION ALL
+  SELECT d.user_id FROM {self.lanes} AS d WHERE d.deleted_at > 0
+  UNION ALL
   SELECT j.user_id FROM {self.journals} AS j WHERE j.deleted_at IS NULL AND j.expires_at <= :now
 ) AS u
 LIMIT :limit
