@@ -4,17 +4,19 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from support import tasks
 from support.journals import KEY, SPACE, append, contents, plain, put, read, read_all
 from threadkeep.agents.journals import service
-from threadkeep.agents.journals.models import NewProducer, Producer
+from threadkeep.agents.journals.models import Guard, NewProducer, Producer
 from threadkeep.agents.store import StateStore
-from threadkeep.errors import Stale
+from threadkeep.errors import Conflict, Stale
 
 Race = Callable[[StateStore], Awaitable[None]]
 
 APPENDS = 64
 CREATORS = 20
 CLAIMS = 10
+CLAIMS_OF_A_TASK = 64
 TAKEOVER = 8
 """So many appends the older producer has made when the newer one claims the journal."""
 
@@ -149,6 +151,113 @@ async def writers_of_one_version_take_turns(store: StateStore) -> None:
     assert (plain(journal.head), journal.version) == (writers * turns, writers * turns + 1)
 
 
+# Tasks
+
+
+async def many_claim_one_task(store: StateStore) -> None:
+    """Of those who claim a task at once one gets it, and nobody else can do anything to it."""
+    await tasks.admit(store, "t")
+    attempts = [f"attempt {number}" for number in range(CLAIMS_OF_A_TASK)]
+    claims = await asyncio.gather(*(tasks.claim(store, "t", attempt, holder=attempt) for attempt in attempts))
+    winners = [attempt for attempt, claim in zip(attempts, claims, strict=True) if claim.applied]
+    task = await tasks.get(store, "t")
+    assert winners == [task.attempt] == [task.holder]
+    assert (task.state, task.attempts) == ("running", 1)
+    ends = await asyncio.gather(
+        *(tasks.change(store, "t", "settle", attempt=attempt, error=attempt) for attempt in attempts[::4] + winners)
+    )
+    assert {end.task.error for end in ends if end.applied and end.task is not None} == {*winners}
+    assert (await tasks.get(store, "t")).error == winners[0]
+
+
+async def many_take_what_has_expired(store: StateStore) -> None:
+    """A lease that has ended is taken by one of those who look, and the one who had it can do nothing any more."""
+    leases = 4
+    for number in range(leases):
+        await tasks.admit(store, f"t{number}", lane=f"lane {number}")
+        assert (await tasks.claim(store, f"t{number}", "slow", holder="slow", lease=1)).applied
+    assert await tasks.listed(store, "expired") == [f"t{number}" for number in range(leases)]
+
+    async def take(taker: str) -> list[str]:
+        as_mine = {"nextAttempt": taker, "holder": taker, "leaseUntil": 10**15}
+        ids = [f"t{number}" for number in range(leases)]
+        changes = [await tasks.change(store, id_, "replace", attempt="slow", **as_mine) for id_ in ids]
+        return [id_ for id_, change in zip(ids, changes, strict=True) if change.applied]
+
+    late = [tasks.change(store, f"t{number}", "note", attempt="slow", note={}) for number in range(leases)]
+    *taken, _ = await asyncio.gather(*(take(f"taker {number}") for number in range(8)), asyncio.gather(*late))
+    assert sorted(sum(taken, [])) == [f"t{number}" for number in range(leases)]
+    assert await tasks.listed(store, "expired") == []
+    for number, ids in enumerate(taken):
+        for id_ in ids:
+            assert not (await tasks.change(store, id_, "settle", attempt="slow")).applied
+            assert (await tasks.get(store, id_)).holder == f"taker {number}"
+            assert (await tasks.change(store, id_, "settle", attempt=f"taker {number}")).applied
+
+
+async def a_lane_is_run_in_order_by_many(store: StateStore) -> None:
+    """However many workers claim whatever they can, the tasks of a lane run one by one, in order, and each once."""
+    ids = [f"t{number}" for number in range(8)]
+    await asyncio.gather(*(tasks.admit(store, id_) for id_ in ids for _ in range(2)))
+    ids = await tasks.listed(store)
+    done: list[str] = []
+    now_running: set[str] = set()
+
+    async def work(worker: str) -> None:
+        while runnable := await tasks.listed(store, "open", limit=1):
+            attempt = f"{worker} {runnable[0]}"
+            if not (await tasks.claim(store, runnable[0], attempt, holder=worker)).applied:
+                await asyncio.sleep(0)  # it runs already
+                continue
+            assert not now_running
+            now_running.add(runnable[0])
+            await asyncio.sleep(0)
+            now_running.remove(runnable[0])
+            done.append(runnable[0])
+            assert (await tasks.change(store, runnable[0], "settle", attempt=attempt)).applied
+
+    await asyncio.gather(*(work(f"worker {number}") for number in range(4)))
+    assert done == ids
+    assert [(await tasks.get(store, id_)).attempts for id_ in ids] == [1] * len(ids)
+
+
+async def a_task_and_its_journal_end_together(store: StateStore) -> None:
+    """An append that a task guards is kept while its attempt runs, and not after another has taken it over."""
+    await tasks.admit(store, "t")
+    assert (await tasks.claim(store, "t", "0")).applied
+    await put(store, lane=tasks.LANE)
+    kept: list[int] = []
+    attempts = 5
+
+    async def write(attempt: int) -> None:
+        guard = {"queue": tasks.QUEUE, "task": "t", "attempt": f"{attempt}"}
+        for number in range(6):
+            try:
+                appended, _ = await append(store, (f"{attempt}/{number}", attempt), guard=Guard(**guard))
+            except Conflict as error:
+                assert error.details == {"reason": "unauthorized"}
+                return
+            assert appended.first is not None
+            kept.append(attempt)
+
+    async def replace() -> None:
+        for attempt in range(attempts):
+            for _ in range(3):
+                await asyncio.sleep(0)
+                await tasks.get(store, "t")
+            as_next = {"attempt": f"{attempt}", "nextAttempt": f"{attempt + 1}"}
+            assert (await tasks.change(store, "t", "replace", **as_next)).applied
+            writers.append(asyncio.create_task(write(attempt + 1)))
+
+    writers = [asyncio.create_task(write(0))]
+    await replace()
+    await asyncio.gather(*writers)
+    found = await contents(store)
+    assert found == sorted(found)
+    assert sorted(kept) == found
+    assert found[-1] == attempts
+
+
 async def claimed(store: StateStore, name: str) -> dict[str, Any]:
     """Claim the journal; return what the producer's appends have in common."""
     journal = await service.acquire_producer(store, SPACE, KEY, NewProducer(producer=name), request=None)
@@ -167,3 +276,13 @@ RACES: dict[str, Race] = {
     )
 }
 """By what happens in them."""
+
+RACES_OF_TASKS: dict[str, Race] = {
+    race.__name__.replace("_", " "): race
+    for race in (
+        many_claim_one_task,
+        many_take_what_has_expired,
+        a_lane_is_run_in_order_by_many,
+        a_task_and_its_journal_end_together,
+    )
+}
