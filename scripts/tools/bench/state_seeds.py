@@ -1,0 +1,71 @@
+"""Fills a database with what agents keep: a few rows as a client makes them, copied as often as it takes."""
+
+from dataclasses import dataclass
+
+import msgspec
+from msgspec import Raw
+
+from threadkeep.agents.journals import service as journals
+from threadkeep.agents.journals.models import NewEntries, NewEntry, PutJournal
+from threadkeep.agents.store import StateStore
+from threadkeep.agents.tasks import service as tasks
+from threadkeep.agents.tasks.models import NewTask
+from threadkeep.storage.sql.conversations import SqlStore
+from threadkeep.storage.sql.executor import Executor, read, write
+
+USER = "bench-user"
+SPACE, JOURNAL, QUEUE = "bench", "journal", "queue"
+FIRST = 1_000_000
+"""Added to a number that is a part of a name, so that all names are as long, and in the order of the numbers."""
+_TEXT = "A turn of an agent, with what it was asked and what it has found. " * 8
+
+
+@dataclass(frozen=True)
+class Copies:
+    """How the rows of a table are copied: the columns that differ, in SQL, where `i` counts from 1."""
+
+    table: str
+    differing: dict[str, str]
+
+
+COPIES = (
+    Copies("entries", {"seq": "r.seq + i", "id": f"'entry ' || ({FIRST} + i)"}),
+    Copies(
+        "tasks",
+        {"seq": "r.seq + i", "id": f"'task ' || ({FIRST} + i)", "lane": f"'lane ' || ({FIRST} + i)"},
+    ),
+)
+
+
+async def filled(executor: Executor, rows: int) -> StateStore:
+    """The state of a user's agents with so many entries in one journal, tasks in one queue, and checkpoints in one thread."""
+    store = SqlStore(executor, USER).state
+    await journals.put_journal(store, SPACE, JOURNAL, PutJournal(), expected=None, request=None)
+    await append(store, "the first")
+    await tasks.admit_task(store, QUEUE, NewTask(id="task", lane="lane", payload=payload()))
+    for copies in COPIES:
+        await _copy(executor, copies, rows - 1)
+    await executor.run(write(f"UPDATE {executor.statements.journals} SET next_seq = {rows}")())
+    return store
+
+
+async def append(store: StateStore, id_: str) -> None:
+    """Append an entry to the journal."""
+    new = NewEntries(entries=[NewEntry(id=id_, data=payload())])
+    await journals.append_entries(store, SPACE, JOURNAL, new, request=None)
+
+
+def payload() -> Raw:
+    """What a row is about."""
+    return Raw(msgspec.json.encode({"text": _TEXT}))
+
+
+async def _copy(executor: Executor, copies: Copies, times: int) -> None:
+    table: str = getattr(executor.statements, copies.table)
+    ((row,),) = await executor.run(read(f"SELECT * FROM {table}")())
+    columns = [column for column in row if column != "n"]
+    values = ", ".join(copies.differing.get(column, f"r.{column}") for column in columns)
+    counted = f"WITH RECURSIVE g(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM g WHERE i < {times}) SELECT i FROM g"
+    await executor.run(
+        write(f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM {table} AS r, ({counted}) AS g")()
+    )
