@@ -1,20 +1,44 @@
 """Measures how what agents keep grows: the same operations over a hundred rows and over a hundred thousand."""
 
-from collections.abc import Awaitable, Callable
-
-from msgspec.structs import asdict
+import asyncio
+import statistics
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from threadkeep.agents.journals.records import EntryQuery
 from threadkeep.agents.store import StateStore
 from threadkeep.agents.tasks import service as tasks
-from threadkeep.agents.tasks.models import Claim, NewTask, Requeue
-from tools.bench.state_seeds import FIRST, JOURNAL, QUEUE, SPACE, append, payload
+from threadkeep.agents.tasks.models import Change, Claim, NewTask, Requeue
+from threadkeep.storage.postgres import migrations as of_postgres
+from threadkeep.storage.postgres.url import parse_url
+from threadkeep.storage.sql.executor import SharedExecutor
+from threadkeep.storage.sqlite import migrations as of_sqlite
+from threadkeep.storage.sqlite.file import SqliteFile
+from tools.bench.estimates import ratio
+from tools.bench.rounds import Lab
+from tools.bench.state_seeds import FIRST, JOURNAL, QUEUE, SPACE, append, filled, payload
 from tools.checkout import Problem
+from tools.local.postgres import LocalPostgres
 
 SIZES = (100, 100_000)
+STORES = ("sqlite", "postgres")
+_COUNT = 40
+_READ = 20
+_TASKS = 90  # of those that even the smaller one has
 
+Row = dict[str, Any]
 Work = Callable[[StateStore, int], Awaitable[object]]
-"""What is measured, for the so-many-th time."""
+"""Something to do with the state of a user's agents, for the so-many-th time."""
+
+
+class Operation(NamedTuple):
+    """What is measured, and what undoes it beside the clock, where it can be done only once."""
+
+    work: Work
+    undo: Work | None = None
 
 
 async def _append(store: StateStore, number: int) -> None:
@@ -22,8 +46,8 @@ async def _append(store: StateStore, number: int) -> None:
 
 
 async def _read_newest(store: StateStore, number: int) -> None:
-    page = await store.read_entries(SPACE, JOURNAL, EntryQuery(newest=True, limit=20))
-    _expect(len(page.entries) == 20)
+    page = await store.read_entries(SPACE, JOURNAL, EntryQuery(newest=True, limit=_READ))
+    _expect(len(page.entries) == _READ)
 
 
 async def _admit(store: StateStore, number: int) -> None:
@@ -33,17 +57,83 @@ async def _admit(store: StateStore, number: int) -> None:
 
 
 async def _claim(store: StateStore, number: int) -> None:
-    change = Claim(attempt="attempt", holder="holder", lease_until=0)
-    changed = await tasks.change_task(store, QUEUE, f"task {FIRST + 1 + number}", change, request=None)
+    await _change(store, number, Claim(attempt="attempt", holder="holder", lease_until=0))
+
+
+async def _requeue(store: StateStore, number: int) -> None:
+    await _change(store, number, Requeue(attempt="attempt"))
+
+
+async def _change(store: StateStore, number: int, change: Change) -> None:
+    changed = await tasks.change_task(store, QUEUE, f"task {FIRST + 1 + number % _TASKS}", change, request=None)
     _expect(changed.applied)
 
 
-OPERATIONS: dict[str, Work] = {
-    "append": _append,
-    "read-newest": _read_newest,
-    "admit": _admit,
-    "claim": _claim,
+OPERATIONS: dict[str, Operation] = {
+    "append": Operation(_append),
+    "read-newest": Operation(_read_newest),
+    "admit": Operation(_admit),
+    "claim": Operation(_claim, undo=_requeue),
 }
+
+
+def state_growth(lab: Lab) -> list[Row]:
+    """The latencies over the most rows by those over the fewest, of each operation and store, in this process."""
+    lab.progress.expect(len(STORES) * len(OPERATIONS) * (lab.effort.rounds + 1))
+    return [row for store in STORES for row in asyncio.run(_growth_of(lab, store))]
+
+
+async def _growth_of(lab: Lab, store: str) -> list[Row]:
+    rows = []
+    async with AsyncExitStack() as ending:
+        opened = await ending.enter_async_context(_databases(store, lab.folder / f"state-{store}"))
+        sizes = {size: await filled(executor, size) for size, executor in opened.items()}
+        for name, operation in OPERATIONS.items():
+            medians: dict[int, list[float]] = {size: [] for size in SIZES}
+            for number in range(lab.effort.rounds + 1):  # the first warms up
+                count = max(5, round(_COUNT * lab.effort.scale))
+                found = await _median_latencies(sizes, operation, range(number * count, (number + 1) * count))
+                for size, median in found.items() if number else ():
+                    medians[size].append(median)
+                lab.progress.step(f"{name}, {store}")
+            few, many = (statistics.median(medians[size]) for size in SIZES)
+            grown = ratio(medians[SIZES[1]], medians[SIZES[0]]).rounded()
+            row = {"operation": name, "store": store, "from": SIZES[0], "to": SIZES[1], "few": few, "many": many}
+            rows.append({**row, "ratio": grown.pop("median"), **grown})
+    return rows
+
+
+async def _median_latencies(
+    sizes: Mapping[int, StateStore], operation: Operation, numbers: range
+) -> dict[int, float]:
+    """The median of an operation over each size, in milliseconds. The sizes take turns."""
+    latencies: dict[int, list[float]] = {size: [] for size in sizes}
+    for number in numbers:
+        for size, store in sizes.items():
+            began = time.perf_counter()
+            await operation.work(store, number)
+            latencies[size].append((time.perf_counter() - began) * 1_000)
+            if operation.undo is not None:
+                await operation.undo(store, number)
+    return {size: statistics.median(found) for size, found in latencies.items()}
+
+
+@asynccontextmanager
+async def _databases(store: str, folder: Path) -> AsyncIterator[dict[int, SharedExecutor]]:
+    """A database for each size: two files, or two schemas of one Postgres."""
+    folder.mkdir(parents=True)
+    opened: dict[int, SharedExecutor] = {}
+    async with AsyncExitStack() as ending:
+        postgres = ending.enter_context(LocalPostgres(folder / "postgres")) if store == "postgres" else None
+        for size in SIZES:
+            if postgres is None:
+                opened[size] = await SqliteFile.open(str(folder / f"{size}.sqlite"), of_sqlite.MIGRATIONS)
+            else:
+                from threadkeep.storage.postgres.pool import open_pool  # noqa: PLC0415 no other part needs its driver
+
+                opened[size] = await open_pool(parse_url(postgres.url(schema=f"of_{size}")), of_postgres.MIGRATIONS)
+            ending.push_async_callback(opened[size].close)
+        yield opened
 
 
 def _expect(is_done: bool) -> None:

@@ -11,7 +11,7 @@ from threadkeep.agents.store import StateStore
 from threadkeep.agents.tasks import service as tasks
 from threadkeep.agents.tasks.models import NewTask
 from threadkeep.storage.sql.conversations import SqlStore
-from threadkeep.storage.sql.executor import Executor, read, write
+from threadkeep.storage.sql.executor import Executor
 
 USER = "bench-user"
 SPACE, JOURNAL, QUEUE = "bench", "journal", "queue"
@@ -38,14 +38,15 @@ COPIES = (
 
 
 async def filled(executor: Executor, rows: int) -> StateStore:
-    """The state of a user's agents with so many entries in one journal, tasks in one queue, and checkpoints in one thread."""
+    """The state of a user's agents: so many entries in one journal, and tasks in one queue."""
     store = SqlStore(executor, USER).state
     await journals.put_journal(store, SPACE, JOURNAL, PutJournal(), expected=None, request=None)
     await append(store, "the first")
     await tasks.admit_task(store, QUEUE, NewTask(id="task", lane="lane", payload=payload()))
     for copies in COPIES:
         await _copy(executor, copies, rows - 1)
-    await executor.run(write(f"UPDATE {executor.statements.journals} SET next_seq = {rows}")())
+    moving = f"UPDATE {executor.statements.journals} SET next_seq = {rows} WHERE user_id = :user"
+    await executor.run(executor.statements.dialect.write(moving)(user=USER))
     return store
 
 
@@ -61,11 +62,16 @@ def payload() -> Raw:
 
 
 async def _copy(executor: Executor, copies: Copies, times: int) -> None:
+    dialect = executor.statements.dialect
     table: str = getattr(executor.statements, copies.table)
-    ((row,),) = await executor.run(read(f"SELECT * FROM {table}")())
+    first = f"FROM {table} AS r WHERE r.user_id = :user LIMIT 1"
+    ((row,),) = await executor.run(dialect.read(f"SELECT r.* {first}")(user=USER))
     columns = [column for column in row if column != "n"]
     values = ", ".join(copies.differing.get(column, f"r.{column}") for column in columns)
     counted = f"WITH RECURSIVE g(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM g WHERE i < {times}) SELECT i FROM g"
     await executor.run(
-        write(f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM {table} AS r, ({counted}) AS g")()
+        dialect.write(
+            f"INSERT INTO {table} ({', '.join(columns)}) "
+            f"SELECT {values} FROM (SELECT r.* {first}) AS r CROSS JOIN ({counted}) AS g"
+        )(user=USER)
     )
