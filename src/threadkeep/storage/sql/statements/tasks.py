@@ -21,7 +21,16 @@ _LANE = "l.user_id = :user AND l.queue = :queue AND l.lane = :lane AND l.deleted
 _KEPT = ("digest", "settlement_digest", "settlement_big", "request", "stamp")
 """What is read of a task beside what is shown."""
 _SETTLED = {"state": "'settled'", "is_open": "0", "settled_at": ":now"}
-_NOT_IN_RECEIPTS = ("error", "settlement_id", "settlement_digest", "settlement_big", "big", *("note", "settlement"))
+_NOT_IN_RECEIPTS = (
+    "error",
+    "settlement_id",
+    "settlement_digest",
+    "settlement_big",
+    "big",
+    "note",
+    "settlement",
+    "payload",
+)
 
 
 class Tasks(Base):
@@ -130,7 +139,7 @@ WHERE {_NAMED} AND t.stamp = :stamp
     def has_open_tasks(self) -> Query:
         """Whether any task of a queue is open: no row where none is."""
         return self.dialect.read(f"""
-SELECT t.n AS value
+SELECT 1 AS value
 FROM {self.tasks} AS t
 WHERE {_OPEN}
 LIMIT 1
@@ -324,9 +333,9 @@ WHERE t.user_id = :user AND t.n IN (
     def absorbable(self) -> Query:
         """Whether the next queued task of the lane could have been absorbed as well: no row where not."""
         return self.dialect.read(f"""
-SELECT f.n AS value
+SELECT 1 AS value
 FROM (
-  SELECT k.n, k.ready_at, k.abort_at, k.target
+  SELECT k.ready_at, k.abort_at, k.target
   FROM {self.tasks} AS k
   WHERE {self._waiting("k")}
   ORDER BY k.seq
@@ -417,9 +426,15 @@ WHERE {_IN_QUEUE}
     @cached_property
     def insert_receipts(self) -> Query:
         """Keep receipts of a kind of what this batch has removed. What is large or said stays behind."""
-        values = {column.name: f"r.{column.name}" for column in TASK if column.name not in _NOT_IN_RECEIPTS}
-        values |= {"user_id": ":user", "state": "'receipt'", "digest": "''", "bytes": "0", "settlement_bytes": "0"}
-        del values["payload"]
+        kept = {column.name: f"r.{column.name}" for column in TASK if column.name not in _NOT_IN_RECEIPTS}
+        values = {
+            "user_id": ":user",
+            **kept,
+            "state": "'receipt'",
+            "digest": "''",
+            "bytes": "0",
+            "settlement_bytes": "0",
+        }
         return self.dialect.write(f"""
 {self.insert(self.tasks, values)}
 FROM {self.tasks} AS r
@@ -522,11 +537,11 @@ WHERE r.value IS NOT NULL
 
     @property
     def _retired_task(self) -> str:
-        return f"SELECT t.n FROM {self.tasks} AS t WHERE t.user_id = :user AND t.deleted_at > 0 LIMIT 1"
+        return f"SELECT 1 FROM {self.tasks} AS t WHERE t.user_id = :user AND t.deleted_at > 0 LIMIT 1"
 
     @property
     def _retired_lane(self) -> str:
-        return f"SELECT l.n FROM {self.lanes} AS l WHERE l.user_id = :user AND l.deleted_at > 0 LIMIT 1"
+        return f"SELECT 1 FROM {self.lanes} AS l WHERE l.user_id = :user AND l.deleted_at > 0 LIMIT 1"
 
     @property
     def _is_runnable(self) -> str:
