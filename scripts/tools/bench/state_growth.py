@@ -86,8 +86,7 @@ def state_growth(lab: Lab) -> list[Row]:
 async def _growth_of(lab: Lab, store: str) -> list[Row]:
     rows = []
     async with AsyncExitStack() as ending:
-        opened = await ending.enter_async_context(_databases(store, lab.folder / f"state-{store}"))
-        sizes = {size: await filled(executor, size) for size, executor in opened.items()}
+        sizes = await ending.enter_async_context(_filled(store, lab.folder / f"state-{store}"))
         for name, operation in OPERATIONS.items():
             medians: dict[int, list[float]] = {size: [] for size in SIZES}
             for number in range(lab.effort.rounds + 1):  # the first warms up
@@ -119,21 +118,36 @@ async def _median_latencies(
 
 
 @asynccontextmanager
-async def _databases(store: str, folder: Path) -> AsyncIterator[dict[int, SharedExecutor]]:
-    """A database for each size: two files, or two schemas of one Postgres."""
+async def _filled(store: str, folder: Path) -> AsyncIterator[dict[int, StateStore]]:
+    """The state of a user's agents in each size: in two files, or in two schemas of one Postgres."""
     folder.mkdir(parents=True)
-    opened: dict[int, SharedExecutor] = {}
     async with AsyncExitStack() as ending:
+        sizes: dict[int, StateStore] = {}
         postgres = ending.enter_context(LocalPostgres(folder / "postgres")) if store == "postgres" else None
         for size in SIZES:
+            executor: SharedExecutor
             if postgres is None:
-                opened[size] = await SqliteFile.open(str(folder / f"{size}.sqlite"), of_sqlite.MIGRATIONS)
+                executor = await SqliteFile.open(str(folder / f"{size}.sqlite"), of_sqlite.MIGRATIONS)
             else:
                 from threadkeep.storage.postgres.pool import open_pool  # noqa: PLC0415 no other part needs its driver
 
-                opened[size] = await open_pool(parse_url(postgres.url(schema=f"of_{size}")), of_postgres.MIGRATIONS)
-            ending.push_async_callback(opened[size].close)
-        yield opened
+                executor = await open_pool(parse_url(postgres.url(schema=f"of_{size}")), of_postgres.MIGRATIONS)
+            ending.push_async_callback(executor.close)
+            sizes[size] = await filled(executor, size)
+        if postgres is not None:
+            await _analyze(postgres.url())
+        yield sizes
+
+
+async def _analyze(url: str) -> None:
+    """Have Postgres look at what it has, as it does by itself within a minute."""
+    import asyncpg  # noqa: PLC0415 no other part needs it
+
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute("ANALYZE")
+    finally:
+        await connection.close()
 
 
 def _expect(is_done: bool) -> None:
