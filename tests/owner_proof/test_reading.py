@@ -102,14 +102,16 @@ def test_one_of_them_reads_only_who_has_something_to_purge_or_to_index_again(dat
     assert violations(query.text, TABLES) == [
         f"The table {table} is not tied to the user."
         for table in (
-            *("journals AS j", "lanes AS d", "tasks AS t", "journals AS j", "conversations AS c", "owners AS o"),
-            "word_lists AS l",
+            *("conversations AS c", "owners AS o", "word_lists AS l"),
+            *("journals AS j", "journals AS j", "blobs AS b", "blobs AS b"),
+            *("tasks AS t", "lanes AS l"),
         )
     ]
     read = {
         "conversations": ("user_id", "deleted_at"),
         "owners": ("user_id", "rev", "indexed_rev"),
         "journals": ("user_id", "deleted_at", "expires_at"),
+        "blobs": ("user_id", "deleted_at", "expires_at"),
         "tasks": ("user_id", "deleted_at"),
         "lanes": ("user_id", "deleted_at"),
         "word_lists": ("user_id", "n"),
@@ -233,6 +235,7 @@ def test_no_statement_is_kept_where_the_proof_does_not_look() -> None:
         "tidying",
         "unindex_swept",
         *("first_entries", "newest_entries", "pieces_of_first", "pieces_of_newest", "remove_entries", "sweep_entries"),
+        "sweep_blobs",
         *("list_journals", "list_journals_of_status"),
         *("save_journal", "patch_journal", "acquire_producer", "append"),
         *("task", "runnable_tasks", "unready_tasks", "tasks_of_state", "expired_tasks", "joined_tasks", "open_tasks"),
@@ -919,7 +922,7 @@ INDEXING = {
 UNINDEXING = [name for name in OF_A_USER if re.match(rf"DELETE FROM ({'|'.join(INDEXES)})\n", QUERIES[name].text)]
 
 
-OF_AGENTS = {"journals", "entries", "pieces", "tasks", "lanes"}
+OF_AGENTS = {"journals", "entries", "pieces", "blobs", "tasks", "lanes"}
 
 
 def test_an_index_and_its_list_are_only_written_by_what_is_tried_here() -> None:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from owner_proof.reading import OF_NO_USER
 from support.records import conversation, edit, message_records, new_message, plain
+from threadkeep.agents.blobs.records import BlobRecord
 from threadkeep.agents.journals.models import Producer
 from threadkeep.agents.journals.records import AppendRecord, EntryQuery, EntryRecord, JournalEdit, JournalRecord
 from threadkeep.agents.tasks.models import Change, LaneChange, Reserve
@@ -596,6 +597,75 @@ def pop(key: str) -> Step:
 
 LARGE = "large " * 160_000
 
+
+# Blobs. Everybody has those of these keys.
+
+
+def put_blob(key: str, content: bytes, **fields: Any) -> Step:
+    record = {"space": SPACE, "key": key, "content": content, "digest": content[:9].decode(), **fields}
+    record = {"media_type": "text/plain", "meta": raw({"meta": key}), **record}
+    # Ids of its own, so that those of everything else are what they would be without it.
+    number = next(_requests)
+
+    async def step(store: SqlStore) -> Any:
+        ids = count()
+        blobs = SqlStateStore(store._executor, store._user_id, store._clock, lambda: f"0B{number:012d}{next(ids):012d}")
+        return await blobs.put_blob(BlobRecord(**record))
+
+    return step
+
+
+def get_blob(key: str) -> Step:
+    return state(lambda store: store.get_blob(SPACE, key))
+
+
+def delete_blob(key: str) -> Step:
+    return state(lambda store: store.delete_blob(SPACE, key))
+
+
+def blobs_held() -> list[Step]:
+    """What others have of what `BLOBS` is about: other bytes, of the same names."""
+    return [
+        put_blob("mine", b"held" * 500_000),
+        put_blob("taken", b"held", expires_in=400_000_000_000_000),
+        put_blob("gone", b"held" * 500_000),
+        delete_blob("gone"),
+        put_blob("gone", b"held"),
+        put_blob("expired", b"held", expires_in=5),
+    ]
+
+
+# What the walker does with blobs.
+BLOBS: list[Step] = [
+    put_blob("mine", b"mine" * 500_000),
+    put_blob("mine", b"mine" * 500_000),
+    put_blob("mine", b"other"),
+    get_blob("mine"),
+    get_blob("taken"),
+    get_blob("gone"),
+    state(lambda store: store.find_blob(SPACE, "mine")),
+    put_blob("expired", b"expired", expires_in=2),
+    get_blob("mine"),
+    get_blob("expired"),
+    put_blob("expired", b"anew", expires_in=400_000_000_000_000),
+    get_blob("expired"),
+    delete_blob("expired"),
+    delete_blob("taken"),
+    put_blob("gone", b"gone" * 500_000),
+    delete_blob("gone"),
+    put_blob("late", b"late", expires_in=400_000_000_000_000),
+    put_blob("soon", b"soon", expires_in=3),
+    get_blob("mine"),
+    purge(),
+    sweep(1),
+    get_blob("soon"),
+    sweep(),
+    get_blob("mine"),
+    get_blob("late"),
+]
+
+LATER_BLOBS: list[Step] = [put_blob("mine", b"later" * 300_000)]
+
 # What others have of what `JOURNALS` is about: more, of the same names.
 JOURNALS_HELD: list[Step] = [
     put_journal("taken", head=raw("held"), status="s", sort="5", identity="held"),
@@ -717,34 +787,34 @@ LATER_JOURNALS: list[Step] = [
 QUEUE = "queue"
 
 
-def admit(id_: str, lane: str = "lane", *, payload: Any = "mine", **fields: Any) -> Step:
-    record = {"queue": QUEUE, "id": id_, "lane": lane, "digest": str(payload)[:20], "payload": raw(payload), **fields}
+def admit(id_: str, lane: str = "lane", *, queue: str = QUEUE, payload: Any = "mine", **fields: Any) -> Step:
+    record = {"queue": queue, "id": id_, "lane": lane, "digest": str(payload)[:20], "payload": raw(payload), **fields}
     return state(lambda store: store.admit_task(TaskRecord(**record)))
 
 
-def change(id_: str, do: str, *, request: str | None = None, **fields: Any) -> Step:
+def change(id_: str, do: str, *, queue: str = QUEUE, request: str | None = None, **fields: Any) -> Step:
     owned = {} if do in ("ready", "drop") else {"attempt": "a1"}
     wanted = msgspec.json.decode(msgspec.json.encode({"do": do, **owned, **fields}), type=Change)
     digest = str(fields["settlement"])[:20] if isinstance(wanted, Reserve) else None
     record = ChangeRecord(request=request or f"r{next(_requests)}", change=wanted, settlement_digest=digest)
-    return state(lambda store: store.change_task(QUEUE, id_, record))
+    return state(lambda store: store.change_task(queue, id_, record))
 
 
-def begin(id_: str, lease: int = 10**15) -> Step:
-    return change(id_, "claim", holder="h1", leaseUntil=lease)
+def begin(id_: str, lease: int = 10**15, queue: str = QUEUE) -> Step:
+    return change(id_, "claim", holder="h1", leaseUntil=lease, queue=queue)
 
 
-def absorb(host: str, target: str | None = None, request: str | None = None) -> Step:
+def absorb(host: str, target: str | None = None, request: str | None = None, queue: str = QUEUE) -> Step:
     name = request or f"r{next(_requests)}"
-    return state(lambda store: store.absorb_tasks(QUEUE, host, "a1", target, request=name))
+    return state(lambda store: store.absorb_tasks(queue, host, "a1", target, request=name))
 
 
 def get_task(id_: str) -> Step:
     return state(lambda store: store.get_task(QUEUE, id_))
 
 
-def list_tasks(view: Any, **query: Any) -> Step:
-    return state(lambda store: store.list_tasks(QUEUE, TaskQuery(view=view, **query)))
+def list_tasks(view: Any, queue: str = QUEUE, **query: Any) -> Step:
+    return state(lambda store: store.list_tasks(queue, TaskQuery(view=view, **query)))
 
 
 def renew(*ids: str, until: int = 7) -> Step:
@@ -764,6 +834,25 @@ def guarded(key: str, *entries: Any, **guard: Any) -> Step:
     return write(key, *entries, create=True, guard=Guard(**fields))
 
 
+def one_of_each(payload: str) -> list[Step]:
+    """A task of each state, in lanes of their own, in a queue of their own."""
+    queue = "each"
+    return [
+        admit("queued", "1", payload=payload, queue=queue),
+        admit("unready", "2", payload=payload, queue=queue, is_ready=False),
+        admit("running", "3", payload=payload, queue=queue),
+        begin("running", 5, queue),
+        admit("settling", "4", payload=payload, queue=queue),
+        begin("settling", queue=queue),
+        change("settling", "reserve", settlementId="s", settlement=payload, queue=queue),
+        admit("guest", "3", payload=payload, queue=queue),
+        admit("guest too", "3", payload=payload, queue=queue),
+        absorb("running", queue=queue),
+        absorb("running", queue=queue),
+        change("guest", "join", host="running", queue=queue),
+    ]
+
+
 VIEWS = (
     *(list_tasks(view) for view in ("runnable", "unready", "running", "expired", "settling", "open", "all")),
     *(list_tasks("lane", lane=lane) for lane in ("lane", "other", "settled", "cleared")),
@@ -774,6 +863,10 @@ VIEWS = (
 
 # What others have of what `TASKS` is about: more, of the same names.
 TASKS_HELD: list[Step] = [
+    admit("same", "same", payload="held", queue="same"),
+    *one_of_each("held"),
+    admit("blocking", "hosts", payload="held", is_ready=False),
+    admit("filling", "hosts", payload=LARGE),
     *(admit(f"before {place}", f"before {place}", payload="held") for place in range(3)),
     admit("host", "lane", payload="held", kind="k"),
     begin("host"),
@@ -783,6 +876,7 @@ TASKS_HELD: list[Step] = [
     change("c", "join", host="host"),
     change("x", "leave", host="host"),
     change("host", "note", note={"n": "held"}),
+    absorb("host", request="absorbing"),
     admit("unready", "lane", payload=LARGE, is_ready=False),
     admit("d", "other", payload="held"),
     begin("d", 5),
@@ -808,6 +902,17 @@ TASKS_HELD: list[Step] = [
 
 # What the walker does with tasks.
 TASKS: list[Step] = [
+    list_tasks("runnable", "same"),
+    admit("same", "same", queue="same"),
+    list_tasks("runnable", "same"),
+    begin("same", queue="same"),
+    *(admit(f"before {place}", f"before {place}", queue="each") for place in range(9)),
+    *(change(f"before {place}", "drop", queue="each") for place in range(9)),
+    *one_of_each(LARGE),
+    *(list_tasks(view, "each") for view in ("runnable", "unready", "running", "expired", "settling", "open")),
+    *(list_tasks(view, "each", after=9) for view in ("open", "all")),
+    list_tasks("lane", "each", lane="3"),
+    list_tasks("joined", "each", host="running"),
     has_open(),
     admit("a"),
     admit("a"),
@@ -890,11 +995,22 @@ TASKS: list[Step] = [
     change_lane("theirs", "abort"),
     change("d", "settle"),
     admit("host", "hosts"),
-    admit("guest", "hosts"),
+    admit("guest", "hosts", payload=LARGE),
     admit("next", "hosts"),
     begin("host"),
-    absorb("host"),
+    absorb("host", request="absorbing"),
+    absorb("host", request="absorbing"),
     change("guest", "join", host="host"),
+    absorb("host"),
+    guarded("guarded", "never", task="host", joined=["c"]),
+    guarded("new two", "never", task="host", joined=["c"]),
+    change("a", "leave", host="host"),
+    change("a", "join", host="host"),
+    change("host", "requeue"),
+    change("guest", "reserve", settlementId="s", settlement="end"),
+    change("next", "leave", host="host"),
+    change("next", "join", host="host"),
+    begin("host"),
     change("guest", "reserve", settlementId="s", settlement="end"),
     change("next", "join", host="host"),
     list_tasks("joined", host="host"),
@@ -1240,6 +1356,7 @@ HELD: list[Step] = [
     create(8, 55, 56, words="held"),
     *(create(number, 100 + number, 160 + number, words="held") for number in (40, 41, 42, 43, 44, 50)),
     *(create(number, 170 + number, 200 + number, 240 + number, words="held") for number in (10, 20)),
+    *blobs_held(),
 ]
 _ALL = (1, 2, 3, 4, 5, 6, 7, 8, 10, 20, 40, 41, 42, 43, 44, 50, 90)
 
@@ -1264,28 +1381,25 @@ ERASED: list[Step] = [
     delete(5),
     erase(),
     *JOURNALS_HELD,
+    *blobs_held(),
     *TASKS_HELD,
     sweep(2, messages=9),
     create(9, 180, words="held"),
 ]
 
 
-WHOLE: list[Step] = [
-    *WALK,
-    *JOURNALS,
-    *TASKS,
-    *AGAIN,
-    *IMPORTS,
-    *ERASING,
-    *LATER_JOURNALS,
-    *LATER_TASKS,
-]
+def everything() -> list[Step]:
+    """All that the walker does."""
+    return [
+        *(*WALK, *JOURNALS, *BLOBS, *TASKS, *AGAIN, *IMPORTS, *ERASING),
+        *(*LATER_JOURNALS, *LATER_BLOBS, *LATER_TASKS),
+    ]
 
 
 async def walk(store: Store, steps: list[Step] | None = None) -> list[Any]:
     """Take the steps, and answer what came of each."""
     answers: list[Any] = []
-    for step in WHOLE if steps is None else steps:
+    for step in everything() if steps is None else steps:
         try:
             answers.append(plain(await step(store)))
         except ThreadkeepError as error:

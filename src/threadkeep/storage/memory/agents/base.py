@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Protocol
 from threadkeep.clock import Clock, now
 
 if TYPE_CHECKING:
+    from threadkeep.storage.memory.agents.blobs import Blobs
     from threadkeep.storage.memory.agents.journals import Journals
     from threadkeep.storage.memory.agents.tasks import Tasks
 
@@ -14,6 +15,9 @@ class Keeps(Protocol):
 
     def journals_of(self, user_id: str) -> "Journals":
         """The journals of a user."""
+
+    def blobs_of(self, user_id: str) -> "Blobs":
+        """The blobs of a user."""
 
     def tasks_of(self, user_id: str) -> "Tasks":
         """The tasks of a user, and the lanes that are closed."""

@@ -1,14 +1,18 @@
 """SqlStateStore: the state of agents over any database that speaks SQL."""
 
+from threadkeep.storage.sql.agents.blobs import SqlBlobs, sweep_blobs
 from threadkeep.storage.sql.agents.journals import SqlJournals, sweep_journals
 from threadkeep.storage.sql.agents.tasks import SqlTasks, sweep_tasks
 from threadkeep.storage.sql.executor import Executor
 
 
-class SqlStateStore(SqlJournals, SqlTasks):
+class SqlStateStore(SqlJournals, SqlBlobs, SqlTasks):
     """A `StateStore` over an executor. See `agents/store.py` for what each method promises."""
 
 
 async def sweep_state(executor: Executor, user_id: str) -> bool:
     """Overwrite and remove a part of what is deleted, of any kind; return whether there may be more to do."""
-    return await sweep_journals(executor, user_id) or await sweep_tasks(executor, user_id)
+    for sweep in (sweep_journals, sweep_blobs, sweep_tasks):
+        if await sweep(executor, user_id):
+            return True
+    return False

@@ -8,6 +8,7 @@ cell. What differs from product to product is said by the dialect.
 from functools import cached_property
 
 from threadkeep.storage.sql.executor import Query
+from threadkeep.storage.sql.statements.blobs import Blobs
 from threadkeep.storage.sql.statements.erasing import Erasing
 from threadkeep.storage.sql.statements.expiring import Expiring
 from threadkeep.storage.sql.statements.indexing import Indexing
@@ -18,7 +19,7 @@ from threadkeep.storage.sql.statements.tasks import Tasks
 from threadkeep.storage.sql.statements.writing import Writing
 
 
-class Statements(Writing, Indexing, Reading, Searching, Erasing, Expiring, Journals, Tasks):
+class Statements(Writing, Indexing, Reading, Searching, Erasing, Expiring, Journals, Blobs, Tasks):
     """The statements in the words of one dialect. Each is made when it is first asked for."""
 
     def queries(self) -> dict[str, Query]:

@@ -14,6 +14,7 @@ class Base:
         self.messages = dialect.table("messages")
         self.journals = dialect.table("journals")
         self.entries = dialect.table("entries")
+        self.blobs = dialect.table("blobs")
         self.pieces = dialect.table("pieces")
         self.tasks = dialect.table("tasks")
         self.lanes = dialect.table("lanes")
