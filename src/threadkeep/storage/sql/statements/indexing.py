@@ -185,6 +185,13 @@ FROM (
     UNION ALL
     SELECT k.user_id
     FROM (
+      SELECT t.user_id FROM {self.threads} AS t WHERE t.deleted_at > 0
+      UNION ALL
+      SELECT t.user_id FROM {self.threads} AS t WHERE t.deleted_at IS NULL AND t.expires_at <= :now
+    ) AS k
+    UNION ALL
+    SELECT k.user_id
+    FROM (
       SELECT t.user_id FROM {self.tasks} AS t WHERE t.deleted_at > 0
       UNION ALL
       SELECT l.user_id FROM {self.lanes} AS l WHERE l.deleted_at > 0

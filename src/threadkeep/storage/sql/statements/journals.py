@@ -202,7 +202,10 @@ WHERE {_LIVE}
   )"""
         cut = f"CASE WHEN :pops = 1 THEN {last} ELSE {self.dialect.integer(':cut')} END"
         entry = f"e.user_id = :user AND e.journal = {journal} AND e.id = given.value ->> 0"
-        return self._removal(f"""
+        return self.removal(
+            "entries",
+            ENTRY,
+            f"""
   SELECT e.{{column}}
   FROM {self.entries} AS e
   WHERE e.user_id = :user AND e.journal = {journal} AND e.seq >= {cut}
@@ -210,7 +213,8 @@ WHERE {_LIVE}
   SELECT e.{{column}}
   FROM {self.dialect.each(":remove", "given")}
   {self.dialect.look_up("entries", "e", entry)}
-""")
+""",
+        )
 
     @cached_property
     def insert_entries(self) -> Query:
@@ -309,13 +313,17 @@ SELECT CASE WHEN EXISTS ({self._retired}) THEN ({part}) ELSE NULL END AS answer
     def sweep_entries(self) -> tuple[Query, ...]:
         """Remove a part of what was chosen, if it still is of a journal that is deleted."""
         entry = f"e.user_id = :user AND e.n = {self.dialect.integer('given.value')}"
-        return self._removal(f"""
+        return self.removal(
+            "entries",
+            ENTRY,
+            f"""
   SELECT e.{{column}}
   FROM {self.dialect.each(":entries", "given")}
   {self.dialect.look_up("entries", "e", entry)}
   {self.dialect.look_up("journals", "j", "j.user_id = :user AND j.n = e.journal")}
   WHERE j.deleted_at > 0
-""")
+""",
+        )
 
     @cached_property
     def sweep_journals(self) -> tuple[Query, ...]:
@@ -524,21 +532,6 @@ ORDER BY p.part
     def _between(self) -> str:
         journal = f"(SELECT j.n FROM {self.journals} AS j WHERE {_LIVE})"
         return f"e.user_id = :user AND e.journal = {journal} AND e.seq > :after_seq AND e.seq < :before_seq"
-
-    def _removal(self, entries: str) -> tuple[Query, ...]:
-        """Overwrite and remove entries, which are a query of a `{column}` of theirs, with their pieces."""
-        zeros = self.dialect.zeros
-        is_of_them = self.dialect.is_among("p.group_id", entries.format(column="big"))
-        of_pieces = f"WHERE p.user_id = :user AND {is_of_them}"
-        of_entries = f"WHERE r.user_id = :user AND r.n IN ({entries.format(column='n')})"
-        table = self.dialect.by_key("entries", "r")
-        texts = [f"\nDELETE FROM {self.pieces} AS p\n{of_pieces}\n", f"\nDELETE FROM {table}\n{of_entries}\n"]
-        if zeros is not None:
-            texts[:0] = [
-                f"\nUPDATE {self.pieces} AS p\nSET\n  {assigned(PIECE, zeros)}\n{of_pieces}\n",
-                f"\nUPDATE {table}\nSET\n  {assigned(ENTRY, zeros)}\n{of_entries}\n",
-            ]
-        return tuple(map(self.dialect.write, texts))
 
 
 def _entry(condition: str) -> str:
