@@ -5,11 +5,12 @@ import itertools
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from support import tasks
+from support import blobs, tasks, threads
 from support.journals import KEY, SPACE, append, contents, plain, put, read, read_all
 from threadkeep.agents.journals import service
 from threadkeep.agents.journals.models import Guard, NewProducer, Producer
 from threadkeep.agents.store import StateStore
+from threadkeep.agents.threads import service as service_of_threads
 from threadkeep.errors import Conflict, Stale
 
 T = TypeVar("T")
@@ -18,7 +19,7 @@ Race = Callable[[StateStore], Awaitable[None]]
 APPENDS = 64
 CREATORS = 20
 CLAIMS = 10
-CLAIMS_OF_A_TASK = 64
+CLAIMS_OF_A_TASK = PUTS = 64
 TAKEOVER = 8
 """So many appends the older producer has made when the newer one claims the journal."""
 
@@ -246,6 +247,80 @@ async def a_task_and_its_journal_end_together(store: StateStore) -> None:
     assert found[-1] == attempts
 
 
+# Blobs
+
+
+async def many_put_one_blob(store: StateStore) -> None:
+    """Of those who put the same blob at once one is told that it is new, and it is there once."""
+    content = bytes(range(256)) * 16
+    outcomes = await asyncio.gather(*(blobs.put(store, content) for _ in range(PUTS)))
+    assert [is_new for _, is_new in outcomes].count(True) == 1
+    assert len({blob.created_at for blob, _ in outcomes}) == 1
+    assert await blobs.content_of(store) == content
+
+
+async def many_put_another_blob(store: StateStore) -> None:
+    """Of those who put different blobs under one key one is kept whole, and the others are told."""
+    contents_ = [bytes([number]) * 100 for number in range(PUTS // 4)]
+    outcomes = await asyncio.gather(*(or_reason(blobs.put(store, content)) for content in contents_))
+    (winner,) = (number for number, outcome in enumerate(outcomes) if outcome != "conflict")
+    assert await blobs.content_of(store) == contents_[winner]
+
+
+# Threads
+
+
+async def many_claim_one_thread(store: StateStore) -> None:
+    """Each claim of a thread gets an epoch of its own; of all who write at once, only the last one does."""
+    claims = await asyncio.gather(
+        *(service_of_threads.claim_thread(store, threads.THREAD, request=None) for _ in range(CREATORS))
+    )
+    epochs = [claim.epoch for claim in claims]
+    assert sorted(epochs) == [*range(1, CREATORS + 1)]
+    puts = (threads.put(store, f"{epoch:02}", epoch=epoch, values={("a", f"{epoch}"): epoch}) for epoch in epochs)
+    writes = (threads.write(store, "20", ("a", epoch), task=f"{epoch}", epoch=epoch) for epoch in epochs)
+    outcomes = await asyncio.gather(*map(or_reason, [*puts, *writes]))
+    assert outcomes.count("fenced") == 2 * (CREATORS - 1)
+    page = await threads.page(store)
+    assert [each.id for each in page.checkpoints] == ["20"]
+    assert [write.task for write in page.checkpoints[0].writes] == ["20"]
+    assert threads.valued(page) == {("a", "20"): 20}
+
+
+async def a_writer_takes_a_thread_over_from_one_that_still_writes(store: StateStore) -> None:
+    """From the claim on the older writer forks nothing: its checkpoints end where those of the newer begin."""
+    epochs = {"a": (await service_of_threads.claim_thread(store, threads.THREAD, request=None)).epoch}
+    is_due = asyncio.Event()
+    kept: list[str] = []
+    steps = 12
+
+    async def write(name: str, parent: str | None, first: int) -> None:
+        for step in range(first, first + steps):
+            id_ = f"{step:03}{name}"
+            values = {("channel", id_): step}
+            outcome = await or_reason(threads.put(store, id_, parent, epoch=epochs[name], values=values))
+            if outcome == "fenced":
+                return
+            kept.append(id_)
+            parent = id_
+            if len(kept) == steps // 3:
+                is_due.set()
+
+    async def take_over() -> None:
+        await is_due.wait()
+        epochs["b"] = (await service_of_threads.claim_thread(store, threads.THREAD, request=None)).epoch
+        latest = await threads.latest(store)
+        await write("b", latest.id, int(latest.id[:3]) + 1)
+
+    await asyncio.gather(write("a", None, 0), take_over())
+    page = await threads.page(store, limit=100)
+    chain = [each.id for each in reversed(page.checkpoints)]
+    assert [each.parent for each in reversed(page.checkpoints)] == [None, *chain[:-1]]
+    names = [id_[-1] for id_ in chain]
+    assert names == ["a"] * (len(chain) - steps) + ["b"] * steps
+    assert {*kept} == {*chain}
+
+
 async def or_reason(write: Awaitable[T]) -> T | str:
     """Await a write; return what it returns, or the reason why it is refused."""
     try:
@@ -270,16 +345,14 @@ RACES: dict[str, Race] = {
         many_claim_one_journal,
         a_producer_takes_over_from_one_that_still_appends,
         writers_of_one_version_take_turns,
-    )
-}
-"""By what happens in them."""
-
-RACES_OF_TASKS: dict[str, Race] = {
-    race.__name__.replace("_", " "): race
-    for race in (
         many_claim_one_task,
         many_take_what_has_expired,
         a_lane_is_run_in_order_by_many,
         a_task_and_its_journal_end_together,
+        many_put_one_blob,
+        many_put_another_blob,
+        many_claim_one_thread,
+        a_writer_takes_a_thread_over_from_one_that_still_writes,
     )
 }
+"""By what happens in them."""
