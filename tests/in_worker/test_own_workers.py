@@ -9,6 +9,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -37,7 +38,7 @@ def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         yield started
 
 
-def ask_of_tasks(ask: Callable[..., None]) -> None:
+def ask_of_tasks(ask: Callable[..., Any]) -> None:
     """Ask what can be asked of tasks."""
     queue, pattern = "/api/queues/cold", "/api/queues/{queue}"
     task, of_task = f"{queue}/tasks/a", f"{pattern}/tasks/{{task}}"
@@ -51,6 +52,26 @@ def ask_of_tasks(ask: Callable[..., None]) -> None:
     ask("POST", f"{queue}/renew", f"{pattern}/renew", json={"holder": "h1", "tasks": ["a"], "leaseUntil": 1})
     ask("GET", queue, pattern)
     ask("POST", f"{queue}/lanes/b%2Fc", f"{pattern}/lanes/{{lane}}", json={"do": "abort"})
+
+
+def ask_of_threads(ask: Callable[..., Any]) -> None:
+    """Ask each route of threads."""
+    place, pattern = "/api/threads/a%2Fb", "/api/threads/{thread}"
+    typed = {"type": "json", "data": "MQ=="}
+    value = {"channel": "a", "version": "1", **typed}
+    checkpoint = {"id": "1", **typed, "stored": {"a": "1"}, "values": [value], "metadata": {"run_id": "r"}}
+    ask("POST", f"{place}/checkpoints", f"{pattern}/checkpoints", json=checkpoint)
+    writes = {"checkpoint": "1", "task": "t", "writes": [{"idx": 0, "channel": "a", **typed}]}
+    ask("POST", f"{place}/writes", f"{pattern}/writes", json=writes)
+    ask("GET", f"{place}/checkpoints", f"{pattern}/checkpoints", params={"ns": "", "filter": '{"run_id": "r"}'})
+    ask("GET", f"{place}/deltas", f"{pattern}/deltas", params={"channels": '["a"]'})
+    ask("GET", "/api/threads", "/api/threads", params={"limit": 1})
+    ask("GET", "/api/checkpoints", "/api/checkpoints", params={"limit": 1})
+    ask("POST", "/api/threads/copy/copy", f"{pattern}/copy", json={"source": "a/b"})
+    ask("POST", f"{place}/owner", f"{pattern}/owner")
+    ask("POST", "/api/checkpoints/prune", "/api/checkpoints/prune", json={"threads": ["a/b"], "keep": "latest"})
+    ask("POST", "/api/checkpoints/delete", "/api/checkpoints/delete", json={"runs": ["r"]})
+    ask("DELETE", place, pattern)
 
 
 def test_no_request_of_any_kind_imports_anything_not_even_the_first(running: LocalWorker) -> None:
@@ -95,6 +116,7 @@ def test_no_request_of_any_kind_imports_anything_not_even_the_first(running: Loc
         ask("GET", "/api/journals/cold", "/api/journals/{space}", params={"limit": 1})
         ask("DELETE", place, pattern)
         ask_of_tasks(ask)
+        ask_of_threads(ask)
         for route in PUBLIC_ROUTES:
             ask(route.method, route.path)
         assert client.get(API, headers={"Authorization": "Bearer a.b.c"}).status_code == 401

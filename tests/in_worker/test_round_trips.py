@@ -39,6 +39,12 @@ OLDER = "WyJjIiwxNzk1MTc2ODE5MTY0LCIwMUtBR1EzVzZaSjhZMFY0TTJUN041QzlYQiJd"
 ALARMS = [{"storage.getAlarm": 1, "storage.setAlarm": 1}, {"storage.getAlarm": 1}]
 JOURNAL = "/api/journals/counted/a%2Fb"
 GUARD = {"queue": "counted", "task": "a", "attempt": "a1"}
+THREAD = "/api/threads/counted"
+TYPED = {"type": "json", "data": "MQ=="}
+LARGE = {"type": "json", "data": "MTEx" * 500_000}
+VALUES = {"values": [{"channel": "a", "version": "1", **LARGE}]}
+WRITES = [{"idx": -1, "channel": "a", **LARGE}, {"idx": 0, "channel": "a", **TYPED}]
+RUN = {"metadata": {"run_id": "r"}}
 LARGE_ENTRIES = [{"data": "x" * 2_000_000}, {"id": "large", "data": "x" * 1_000_000}]
 STATE = [
     *[("PUT", JOURNAL, {"json": {"mode": mode, "head": 1}}) for mode in ("create", "create", "save", "replace")],
@@ -61,6 +67,25 @@ STATE = [
     ("DELETE", JOURNAL, {"headers": {"If-Match": '"99"'}}),
     ("DELETE", JOURNAL, {}),
     ("GET", JOURNAL, {}),
+    ("POST", f"{THREAD}/owner", {}),
+    ("POST", f"{THREAD}/checkpoints", {"json": {"id": "1", **TYPED}}),
+    ("POST", f"{THREAD}/checkpoints", {"json": {"id": "1", **TYPED, "epoch": 1, "stored": {"a": "1"}, **VALUES}}),
+    ("POST", f"{THREAD}/checkpoints", {"json": {"id": "2", "parent": "1", **LARGE, "epoch": 1, **RUN}}),
+    ("POST", f"{THREAD}/writes", {"json": {"checkpoint": "2", "task": "t", "writes": [], "epoch": 0}}),
+    ("POST", f"{THREAD}/writes", {"json": {"checkpoint": "2", "task": "t", "writes": WRITES, "epoch": 1}}),
+    ("GET", f"{THREAD}/checkpoints", {}),
+    ("GET", f"{THREAD}/checkpoints", {"params": {"ns": "", "limit": 1, "filter": '{"run_id": "r"}'}}),
+    ("GET", f"{THREAD}/checkpoints", {"params": {"checkpoint": "1"}}),
+    ("GET", f"{THREAD}/deltas", {"params": {"channels": '["a"]'}}),
+    ("GET", "/api/threads", {}),
+    ("GET", "/api/checkpoints", {"params": {"before": "2"}}),
+    ("POST", f"{THREAD}-2/copy", {"json": {"source": "counted"}}),
+    ("POST", f"{THREAD}-2/copy", {"json": {"source": "absent"}}),
+    ("POST", "/api/checkpoints/prune", {"json": {"threads": ["counted"], "keep": "latest"}}),
+    ("POST", "/api/checkpoints/prune", {"json": {"updatedBefore": 1, "keep": "none"}}),
+    ("POST", "/api/checkpoints/delete", {"json": {"runs": ["r"]}}),
+    ("DELETE", THREAD, {}),
+    ("DELETE", f"{THREAD}-2", {}),
 ]
 QUEUE = "/api/queues/counted"
 TASK = f"{QUEUE}/tasks/a"
@@ -164,6 +189,7 @@ def pattern_of(path: str) -> str:
     """The path of the route that serves this one of `STATE`."""
     path = path.replace(JOURNAL, "/api/journals/{space}/{key}").replace("journals/counted", "journals/{space}")
     path = re.sub("/tasks/[a-z]+", "/tasks/{task}", path.replace("queues/counted", "queues/{queue}"))
+    path = path.replace(f"{THREAD}-2", THREAD).replace(THREAD, "/api/threads/{thread}")
     return path.replace("lanes/one", "lanes/{lane}")
 
 

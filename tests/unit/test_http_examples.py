@@ -26,13 +26,16 @@ CALLS = {
     for method, operation in item.items()
 }
 WITHOUT_EXAMPLES = {
-    "delete_conversation",
-    "delete_journal",
-    "get_blob",
-    "delete_blob",
-    "export_everything",
-    "get_openapi",
-    "get_docs",
+    *(
+        "delete_conversation",
+        "delete_journal",
+        "delete_thread",
+        "get_blob",
+        "delete_blob",
+        "export_everything",
+        "get_openapi",
+        "get_docs",
+    ),
 }
 """What answers nothing, lines, this document, or a page."""
 VARYING = {
@@ -90,7 +93,11 @@ async def test_the_examples_are_what_the_api_answers_one_after_the_other(backend
     compared = []
     async with backend.client_of("alice") as client:
         for name, operation in OPERATIONS.items():
+            if name == "copy_thread":  # from another one, which nothing before is about
+                other = {"id": "1", "type": "json", "data": ""}
+                await client.post("/api/threads/alice%2F0/checkpoints", json=other)
             response = await _ask(client, name)
+            await client.delete("/api/threads/alice%2F0")
             assert response.status_code in operation.answers, response.text
             if operation.response is not msgspec.UNSET:
                 assert _comparable(response.json()) == _comparable(operation.response), name

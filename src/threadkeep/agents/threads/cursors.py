@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 
 from threadkeep.agents.cursors import decode, encode
-from threadkeep.agents.threads.models import NAMES_MAX
+from threadkeep.agents.threads.models import CHANNELS_MAX
 from threadkeep.agents.values import NAME_BYTES_MAX
 from threadkeep.conversations.cursors import Bound
 
@@ -33,4 +33,4 @@ class BeforeAncestor(msgspec.Struct, tag="d", array_like=True, frozen=True):
     """What is older of these channels comes before this ancestor."""
 
     id: Text
-    channels: Annotated[list[Text], msgspec.Meta(max_length=NAMES_MAX)]
+    channels: Annotated[list[Text], msgspec.Meta(max_length=CHANNELS_MAX)]

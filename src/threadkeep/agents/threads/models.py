@@ -2,16 +2,20 @@
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Raw, Struct
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from threadkeep.agents.values import WHOLE_BYTES_MAX, AnyJson, ExpiresIn, Name, OptionalText
 from threadkeep.conversations.models import Count
 
+CHECKPOINTS_MAX = 1_000
+"""How many checkpoints a page has, or threads."""
 VALUES_MAX = 1_000
 """How many values a checkpoint is sent with, and how many channels it names."""
 WRITES_MAX = 1_000
 NAMES_MAX = 1_000
-"""How many threads are pruned together, runs deleted, or channels followed."""
+"""How many threads are pruned together, or runs deleted."""
+CHANNELS_MAX = 100
+"""Of how many channels it is found together what they became."""
 METADATA_BYTES_MAX = 65_536
 STORED_BYTES_MAX = 262_144
 PAGE_BYTES_MAX = WHOLE_BYTES_MAX
@@ -20,7 +24,7 @@ ANCESTORS_MAX = 1_000
 """How far a page of deltas goes back."""
 
 Keep = Literal["latest", "none"]
-Base64 = Annotated[str, Meta(description="Bytes, in base64.", extra_json_schema={"contentEncoding": "base64"})]
+Base64 = Annotated[str, Meta(description="Bytes, in base64.")]
 JsonObject = Annotated[Raw, Meta(description="A JSON object.", extra_json_schema={"type": "object"})]
 
 
@@ -102,8 +106,9 @@ class NewCheckpoint(Struct, rename="camel", kw_only=True, forbid_unknown_fields=
     id: Name
     ns: OptionalText = ""
     parent: Name | None = None
-    metadata: JsonObject = Raw(b"{}")
-    stored: dict[Name, Name | None] = {}
+    metadata: JsonObject | UnsetType = UNSET
+    """Empty, where it is left out."""
+    stored: dict[str, Name | None] = {}
     """The channels that have a value, each with its version; null where the value stands in the checkpoint itself."""
     type: Name
     data: Base64

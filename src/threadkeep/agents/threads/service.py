@@ -4,11 +4,12 @@ from binascii import Error, a2b_base64
 from typing import Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw
 
 from threadkeep.agents.checks import checked_name, is_name, milliseconds, request_name
 from threadkeep.agents.threads import metadata
 from threadkeep.agents.threads.models import (
+    CHANNELS_MAX,
     METADATA_BYTES_MAX,
     NAMES_MAX,
     STORED_BYTES_MAX,
@@ -71,7 +72,7 @@ async def list_checkpoints(
     query = CheckpointQuery(
         thread=None if thread is None else checked_name(thread, "thread"),
         ns=None if ns is None else _namespace(ns),
-        id=None if id is None else checked_name(id, "id"),
+        id=None if id is None else checked_name(id, "checkpoint"),
         before=None if before is None else checked_name(before, "before"),
         filter=[] if filter is None else metadata.members_of(_object(filter, "filter")),
         cursor=cursor,
@@ -90,10 +91,10 @@ async def checkpoint_deltas(
     cursor: str | None = None,
 ) -> DeltaPage:
     """Find what channels became. Returns and raises as `ThreadStore.checkpoint_deltas`; also Invalid and TooLarge."""
-    _check_count(channels, "channels", NAMES_MAX)
+    _check_count(channels, "channels", CHANNELS_MAX)
     query = DeltaQuery(
         ns=_namespace(ns),
-        id=None if id is None else checked_name(id, "id"),
+        id=None if id is None else checked_name(id, "checkpoint"),
         channels=[checked_name(name, f"channels[{index}]") for index, name in enumerate(dict.fromkeys(channels))],
         cursor=cursor,
     )
@@ -136,7 +137,7 @@ async def delete_runs(store: ThreadStore, new: DeleteRuns) -> Progress:
 
 def checkpoint_record(new: NewCheckpoint) -> CheckpointRecord:
     """Check a checkpoint. Raises Invalid or TooLarge with the path of what is wrong."""
-    described = _object(new.metadata, "metadata")
+    described = {} if new.metadata is UNSET else _object(new.metadata, "metadata")
     _check_count(new.values, "values", VALUES_MAX)
     _check_count(list(new.stored), "stored", VALUES_MAX)
     if len(msgspec.json.encode(new.stored)) > STORED_BYTES_MAX:

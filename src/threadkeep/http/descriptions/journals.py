@@ -17,6 +17,7 @@ _journal: dict[str, Any] = {
     "producer": None,
     "epoch": 0,
     "nextProducerSeq": 0,
+    "lane": None,
     "kind": None,
     "status": "active",
     "sort": "",
