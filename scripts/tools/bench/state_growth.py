@@ -12,6 +12,7 @@ from threadkeep.agents.journals.records import EntryQuery
 from threadkeep.agents.store import StateStore
 from threadkeep.agents.tasks import service as tasks
 from threadkeep.agents.tasks.models import Change, Claim, NewTask, Requeue
+from threadkeep.agents.threads import service as threads
 from threadkeep.storage.postgres import migrations as of_postgres
 from threadkeep.storage.postgres.url import parse_url
 from threadkeep.storage.sql.executor import SharedExecutor
@@ -19,7 +20,7 @@ from threadkeep.storage.sqlite import migrations as of_sqlite
 from threadkeep.storage.sqlite.file import SqliteFile
 from tools.bench.estimates import ratio
 from tools.bench.rounds import Lab
-from tools.bench.state_seeds import FIRST, JOURNAL, QUEUE, SPACE, append, filled, payload
+from tools.bench.state_seeds import FIRST, JOURNAL, QUEUE, SPACE, THREAD, append, filled, payload, put_checkpoint
 from tools.checkout import Problem
 from tools.local.postgres import LocalPostgres
 
@@ -60,6 +61,15 @@ async def _claim(store: StateStore, number: int) -> None:
     await _change(store, number, Claim(attempt="attempt", holder="holder", lease_until=0))
 
 
+async def _put_checkpoint(store: StateStore, number: int) -> None:
+    await put_checkpoint(store, 2 * FIRST + number)
+
+
+async def _latest_checkpoint(store: StateStore, number: int) -> None:
+    page = await threads.list_checkpoints(store, THREAD, ns="", limit=1)
+    _expect((len(page.checkpoints), len(page.values), len(page.checkpoints[0].writes)) == (1, 1, 1))
+
+
 async def _requeue(store: StateStore, number: int) -> None:
     await _change(store, number, Requeue(attempt="attempt"))
 
@@ -74,20 +84,28 @@ OPERATIONS: dict[str, Operation] = {
     "read-newest": Operation(_read_newest),
     "admit": Operation(_admit),
     "claim": Operation(_claim, undo=_requeue),
+    "latest-checkpoint": Operation(_latest_checkpoint),
+    "put-checkpoint": Operation(_put_checkpoint),
 }
 
 
-def state_growth(lab: Lab) -> list[Row]:
+def state_growth(lab: Lab, only: str) -> list[Row]:
     """The latencies over the most rows by those over the fewest, of each operation and store, in this process."""
-    lab.progress.expect(len(STORES) * len(OPERATIONS) * (lab.effort.rounds + 1))
-    return [row for store in STORES for row in asyncio.run(_growth_of(lab, store))]
+    operations = {name: operation for name, operation in OPERATIONS.items() if name.startswith(only)}
+    lab.progress.expect(len(STORES) * len(operations) * (lab.effort.rounds + 1))
+    rows: list[Row] = []
+    for store in STORES if operations else ():
+        folder = lab.folder / f"state-{store}"
+        folder.mkdir(parents=True)
+        rows += asyncio.run(_growth_of(lab, store, folder, operations))
+    return rows
 
 
-async def _growth_of(lab: Lab, store: str) -> list[Row]:
+async def _growth_of(lab: Lab, store: str, folder: Path, operations: Mapping[str, Operation]) -> list[Row]:
     rows = []
     async with AsyncExitStack() as ending:
-        sizes = await ending.enter_async_context(_filled(store, lab.folder / f"state-{store}"))
-        for name, operation in OPERATIONS.items():
+        sizes = await ending.enter_async_context(_filled(store, folder))
+        for name, operation in operations.items():
             medians: dict[int, list[float]] = {size: [] for size in SIZES}
             for number in range(lab.effort.rounds + 1):  # the first warms up
                 count = max(5, round(_COUNT * lab.effort.scale))
@@ -102,9 +120,7 @@ async def _growth_of(lab: Lab, store: str) -> list[Row]:
     return rows
 
 
-async def _median_latencies(
-    sizes: Mapping[int, StateStore], operation: Operation, numbers: range
-) -> dict[int, float]:
+async def _median_latencies(sizes: Mapping[int, StateStore], operation: Operation, numbers: range) -> dict[int, float]:
     """The median of an operation over each size, in milliseconds. The sizes take turns."""
     latencies: dict[int, list[float]] = {size: [] for size in sizes}
     for number in numbers:
@@ -120,7 +136,6 @@ async def _median_latencies(
 @asynccontextmanager
 async def _filled(store: str, folder: Path) -> AsyncIterator[dict[int, StateStore]]:
     """The state of a user's agents in each size: in two files, or in two schemas of one Postgres."""
-    folder.mkdir(parents=True)
     async with AsyncExitStack() as ending:
         sizes: dict[int, StateStore] = {}
         postgres = ending.enter_context(LocalPostgres(folder / "postgres")) if store == "postgres" else None
