@@ -74,6 +74,31 @@ def ask_of_threads(ask: Callable[..., Any]) -> None:
     ask("DELETE", place, pattern)
 
 
+def ask_of_journals_and_blobs(ask: Callable[..., Any]) -> None:
+    """Ask all that can be asked of the state of agents."""
+    place, pattern = "/api/journals/cold/a%2Fb", "/api/journals/{space}/{key}"
+    ask("PUT", place, pattern, json={"head": {"a": 1}, "expiresIn": 60})
+    ask("PATCH", place, pattern, json={"head": {"b": 2}})
+    ask("GET", place, pattern)
+    ask("POST", f"{place}/entries", f"{pattern}/entries", json={"entries": [{"data": 1}, {"data": 2}], "cut": 0})
+    ask("GET", f"{place}/entries", f"{pattern}/entries", params={"limit": 1})
+    ask("POST", f"{place}/pop", f"{pattern}/pop")
+    ask("POST", f"{place}/producer", f"{pattern}/producer", json={"producer": "p"})
+    ask("GET", "/api/journals/cold", "/api/journals/{space}", params={"limit": 1})
+    ask("DELETE", place, pattern)
+    row = b'{"id": "a", "data": "{}", "updated_at": 1}'
+    headers = {"Content-Type": "application/x-ndjson"}
+    ask("POST", "/api/journals/cold/rows", "/api/journals/{space}/rows", content=row, headers=headers)
+    ask("GET", "/api/journals/cold/rows", "/api/journals/{space}/rows")
+    place, pattern = "/api/journals/cold/a/entries", "/api/journals/{space}/{key}/entries"
+    ask("POST", place, pattern, json={"close": True})
+    ask("GET", place, pattern, headers={"Accept": "text/event-stream"})
+    place, pattern = "/api/blobs/cold/a%2Fb", "/api/blobs/{space}/{key}"
+    ask("PUT", place, pattern, content=b"bytes", headers={"X-Meta": '{"a": 1}', "Content-Type": "image/png"})
+    ask("GET", place, pattern)
+    ask("DELETE", place, pattern)
+
+
 def test_no_request_of_any_kind_imports_anything_not_even_the_first(running: LocalWorker) -> None:
     said = {"role": "user", "content": [{"type": "text", "text": "Hello"}]}
     document = {"version": 1, "conversation": {"title": "T", "messages": [said]}}
@@ -105,16 +130,7 @@ def test_no_request_of_any_kind_imports_anything_not_even_the_first(running: Loc
         ask("DELETE", own, pattern)
         ask("POST", f"{own}/restore", f"{pattern}/restore")
         ask("DELETE", API, params={"before": "9007199254740991", "confirm": "cold"})
-        place, pattern = "/api/journals/cold/a%2Fb", "/api/journals/{space}/{key}"
-        ask("PUT", place, pattern, json={"head": {"a": 1}, "expiresIn": 60})
-        ask("PATCH", place, pattern, json={"head": {"b": 2}})
-        ask("GET", place, pattern)
-        ask("POST", f"{place}/entries", f"{pattern}/entries", json={"entries": [{"data": 1}, {"data": 2}], "cut": 0})
-        ask("GET", f"{place}/entries", f"{pattern}/entries", params={"limit": 1})
-        ask("POST", f"{place}/pop", f"{pattern}/pop")
-        ask("POST", f"{place}/producer", f"{pattern}/producer", json={"producer": "p"})
-        ask("GET", "/api/journals/cold", "/api/journals/{space}", params={"limit": 1})
-        ask("DELETE", place, pattern)
+        ask_of_journals_and_blobs(ask)
         ask_of_tasks(ask)
         ask_of_threads(ask)
         for route in PUBLIC_ROUTES:

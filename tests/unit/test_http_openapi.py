@@ -55,8 +55,10 @@ STATUSES = {
     "DELETE /api/journals/{space}/{key}": "204 400 401 405 412 500 501 503",
     "POST /api/journals/{space}/{key}/producer": "200 400 401 404 405 413 415 500 501 503",
     "POST /api/journals/{space}/{key}/entries": "200 201 400 401 404 405 409 412 413 415 500 501 503",
-    "GET /api/journals/{space}/{key}/entries": "200 400 401 404 405 410 500 501 503",
+    "GET /api/journals/{space}/{key}/entries": "200 204 400 401 404 405 410 500 501 503",
     "POST /api/journals/{space}/{key}/pop": "200 400 401 404 405 409 412 500 501 503",
+    "GET /api/journals/{space}/rows": "200 400 401 405 500 501 503",
+    "POST /api/journals/{space}/rows": "200 400 401 405 413 415 500 501 503",
     "PUT /api/blobs/{space}/{key}": "200 201 400 401 405 409 413 415 500 501 503",
     "GET /api/blobs/{space}/{key}": "200 400 401 404 405 500 501 503",
     "DELETE /api/blobs/{space}/{key}": "204 400 401 405 500 501 503",
@@ -89,13 +91,15 @@ PARAMETERS = {
     "DELETE /api/conversations/{id}": "If-Match id",
     "POST /api/import": "Idempotency-Key",
     "GET /api/conversations/{id}/messages": "after cursor id limit",
-    "GET /api/journals/{space}": "cursor limit space status",
+    "GET /api/journals/{space}": "cursor limit order space status",
+    "GET /api/journals/{space}/rows": "after space",
+    "POST /api/journals/{space}/rows": "space",
     "PUT /api/journals/{space}/{key}": "Idempotency-Key If-Match key space",
     "PATCH /api/journals/{space}/{key}": "Idempotency-Key If-Match key space",
     "DELETE /api/journals/{space}/{key}": "If-Match key space",
     "POST /api/journals/{space}/{key}/producer": "Idempotency-Key key space",
     "POST /api/journals/{space}/{key}/entries": "Idempotency-Key key space",
-    "GET /api/journals/{space}/{key}/entries": "after before cursor head key limit newest space",
+    "GET /api/journals/{space}/{key}/entries": "Last-Event-ID after before cursor head key limit newest space",
     "PUT /api/blobs/{space}/{key}": "Content-Digest X-Meta expiresIn key space",
     "GET /api/queues/{queue}/tasks": "after host lane limit queue view",
     "POST /api/queues/{queue}/tasks/{task}": "Idempotency-Key queue task",
@@ -141,6 +145,7 @@ BODIES = {
     "PATCH /api/journals/{space}/{key}": ["JournalChanges"],
     "POST /api/journals/{space}/{key}/producer": ["NewProducer"],
     "POST /api/journals/{space}/{key}/entries": ["NewEntries"],
+    "POST /api/journals/{space}/rows": [],  # lines
     "PUT /api/blobs/{space}/{key}": [],  # bytes
     "POST /api/queues/{queue}/tasks": ["NewTask"],
     "POST /api/queues/{queue}/tasks/{task}": [
@@ -256,7 +261,7 @@ def test_an_operation_says_what_it_takes_and_answers(name: str) -> None:
     body = operation.get("requestBody")
     assert (body is not None) == (name in BODIES)
     if body is not None:
-        media = "application/json" if BODIES[name] else "application/octet-stream"
+        media = "application/json" if BODIES[name] else next(iter(body["content"]))
         schema = body["content"][media]["schema"]
         references = [part["$ref"] for part in parts(schema) if "$ref" in part]
         assert body["required"]

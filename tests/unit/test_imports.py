@@ -27,17 +27,21 @@ KINDS_OF_STATE = ("blobs", "journals", "tasks", "threads")
 OURS = {
     "threadkeep",
     "threadkeep.agents",
-    *(f"threadkeep.agents.{name}" for name in ("checks", "store", "values")),
+    *(f"threadkeep.agents.{name}" for name in ("checks", "cursors", "store", "values")),
     *(f"threadkeep.agents.{kind}" for kind in KINDS_OF_STATE),
     *(
         f"threadkeep.agents.{kind}.{name}"
         for kind in KINDS_OF_STATE
         for name in ("models", "records", "service", "store")
     ),
-    *(f"threadkeep.agents.{name}" for name in ("journals.heads", "tasks.notes", "threads.metadata")),
+    *(
+        f"threadkeep.agents.{name}"
+        for name in ("journals.cursors", "journals.heads", "journals.rows", "tasks.notes", "threads.metadata")
+    ),
     "threadkeep.clock",
     "threadkeep.conversations",
     "threadkeep.conversations.content",
+    "threadkeep.conversations.cursors",
     "threadkeep.conversations.export_v1",
     "threadkeep.conversations.models",
     "threadkeep.conversations.records",
@@ -55,11 +59,12 @@ OURS = {
     "threadkeep.http.messages",
     "threadkeep.http.problems",
     "threadkeep.http.router",
+    "threadkeep.http.events",
     "threadkeep.http.routes",
     *(
         f"threadkeep.http.routes.{name}"
         for name in (
-            *("base", "changes", "conversations", "export_and_import", "me", "messages", "public", "search"),
+            *("base", "changes", "conversations", "export_and_import", "me", "messages", "public", "rows", "search"),
             *KINDS_OF_STATE,
         )
     ),
@@ -77,12 +82,9 @@ OURS = {
 }
 # What the Worker imports beyond that, so that it is in its snapshot, and no request has to.
 IN_SNAPSHOT = {
-    "threadkeep.agents.cursors",
-    "threadkeep.agents.journals.cursors",
     "threadkeep.agents.threads.cursors",
     "threadkeep.conversations.changes",
     "threadkeep.common_mistakes",
-    "threadkeep.conversations.cursors",
     "threadkeep.conversations.filters",
     *(f"threadkeep.http.descriptions{name}" for name in ("", ".operation", *(f".{kind}" for kind in KINDS_OF_STATE))),
     "threadkeep.http.docs",
@@ -312,6 +314,7 @@ RESERVED = {
     "secrets": {"storage/postgres/workers_socket"},
     "uuid": set(),
     "time": {
+        "http/events",
         "clock",
         "storage/sqlite/file",
         "server/application",

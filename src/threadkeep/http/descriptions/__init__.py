@@ -42,7 +42,7 @@ CODES = {
 
 REASONS = (
     *("exists", "deleted", "purging"),  # the id of a conversation
-    *("conflict", "closed", "stale", "status", "fenced", "gap", "unauthorized"),  # journals and blobs
+    *("conflict", "closed", "stale", "status", "fenced", "gap", "older", "unauthorized"),  # journals and blobs
     *("lane_closed", "lane_busy"),  # tasks
 )
 """What may stand in `details.reason`."""
@@ -306,7 +306,7 @@ OPERATIONS: dict[str, Operation] = {
             202: "Everything is hidden, and the rest is being removed. This is how much it was.",
         },
         query="confirm=alice",
-        response={"conversations": 2, "messages": 4, "userId": "alice", "isComplete": True},
+        response={"conversations": 2, "messages": 4, "journals": 1, "tasks": 1, "userId": "alice", "isComplete": True},
     ),
     "get_status": Operation(
         tag="Server",
