@@ -48,6 +48,14 @@ async def test_an_append_without_ids_is_kept_once_and_told_its_place(backend: Ba
     assert len(await contents(store)) == 2 * REMEMBERED
 
 
+async def test_an_append_to_a_place_is_told_that_place_again(backend: Backend) -> None:
+    store = await backend.state()
+    for at in (0, 7):
+        for is_first in (True, False):
+            appended, is_new = await append(store, at, at=at, create=True, request=f"{at}")
+            assert (appended.first, is_new) == (at, is_first)
+
+
 async def test_a_name_that_is_a_part_of_another_is_another(backend: Backend) -> None:
     store = await backend.state()
     await put(store)

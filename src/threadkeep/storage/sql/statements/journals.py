@@ -393,8 +393,11 @@ SELECT CASE WHEN EXISTS ({self._retired}) THEN ({part}) ELSE NULL END AS answer
         return self.dialect.contains("j.request", f"'=' || {self.dialect.text(':request')} || ' '")
 
     def _remembered(self, number: str) -> str:
-        """The names that a journal remembers, with that of this write. See `agents/journals/names.py`."""
-        names = f"({number}) || '=' || {self.dialect.text(':request')} || ' ' || request"
+        """The names that a journal remembers, with that of this write. See `agents/journals/names.py`.
+
+        D1 takes every number as one with a fraction, and writes it so as a text.
+        """
+        names = f"CAST({number} AS bigint) || '=' || {self.dialect.text(':request')} || ' ' || request"
         return f"substr({names}, 1, {NAMES_CHARACTERS_MAX})"
 
     def _write(self, values: dict[str, str], condition: str, *, is_known: str | None = None) -> Query:
