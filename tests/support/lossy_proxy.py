@@ -1,94 +1,72 @@
-"""A network that loses answers: a port that leads to a server, and keeps each third answer to itself."""
+"""A proxy on loopback that passes every request on, and loses the answer to every so many of them."""
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import httpx
 
 
-@dataclass
-class LossyProxy:
-    """A port on loopback that leads to a server.
+class LossyProxy(ThreadingHTTPServer):
+    """What was asked has been done by the time its answer is lost."""
 
-    The server does what it is asked. Its answer is on its way when the connection breaks, of which the client hears.
-    """
-
-    server: tuple[str, int]
-    loses_each: int
-    port: int = 0
-    asked: int = 0
-    """How many requests have come."""
-    lost: int = 0
-    """How many answers were lost."""
-    _connections: set[asyncio.StreamWriter] = field(default_factory=set)
+    def __init__(self, url: str, every: int) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self._every = every
+        self._count = 0
+        self._counting = threading.Lock()
+        self.lost = 0
+        self.upstream = httpx.Client(base_url=url, timeout=60)
 
     @property
     def url(self) -> str:
-        """Where it listens."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://127.0.0.1:{self.server_port}"
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Carry what a client asks and what the server answers, until one of them ends, or an answer is lost."""
-        answers, to_server = await asyncio.open_connection(*self.server)
-        self._connections |= {writer, to_server}
-        try:
-            with contextlib.suppress(ConnectionError):
-                asking = asyncio.create_task(self._ask(reader, to_server))
-                answering = asyncio.create_task(self._answer(answers, writer))
-                await asyncio.wait((asking, answering), return_when=asyncio.FIRST_COMPLETED)
-                asking.cancel()
-                answering.cancel()
-                await asyncio.gather(asking, answering, return_exceptions=True)
-        finally:
-            writer.close()
-            to_server.close()
+    def loses(self) -> bool:
+        """Whether the answer that has come is lost."""
+        with self._counting:
+            self._count += 1
+            is_lost = self._count % self._every == 0
+            self.lost += is_lost
+            return is_lost
 
-    async def _ask(self, reader: asyncio.StreamReader, to_server: asyncio.StreamWriter) -> None:
-        while asked := await reader.read(1_000_000):
-            to_server.write(asked)
-            await to_server.drain()
 
-    async def _answer(self, answers: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
-            head = await answers.readuntil(b"\r\n\r\n")
-            self.asked += 1
-            if self.asked % self.loses_each == 0:
-                self.lost += 1
-                return
-            writer.write(head)
-            await self._carry_body(head.lower(), answers, writer)
-            await writer.drain()
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: LossyProxy
 
-    async def _carry_body(self, head: bytes, answers: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Carry what follows a head: so many bytes, or chunks."""
-        if b"\r\ntransfer-encoding: chunked\r\n" in head:
-            length = 1
-            while length > 0:
-                line = await answers.readline()
-                length = int(line, 16)
-                writer.write(line + await answers.readexactly(length + 2))
+    def _pass_on(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in _OF_A_CONNECTION}
+        answer = self.server.upstream.request(self.command, self.path, content=body, headers=headers)
+        if self.server.loses():
+            self.close_connection = True
             return
-        _, _, rest = head.partition(b"\r\ncontent-length:")
-        writer.write(await answers.readexactly(int(rest.partition(b"\r\n")[0] or 0)))
+        self.send_response(answer.status_code)
+        for name, value in answer.headers.items():
+            if name.lower() not in _OF_A_CONNECTION:
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(answer.content)))
+        self.end_headers()
+        self.wfile.write(answer.content)
 
-    def close(self) -> None:
-        """End what is still under way."""
-        for connection in self._connections:
-            connection.close()
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _pass_on  # noqa: N815 the names that it is asked for
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 the name that it is given
+        """Nobody reads it."""
 
 
-@contextlib.asynccontextmanager
-async def lossy_proxy(url: str, loses_each: int = 3) -> AsyncIterator[LossyProxy]:
-    """A proxy in front of the server at this URL."""
-    target = urlsplit(url)
-    assert target.hostname is not None
-    assert target.port is not None
-    made = LossyProxy((target.hostname, target.port), loses_each)
-    listener = await asyncio.start_server(made.serve, "127.0.0.1", 0, limit=2**20)
-    made.port = listener.sockets[0].getsockname()[1]
-    try:
-        yield made
-    finally:
-        listener.close()
-        made.close()
+_OF_A_CONNECTION = {"host", "connection", "content-length", "transfer-encoding", "content-encoding", "accept-encoding"}
+
+
+@contextmanager
+def lossy_proxy(url: str, *, every: int = 3) -> Iterator[LossyProxy]:
+    """A proxy before a server, for as long as it is needed."""
+    with LossyProxy(url, every) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        try:
+            yield proxy
+        finally:
+            proxy.shutdown()
+            proxy.upstream.close()
