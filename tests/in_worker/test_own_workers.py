@@ -16,6 +16,7 @@ import pytest
 
 from support.backends import REQUEST_SECONDS, WORKERS, over_http, worker
 from support.in_process import as_user
+from support.kills import check_what_was_told, write_until_killed
 from support.records import all_messages, conversation, message, plain
 from support.routes import PUBLIC_ROUTES
 from threadkeep.conversations.records import MessageRecord
@@ -245,3 +246,12 @@ async def test_what_was_acknowledged_before_a_kill_is_there_once_and_in_order(ru
         assert len(rows) == len(acknowledged) + CLIENTS
         assert [row.seq for row in rows] == [*range(1, len(rows) + 1)]
         assert len({plain(row.content)[0]["text"] for row in rows}) == len(rows)
+
+
+@pytest.mark.anyio
+async def test_what_was_acknowledged_of_an_agent_before_a_kill_is_there_once(running: LocalWorker) -> None:
+    async with over_http(running.store, running.url) as backend:
+        told = await write_until_killed(await backend.state("u"), running.kill)
+    running.start()
+    async with over_http(running.store, running.url) as backend:
+        await check_what_was_told(await backend.state("u"), told)

@@ -17,6 +17,7 @@ from threadkeep.agents.journals.models import (
     JournalPage,
     Order,
 )
+from threadkeep.agents.journals.names import number_of
 from threadkeep.agents.journals.records import AppendRecord, EntryQuery, EntryRecord, JournalEdit, JournalRecord
 from threadkeep.agents.journals.store import (
     cursor_expired,
@@ -78,6 +79,7 @@ class _AppendVerdict(Struct, rename="camel"):
     reason: str
     version: int
     updated_at: int
+    names: str
     next_seq: int
     next_producer_seq: int
     produced_seq: int | None
@@ -111,7 +113,7 @@ class SqlJournals(SqlState):
             raise stale(record.expected, 0)
         kept = decode_answer(answers, _KeptJournal)
         is_new = kept.incarnation == values["incarnation"]
-        if not (is_new or record.request == kept.request):
+        if not is_new and number_of(kept.request, record.request) is None:
             if record.expected not in (None, kept.version):
                 raise stale(record.expected, kept.version)
             if record.identity != kept.identity:
@@ -146,7 +148,7 @@ class SqlJournals(SqlState):
         if not verdicts:
             raise no_journal(space, key)
         verdict = decode_answer(verdicts, _PatchVerdict)
-        if verdict.request != edit.request:
+        if number_of(verdict.request, edit.request) is None:
             if edit.expected not in (None, verdict.version):
                 raise stale(edit.expected, verdict.version)
             if edit.status_is not in (None, verdict.status):
@@ -411,7 +413,7 @@ def _appended(verdict: _AppendVerdict, record: AppendRecord) -> tuple[AppendedEn
         first = verdict.next_seq if record.at is None else record.at
         return appended(first, first + count - 1, verdict.version + 1, count), True
     firsts = {
-        "again": verdict.next_seq - count if record.at is None else record.at,
+        "again": number_of(verdict.names, record.request),
         "produced": verdict.produced_seq,
         "placed": record.at,
         "kept": verdict.kept_first,
