@@ -13,6 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tools.checkout import ROOT
+from tools.suites.suite import STORES
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 SECRETS = {"CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID", "CONVERSATIONS_D1_DATABASE_ID"}
@@ -92,6 +93,9 @@ def test_mistakes_are_put_in_every_night_and_no_night_sees_a_secret() -> None:
     assert set(workflow["on"]) == {"schedule", "workflow_dispatch"}
     assert commands(workflow["jobs"]["mutations"]) == ["scripts/mutate"]
     assert commands(workflow["jobs"]["nightly"]) == ["scripts/test --tier nightly"]
+    suites = workflow["jobs"]["suites"]
+    assert commands(suites) == ["scripts/suites --store ${{ matrix.store }}"]
+    assert suites["strategy"]["matrix"]["store"] == [*STORES]
     assert "secrets." not in (ROOT / ".github/workflows/nightly.yml").read_text()
 
 

@@ -137,6 +137,19 @@ def install_sdks(node: Node, root: Path = ROOT) -> Path:
     return _install_apart(root, "sdks", local_folder(root) / "sdks")
 
 
+def install_suites(root: Path = ROOT) -> Path:
+    """Makes ready the published suites in Python, with what our adapters need, in an environment of its own."""
+    return _install_apart(root, "suites", local_folder(root) / "suites" / "python")
+
+
+def install_suite_packages(node: Node, name: str, root: Path = ROOT) -> Path:
+    """Makes ready a published suite in JavaScript, beside the lock file in tests/suites; returns its folder."""
+    folder = root / "tests" / "suites" / name
+    with locked(local_folder(root) / "install.lock", "waiting for another installation in this checkout …"):
+        _install_node_packages(folder, node, f"tests/suites/{name}", root)
+    return folder
+
+
 def _install_apart(root: Path, name: str, folder: Path) -> Path:
     """Makes an environment in a folder with the packages of a requirements file; returns its Python."""
     requirements = root / "requirements" / f"{name}.txt"

@@ -1,0 +1,1 @@
+"""Runs the test suites that frameworks publish for their stores, against ours."""

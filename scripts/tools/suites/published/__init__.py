@@ -1,0 +1,1 @@
+"""The suites: each module here has `SUITES`, and is found by being here."""
