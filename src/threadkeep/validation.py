@@ -110,7 +110,10 @@ def not_json(error: msgspec.DecodeError, text: bytes | msgspec.Raw, path: str) -
     from threadkeep.validation_messages import explain_json
 
     if _HALF.search(_WHOLE.sub(b"", text)):
-        what = r"A string holds half of a character, such as \ud83d alone. Cut texts between characters, not within one"
+        what = (
+            r"A string holds half of a character, such as \ud83d alone. Cut texts between characters, not within one; "
+            "or, where any JSON may be, send it as the text of a string"
+        )
     elif text == _STRING_OF_AN_OBJECT:
         what = "This is not JSON but what JavaScript makes of an object. Send JSON.stringify(object)"
     elif isinstance(error, msgspec.ValidationError):  # where any JSON may be, only numbers can be wrong

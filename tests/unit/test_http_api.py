@@ -248,7 +248,7 @@ async def test_the_status_of_a_database_is_persistent() -> None:
         "persistent": True,
         "reason": "It is the first of those that are set up.",
         "server": {"enabled": True, "persistent": True},
-        "capabilities": ["search", "changes", "import", "transactions"],
+        "capabilities": ["search", "changes", "import", "transactions", "agents"],
     }
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -13,7 +14,7 @@ from jsonschema import Draft202012Validator
 from support.backends import Backend, connected
 from threadkeep.conversations.models import ConversationChanges
 from threadkeep.errors import Invalid
-from threadkeep.http.descriptions import CONVERSATION_ID, OPERATIONS
+from threadkeep.http.descriptions import NAMES, OPERATIONS
 from threadkeep.http.openapi import document
 from threadkeep.http.routes import ROUTES
 from threadkeep.validation import decode
@@ -24,10 +25,10 @@ CALLS = {
     for path, item in API["paths"].items()
     for method, operation in item.items()
 }
-WITHOUT_EXAMPLES = {"delete_conversation", "export_everything", "get_openapi", "get_docs"}
+WITHOUT_EXAMPLES = {"delete_conversation", "delete_journal", "export_everything", "get_openapi", "get_docs"}
 """What answers nothing, lines, this document, or a page."""
 VARYING = {
-    *("createdAt", "updatedAt", "exportedAt", "next", "nextCursor", "changes"),
+    *("createdAt", "updatedAt", "exportedAt", "next", "nextCursor", "changes", "incarnation"),
     *("requestedStore", "store", "persistent", "reason"),
 }
 """Times, cursors, and what depends on where the server runs: of these only the type is compared."""
@@ -92,9 +93,9 @@ async def test_the_examples_are_what_the_api_answers_one_after_the_other(backend
 async def _ask(client: httpx.AsyncClient, name: str) -> httpx.Response:
     method, path, _ = CALLS[name]
     example = OPERATIONS[name]
-    url = f"{path.replace('{id}', CONVERSATION_ID)}?{example.query}"
+    url = path.format(**{place: quote(name, safe="") for place, name in NAMES.items()})
     body = {} if example.request is msgspec.UNSET else {"json": example.request}
-    return await client.request(method, url, **body)
+    return await client.request(method, f"{url}?{example.query}", **body)
 
 
 def _comparable(value: Any) -> Any:

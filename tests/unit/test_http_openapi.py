@@ -48,6 +48,15 @@ STATUSES = {
     "POST /api/import": "200 400 401 405 413 415 500 501 503",
     "GET /api/conversations/{id}/messages": "200 400 401 404 405 500 501 503",
     "POST /api/conversations/{id}/messages": "200 201 400 401 404 405 409 412 413 415 500 501 503",
+    "GET /api/journals/{space}": "200 400 401 405 500 501 503",
+    "PUT /api/journals/{space}/{key}": "200 201 400 401 405 409 412 413 415 500 501 503",
+    "PATCH /api/journals/{space}/{key}": "200 400 401 404 405 412 413 415 500 501 503",
+    "GET /api/journals/{space}/{key}": "200 400 401 404 405 500 501 503",
+    "DELETE /api/journals/{space}/{key}": "204 400 401 405 412 500 501 503",
+    "POST /api/journals/{space}/{key}/producer": "200 400 401 404 405 413 415 500 501 503",
+    "POST /api/journals/{space}/{key}/entries": "200 201 400 401 404 405 409 412 413 415 500 501 503",
+    "GET /api/journals/{space}/{key}/entries": "200 400 401 404 405 410 500 501 503",
+    "POST /api/journals/{space}/{key}/pop": "200 400 401 404 405 409 412 500 501 503",
     "DELETE /api/me": "200 202 400 401 405 500 501 503",
 }
 PARAMETERS = {
@@ -59,14 +68,30 @@ PARAMETERS = {
     "DELETE /api/conversations/{id}": "If-Match id",
     "POST /api/import": "Idempotency-Key",
     "GET /api/conversations/{id}/messages": "after cursor id limit",
+    "GET /api/journals/{space}": "cursor limit space status",
+    "PUT /api/journals/{space}/{key}": "Idempotency-Key If-Match key space",
+    "PATCH /api/journals/{space}/{key}": "Idempotency-Key If-Match key space",
+    "DELETE /api/journals/{space}/{key}": "If-Match key space",
+    "POST /api/journals/{space}/{key}/producer": "Idempotency-Key key space",
+    "POST /api/journals/{space}/{key}/entries": "Idempotency-Key key space",
+    "GET /api/journals/{space}/{key}/entries": "after before cursor head key limit newest space",
     "DELETE /api/me": "confirm",
 }
+REQUIRED = {
+    ("q", "GET /api/conversations/search"),
+    ("before", "DELETE /api/conversations"),
+    ("confirm", "DELETE /api/conversations"),
+    ("confirm", "DELETE /api/me"),
+}
+"""What a query has to say."""
 # How much there is on a page where nothing is said of it, and at the most, as docs/api.md has it.
 LIMITS = {
     "GET /api/conversations": (20, 100),
     "GET /api/conversations/changes": (200, 500),
     "GET /api/conversations/search": (20, 100),
     "GET /api/conversations/{id}/messages": (50, 200),
+    "GET /api/journals/{space}": (100, 1_000),
+    "GET /api/journals/{space}/{key}/entries": (100, 1_000),
 }
 BODIES = {
     "POST /api/conversations": ["NewConversation"],
@@ -74,6 +99,10 @@ BODIES = {
     "PATCH /api/conversations/{id}": ["ConversationChanges"],
     "POST /api/conversations/{id}/messages": ["NewMessage", "NewMessages"],
     "POST /api/import": ["Document"],
+    "PUT /api/journals/{space}/{key}": ["PutJournal"],
+    "PATCH /api/journals/{space}/{key}": ["JournalChanges"],
+    "POST /api/journals/{space}/{key}/producer": ["NewProducer"],
+    "POST /api/journals/{space}/{key}/entries": ["NewEntries"],
 }
 
 
@@ -168,7 +197,8 @@ def test_an_operation_says_what_it_takes_and_answers(name: str) -> None:
     for parameter in parameters:
         assert parameter["in"] in ("path", "query", "header")
         assert (parameter["in"] == "path") == (f"{{{parameter['name']}}}" in name)
-        assert parameter["required"] == (parameter["in"] == "path" or parameter["name"] in ("q", "confirm", "before"))
+        is_required = parameter["in"] == "path" or (parameter["name"], name) in REQUIRED
+        assert parameter["required"] == is_required
         assert parameter["schema"]
     body = operation.get("requestBody")
     assert (body is not None) == (name in BODIES)
@@ -207,7 +237,7 @@ def test_a_response_says_what_is_in_it(name: str) -> None:
 GOOD_AND_BAD = {
     "id": (["01ARZ3NDEKTSV4RRFFQ69G5FAV", "msg_1", "x" * 128], ["", "a b", "..", "search", "x\n", "x" * 129]),
     "If-Match": (['"0"', '"12"', 'W/"3"', "*"], ["", "3", '"03"', '"3", "4"', '"' + "9" * 16 + '"']),
-    "Idempotency-Key": (["a", "!~", "k" * 255], ["", "a b", "\u00fc", "k" * 256]),
+    "Idempotency-Key": (["a", "A.b_c-9", "k" * 64], ["", "a b", "\u00fc", "k" * 256]),
     "X-User-Id": (["a", "a b", "\u00fc" * 255, "\U0001f600"], ["", " a", "a ", "a,b", "a\tb", "a" * 256, "a\u2003"]),
     "X-D1-Bookmark": ([f"{'0' * 8}-{'a' * 8}-{'0' * 8}-{'0' * 32}"], ["", "0", f"{'0' * 8}-{'A' * 8}-{'0' * 8}-x"]),
     "cursor": (["01ARZ3NDEKTSV4RRFFQ69G5FAV", "WyJiIiw3XQ", "~WyJiIiw3XQ", "a.b:c@d"], ["", "a=", "a b"]),
@@ -224,6 +254,18 @@ def test_a_parameter_says_what_is_refused_in_it_wherever_it_is(name: str) -> Non
         assert [text for text in [*good, *schema.get("examples", [])] if not re.search(schema["pattern"], text)] == []
         assert [text for text in bad if re.search(schema["pattern"], text)] == []
         assert schema.get("maxLength", 500) >= max(map(len, good))
+
+
+def test_the_name_of_an_import_may_be_longer_than_that_of_a_write() -> None:
+    schemas = {
+        name: parameter["schema"]
+        for name, operation in OPERATIONS.items()
+        for parameter in operation["parameters"]
+        if parameter["name"] == "Idempotency-Key"
+    }
+    of_an_import = schemas.pop("POST /api/import")
+    assert all(re.search(of_an_import["pattern"], text) for text in ("!~", "k" * 255))
+    assert not any(re.search(schema["pattern"], text) for schema in schemas.values() for text in ("!~", "k" * 65))
 
 
 def test_the_export_of_a_conversation_is_the_document_that_an_import_takes() -> None:

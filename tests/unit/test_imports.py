@@ -51,7 +51,10 @@ OURS = {
     "threadkeep.http.routes",
     *(
         f"threadkeep.http.routes.{name}"
-        for name in ("base", "changes", "conversations", "export_and_import", "me", "messages", "public", "search")
+        for name in (
+            *("base", "changes", "conversations", "export_and_import", "journals", "me", "messages", "public"),
+            "search",
+        )
     ),
     "threadkeep.ids",
     "threadkeep.setting_types",
@@ -73,7 +76,7 @@ IN_SNAPSHOT = {
     "threadkeep.common_mistakes",
     "threadkeep.conversations.cursors",
     "threadkeep.conversations.filters",
-    "threadkeep.http.descriptions",
+    *(f"threadkeep.http.descriptions{name}" for name in ("", ".journals", ".operation")),
     "threadkeep.http.docs",
     "threadkeep.http.openapi",
     "threadkeep.http.schemas",
@@ -106,11 +109,11 @@ IN_SNAPSHOT = {
 }
 # All that a Worker is shipped with of the products' folders.
 OF_PRODUCTS = {
-    f"threadkeep.storage.{path.parent.name}.{path.stem}"
-    for path in (PACKAGE / "storage").glob("*/*.py")
-    if path.parent.name in PRODUCTS
-    and path.stem != "__init__"
-    and ships(path.relative_to(PACKAGE.parent).as_posix(), STORE_NAMES)
+    f"threadkeep.storage.{'.'.join(path.with_suffix('').parts).removesuffix('.__init__')}"
+    for path in (each.relative_to(PACKAGE / "storage") for each in (PACKAGE / "storage").rglob("*.py"))
+    if path.parts[0] in PRODUCTS
+    and path.as_posix() != f"{path.parts[0]}/__init__.py"
+    and ships(f"threadkeep/storage/{path.as_posix()}", STORE_NAMES)
 }
 # What ours adds to what its dependencies cost: the log, what tells letters from signs, and when to look for garbage.
 DEPENDENCIES = ["jwt", "msgspec", "msgspec.structs", "ulid"]
@@ -247,11 +250,13 @@ KNOWS: dict[str, set[str]] = {
     "storage/sql": {"agents", "clock", "conversations", "errors", "ids", "tokenizer", "work"},
     "storage/sql/statements": {"storage/sql"},
     "http": {
-        *("__init__", "conversations", "errors", "http/routes", "ids", "settings", "storage/backends"),
-        *("storage/objects", "users", "validation", "work"),
+        *("__init__", "agents", "conversations", "errors", "http/descriptions", "http/routes", "ids", "settings"),
+        *("storage/backends", "storage/objects", "users", "validation", "work"),
     },
+    "http/descriptions": set(),
     "http/routes": {
-        *("__init__", "conversations", "errors", "http", "settings", "storage/backends", "storage/objects", "users"),
+        *("__init__", "agents", "conversations", "errors", "http", "settings", "storage/backends", "storage/objects"),
+        "users",
     },
     "worker": {
         *("clock", "conversations", "errors", "http", "settings", "storage/backends", "storage/objects"),

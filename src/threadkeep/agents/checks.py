@@ -33,9 +33,16 @@ def checked_space(space: str) -> str:
 
 
 def checked_name(name: str, path: str, most: int = NAME_BYTES_MAX) -> str:
-    """A name itself, if it may be one. Raises Invalid."""
+    """A name itself, if it may be one. Raises Invalid.
+
+    `.` and `..` are steps in a path: clients and proxies take them out before they send it, even if they are escaped.
+    """
     if not name or _has_control(name) or len(name.encode()) > most:
         raise Invalid(f"{path}: A name has 1 to {most} bytes in UTF-8, and no control characters.", path)
+    if name in (".", ".."):
+        raise Invalid(
+            f"{path}: A name is neither `.` nor `..`, which are steps in a path. Add another character.", path
+        )
     return name
 
 

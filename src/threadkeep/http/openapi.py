@@ -7,10 +7,12 @@ import msgspec
 from msgspec import UNSET
 
 from threadkeep import __version__
+from threadkeep.agents.journals.models import AppendedEntries, Journal
+from threadkeep.agents.values import NAME_BYTES_MAX, SPACE_BYTES_MAX
 from threadkeep.conversations.export_v1 import Document
 from threadkeep.conversations.models import BLOCKS, Conversation, Tombstone
 from threadkeep.http.bodies import JSON, MERGE_PATCH, NDJSON, types_of
-from threadkeep.http.descriptions import CODES, CONVERSATION_ID, OPERATIONS, TAGS
+from threadkeep.http.descriptions import CODES, NAMES, OPERATIONS, TAGS
 from threadkeep.http.routes.base import FOR_EVERY_USER, Header, Route
 from threadkeep.http.schemas import CODES as STATUS
 from threadkeep.http.schemas import ErrorResponse, Schema, natural, schemas_of
@@ -55,8 +57,12 @@ _ITEMS: dict[str, tuple[str, Any]] = {
     NDJSON: ("Newline-delimited JSON: each line is a `Document`.", Document),
 }
 
-_ID: Schema = {"type": "string", "pattern": ID_PATTERN, "maxLength": ID_CHARACTERS_MAX, "examples": [CONVERSATION_ID]}
-_HEADERS_OF_A_CONVERSATION = {
+_ID: Schema = {"type": "string", "pattern": ID_PATTERN, "maxLength": ID_CHARACTERS_MAX}
+_NAME: Schema = {"type": "string", "minLength": 1, "maxLength": NAME_BYTES_MAX, "description": "A name of your own."}
+_IN_PATHS: dict[str, Schema] = {"id": _ID, "space": {**_NAME, "maxLength": SPACE_BYTES_MAX}}
+"""What parameters of paths are, by their names; those of any other name are names."""
+_WITH_A_VERSION = (Conversation, Journal, AppendedEntries)
+_HEADERS_OF_A_VERSION = {
     "ETag": {"description": "Its version, for `If-Match`.", "schema": {"type": "string", "examples": ['"3"']}}
 }
 
@@ -112,8 +118,8 @@ def _operation(route: Route, schema_of: dict[Any, Schema]) -> Schema:
             response["content"] = {answer: _media_type(answer, schema_of)}
         elif answer is not None:
             response["content"] = {JSON: _media_type(JSON, schema_of, schema_of[answer], told.response)}
-        if answer is Conversation:
-            response["headers"] = _HEADERS_OF_A_CONVERSATION
+        if answer in _WITH_A_VERSION:
+            response["headers"] = _HEADERS_OF_A_VERSION
         operation["responses"][str(status)] = response
     for code in sorted({*_codes(route)}, key=STATUS.__getitem__):
         operation["responses"][str(STATUS[code])] = {
@@ -127,13 +133,17 @@ def _parameters(route: Route) -> list[Schema]:
     queries = msgspec.json.schema_components([route.query])[1]
     query = queries[route.query.__name__]
     return [
-        *(_parameter(name, "path", _ID) for name in re.findall(r"{(\w+)}", route.path)),
+        *(_parameter(name, "path", _in_path(name)) for name in re.findall(r"{(\w+)}", route.path)),
         *(
             _query_parameter(name, _without_null(schema), is_required=name in query.get("required", ()))
             for name, schema in query["properties"].items()
         ),
         *(_parameter(header.name, "header", header.schema) for header in _headers(route)),
     ]
+
+
+def _in_path(name: str) -> Schema:
+    return {**_IN_PATHS.get(name, _NAME), "examples": [NAMES[name]]}
 
 
 def _headers(route: Route) -> tuple[Header, ...]:

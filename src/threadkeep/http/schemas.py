@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from threadkeep.conversations.models import BLOCKS, METADATA_BYTES_MAX, Role, TitleSource
-from threadkeep.http.descriptions import FIELDS
+from threadkeep.http.descriptions import FIELDS, REASONS
 from threadkeep.http.problems import STATUS
 
 Schema = dict[str, Any]
@@ -96,7 +96,7 @@ def natural(schema: Schema) -> Schema:
 def _field(name: str, schema: Schema) -> Schema:
     """A field of a body, described. Where a default is named, generators have every client send the field."""
     described = {keyword: value for keyword, value in schema.items() if keyword != "default"}
-    if name in FIELDS and "$ref" not in described:
+    if name in FIELDS and not described.keys() & {"$ref", "description"}:
         form = "Unix milliseconds" if "integer" in str(schema) else "ISO 8601"
         time = f" In {form}." if name.endswith("At") else ""
         described["description"] = FIELDS[name] + time
@@ -188,11 +188,13 @@ def _describe_errors(components: dict[str, Schema]) -> None:
             "ids": texts,
             "reason": {
                 "type": "string",
-                "enum": ["exists", "deleted", "purging"],
-                "description": "Of a `conflict` about the id of a conversation: what has it.",
+                "enum": [*REASONS],
+                "description": "Why a `conflict` or something `stale` is one, where there are several reasons.",
             },
             "conversation": {"anyOf": [reference("Conversation")]},
             "messageCount": {"type": "integer"},
+            "version": {"type": "integer"},
+            "nextProducerSeq": {"type": "integer"},
             "allow": texts,
             "acceptEncoding": texts,
             "requestId": {"type": "string"},

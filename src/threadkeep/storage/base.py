@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 Platform = Literal["worker", "server"]
 PLATFORMS: frozenset[Platform] = frozenset(get_args(Platform))
 
-Capability = Literal["search", "changes", "import", "transactions"]
+Capability = Literal["search", "changes", "import", "transactions", "agents"]
 """What a back end may be unable to do. All else, every back end does.
 
     search         finds messages and titles by their words
     changes        tells what has changed since a cursor
     import         keeps documents with the times that they bring
     transactions   keeps all of several messages that are sent at once, or none
+    agents         keeps the state of agents
 """
 CAPABILITIES: tuple[Capability, ...] = get_args(Capability)
 

@@ -71,11 +71,20 @@ class WithoutTransactions(MemoryStore):
         return [await super(WithoutTransactions, self).append_messages(conversation_id, [each]) for each in messages]
 
 
+class WithoutAgents(MemoryStore):
+    """A store that keeps no state of agents."""
+
+    @property
+    def state(self) -> Any:
+        raise Unsupported("It keeps conversations alone.")
+
+
 LESSER: dict[Capability, type[MemoryStore]] = {
     "search": WithoutSearch,
     "changes": WithoutChanges,
     "import": WithoutImport,
     "transactions": WithoutTransactions,
+    "agents": WithoutAgents,
 }
 
 
@@ -108,6 +117,7 @@ async def test_what_a_back_end_does_not_claim_is_refused_before_its_store_is_ope
     transport = ApiTransport(api, open_store)
     async with httpx.AsyncClient(base_url="http://threadkeep", transport=transport, headers=as_user("ada")) as client:
         assert route.needs not in (await client.get(STATUS)).json()["capabilities"]
-        refused = await client.request(route.method, route.path, params={"q": "word"} if "search" in route.path else {})
+        path = route.path.format(space="s", key="k")
+        refused = await client.request(route.method, path, params={"q": "word"} if "search" in route.path else {})
         assert (refused.status_code, refused.json()["error"]["code"]) == (501, "unsupported")
         assert f"The back end memory does not support {route.needs}." in refused.json()["error"]["message"]

@@ -7,11 +7,15 @@ refused before its store is asked.
 from collections.abc import Awaitable, Callable
 
 import msgspec
+from msgspec import Raw
 
+from threadkeep.agents.journals import service as journals
+from threadkeep.agents.journals.models import NewEntries, NewEntry
+from threadkeep.agents.journals.records import EntryQuery
 from threadkeep.conversations import export_v1, service
 from threadkeep.conversations.models import NewConversation, NewMessage
 from threadkeep.conversations.records import ConversationRecord, SearchQuery
-from threadkeep.conversations.store import Store
+from threadkeep.conversations.store import DatabaseStore, Store
 from threadkeep.errors import Conflict, Unsupported
 from threadkeep.ids import new_id
 from threadkeep.storage.base import CAPABILITIES, Capability
@@ -62,15 +66,24 @@ async def _has_transactions(store: Store) -> bool:
     return False
 
 
-PROBES: dict[Capability, Callable[[Store], Awaitable[bool]]] = {
+async def _keeps_state(store: DatabaseStore) -> bool:
+    place = ("probes", new_id())
+    append = NewEntries(entries=[NewEntry(data=Raw(b"1"))], create=True)
+    await journals.append_entries(store.state, *place, append, request=None)
+    page = await journals.read_entries(store.state, *place, EntryQuery())
+    return [bytes(entry.data) for entry in page.entries] == [b"1"]
+
+
+PROBES: dict[Capability, Callable[[DatabaseStore], Awaitable[bool]]] = {
     "search": _searches,
     "changes": _tells_changes,
     "import": _imports,
     "transactions": _has_transactions,
+    "agents": _keeps_state,
 }
 
 
-async def able(store: Store) -> list[Capability]:
+async def able(store: DatabaseStore) -> list[Capability]:
     """What the store of a user can do."""
     found: list[Capability] = []
     for capability in CAPABILITIES:

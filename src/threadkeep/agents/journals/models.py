@@ -34,7 +34,7 @@ class Journal(Struct, rename="camel", kw_only=True):
     """Who may append, where anybody has claimed that."""
     epoch: int
     """Counts claims. Only the last one holds."""
-    next_producer_seq: int
+    next_producer_seq: Annotated[int, Meta(description="The `seq` of the next append of its producer.")]
     """Which append of the producer is the next."""
     kind: str | None
     status: str | None
@@ -45,7 +45,7 @@ class Journal(Struct, rename="camel", kw_only=True):
     expires_at: int | None
     """When it is deleted by itself; null for never."""
     created_at: int
-    updated_at: int
+    updated_at: Annotated[int, Meta(description="When it was last written. In Unix milliseconds.")]
     head: AnyJson | UnsetType = UNSET
     """The client's own; left out where it was not asked for."""
 
@@ -53,7 +53,7 @@ class Journal(Struct, rename="camel", kw_only=True):
 class Entry(Struct, rename="camel", kw_only=True):
     """An entry of a journal."""
 
-    seq: int
+    seq: Annotated[int, Meta(description="Its place: 0 and so on. What was removed leaves a gap.")]
     """Its place, from 0 on, which no other entry ever gets. Gaps are normal: what was removed leaves one."""
     id: str | None
     created_at: int
@@ -68,7 +68,8 @@ class PutJournal(Struct, rename="camel", kw_only=True, forbid_unknown_fields=Tru
 
     mode: Mode = "create"
     """`create` keeps one that is there as it is, `save` sets its head and labels, `replace` begins a new one."""
-    head: AnyJson = Raw(b"null")
+    head: AnyJson | UnsetType = UNSET
+    """Null, where it is left out."""
     identity: AnyJson | UnsetType = UNSET
     """By which a repeated creation is known; without it, all of the request is."""
     kind: OptionalText | None = None
@@ -99,7 +100,7 @@ class Producer(Struct, rename="camel", kw_only=True, forbid_unknown_fields=True)
     id: Name
     incarnation: Name
     epoch: Count
-    seq: Count
+    seq: Annotated[Count, Meta(description="Which of its appends this is, from 0 on.")]
 
 
 class NewEntry(Struct, rename="camel", kw_only=True, forbid_unknown_fields=True):
@@ -152,7 +153,7 @@ class EntryPage(Struct, rename="camel"):
     entries: list[Entry]
     more: bool
     """Whether there are more in the direction of reading."""
-    next_cursor: str
+    next_cursor: Annotated[str, Meta(description="Where to go on, now or later.")]
     """Where to go on, now or later; it expires when entries are removed or the journal is replaced."""
 
 

@@ -14,14 +14,17 @@ from threadkeep.agents.journals.models import (
     ENTRIES_MAX,
     HEAD_BYTES_MAX,
     AppendedEntries,
+    Entry,
+    EntryPage,
     Journal,
     JournalChanges,
+    JournalPage,
     NewEntries,
     NewEntry,
     NewProducer,
     PutJournal,
 )
-from threadkeep.agents.journals.records import AppendRecord, EntryRecord, JournalEdit, JournalRecord
+from threadkeep.agents.journals.records import AppendRecord, EntryQuery, EntryRecord, JournalEdit, JournalRecord
 from threadkeep.agents.journals.store import JournalStore
 from threadkeep.errors import Invalid, TooLarge
 
@@ -32,7 +35,7 @@ async def put_journal(
     """Keep a journal. Returns and raises as `JournalStore.put_journal`; also Invalid and TooLarge."""
     if new.mode == "replace" and expected is not None:
         raise Invalid("mode: A journal is replaced whatever its version is. Leave out `If-Match`.", "mode")
-    head = _head(new.head)
+    head = Raw(b"null") if new.head is UNSET else _head(new.head)
     identity = digest_of(new.kind, sent=[head]) if new.identity is UNSET else digest_of(sent=[new.identity])
     record = JournalRecord(
         space=checked_space(space),
@@ -82,6 +85,33 @@ async def append_entries(
 ) -> tuple[AppendedEntries, bool]:
     """Write to a journal. Returns and raises as `JournalStore.append_entries`; also Invalid and TooLarge."""
     return await store.append_entries(checked_space(space), checked_name(key, "key"), append_record(new, request))
+
+
+async def get_journal(store: JournalStore, space: str, key: str) -> Journal:
+    """Get a journal. Returns and raises as `JournalStore.get_journal`; also Invalid."""
+    return await store.get_journal(checked_space(space), checked_name(key, "key"))
+
+
+async def list_journals(
+    store: JournalStore, space: str, *, status: str | None = None, cursor: str | None = None, limit: int = 100
+) -> JournalPage:
+    """List journals. Returns and raises as `JournalStore.list_journals`; also Invalid."""
+    return await store.list_journals(checked_space(space), status=status, cursor=cursor, limit=limit)
+
+
+async def delete_journal(store: JournalStore, space: str, key: str, *, expected: int | None = None) -> None:
+    """Delete a journal. Raises as `JournalStore.delete_journal`; also Invalid."""
+    await store.delete_journal(checked_space(space), checked_name(key, "key"), expected=expected)
+
+
+async def read_entries(store: JournalStore, space: str, key: str, query: EntryQuery) -> EntryPage:
+    """Read a page. Returns and raises as `JournalStore.read_entries`; also Invalid."""
+    return await store.read_entries(checked_space(space), checked_name(key, "key"), query)
+
+
+async def pop_entry(store: JournalStore, space: str, key: str) -> Entry | None:
+    """Pop an entry. Returns and raises as `JournalStore.pop_entry`; also Invalid."""
+    return await store.pop_entry(checked_space(space), checked_name(key, "key"))
 
 
 def append_record(new: NewEntries, request: str | None = None) -> AppendRecord:

@@ -5,9 +5,11 @@ from typing import Annotated, Any, TypeVar
 
 from msgspec import Meta, Struct
 
+from threadkeep.agents.store import StateStore
+from threadkeep.agents.values import REQUEST_PATTERN
 from threadkeep.conversations.store import DatabaseStore
 from threadkeep.http.bodies import JSON
-from threadkeep.http.messages import BOOKMARK_PATTERN, Request, Response
+from threadkeep.http.messages import BOOKMARK_PATTERN, IF_MATCH_PATTERN, Request, Response, version_in
 from threadkeep.storage.base import Capability
 from threadkeep.users import HEADER_PATTERN, USER_ID_CHARACTERS_MAX
 
@@ -20,6 +22,15 @@ Cursor = Annotated[
         extra_json_schema={"pattern": CURSOR_PATTERN},
     ),
 ]
+StateCursor = Annotated[
+    str,
+    Meta(
+        max_length=4_000,
+        description="`nextCursor` of an earlier page, unchanged.",
+        extra_json_schema={"pattern": CURSOR_PATTERN},
+    ),
+]
+"""A cursor of the state of agents, which may hold two names that need escapes."""
 
 Handler = Callable[..., Awaitable[Response]]
 H = TypeVar("H", bound=Handler)
@@ -60,6 +71,26 @@ FOR_EVERY_USER = (
 )
 """The request headers of every route that is not public."""
 
+IF_MATCH = Header(
+    "If-Match",
+    {
+        "type": "string",
+        "pattern": IF_MATCH_PATTERN,
+        "examples": ["*", '"3"'],
+        "description": "The `ETag` of an earlier response: the request is for that version, or fails with `stale`.",
+    },
+)
+IDEMPOTENCY_KEY = Header(
+    "Idempotency-Key",
+    {
+        "type": "string",
+        "pattern": REQUEST_PATTERN,
+        "examples": ["01KAGQ3W6ZJ8Y0V4M2T7N5C9XB"],
+        "maxLength": 64,
+        "description": "A name for this write, made once: sent again under the same name, nothing is done twice.",
+    },
+)
+
 
 class Call(Struct):
     """A request to a route, once it is known who asks and that everything fits."""
@@ -75,6 +106,21 @@ class Call(Struct):
     def id(self) -> str:
         """The conversation that the path names."""
         return self.path["id"]
+
+    @property
+    def state(self) -> StateStore:
+        """The state of the user's agents."""
+        return self.store.state
+
+    @property
+    def request_name(self) -> str | None:
+        """The name that the client gave this write; None where it gave none. The services check it."""
+        return self.request.header("idempotency-key")
+
+    @property
+    def expected_version(self) -> int | None:
+        """The version that `If-Match` names; None where there is none, or for `*`. Raises Invalid."""
+        return version_in(self.request.header("if-match"))
 
 
 class Route(Struct):

@@ -20,19 +20,8 @@ from threadkeep.conversations.models import (
 from threadkeep.conversations.records import ConversationFilter
 from threadkeep.errors import Invalid
 from threadkeep.http.bodies import JSON, MERGE_PATCH
-from threadkeep.http.messages import IF_MATCH_PATTERN, Response, etag, json_response, version_in
-from threadkeep.http.routes.base import Call, Cursor, Header, Route
-
-IF_MATCH = Header(
-    "If-Match",
-    {
-        "type": "string",
-        "pattern": IF_MATCH_PATTERN,
-        "examples": ["*", '"3"'],
-        "description": "The `ETag` of an earlier response: the request is for that version, or fails with `stale`.",
-    },
-)
-
+from threadkeep.http.messages import Response, etag, json_response
+from threadkeep.http.routes.base import IF_MATCH, Call, Cursor, Route
 
 Archived = Annotated[
     bool | Literal["any"],
@@ -177,8 +166,7 @@ async def update_conversation(call: Call) -> Response:
     With `If-Match`, the edit applies to that version, or fails with `stale` and the conversation as it is now.
     Without it, the last edit of each field wins: by `editedAt` if it is given, otherwise by arrival.
     """
-    version = version_in(call.request.header("if-match"))
-    return _conversation(await service.update_conversation(call.store, call.id, call.body, version))
+    return _conversation(await service.update_conversation(call.store, call.id, call.body, call.expected_version))
 
 
 @Route(
@@ -194,8 +182,7 @@ async def delete_conversation(call: Call) -> Response:
     It can be restored for as long as the server keeps deleted conversations, 30 days by default. Deleting it again
     changes nothing. With `If-Match`, only that version is deleted; otherwise the request fails with `stale`.
     """
-    version = version_in(call.request.header("if-match"))
-    await call.store.delete_conversation(call.id, expected_version=version)
+    await call.store.delete_conversation(call.id, expected_version=call.expected_version)
     return Response(204, {}, b"")
 
 

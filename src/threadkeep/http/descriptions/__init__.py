@@ -5,7 +5,8 @@ The examples tell one story, in this order: a test sends each request, and compa
 
 from typing import Any
 
-from msgspec import UNSET, Struct
+from threadkeep.http.descriptions.journals import JOURNALS
+from threadkeep.http.descriptions.operation import AGENT_STATE, Operation
 
 TAGS = {
     "Conversations": "Create conversations, list and edit them, delete and restore them.",
@@ -13,6 +14,7 @@ TAGS = {
     "Search": "Find messages and titles by their words.",
     "Changes": "Keep several devices in sync.",
     "Export and import": "Take conversations out as documents that anybody can read, and bring them in again.",
+    AGENT_STATE: "What agents keep: journals, each a head and an ordered list of entries.",
     "Account": "Everything that belongs to the current user.",
     "Server": "Whether the server is up, what it keeps, and how it is used. No credentials needed.",
 }
@@ -20,10 +22,11 @@ TAGS = {
 CODES = {
     "invalid": "The request is wrong. `details.path` names the place.",
     "unauthenticated": "The credentials are missing or wrong.",
-    "not_found": "There is no such conversation, or it belongs to somebody else.",
+    "not_found": "There is no such thing, or it belongs to somebody else.",
     "method_not_allowed": "The path exists, but not for this method.",
-    "conflict": "An id is taken: by other content, in another conversation, or by something deleted.",
-    "cursor_expired": "The changes can no longer be followed from this cursor. Start again with `since=0`.",
+    "conflict": "An id is taken: by other content, in another conversation, or by something deleted. Of the state of "
+    "agents, `details.reason` says what is in the way.",
+    "cursor_expired": "It can no longer be followed from this cursor. Start again, the changes with `since=0`.",
     "stale": "It has changed since you looked. `details` says what it is now.",
     "too_large": "Something is over a limit. The message says which.",
     "unsupported_media_type": "The body is not JSON in UTF-8, or it is compressed.",
@@ -33,19 +36,34 @@ CODES = {
 }
 """What each code means that an operation may fail with."""
 
+REASONS = (
+    *("exists", "deleted", "purging"),  # the id of a conversation
+    *("conflict", "closed", "stale", "status", "fenced", "gap"),  # journals
+)
+"""What may stand in `details.reason`."""
+
 FIELDS = {
     "acceptEncoding": "Of `unsupported_media_type`: the encodings that are read.",
     "allow": "Of `method_not_allowed`: the methods that this path has.",
+    "at": "The `seq` of the first entry, instead of the next one.",
     "changes": "On the first page: the cursor from which to follow the changes.",
+    "closedAt": "When it was closed, so that nothing can be appended; null while it is open.",
     "conversation": "The conversation, as it is now.",
     "createdAt": "When it was created.",
+    "cut": "Remove the entries from this `seq` on.",
     "deletedAt": "When it was deleted; null unless it is.",
     "editedAt": "When the user made the edit, for edits that arrive late. A later edit is not undone.",
     "enabled": "Whether conversations are kept on this server.",
+    "epoch": "Counts the claims. Only the last one holds.",
+    "expected": "The version that it must have, 0 for none at all; `stale` if it has another.",
     "expectedMessageCount": "How many messages you have seen. The append fails with `stale` if there are more by now.",
+    "expiresAt": "When it is deleted by itself; null for never.",
     "exportedAt": "When it was exported.",
+    "generation": "Counts the writes that removed entries.",
     "hasMore": "Whether there are more changes right now.",
+    "identity": "By which a repeated creation is known. Without it, kind and head are compared.",
     "ids": "Of a `conflict`: the ids of messages that are taken.",
+    "incarnation": "Which one of this key it is: another, once it was deleted or replaced.",
     "index": "Which entry it was, counted from 0.",
     "isArchived": "Whether it is archived. Lists show archived conversations apart.",
     "isComplete": "Whether that was all. Otherwise the same request goes on.",
@@ -53,15 +71,20 @@ FIELDS = {
     "match": "Whether this part is what was searched for.",
     "messageCount": "How many messages it has.",
     "model": "The language model, by any name.",
+    "more": "Whether there are more in the direction of reading.",
     "next": "The cursor to go on from, now or later.",
     "nextCursor": "Leads to the next page; null on the last.",
+    "nextSeq": "The `seq` that the next entry gets.",
     "parentId": "The message that this one answers, in a conversation with branches.",
     "path": "Where in the request, such as `messages[3].content[0].text`; `body` or `query` if it is all of it.",
     "persistent": "Whether conversations outlive the server's process.",
+    "producer": "Who may append, if anybody has claimed it.",
     "reason": "Why, in a sentence.",
     "requestId": "Of `internal`: what to report.",
     "requestedStore": "The back end that the settings ask for.",
     "seq": "Its place in the conversation: 1, 2, 3 and so on, without gaps.",
+    "sort": "What lists are sorted by, as text.",
+    "statusIs": "The status that it must have; `stale` if it has another.",
     "store": "The back end; `local` where the client keeps conversations itself.",
     "title": "One line of text. Without one, the first message gives it.",
     "titleSource": "Who gave the title.",
@@ -72,25 +95,13 @@ FIELDS = {
 """What each field is, wherever it stands, unless its own type says more."""
 
 CONVERSATION_ID = "01KAGQ3W6ZJ8Y0V4M2T7N5C9XB"
+NAMES = {"id": CONVERSATION_ID, "space": "sessions", "key": "alice/1"}
+"""What stands in the paths of the examples."""
 _QUESTION_ID = "01KAGQ3WAH5RZ6E1D8K3F0P7QS"
 _ANSWER_ID = "01KAGQ4B2XN9T4V7C6H8J3M5WY"
 _CREATED_AT = 1795176819164
 _APPENDED_AT = 1795176819185
 _CURSOR = "~WyJyIiwiMDFLQUdRM1c2WiIsNCw0LDAsMF0"
-
-
-class Operation(Struct, kw_only=True):
-    """What is said of an operation, by the name of its handler."""
-
-    tag: str
-    answers: dict[int, str]
-    """What is in the answer, by status."""
-    query: str = ""
-    """The query of its example."""
-    request: Any = UNSET
-    """The body of its example."""
-    response: Any = UNSET
-    """The answer to that: its JSON, or its text where it is not JSON."""
 
 
 def _text(text: str) -> list[dict[str, Any]]:
@@ -276,6 +287,7 @@ OPERATIONS: dict[str, Operation] = {
             "skipped": [],
         },
     ),
+    **JOURNALS,
     "erase_everything": Operation(
         tag="Account",
         answers={
@@ -295,7 +307,7 @@ OPERATIONS: dict[str, Operation] = {
             "persistent": True,
             "reason": "SQLITE_PATH is set.",
             "server": {"enabled": True, "persistent": True},
-            "capabilities": ["search", "changes", "import", "transactions"],
+            "capabilities": ["search", "changes", "import", "transactions", "agents"],
         },
     ),
     "get_health": Operation(
