@@ -54,7 +54,7 @@ export class ThreadkeepError extends Error {
 /**
  * @typedef {object} Answer
  * @property {number} status
- * @property {any} body What the JSON says; undefined where there is none.
+ * @property {any} body What the JSON says, or an ArrayBuffer where it is none.
  * @property {Response} response
  * @property {boolean} repeated Whether the request was sent more than once.
  */
@@ -126,7 +126,7 @@ export class Client {
       // Answers may overtake each other, and bookmarks sort by time.
       if (bookmark > this.#bookmark) this.#bookmark = bookmark;
       const isJson = response.headers.get("content-type")?.startsWith("application/json");
-      const body = isJson ? JSON.parse(await response.text()) : undefined;
+      const body = isJson ? JSON.parse(await response.text()) : await response.arrayBuffer();
       return { status: response.status, body, response };
     } catch (cause) {
       const message = `Threadkeep could not be reached at ${this.#base}. See whether it runs, then repeat the request.`;

@@ -5,7 +5,8 @@
 
 /** Threadkeep takes 100 levels, and what is around a value has a few of them. */
 const LEVELS_MAX = 90;
-const hasHalfSurrogate = /\\ud[89a-f]/;
+/** In JSON, which says it by an escape. A backslash in front of that would only be a text about one. */
+const hasHalfSurrogate = /(?<!\\)(?:\\\\)*\\ud[89a-f]/;
 
 /**
  * A value as it is sent: itself, or wrapped.
