@@ -391,9 +391,13 @@ function nothing() {
   return { version: 0, head: {}, entries: [] };
 }
 
-/** @param {any} error */
+/**
+ * Whether a write was meant for another version: one that another writer has made, or removed.
+ *
+ * @param {any} error
+ */
 function isStale(error) {
-  return error instanceof ThreadkeepError && error.reason === "stale";
+  return error instanceof ThreadkeepError && (error.reason === "stale" || error.code === "not_found");
 }
 
 /**
