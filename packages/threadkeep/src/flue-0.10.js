@@ -18,7 +18,7 @@ import {
 } from "@flue/runtime/adapter";
 import { Client, ThreadkeepError } from "./client.js";
 import { unwrapped, wrapped } from "./json.js";
-import { known, messageOf, Queue, readable } from "./queue.js";
+import { checkedLease, known, messageOf, Queue, readable } from "./queue.js";
 import { Registry, Runs } from "./runs.js";
 import { Sessions } from "./sessions.js";
 import { appendAt, entriesOf, keep, valueOf } from "./values.js";
@@ -30,13 +30,12 @@ const CHUNKS = "flue.chunks";
 /** @typedef {import("@flue/runtime/adapter").AgentSubmission} AgentSubmission */
 /** @typedef {import("@flue/runtime/adapter").AgentSubmissionStore} AgentSubmissionStore */
 /** @typedef {import("@flue/runtime/adapter").PersistenceAdapter} PersistenceAdapter */
-/** @typedef {import("./client.js").Connection} Connection */
-/** @typedef {import("../types/sessions.js").SessionOptions} SessionOptions */
+/** @typedef {import("../types/flue-0.10.js").Options} Options */
 
 /**
  * A persistence adapter. Without options, it is where `THREADKEEP_URL`, `THREADKEEP_KEY` and `THREADKEEP_USER` say.
  *
- * @param {Connection & SessionOptions} [options]
+ * @param {Options} [options]
  * @returns {PersistenceAdapter}
  */
 export function threadkeep(options = {}) {
@@ -46,7 +45,7 @@ export function threadkeep(options = {}) {
       // There is nothing to set up; a service that is not there should fail now, and not in the first turn.
       await client.send("GET", ["queues", QUEUE]);
     },
-    connect: () => ({ sessions: new Sessions(client, options), submissions: new Submissions(client) }),
+    connect: () => ({ sessions: new Sessions(client, options), submissions: new Submissions(client, options) }),
     connectRunStore: () => new Runs(client),
     connectRunRegistry: () => new Registry(client),
   };
@@ -56,15 +55,20 @@ export function threadkeep(options = {}) {
 class Submissions {
   #client;
   #queue;
+  #leaseMs;
   /** @type {Map<string, Promise<void>>} */
   #deletions = new Map();
   /** Lanes that are being closed: whatever is admitted from here waits for that. @type {Map<string, Promise<any>>} */
   #closing = new Map();
 
-  /** @param {Client} client */
-  constructor(client) {
+  /**
+   * @param {Client} client
+   * @param {{leaseMs?: number}} options
+   */
+  constructor(client, { leaseMs = LEASE_DURATION_MS }) {
     this.#client = client;
     this.#queue = new Queue(client, QUEUE);
+    this.#leaseMs = checkedLease(leaseMs);
   }
 
   // Admission.
@@ -157,7 +161,7 @@ class Submissions {
       do: "claim",
       attempt: attemptId,
       holder: ownerId,
-      leaseUntil: leaseExpiresAt,
+      leaseUntil: this.#leaseUntil(leaseExpiresAt),
       restart: true,
       attemptsMax: DURABILITY_DEFAULT_MAX_RETRY,
       timeoutAt: defaultTimeoutAt(),
@@ -197,7 +201,12 @@ class Submissions {
 
   /** @type {AgentSubmissionStore["renewLeases"]} */
   async renewLeases(ownerId, submissionIds) {
-    await this.#queue.renew(ownerId, submissionIds, Date.now() + LEASE_DURATION_MS);
+    await this.#queue.renew(ownerId, submissionIds, this.#leaseUntil());
+  }
+
+  /** When a lease ends that would end then. */
+  #leaseUntil(latest = Number.POSITIVE_INFINITY) {
+    return Math.min(latest, Date.now() + this.#leaseMs);
   }
 
   /**
@@ -271,7 +280,7 @@ class Submissions {
       do: "replace",
       attempt: attemptId,
       nextAttempt: nextAttemptId,
-      ...(lease ? { holder: lease.ownerId, leaseUntil: lease.leaseExpiresAt } : {}),
+      ...(lease ? { holder: lease.ownerId, leaseUntil: this.#leaseUntil(lease.leaseExpiresAt) } : {}),
     });
     return applied ? submissionOf(task) : null;
   }

@@ -22,13 +22,14 @@ const BOUND = "https://threadkeep";
 /** @typedef {import("./client.js").Connection} Connection */
 /** @typedef {import("./submissions.js").Flue} Flue */
 /** @typedef {import("@flue/runtime/adapter").PersistenceAdapter} PersistenceAdapter */
+/** @typedef {import("../types/flue.js").Options} Options */
 /** @typedef {import("../types/sessions.js").SessionOptions} SessionOptions */
 /** @typedef {import("../types/sessions.js").SessionStore} SessionStore */
 
 /**
  * A persistence adapter. Without options, it is where `THREADKEEP_URL`, `THREADKEEP_KEY` and `THREADKEEP_USER` say.
  *
- * @param {Connection} [options]
+ * @param {Options} [options]
  * @returns {PersistenceAdapter}
  */
 export function threadkeep(options = {}) {
@@ -39,7 +40,7 @@ export function threadkeep(options = {}) {
       const flue = await flueRuntime();
       await stampFormat(client, flue);
       return {
-        submissionStore: new Submissions(client, flue),
+        submissionStore: new Submissions(client, flue, options),
         conversationStreamStore: new Streams(client, flue),
         attachmentStore: new Attachments(client, flue),
       };

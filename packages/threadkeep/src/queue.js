@@ -4,6 +4,7 @@ import { Client, ThreadkeepError } from "./client.js";
 
 const PAGE = 1_000;
 const ERROR_BYTES_MAX = 65_536;
+const RENEWED_EVERY_MS = 10_000;
 
 /** @typedef {any} Task */
 
@@ -124,6 +125,16 @@ export class Queue {
   async hasOpenTasks() {
     return (await this.#client.send("GET", ["queues", this.#name])).body.hasOpenTasks;
   }
+}
+
+/**
+ * How long leases last: longer than it takes Flue to renew them, or two processes would have one submission.
+ *
+ * @param {number} leaseMs
+ */
+export function checkedLease(leaseMs) {
+  if (leaseMs > RENEWED_EVERY_MS) return leaseMs;
+  throw new TypeError(`leaseMs: Flue renews leases every ${RENEWED_EVERY_MS} ms. Give them more than that.`);
 }
 
 /**

@@ -2,7 +2,7 @@
 
 import { Client } from "./client.js";
 import { textOf, unwrapped, wrapped } from "./json.js";
-import { known, messageOf, Queue, readable } from "./queue.js";
+import { checkedLease, known, messageOf, Queue, readable } from "./queue.js";
 
 export const QUEUE = "flue";
 /** What Flue calls the states of a task, where it has other words. @type {Record<string, AgentSubmission["status"]>} */
@@ -20,14 +20,17 @@ const FAILED = "The submission did not complete.";
 export class Submissions {
   #flue;
   #queue;
+  #leaseMs;
 
   /**
    * @param {Client} client
    * @param {Flue} flue
+   * @param {{leaseMs?: number}} [options]
    */
-  constructor(client, flue) {
+  constructor(client, flue, { leaseMs = flue.LEASE_DURATION_MS } = {}) {
     this.#flue = flue;
     this.#queue = new Queue(client, QUEUE);
+    this.#leaseMs = checkedLease(leaseMs);
   }
 
   // Admission.
@@ -122,7 +125,7 @@ export class Submissions {
       do: "claim",
       attempt: attemptId,
       holder: ownerId,
-      leaseUntil: leaseExpiresAt,
+      leaseUntil: this.#leaseUntil(leaseExpiresAt),
       attemptsMax: this.#flue.DURABILITY_DEFAULT_MAX_ATTEMPTS,
       timeoutAt: this.#defaultTimeoutAt(),
     });
@@ -144,7 +147,7 @@ export class Submissions {
       do: "replace",
       attempt: attemptId,
       nextAttempt: nextAttemptId,
-      ...(lease ? { holder: lease.ownerId, leaseUntil: lease.leaseExpiresAt } : {}),
+      ...(lease ? { holder: lease.ownerId, leaseUntil: this.#leaseUntil(lease.leaseExpiresAt) } : {}),
     });
   }
 
@@ -160,7 +163,7 @@ export class Submissions {
 
   /** @type {AgentSubmissionStore["renewLeases"]} */
   async renewLeases(ownerId, submissionIds) {
-    await this.#queue.renew(ownerId, submissionIds, Date.now() + this.#flue.LEASE_DURATION_MS);
+    await this.#queue.renew(ownerId, submissionIds, this.#leaseUntil());
   }
 
   // Its end.
@@ -246,6 +249,11 @@ export class Submissions {
    */
   async #list(view, of) {
     return readable(this.#queue, await this.#queue.list(view, of), (task) => this.#read(task));
+  }
+
+  /** When a lease ends that would end then. */
+  #leaseUntil(latest = Number.POSITIVE_INFINITY) {
+    return Math.min(latest, Date.now() + this.#leaseMs);
   }
 
   #defaultTimeoutAt() {
