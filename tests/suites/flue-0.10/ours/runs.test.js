@@ -2,7 +2,8 @@
 
 import { sqlite } from "@flue/runtime/node";
 import { expect, test } from "vitest";
-import { adapter, losing, randomNumbers } from "../store.js";
+import { losing, randomNumbers } from "../../fetches.js";
+import { adapter } from "../store.js";
 
 const OPERATIONS = 400;
 const RUNS = ["run-a", "run-b", "run/c", 'run "d"', "run-é", "run-6", "run-7", "run-8"];

@@ -2,7 +2,8 @@
 
 import { randomUUID } from "node:crypto";
 import { expect, test } from "vitest";
-import { adapter, counting, losing } from "../store.js";
+import { counting, losing } from "../../fetches.js";
+import { adapter } from "../store.js";
 
 const TIME = "2026-06-03T00:00:00.000Z";
 const entry = (id, text = id) => ({ type: "message", id, parentId: null, timestamp: TIME, message: { role: "user", text } });
