@@ -8,8 +8,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import tiers
-from support.backends import BACKENDS, Backend, fixture_of, opening, shared_by_all_tests, worker
+from support.backends import BACKENDS, Backend, fixture_of, opening, over_http, server, shared_by_all_tests, worker
 from support.interrupts import pytest_keyboard_interrupt  # noqa: F401 a hook
+from tools.local.server import LocalServer
 from tools.local.worker import LocalWorker
 
 # A machine that is busy is slow, and nothing is wrong with that. httpx would give up after five seconds, and Hypothesis
@@ -51,6 +52,18 @@ def durable_object_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def postgres_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalWorker]:
     with worker("postgres", tmp_path_factory.mktemp("postgres")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def running_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
+    with server(tmp_path_factory.mktemp("server")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def server_backend(anyio_backend: str, running_server: LocalServer) -> AsyncIterator[Backend]:
+    async with over_http(running_server.store, running_server.url) as opened:
+        yield opened
 
 
 def _opened_once(name: str) -> Any:

@@ -1,16 +1,14 @@
 """What a user keeps while others, or the user, ask for what cannot be."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 from asking import API, Kept, create, everything, message, send
 
-from support.backends import BACKENDS, Backend, over_http, server, shared_by_all_tests
+from support.backends import BACKENDS, SERVER, Backend, shared_by_all_tests
 from threadkeep.ids import new_id
-from tools.local.server import LocalServer
 
-SERVER = "server"
 DOORS = ("sqlite", "durable-object", SERVER)
 """The front doors: in this process, a Worker, and the plain server."""
 
@@ -25,18 +23,6 @@ async def _keep(backend: Backend) -> Kept:
     before = await everything(client)
     elsewhere_id = before[archived["id"]][1][0]["id"]
     return Kept(user_id, client, kept["id"], [new["id"] for new in sent], elsewhere_id, before, backend.is_worker)
-
-
-@pytest.fixture(scope="session")
-def running_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
-    with server(tmp_path_factory.mktemp("server")) as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
-async def server_backend(anyio_backend: str, running_server: LocalServer) -> AsyncIterator[Backend]:
-    async with over_http(running_server.store, running_server.url) as opened:
-        yield opened
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

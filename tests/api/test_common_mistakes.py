@@ -40,6 +40,8 @@ A_VALUE = "an object, an array, a string in double quotes, a number, true, false
 
 # A message
 
+JOURNAL = "/api/journals/{space}/{key}"
+
 APPENDS: list[tuple[Any, str]] = [
     ([HELLO], SEVERAL),
     (json.dumps(HELLO), TWICE),
@@ -270,6 +272,16 @@ GOOD: dict[tuple[str, str], list[Any]] = {
         {"messages": [message()], "expectedMessageCount": 1},
     ],
     ("POST", "/api/import"): [import_document()],
+    ("PUT", JOURNAL): [
+        {"mode": "save", "head": {"a": 1}, "identity": [1], "kind": "k", "status": "s", "sort": "1", "expiresIn": 60}
+    ],
+    ("PATCH", JOURNAL): [{"head": {"a": None}, "status": "s", "sort": "1", "statusIs": "t"}],
+    ("POST", f"{JOURNAL}/producer"): [{"producer": "p"}],
+    ("POST", f"{JOURNAL}/entries"): [
+        {"entries": [{"id": "a", "data": {"b": 1}}, {"data": 1}], "cut": 1, "remove": ["a"], "head": 1, "status": "s"},
+        {"entries": [{"data": 1}], "producer": {"id": "p", "incarnation": "i", "epoch": 1, "seq": 0}, "expected": 1},
+        {"entries": [{"data": 1}], "at": 3, "sort": "1", "create": True, "close": True, "expiresIn": 60},
+    ],
 }
 """What each route takes."""
 

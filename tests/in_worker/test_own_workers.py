@@ -67,6 +67,16 @@ def test_no_request_of_any_kind_imports_anything_not_even_the_first(running: Loc
         ask("DELETE", own, pattern)
         ask("POST", f"{own}/restore", f"{pattern}/restore")
         ask("DELETE", API, params={"before": "9007199254740991", "confirm": "cold"})
+        place, pattern = "/api/journals/cold/a%2Fb", "/api/journals/{space}/{key}"
+        ask("PUT", place, pattern, json={"head": {"a": 1}, "expiresIn": 60})
+        ask("PATCH", place, pattern, json={"head": {"b": 2}})
+        ask("GET", place, pattern)
+        ask("POST", f"{place}/entries", f"{pattern}/entries", json={"entries": [{"data": 1}, {"data": 2}], "cut": 0})
+        ask("GET", f"{place}/entries", f"{pattern}/entries", params={"limit": 1})
+        ask("POST", f"{place}/pop", f"{pattern}/pop")
+        ask("POST", f"{place}/producer", f"{pattern}/producer", json={"producer": "p"})
+        ask("GET", "/api/journals/cold", "/api/journals/{space}", params={"limit": 1})
+        ask("DELETE", place, pattern)
         for route in PUBLIC_ROUTES:
             ask(route.method, route.path)
         assert client.get(API, headers={"Authorization": "Bearer a.b.c"}).status_code == 401

@@ -35,6 +35,31 @@ OLDER = "WyJjIiwxNzk1MTc2ODE5MTY0LCIwMUtBR1EzVzZaSjhZMFY0TTJUN041QzlYQiJd"
 """A cursor from before they began with `~`, which may be an id, too."""
 # An object looks to its alarm before it deletes anything, in its own storage, and sets it the first time.
 ALARMS = [{"storage.getAlarm": 1, "storage.setAlarm": 1}, {"storage.getAlarm": 1}]
+JOURNAL = "/api/journals/counted/a%2Fb"
+LARGE_ENTRIES = [{"data": "x" * 2_000_000}, {"id": "large", "data": "x" * 1_000_000}]
+STATE = [
+    *[("PUT", JOURNAL, {"json": {"mode": mode, "head": 1}}) for mode in ("create", "create", "save", "replace")],
+    ("PUT", JOURNAL, {"json": {"head": 1}, "headers": {"If-Match": '"9"'}}),
+    ("PATCH", JOURNAL, {"json": {"head": {"a": 1}}}),
+    ("PATCH", JOURNAL, {"json": {"status": "s"}, "headers": {"If-Match": '"9"'}}),
+    ("GET", JOURNAL, {}),
+    ("POST", f"{JOURNAL}/entries", {"json": {"entries": [{"data": 1}, {"id": "b", "data": 2}], "create": True}}),
+    ("POST", f"{JOURNAL}/entries", {"json": {"entries": [{"id": "b", "data": 2}]}}),
+    ("POST", f"{JOURNAL}/entries", {"json": {"entries": [{"id": "b", "data": 3}]}}),
+    ("POST", f"{JOURNAL}/entries", {"json": {"entries": LARGE_ENTRIES, "remove": ["b"], "head": {}, "status": "s"}}),
+    ("GET", f"{JOURNAL}/entries", {}),
+    ("GET", f"{JOURNAL}/entries", {"params": {"after": 0, "limit": 1, "head": "true"}}),
+    ("GET", f"{JOURNAL}/entries", {"params": {"newest": "true", "before": 4}}),
+    ("POST", f"{JOURNAL}/pop", {}),
+    ("GET", "/api/journals/counted", {}),
+    ("GET", "/api/journals/counted", {"params": {"status": "s", "limit": 1}}),
+    ("POST", f"{JOURNAL}/producer", {"json": {"producer": "p"}}),
+    ("POST", f"{JOURNAL}/entries", {"json": {"entries": [{"data": 1}]}}),
+    ("DELETE", JOURNAL, {"headers": {"If-Match": '"99"'}}),
+    ("DELETE", JOURNAL, {}),
+    ("GET", JOURNAL, {}),
+]
+"""Requests for the state of agents, in an order in which they have something to do, or are refused."""
 
 
 @pytest.fixture(scope="module", params=WORKERS)
@@ -81,7 +106,7 @@ def test_every_request_of_a_user_is_matched_once_and_is_one_round_trip(client: h
         ("GET", f"/api/conversations/{new_id()}", {}),
         ("PUT", f"/api/conversations/{new_id()}", {"json": {"title": "D", "messages": []}}),
     ]
-    patterns = {(route.method, route.path) for route in USER_ROUTES} - STREAMS
+    patterns = {(route.method, route.path) for route in USER_ROUTES if route.needs != "agents"} - STREAMS
     assert patterns == {(method, path.replace(conversation, "{id}")) for method, path, _ in requests[:-2]}
     client.get("/api/conversations")  # an object that wakes up applies its migrations first
     client.get("/counts")
@@ -93,6 +118,22 @@ def test_every_request_of_a_user_is_matched_once_and_is_one_round_trip(client: h
         counted = client.get("/counts").json()
         del counted["turns"]
         assert counted in [expected | alarm for expected in EXPECTED[store]], (method, path)
+
+
+def test_every_request_for_the_state_of_agents_is_one_round_trip(client: httpx.Client) -> None:
+    patterns = {(route.method, route.path) for route in USER_ROUTES if route.needs == "agents"}
+    assert patterns == {
+        (method, path.replace(JOURNAL, "/api/journals/{space}/{key}").replace("/counted", "/{space}"))
+        for method, path, _ in STATE
+    }
+    client.put(JOURNAL, json={"mode": "replace"})  # an object sets its alarm with the first write
+    client.get("/counts")
+    for method, path, options in STATE:
+        assert client.request(method, path, **options).status_code < 500  # type: ignore[arg-type]
+        counted = client.get("/counts").json()
+        del counted["turns"]
+        counted.pop("storage.getAlarm", None)  # before what is deleted
+        assert counted in EXPECTED[client.store], (method, path)  # type: ignore[attr-defined]
 
 
 def test_a_request_takes_one_turn_of_the_event_loop_to_begin_and_one_for_each_wait(client: httpx.Client) -> None:

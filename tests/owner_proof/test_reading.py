@@ -101,12 +101,16 @@ def test_one_of_them_reads_only_who_has_something_to_purge_or_to_index_again(dat
     query = QUERIES["users_to_purge"]
     assert violations(query.text, TABLES) == [
         f"The table {table} is not tied to the user."
-        for table in ("journals AS j", "journals AS j", "conversations AS c", "owners AS o", "word_lists AS l")
+        for table in (
+            *("conversations AS c", "owners AS o", "word_lists AS l"),
+            *("journals AS j", "journals AS j", "blobs AS b", "blobs AS b"),
+        )
     ]
     read = {
         "conversations": ("user_id", "deleted_at"),
         "owners": ("user_id", "rev", "indexed_rev"),
         "journals": ("user_id", "deleted_at", "expires_at"),
+        "blobs": ("user_id", "deleted_at", "expires_at"),
         "word_lists": ("user_id", "n"),
     }
     expected = {(apsw.SQLITE_READ, table, column) for table, columns in read.items() for column in columns}
@@ -227,6 +231,7 @@ def test_no_statement_is_kept_where_the_proof_does_not_look() -> None:
         "tidying",
         "unindex_swept",
         *("first_entries", "newest_entries", "pieces_of_first", "pieces_of_newest", "remove_entries", "sweep_entries"),
+        "sweep_blobs",
         *("list_journals", "list_journals_of_status"),
         *("save_journal", "patch_journal", "acquire_producer", "append"),
     } | {f"list_{size}messages_{where}" for size in ("", "large_") for where in ("before", "after")}
@@ -914,7 +919,7 @@ def test_an_index_and_its_list_are_only_written_by_what_is_tried_here() -> None:
     of_queries = {"unindex_title": (1, 2), "index_again": (2,), "index_messages": (1, 2), "unindex_swept": (1, 2)}
     assert [f"{name}_{place}" for name, places in of_queries.items() for place in places] == UNINDEXING
     tables = {match[1] for text in INSERTS.values() if (match := re.match(r"INSERT (?:OR REPLACE )?INTO (\w+)", text))}
-    assert tables == {"owners", "conversations", "messages", "search_index_2", "journals", "entries", "pieces"}
+    assert tables == {"owners", "conversations", "messages", "search_index_2", "journals", "entries", "pieces", "blobs"}
 
 
 @pytest.mark.parametrize("name", sorted(INDEXING))

@@ -40,8 +40,8 @@ from owner_proof.walk import (
     walk,
 )
 from threadkeep.conversations.store import Store
-from threadkeep.storage.sql.agents import sweep_journals
-from threadkeep.storage.sql.columns import ENTRY, JOURNAL
+from threadkeep.storage.sql.agents import sweep_blobs, sweep_journals
+from threadkeep.storage.sql.columns import BLOB, ENTRY, JOURNAL
 from threadkeep.storage.sql.conversations import users_to_purge
 from threadkeep.storage.sql.migrate import migrate
 from threadkeep.storage.sql.statements import Statements
@@ -79,6 +79,7 @@ SELECT e.user_id, j.user_id AS j_of, j.space, j.key, j.incarnation, {_ENTRIES}
 FROM entries AS e LEFT JOIN journals AS j ON j.n = e.journal
 """,
     "pieces": "SELECT p.* FROM pieces AS p",
+    "blobs": f"SELECT b.user_id, b.deleted_at, {', '.join(f'b.{column.name}' for column in BLOB)} FROM blobs AS b",
 }
 # With the same letters before the words of all, only the statement itself keeps them apart.
 SAME_MARK = "samemark"
@@ -228,7 +229,7 @@ async def test_the_walk_runs_every_statement_for_its_user_and_sees_what_it_keeps
     codes = {answer[0] for answer in alone.answers if isinstance(answer, list) and isinstance(answer[0], str)}
     assert codes == {"conflict", "not_found", "stale", "invalid", "too_large", "cursor_expired"}
     # What an index holds, it counts; and at last all stands in the index of this version.
-    assert [len(kept) for kept in alone.kept.values()] == [1, 4, 8, 0, 1, 2, 1, 12, 0, 12, 0]
+    assert [len(kept) for kept in alone.kept.values()] == [1, 4, 8, 0, 1, 2, 3, 1, 12, 0, 12, 0]
 
 
 @pytest.mark.parametrize("mark", MARKS, indirect=True)
@@ -339,12 +340,12 @@ def before_all() -> int:
 async def test_the_users_to_purge_are_those_who_deleted_or_erased_something_and_it_is_still_there(
     beside: SqliteExecutor,
 ) -> None:
-    # What most have only has to be swept, journals or more; the words of three stand first in the index of the version
+    # What most have only has to be swept, blobs or more; the words of three stand first in the index of the version
     # before; and one is behind.
     everybody = {"ADA", "Ada", "abe", "ad", "ada ", "ann", "bob", "eve"}
     assert set(await users_to_purge(beside, 0, 9, before_all)) == everybody
     for user_id in NEIGHBOURS:
-        while await sweep_journals(beside, user_id):
+        while await sweep_journals(beside, user_id) or await sweep_blobs(beside, user_id):
             pass
     before = rows(beside, of_user=False)
     assert await users_to_purge(beside, 0, 9, before_all) == ["abe", "ann", "eve", "bob", "ada ", "Ada"]
@@ -364,6 +365,7 @@ _IN_LIST = "Whatever this would let into the list of `n`, the rows that are take
 _OF_A_JOURNAL = (
     "Entries and pieces are found by the `n` of a journal, or a name of theirs, and either is tied to the user."
 )
+_OF_A_BLOB = "It goes by the name of a group of pieces, or a place, which one blob has, and that is tied to the user."
 _STAMPED = "It goes by the stamp of this batch, which no other one has."
 _BY_LIST = "What is listed is joined with what it is of by `n`, which names one, and either is tied to the user."
 SUPERFLUOUS = {
@@ -392,7 +394,17 @@ SUPERFLUOUS = {
         _IN_LIST,
     ),
     **dict.fromkeys(("index_again_1-m-1", "index_again_1-l-2", "index_again_1-c-3", "index_again_1-l-4"), _BY_LIST),
-    "insert_journal-o-1": "It would insert the same row for each owner, of which the first is kept.",
+    **dict.fromkeys(
+        ("insert_journal-o-1", "insert_blob-o-1"),
+        "It would insert the same row for each owner, of which the first is kept.",
+    ),
+    **dict.fromkeys(
+        (
+            *("insert_piece_of_blob-b-1", "pieces_of_blob-p-1", "sweep_blobs_1-p-1", "sweep_blobs_2-r-1"),
+            *("sweep_blobs_3-p-1", "sweep_blobs_4-r-1"),
+        ),
+        _OF_A_BLOB,
+    ),
     **dict.fromkeys(
         (
             *("list_journals-j-2", "list_journals_of_status-j-2", "append_verdict-e-1", "append_verdict-e-2"),

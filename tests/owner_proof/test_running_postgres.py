@@ -36,8 +36,8 @@ from threadkeep.storage.postgres.connection import PostgresFailed, Prepared
 from threadkeep.storage.postgres.dialect import PostgresDialect, lock_owner_of, statements_of
 from threadkeep.storage.postgres.executor import PostgresExecutor
 from threadkeep.storage.postgres.pool import translated
-from threadkeep.storage.sql.agents import sweep_journals
-from threadkeep.storage.sql.columns import ENTRY, JOURNAL
+from threadkeep.storage.sql.agents import sweep_blobs, sweep_journals
+from threadkeep.storage.sql.columns import BLOB, ENTRY, JOURNAL
 from threadkeep.storage.sql.conversations import users_to_purge
 from threadkeep.storage.sql.executor import Row
 from threadkeep.storage.sql.statements import Statements
@@ -80,6 +80,8 @@ ROWS = {
     "journals": f"SELECT j.user_id, j.deleted_at, {_JOURNALS} FROM {{schema}}.{{table}} AS j",
     "entries": _OF_JOURNALS.format(entries=_ENTRIES),
     "pieces": _ROWS,
+    "blobs": f"SELECT b.user_id, b.deleted_at, {', '.join(f'b.{column.name}' for column in BLOB)}"
+    " FROM {schema}.{table} AS b",
 }
 _PLACES = """
     SELECT setval(pg_get_serial_sequence('{schema}.{table}', 'n'), max(t.n)) AS place FROM {schema}.{table} AS t"""
@@ -176,7 +178,13 @@ async def beside(connection: Any) -> AsyncIterator[PostgresExecutor]:
     await transaction.start()
     executor = PostgresExecutor(_Undone(connection), BESIDE)
     executor.statements = Statements(PostgresDialect(executor._schema))
-    for table in ("conversations", "messages", "journals", "entries"):  # no transaction undoes that a place was given
+    for table in (
+        "conversations",
+        "messages",
+        "journals",
+        "entries",
+        "blobs",
+    ):  # no transaction undoes that a place was given
         await connection.fetch(_PLACES.format(schema=executor._schema, table=table))
     yield executor
     await transaction.rollback()
@@ -187,7 +195,7 @@ async def test_the_walk_runs_every_statement_for_its_user(alone: Alone) -> None:
     assert {values["user"] for _, values, *_ in alone.ran} == {USER}
     codes = {answer[0] for answer in alone.answers if isinstance(answer, list) and isinstance(answer[0], str)}
     assert codes == {"conflict", "not_found", "stale", "invalid", "too_large", "cursor_expired"}
-    assert [len(kept) for kept in alone.kept.values()] == [1, 4, 8, 0, 12, 1, 2, 1]
+    assert [len(kept) for kept in alone.kept.values()] == [1, 4, 8, 0, 12, 1, 2, 3, 1]
 
 
 async def test_a_user_is_answered_as_if_alone_and_everybody_else_keeps_what_they_had(
@@ -217,12 +225,12 @@ def before_all() -> int:
 async def test_the_users_to_purge_are_those_who_deleted_or_erased_something_and_it_is_still_there(
     beside: PostgresExecutor,
 ) -> None:
-    # What most have only has to be swept, journals or more; and the words of three stand first in the index of the
+    # What most have only has to be swept, blobs or more; and the words of three stand first in the index of the
     # version before.
     everybody = {"ADA", "Ada", "abe", "ad", "ada ", "ann", "bob", "eve"}
     assert set(await users_to_purge(beside, 0, 9, before_all)) == everybody
     for user_id in NEIGHBOURS:
-        while await sweep_journals(beside, user_id):
+        while await sweep_journals(beside, user_id) or await sweep_blobs(beside, user_id):
             pass
     assert sorted(await users_to_purge(beside, 0, 9, before_all)) == ["abe", "ada ", "ann", "bob", "eve"]
     assert sorted(await users_to_purge(beside, 2**52, 9, before_all)) == ["abe", "ad", "ada ", "ann", "bob", "eve"]
@@ -240,6 +248,7 @@ _IN_LIST = "Whatever this would let into the list of `n`, the rows that are take
 _OF_A_JOURNAL = (
     "Entries and pieces are found by the `n` of a journal, or a name of theirs, and either is tied to the user."
 )
+_OF_A_BLOB = "It goes by the name of a group of pieces, or a place, which one blob has, and that is tied to the user."
 _STAMPED = "It goes by the stamp of this batch, which no other one has."
 _EITHER = "What is listed is joined with what it is of by `n`, which names one, and either is tied to the user."
 SUPERFLUOUS = {
@@ -274,7 +283,14 @@ SUPERFLUOUS = {
         ),
         _EITHER,
     ),
-    "insert_journal-o-1": "It would insert the same row for each owner, of which the first is kept.",
+    **dict.fromkeys(
+        ("insert_journal-o-1", "insert_blob-o-1"),
+        "It would insert the same row for each owner, of which the first is kept.",
+    ),
+    **dict.fromkeys(
+        (*("insert_piece_of_blob-b-1", "pieces_of_blob-p-1", "sweep_blobs_1-p-1", "sweep_blobs_2-r-1"),),
+        _OF_A_BLOB,
+    ),
     **dict.fromkeys(
         (
             *("list_journals-j-2", "list_journals_of_status-j-2", "append_verdict-e-1", "append_verdict-e-2"),

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from owner_proof.reading import OF_NO_USER
 from support.records import conversation, edit, message_records, new_message, plain
+from threadkeep.agents.blobs.records import BlobRecord
 from threadkeep.agents.journals.models import Producer
 from threadkeep.agents.journals.records import AppendRecord, EntryQuery, EntryRecord, JournalEdit, JournalRecord
 from threadkeep.conversations import cursors
@@ -593,6 +594,75 @@ def pop(key: str) -> Step:
 
 LARGE = "large " * 160_000
 
+
+# Blobs. Everybody has those of these keys.
+
+
+def put_blob(key: str, content: bytes, **fields: Any) -> Step:
+    record = {"space": SPACE, "key": key, "content": content, "digest": content[:9].decode(), **fields}
+    record = {"media_type": "text/plain", "meta": raw({"meta": key}), **record}
+    # Ids of its own, so that those of everything else are what they would be without it.
+    number = next(_requests)
+
+    async def step(store: SqlStore) -> Any:
+        ids = count()
+        blobs = SqlStateStore(store._executor, store._user_id, store._clock, lambda: f"0B{number:012d}{next(ids):012d}")
+        return await blobs.put_blob(BlobRecord(**record))
+
+    return step
+
+
+def get_blob(key: str) -> Step:
+    return state(lambda store: store.get_blob(SPACE, key))
+
+
+def delete_blob(key: str) -> Step:
+    return state(lambda store: store.delete_blob(SPACE, key))
+
+
+def blobs_held() -> list[Step]:
+    """What others have of what `BLOBS` is about: other bytes, of the same names."""
+    return [
+        put_blob("mine", b"held" * 500_000),
+        put_blob("taken", b"held", expires_in=400_000_000_000_000),
+        put_blob("gone", b"held" * 500_000),
+        delete_blob("gone"),
+        put_blob("gone", b"held"),
+        put_blob("expired", b"held", expires_in=5),
+    ]
+
+
+# What the walker does with blobs.
+BLOBS: list[Step] = [
+    put_blob("mine", b"mine" * 500_000),
+    put_blob("mine", b"mine" * 500_000),
+    put_blob("mine", b"other"),
+    get_blob("mine"),
+    get_blob("taken"),
+    get_blob("gone"),
+    state(lambda store: store.find_blob(SPACE, "mine")),
+    put_blob("expired", b"expired", expires_in=2),
+    get_blob("mine"),
+    get_blob("expired"),
+    put_blob("expired", b"anew", expires_in=400_000_000_000_000),
+    get_blob("expired"),
+    delete_blob("expired"),
+    delete_blob("taken"),
+    put_blob("gone", b"gone" * 500_000),
+    delete_blob("gone"),
+    put_blob("late", b"late", expires_in=400_000_000_000_000),
+    put_blob("soon", b"soon", expires_in=3),
+    get_blob("mine"),
+    purge(),
+    sweep(1),
+    get_blob("soon"),
+    sweep(),
+    get_blob("mine"),
+    get_blob("late"),
+]
+
+LATER_BLOBS: list[Step] = [put_blob("mine", b"later" * 300_000)]
+
 # What others have of what `JOURNALS` is about: more, of the same names.
 JOURNALS_HELD: list[Step] = [
     put_journal("taken", head=raw("held"), status="s", sort="5", identity="held"),
@@ -1010,6 +1080,7 @@ HELD: list[Step] = [
     create(8, 55, 56, words="held"),
     *(create(number, 100 + number, 160 + number, words="held") for number in (40, 41, 42, 43, 44, 50)),
     *(create(number, 170 + number, 200 + number, 240 + number, words="held") for number in (10, 20)),
+    *blobs_held(),
 ]
 _ALL = (1, 2, 3, 4, 5, 6, 7, 8, 10, 20, 40, 41, 42, 43, 44, 50, 90)
 
@@ -1034,15 +1105,21 @@ ERASED: list[Step] = [
     delete(5),
     erase(),
     *JOURNALS_HELD,
+    *blobs_held(),
     sweep(2, messages=9),
     create(9, 180, words="held"),
 ]
 
 
+def everything() -> list[Step]:
+    """All that the walker does."""
+    return [*WALK, *JOURNALS, *BLOBS, *AGAIN, *IMPORTS, *ERASING, *LATER_JOURNALS, *LATER_BLOBS]
+
+
 async def walk(store: Store, steps: list[Step] | None = None) -> list[Any]:
     """Take the steps, and answer what came of each."""
     answers: list[Any] = []
-    for step in [*WALK, *JOURNALS, *AGAIN, *IMPORTS, *ERASING, *LATER_JOURNALS] if steps is None else steps:
+    for step in everything() if steps is None else steps:
         try:
             answers.append(plain(await step(store)))
         except ThreadkeepError as error:

@@ -108,7 +108,7 @@ def test_what_it_builds_is_not_tracked() -> None:
     assert ignored.returncode == 0
 
 
-OF_SERVERS = ("threadkeep/server/", "threadkeep/cli/", "threadkeep/asgi.py", "threadkeep/client.py")
+OF_SERVERS = ("threadkeep/server/", "threadkeep/cli/", "threadkeep/client/", "threadkeep/asgi.py")
 PRODUCTS = ("agentstate", "clickhouse", "memory", "postgres", "sqlite")
 OF_SQLITE = ("dialect.py", "first_index.py", "js_values.py", "migrations.py")
 OF_STORES = {

@@ -19,7 +19,8 @@ from support.in_process import SERVICE_KEY, VARIABLES, ApiTransport, as_user
 from support.postgres import new_url
 from support.stores import ProcessPlace, open_sql, open_sqlite
 from threadkeep.agents.store import StateStore
-from threadkeep.client import RemoteStore
+from threadkeep.client import RemoteState, RemoteStore
+from threadkeep.client.transport import Transport
 from threadkeep.conversations.store import DatabaseStore, Store
 from threadkeep.http.api import connect
 from threadkeep.ids import new_id
@@ -107,8 +108,9 @@ class Backend:
     async def state(self, user_id: str | None = None) -> StateStore:
         """The store of the state of a user's agents: of a new one, unless it is named."""
         user_id = user_id or f"user-{new_id()}"
-        assert self.open_natively is not None
-        return (await self.open_natively(user_id)).state
+        if self.open_natively is not None:
+            return (await self.open_natively(user_id)).state
+        return RemoteState(Transport(self.client_of(user_id)))
 
     def client_of(self, user_id: str) -> httpx.AsyncClient:
         """A client that speaks to the API as this user. It borrows its connections from `client`."""
@@ -229,6 +231,8 @@ WORKERS = ("d1", "durable-object")
 """What Workers have of their own."""
 WORKER_ON_POSTGRES = "postgres in a Worker"
 BACKENDS = (*NATIVE, *WORKERS, WORKER_ON_POSTGRES)
+SERVER = "server"
+"""The plain server, in a process of its own, on a SQLite file."""
 EXCEPTIONS: dict[str, dict[str, str]] = {name: {} for name in BACKENDS}
 """What a back end cannot do: the name of the test, and the reason."""
 

@@ -7,7 +7,8 @@ import httpx
 
 from threadkeep.conversations.store import Store
 from threadkeep.http import messages, problems
-from threadkeep.http.api import Api
+from threadkeep.http.api import Api, connect
+from threadkeep.storage.memory.store import MemoryDatabase
 
 PIECE_BYTES = 1_000
 SERVICE_KEY = "tk_key_of_the_tests"
@@ -51,6 +52,16 @@ class ApiTransport(httpx.AsyncBaseTransport):
         answer = await self._api.handle(incoming, open_store)
         content = answer.body if isinstance(answer.body, bytes) else b"".join([piece async for piece in answer.body])
         return httpx.Response(answer.status, headers=answer.headers, content=content)
+
+
+def over_memory(database: MemoryDatabase) -> ApiTransport:
+    """The API over a memory that the test holds."""
+
+    async def open_store(user_id: str) -> Store:
+        return database.open_store(user_id)
+
+    variables = {**VARIABLES, "AGENT_CONVERSATION_STORE": "memory"}
+    return ApiTransport(connect(variables.get, lambda binding: False, "server"), open_store)
 
 
 async def no_stream() -> AsyncIterator[bytes]:

@@ -12,6 +12,7 @@ import pytest
 from owner_proof.walk import WALK, walk
 from support.in_process import VARIABLES, ApiTransport, as_user
 from threadkeep.client import RemoteStore
+from threadkeep.client.transport import Transport
 from threadkeep.conversations.models import Conversation, Deleted, Erased
 from threadkeep.conversations.store import Store
 from threadkeep.errors import Conflict, Invalid, NotFound, Stale, ThreadkeepError, Unavailable
@@ -39,7 +40,11 @@ CONVERSATION = {
 
 def store(answer: Callable[[httpx.Request], httpx.Response], user_id: str = "ada") -> RemoteStore:
     client = httpx.AsyncClient(base_url="https://kept.example", transport=httpx.MockTransport(answer))
-    return RemoteStore(client, user_id)
+    return RemoteStore(Transport(client, at_once), user_id)
+
+
+async def at_once(seconds: float) -> None:
+    """Wait for nothing."""
 
 
 def fails(status: int, code: str, **more: Any) -> RemoteStore:

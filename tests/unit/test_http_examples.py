@@ -25,7 +25,15 @@ CALLS = {
     for path, item in API["paths"].items()
     for method, operation in item.items()
 }
-WITHOUT_EXAMPLES = {"delete_conversation", "delete_journal", "export_everything", "get_openapi", "get_docs"}
+WITHOUT_EXAMPLES = {
+    "delete_conversation",
+    "delete_journal",
+    "get_blob",
+    "delete_blob",
+    "export_everything",
+    "get_openapi",
+    "get_docs",
+}
 """What answers nothing, lines, this document, or a page."""
 VARYING = {
     *("createdAt", "updatedAt", "exportedAt", "next", "nextCursor", "changes", "incarnation"),
@@ -95,6 +103,8 @@ async def _ask(client: httpx.AsyncClient, name: str) -> httpx.Response:
     example = OPERATIONS[name]
     url = path.format(**{place: quote(name, safe="") for place, name in NAMES.items()})
     body = {} if example.request is msgspec.UNSET else {"json": example.request}
+    if isinstance(example.request, bytes):
+        body = {"content": example.request}
     return await client.request(method, f"{url}?{example.query}", **body)
 
 

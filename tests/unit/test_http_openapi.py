@@ -57,6 +57,9 @@ STATUSES = {
     "POST /api/journals/{space}/{key}/entries": "200 201 400 401 404 405 409 412 413 415 500 501 503",
     "GET /api/journals/{space}/{key}/entries": "200 400 401 404 405 410 500 501 503",
     "POST /api/journals/{space}/{key}/pop": "200 400 401 404 405 409 412 500 501 503",
+    "PUT /api/blobs/{space}/{key}": "200 201 400 401 405 409 413 415 500 501 503",
+    "GET /api/blobs/{space}/{key}": "200 400 401 404 405 500 501 503",
+    "DELETE /api/blobs/{space}/{key}": "204 400 401 405 500 501 503",
     "DELETE /api/me": "200 202 400 401 405 500 501 503",
 }
 PARAMETERS = {
@@ -75,6 +78,7 @@ PARAMETERS = {
     "POST /api/journals/{space}/{key}/producer": "Idempotency-Key key space",
     "POST /api/journals/{space}/{key}/entries": "Idempotency-Key key space",
     "GET /api/journals/{space}/{key}/entries": "after before cursor head key limit newest space",
+    "PUT /api/blobs/{space}/{key}": "Content-Digest X-Meta expiresIn key space",
     "DELETE /api/me": "confirm",
 }
 REQUIRED = {
@@ -103,6 +107,7 @@ BODIES = {
     "PATCH /api/journals/{space}/{key}": ["JournalChanges"],
     "POST /api/journals/{space}/{key}/producer": ["NewProducer"],
     "POST /api/journals/{space}/{key}/entries": ["NewEntries"],
+    "PUT /api/blobs/{space}/{key}": [],  # bytes
 }
 
 
@@ -138,20 +143,22 @@ def test_every_file_of_routes_is_imported() -> None:
 
 
 def test_a_body_and_an_answer_may_be_something_else_than_json(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def put_blob(call: Call) -> Response:
-        """Put a blob."""
+    async def put_picture(call: Call) -> Response:
+        """Put a picture."""
         raise NotImplementedError  # it is described here, and never called
 
     blob = Route(
-        *("PUT", "/api/blobs/{id}", {200: "text/plain"}),
+        *("PUT", "/api/pictures/{id}", {200: "text/plain"}),
         body=bytes,
         media_types=("application/octet-stream",),
         reads_body=True,
-        handler=put_blob,
+        handler=put_picture,
     )
-    monkeypatch.setitem(OPERATIONS_IN_WORDS, "put_blob", Operation(tag="Messages", answers={200: "The blob."}))
-    operation = document([*ROUTES, blob])["paths"]["/api/blobs/{id}"]["put"]
-    assert operation["requestBody"]["content"] == {"application/octet-stream": {"schema": {"type": "string"}}}
+    monkeypatch.setitem(OPERATIONS_IN_WORDS, "put_picture", Operation(tag="Messages", answers={200: "The picture."}))
+    operation = document([*ROUTES, blob])["paths"]["/api/pictures/{id}"]["put"]
+    assert operation["requestBody"]["content"] == {
+        "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
+    }
     assert operation["responses"]["200"]["content"] == {"text/plain": {"schema": {"type": "string"}}}
     assert {"413", "415"} <= set(operation["responses"])
 
@@ -203,7 +210,8 @@ def test_an_operation_says_what_it_takes_and_answers(name: str) -> None:
     body = operation.get("requestBody")
     assert (body is not None) == (name in BODIES)
     if body is not None:
-        schema = body["content"]["application/json"]["schema"]
+        media = "application/json" if BODIES[name] else "application/octet-stream"
+        schema = body["content"][media]["schema"]
         references = [part["$ref"] for part in parts(schema) if "$ref" in part]
         assert body["required"]
         assert references == [f"#/components/schemas/{kind}" for kind in BODIES[name]]
@@ -325,7 +333,10 @@ def test_an_erasure_says_how_much_and_whose_and_whether_it_is_all() -> None:
         assert content["application/json"]["schema"] == {"$ref": "#/components/schemas/Erasure"}
     fields = {"conversations", "messages", "userId", "isComplete"}
     assert set(SCHEMAS["Erasure"]["required"]) == fields
-    assert set(SCHEMAS["Erasure"]["properties"]) == fields | {"journals"}  # which is left out where there were none
+    assert set(SCHEMAS["Erasure"]["properties"]) == fields | {
+        "journals",
+        "blobs",
+    }  # which is left out where there were none
     assert OPERATIONS["DELETE /api/me"]["parameters"][0]["in"] == "query"
 
 

@@ -28,6 +28,7 @@ OURS = {
     "threadkeep.agents",
     *(f"threadkeep.agents.{name}" for name in ("checks", "store", "values")),
     *(f"threadkeep.agents.journals{name}" for name in ("", ".models", ".records", ".service", ".store")),
+    *(f"threadkeep.agents.blobs{name}" for name in ("", ".models", ".records", ".service", ".store")),
     "threadkeep.clock",
     "threadkeep.conversations",
     "threadkeep.conversations.content",
@@ -52,7 +53,7 @@ OURS = {
     *(
         f"threadkeep.http.routes.{name}"
         for name in (
-            *("base", "changes", "conversations", "export_and_import", "journals", "me", "messages", "public"),
+            *("base", "blobs", "changes", "conversations", "export_and_import", "journals", "me", "messages", "public"),
             "search",
         )
     ),
@@ -76,13 +77,13 @@ IN_SNAPSHOT = {
     "threadkeep.common_mistakes",
     "threadkeep.conversations.cursors",
     "threadkeep.conversations.filters",
-    *(f"threadkeep.http.descriptions{name}" for name in ("", ".journals", ".operation")),
+    *(f"threadkeep.http.descriptions{name}" for name in ("", ".blobs", ".journals", ".operation")),
     "threadkeep.http.docs",
     "threadkeep.http.openapi",
     "threadkeep.http.schemas",
     "threadkeep.storage.sql",
     "threadkeep.storage.sql.agents",
-    *(f"threadkeep.storage.sql.agents.{name}" for name in ("base", "journals")),
+    *(f"threadkeep.storage.sql.agents.{name}" for name in ("base", "blobs", "journals")),
     "threadkeep.storage.sql.arrays",
     "threadkeep.storage.sql.columns",
     "threadkeep.storage.sql.conversations",
@@ -104,7 +105,7 @@ IN_SNAPSHOT = {
     "threadkeep.worker.turnstile",
     *(
         f"threadkeep.storage.sql.statements.{name}"
-        for name in ("base", "erasing", "indexing", "journals", "reading", "searching", "writing")
+        for name in ("base", "blobs", "erasing", "indexing", "journals", "reading", "searching", "writing")
     ),
 }
 # All that a Worker is shipped with of the products' folders.
@@ -243,7 +244,7 @@ KNOWS: dict[str, set[str]] = {
     "common_mistakes": set(),
     "validation": {"conversations", "errors", "validation_messages", "work"},
     "validation_messages": {"common_mistakes"},
-    "agents": {"conversations", "errors", "ids"},
+    "agents": {"conversations", "errors", "ids", "validation", "work"},
     "conversations": {"clock", "errors", "ids", "tokenizer", "validation", "work"},
     "storage/objects": {"errors"},
     "storage/backends": {"errors", "storage/objects"},
@@ -265,7 +266,7 @@ KNOWS: dict[str, set[str]] = {
     "server": {"__init__", "conversations", "errors", "http", "http/routes", "settings", "storage/objects"},
     "asgi": {"server"},
     "cli": {"__init__", "errors", "server", "settings", "storage/backends", "storage/objects"},
-    "client": {"conversations", "errors"},
+    "client": {"agents", "conversations", "errors", "settings", "storage/backends", "storage/objects"},
 }
 OF_ANY_PRODUCT = {
     *("agents", "clock", "conversations", "errors", "ids", "storage/objects", "storage/sql", "storage/sql/statements"),
@@ -286,10 +287,17 @@ RESERVED = {
     "js": {"storage/sqlite/js_values", "storage/postgres/workers_socket", *WORKER},
     "jwt": {"http/auth"},
     "ulid": {"ids", "conversations/export_v1"},
-    "httpx": {"client"},
-    "urllib": {"worker/environment", "http/router", "http/messages", "server/asgi", "storage/postgres/url"},
+    "httpx": {f"client/{name}" for name in ("client", "blobs", "conversations", "transport")},
+    "anyio": {"client/transport"},
+    "urllib": {
+        *("worker/environment", "http/router", "http/messages", "server/asgi", "storage/postgres/url"),
+        *("client/journals", "client/blobs"),
+    },
     "http": {"server/connection"},
-    "os": {"asgi", "http/messages", "cli/serve", "server/metrics", "server/serving", "storage/sqlite/file"},
+    "os": {
+        *("asgi", "http/messages", "cli/serve", "server/metrics", "server/serving", "storage/sqlite/file"),
+        *("client/client", "client/opening"),
+    },
     "uvicorn": {"server/connection", "server/serving"},
     "h11": {"server/connection"},
     "prometheus_client": {"server/metrics"},

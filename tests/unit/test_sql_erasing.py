@@ -1,6 +1,7 @@
 """Erasing and purging in SQL: what is swept, what is left of it in the file, and a database of one user alone."""
 
 import re
+from base64 import b64decode
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ from unittest import mock
 
 import pytest
 
-from support import stores
+from support import blobs, stores
 from support.journals import append, put
 from support.records import conversation, message, messages, new_message
 from threadkeep.conversations import retention
@@ -17,7 +18,7 @@ from threadkeep.conversations.models import Erased
 from threadkeep.conversations.records import SearchQuery
 from threadkeep.errors import Conflict, CursorExpired, NotFound
 from threadkeep.storage.sql import conversations as sql_store
-from threadkeep.storage.sql.agents import sweep_journals
+from threadkeep.storage.sql.agents import sweep_blobs, sweep_journals
 from threadkeep.storage.sql.conversations import SqlStore, tidy_index, users_to_purge
 from threadkeep.storage.sql.executor import KeepsLog, Query, Row, SharedExecutor, Statement, read, write
 from threadkeep.storage.sql.migrate import migrate
@@ -44,6 +45,7 @@ FROM pragma_table_info(:table) AS c
 WHERE c.name <> 'user_id' AND c.type NOT IN ('INT', 'INTEGER', 'REAL')
 """)
 NOT_OVERWRITTEN = {
+    "blobs.group_id": "It is an id that we made.",
     "entries.big": "It is an id that we made.",
     "entries.id": "It is an id, by which an entry is found.",
     "journals.incarnation": "It is an id that we made.",
@@ -117,7 +119,7 @@ class Sparing:
     async def run(self, *statements: Statement) -> list[list[Row]]:
         removing = (
             *(SQLITE.remove_messages, SQLITE.remove_conversations, SQLITE.remove_owner),
-            *(*SQLITE.sweep_entries[2:], SQLITE.sweep_journals[1]),
+            *(*SQLITE.sweep_entries[2:], SQLITE.sweep_journals[1], *SQLITE.sweep_blobs[2:]),
         )
         return await self._inner.run(*(each for each in statements if each.query not in removing))
 
@@ -327,6 +329,8 @@ async def test_every_text_is_overwritten_in_its_row_before_the_row_is_removed(da
     await store.create_conversation(conversation(*sent, title="unforgettable", **private))
     await put(store.state, head="unforgettable")
     await append(store.state, "unforgettable " * 100_000)
+    meta = '{"unforgettable":1}'
+    await blobs.put(store.state, b"unforgettable", "unforgettable", media_type="un/forgettable", meta=meta)
     texts = await texts_of(database, "ada")
     before = await values_of(database, texts, "ada")
     empty = [name for name, values in before.items() if not values]
@@ -339,6 +343,7 @@ async def test_every_text_is_overwritten_in_its_row_before_the_row_is_removed(da
     await database.run(move())
     await sweep_journals(Sparing(database), "ada")
     await database.run(move())
+    await sweep_blobs(Sparing(database), "ada")
     after = await values_of(database, texts, "ada")
     # By NULs, as many as it was bytes, so that the row stays where it is.
     left = {name for name in texts if after[name] != sorted(bytes(len(value)) for value in before[name])}
@@ -391,7 +396,11 @@ async def test_of_what_was_erased_no_word_is_left_in_the_file(tmp_path: Path) ->
             await put(owner.state, word, mode="replace", head=word)
             await append(owner.state, word * 1_000, (word, word), key=word)
             await append(owner.state, key=word, cut=0)
-        assert await retention.erase(store) == (Erased(20, 120, 1), True)
+            content = b64decode(word * 200_000)  # so that it is kept as the word
+            await blobs.put(owner.state, content, word, meta=f'{{"{word}":1}}', media_type=f"x/{word}")
+            await blobs.put(owner.state, content, f"{word} 2")
+            await owner.state.delete_blob(blobs.SPACE, f"{word} 2")
+        assert await retention.erase(store) == (Erased(20, 120, 1, 1), True)
     assert words_in(path) == {b"memorable"}
 
 
@@ -449,6 +458,7 @@ async def test_a_new_database_has_nothing_of_anybody(database: SqliteExecutor) -
         "journals",
         "entries",
         "pieces",
+        "blobs",
         BEFORE,
     }
     for row in tables:

@@ -5,14 +5,16 @@ each is all or nothing, one round trip, and Unavailable where the back end canno
 else does not exist.
 
 - `journals/store.py`: a head and an ordered list of entries.
+- `blobs/store.py`: bytes that never change.
 """
 
 from typing import Protocol
 
+from threadkeep.agents.blobs.store import BlobStore
 from threadkeep.agents.journals.store import JournalStore
 
 
-class StateStore(JournalStore, Protocol):
+class StateStore(JournalStore, BlobStore, Protocol):
     """The state of the agents of one user."""
 
     @property

@@ -14,7 +14,7 @@ WHOLE_BYTES_MAX = 900_000
 EXPIRES_IN_MAX = 10 * 366 * 86_400
 REQUEST_PATTERN = "^[A-Za-z0-9._-]{1,64}$"
 
-AnyJson = Annotated[Raw, Meta(description="Any JSON. It is kept to the letter.")]
+AnyJson = Annotated[Raw, Meta(description="Any JSON. It is kept to the letter, but for white space between its parts.")]
 Name = Annotated[str, Meta(min_length=1, max_length=NAME_BYTES_MAX, description="At most 512 bytes in UTF-8.")]
 OptionalText = Annotated[str, Meta(max_length=NAME_BYTES_MAX, description="At most 512 bytes in UTF-8.")]
 ExpiresIn = Annotated[int, Meta(ge=1, le=EXPIRES_IN_MAX, description="Seconds from now, at most ten years.")]

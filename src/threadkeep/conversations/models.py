@@ -400,6 +400,8 @@ class Erased(Struct, rename="camel", omit_defaults=True):
     messages: int
     journals: int = 0
     """Left out where there was none."""
+    blobs: int = 0
+    """Left out where there was none."""
 
 
 class Erasure(Erased, kw_only=True):

@@ -7,11 +7,12 @@ import msgspec
 from msgspec import UNSET
 
 from threadkeep import __version__
+from threadkeep.agents.blobs.models import DEFAULT_MEDIA_TYPE as BYTES
 from threadkeep.agents.journals.models import AppendedEntries, Journal
 from threadkeep.agents.values import NAME_BYTES_MAX, SPACE_BYTES_MAX
 from threadkeep.conversations.export_v1 import Document
 from threadkeep.conversations.models import BLOCKS, Conversation, Tombstone
-from threadkeep.http.bodies import JSON, MERGE_PATCH, NDJSON, types_of
+from threadkeep.http.bodies import ANYTHING, JSON, MERGE_PATCH, NDJSON, types_of
 from threadkeep.http.descriptions import CODES, NAMES, OPERATIONS, TAGS
 from threadkeep.http.routes.base import FOR_EVERY_USER, Header, Route
 from threadkeep.http.schemas import CODES as STATUS
@@ -65,6 +66,13 @@ _WITH_A_VERSION = (Conversation, Journal, AppendedEntries)
 _HEADERS_OF_A_VERSION = {
     "ETag": {"description": "Its version, for `If-Match`.", "schema": {"type": "string", "examples": ['"3"']}}
 }
+_HEADERS_OF_A_BLOB = {
+    "ETag": {"description": "The digest of the bytes.", "schema": {"type": "string"}},
+    "Content-Digest": {"description": "SHA-256 of the bytes, by RFC 9530.", "schema": {"type": "string"}},
+    "X-Meta": {"description": "The metadata that it was put with: a JSON object.", "schema": {"type": "string"}},
+    "X-Created-At": {"description": "When it was put. In Unix milliseconds.", "schema": {"type": "integer"}},
+    "X-Expires-At": {"description": "When it is deleted by itself, if ever.", "schema": {"type": "integer"}},
+}
 
 
 def document(routes: list[Route], mounted_at: str = "") -> dict[str, Any]:
@@ -109,7 +117,7 @@ def _operation(route: Route, schema_of: dict[Any, Schema]) -> Schema:
     bodies = [schema_of[body] for body in types_of(route.body)]
     if bodies:
         body = bodies[0] if len(bodies) == 1 else {"anyOf": bodies}
-        medias = [media for media in route.media_types if media != MERGE_PATCH]
+        medias = [BYTES if media == ANYTHING else media for media in route.media_types if media != MERGE_PATCH]
         content = {media: _media_type(media, schema_of, body, told.request) for media in medias}
         operation["requestBody"] = {"required": True, "content": content}
     for status, answer in route.answers.items():
@@ -120,6 +128,8 @@ def _operation(route: Route, schema_of: dict[Any, Schema]) -> Schema:
             response["content"] = {JSON: _media_type(JSON, schema_of, schema_of[answer], told.response)}
         if answer in _WITH_A_VERSION:
             response["headers"] = _HEADERS_OF_A_VERSION
+        elif answer == BYTES:
+            response["headers"] = _HEADERS_OF_A_BLOB
         operation["responses"][str(status)] = response
     for code in sorted({*_codes(route)}, key=STATUS.__getitem__):
         operation["responses"][str(STATUS[code])] = {
@@ -156,7 +166,7 @@ def _media_type(media: str, schema_of: dict[Any, Schema], schema: Schema | None 
         description, item = _ITEMS[media]
         return {"schema": {"type": "string", "description": description}, "x-itemSchema": schema_of[item]}
     if media != JSON:
-        return {"schema": {"type": "string"}}
+        return {"schema": {"type": "string", **({"format": "binary"} if media == BYTES else {})}}
     return {"schema": schema, **({} if example is UNSET else {"example": example})}
 
 

@@ -14,6 +14,10 @@ from threadkeep.worker.requests import incoming_request, large_bodies, let_run_b
 from threadkeep.worker.sdk_patches import CalledAsItIs
 
 _RETRY_MILLISECONDS = 3_600_000
+_SWEEP_MILLISECONDS = 600_000
+"""How long after a write to the state of agents it is looked for what has expired, or is to be swept: as often as a
+schedule does so elsewhere."""
+_READS = ("GET", "HEAD", "OPTIONS")
 _backend = DurableObjectBackend()  # whatever is chosen by now: an alarm may come long after
 
 
@@ -24,6 +28,8 @@ class UserConversations(DurableObject):  # type: ignore[misc]
     _user_id: str
     _looks_soon: bool
     """Whether the alarm is set for the next look at what expires."""
+    _sweeps_soon: bool
+    """Whether it is set for the next look at the state of agents."""
 
     def __new__(cls, ctx: Any, env: Any) -> "UserConversations":
         self: UserConversations = super().__new__(cls)
@@ -31,6 +37,7 @@ class UserConversations(DurableObject):  # type: ignore[misc]
         self._storage = ctx.storage
         self._database = None
         self._looks_soon = False
+        self._sweeps_soon = False
         self._user_id = ctx.id.name
         self.fetch = CalledAsItIs(self.fetch)  # type: ignore[method-assign]
         return self
@@ -45,6 +52,13 @@ class UserConversations(DurableObject):  # type: ignore[misc]
         if api.settings.expire_days is not None and not self._looks_soon:
             await self._look_at(now() + retention.DAY_MILLISECONDS)
             self._looks_soon = True
+        if (
+            not self._sweeps_soon
+            and incoming.method not in _READS
+            and not incoming.path.startswith("/api/conversations")
+        ):
+            await self._look_at(now() + _SWEEP_MILLISECONDS)
+            self._sweeps_soon = True
         try:
             response = await api.handle(incoming, self._open_own_store, user_id=self._user_id)
         finally:
@@ -55,6 +69,7 @@ class UserConversations(DurableObject):  # type: ignore[misc]
     async def alarm(self, info: Any) -> None:
         """Delete what has expired, purge what was deleted long ago, and come back for what is due next."""
         self._looks_soon = False
+        self._sweeps_soon = False
         try:
             api, _ = connected(self._env)
             time = await retention.keep_up_store(await self._open_store(None), api.settings)
@@ -62,7 +77,7 @@ class UserConversations(DurableObject):  # type: ignore[misc]
             await self._storage.setAlarm(now() + _RETRY_MILLISECONDS)  # the platform gives up after some tries
             raise
         if time is not None:
-            await self._storage.setAlarm(time)
+            await self._look_at(time)  # a request may have set it meanwhile
 
     async def _look_at(self, time: int) -> None:
         """Set the alarm, unless it is set for an earlier time."""

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from support.backends import NATIVE, Backend, shared_by_all_tests
+from support.backends import Backend
 from support.journals import KEY, SPACE, append, contents, patch, plain, put, raw, read, read_all
 from threadkeep.agents.journals import service
 from threadkeep.agents.journals.models import NewProducer, Producer
@@ -26,12 +26,6 @@ VALUES = [
     b'"\\u0000\\u2028 \\ud83d\\ude00 \xc3\xa9 \\\\ \\" </script>"',
     b"[" * 90 + b"]" * 90,
 ]
-
-
-@pytest.fixture(params=NATIVE)
-def backend(request: pytest.FixtureRequest) -> Backend:
-    """Each back end whose store can be opened in this process: no address of the API leads to journals."""
-    return shared_by_all_tests(request)
 
 
 async def refused(call: Any) -> tuple[str, Any]:

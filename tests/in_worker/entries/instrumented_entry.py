@@ -8,8 +8,8 @@ It is one entry for all of these, since each has to be imported, and a snapshot 
 `POST /purge` with `{"user_id": "u", "until": 1000, "parts": 9}` purges what a user deleted until then, and sweeps so
 many parts at the most. `POST /expire` with `{"user_id": "u", "before": 1000, "spares": []}` deletes a part of what
 expires. `POST /check` with `{"user_id": "u"}` fails where the index that this user is in is not as it
-should be. `POST /able` tells what the store of this user can do, and `POST /alarm` for when the alarm of the user's
-object is set.
+should be. `POST /rows` counts the rows of the state of this user's agents. `POST /able` tells what the store of this
+user can do, and `POST /alarm` for when the alarm of the user's object is set.
 `GET /imports` tells what was imported since the Worker was started from its snapshot. The object of a user fails where
 a request says so, in `X-Fail`.
 A request may be answered under other variables, those in `X-Variables`, or, in a Worker on Postgres, from another
@@ -38,14 +38,18 @@ from threadkeep.conversations.store import DatabaseStore  # noqa: E402
 from threadkeep.errors import Unavailable  # noqa: E402
 from threadkeep.storage.base import Database, Place  # noqa: E402
 from threadkeep.storage.postgres import workers_socket  # noqa: E402
-from threadkeep.storage.sql.executor import write  # noqa: E402
+from threadkeep.storage.sql.executor import read, write  # noqa: E402
 from threadkeep.storage.sqlite.dialect import SQLITE  # noqa: E402
 from threadkeep.worker import environment, turnstile  # noqa: E402
 from threadkeep.worker.requests import raw_request  # noqa: E402
 
 _in_snapshot = set(sys.modules)
-_ORDERS = ("clock", "patience", "purge", "expire", "check", "able", "alarm")
+_ORDERS = ("clock", "patience", "purge", "expire", "check", "able", "alarm", "rows")
 _CHECK = write("INSERT INTO search_index_2 (search_index_2, rank) VALUES ('integrity-check', 1)")
+_STATE = ("journals", "entries", "pieces")
+_COUNT = read(
+    f"SELECT {' + '.join(f'(SELECT count(*) FROM {table} WHERE user_id = :user)' for table in _STATE)} AS value"
+)
 _database_url: ContextVar[str | None] = ContextVar("_database_url")
 _connect_to_postgres = workers_socket.connect
 
@@ -83,6 +87,9 @@ async def _do(what: str, order: dict[str, Any], store: DatabaseStore, database: 
         if executor.statements is SQLITE:  # others keep no index of their own making
             await executor.run(_CHECK())
         return Response.json(None)
+    if what == "rows":
+        (rows,) = await database.executor.run(_COUNT(user=order["user_id"]))
+        return Response.json(rows[0]["value"])
     if what == "able":
         return Response.json(await probes.able(store))
     earliest = await store.purge(order["until"])

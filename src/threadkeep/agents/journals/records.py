@@ -16,6 +16,8 @@ class JournalRecord(Struct, kw_only=True):
     head: Raw = Raw(b"null")
     identity: str = ""
     """A digest."""
+    sent_identity: Raw | UnsetType = UNSET
+    """What it is the digest of, where the client gave that."""
     kind: str | None = None
     status: str | None = None
     sort: str = ""

@@ -44,6 +44,7 @@ async def put_journal(
         mode=new.mode,
         head=head,
         identity=identity,
+        sent_identity=new.identity if new.identity is UNSET else Raw(bytes(new.identity)),
         kind=checked_label(new.kind, "kind"),
         status=checked_label(new.status, "status"),
         sort=checked_label(new.sort, "sort") or "",

@@ -5,6 +5,7 @@ The examples tell one story, in this order: a test sends each request, and compa
 
 from typing import Any
 
+from threadkeep.http.descriptions.blobs import BLOBS
 from threadkeep.http.descriptions.journals import JOURNALS
 from threadkeep.http.descriptions.operation import AGENT_STATE, Operation
 
@@ -14,7 +15,7 @@ TAGS = {
     "Search": "Find messages and titles by their words.",
     "Changes": "Keep several devices in sync.",
     "Export and import": "Take conversations out as documents that anybody can read, and bring them in again.",
-    AGENT_STATE: "What agents keep: journals, each a head and an ordered list of entries.",
+    AGENT_STATE: "What agents keep: journals, each a head and an ordered list of entries, and blobs, of any bytes.",
     "Account": "Everything that belongs to the current user.",
     "Server": "Whether the server is up, what it keeps, and how it is used. No credentials needed.",
 }
@@ -38,7 +39,7 @@ CODES = {
 
 REASONS = (
     *("exists", "deleted", "purging"),  # the id of a conversation
-    *("conflict", "closed", "stale", "status", "fenced", "gap"),  # journals
+    *("conflict", "closed", "stale", "status", "fenced", "gap"),  # journals and blobs
 )
 """What may stand in `details.reason`."""
 
@@ -50,6 +51,7 @@ FIELDS = {
     "closedAt": "When it was closed, so that nothing can be appended; null while it is open.",
     "conversation": "The conversation, as it is now.",
     "createdAt": "When it was created.",
+    "digest": "SHA-256 of the bytes, in hexadecimal digits.",
     "cut": "Remove the entries from this `seq` on.",
     "deletedAt": "When it was deleted; null unless it is.",
     "editedAt": "When the user made the edit, for edits that arrive late. A later edit is not undone.",
@@ -288,6 +290,7 @@ OPERATIONS: dict[str, Operation] = {
         },
     ),
     **JOURNALS,
+    **BLOBS,
     "erase_everything": Operation(
         tag="Account",
         answers={

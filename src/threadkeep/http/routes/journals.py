@@ -184,8 +184,8 @@ async def list_entries(call: Call) -> Response:
     are more.
     """
     query: EntriesQuery = call.query
-    if query.cursor is not None and (query.after is not None or query.newest):
-        raise Invalid("cursor: It goes on from a page. Leave it out, or `after` and `newest`.", "cursor")
+    if query.cursor is not None and query.after is not None:
+        raise Invalid("after: Send either `after`, or the `cursor` to go on from.", "after")
     asked = EntryQuery(
         after=query.after,
         before=query.before,

@@ -59,7 +59,7 @@ from threadkeep.conversations.store import (
 from threadkeep.errors import ThreadkeepError
 from threadkeep.ids import new_id
 from threadkeep.storage.base import Place
-from threadkeep.storage.memory.agents import Journals, MemoryStateStore
+from threadkeep.storage.memory.agents import Blobs, Journals, MemoryStateStore
 from threadkeep.tokenizer import words_of
 from threadkeep.work import done
 
@@ -94,6 +94,7 @@ class _Owner:
     conversations: dict[str, _KeptConversation] = field(default_factory=dict)
     messages: dict[str, _KeptMessage] = field(default_factory=dict)
     journals: Journals = field(default_factory=dict)
+    blobs: Blobs = field(default_factory=dict)
 
     def next_n(self) -> int:
         self.last_n += 1
@@ -119,6 +120,10 @@ class MemoryDatabase:
     def journals_of(self, user_id: str) -> Journals:
         """The journals of a user, to read and to change."""
         return self.owners.setdefault(user_id, _Owner()).journals
+
+    def blobs_of(self, user_id: str) -> Blobs:
+        """The blobs of a user, to read and to change."""
+        return self.owners.setdefault(user_id, _Owner()).blobs
 
     async def users_to_purge(self, until: int, limit: int) -> list[str]:
         found = (
@@ -448,7 +453,7 @@ class MemoryStore:
     async def erase(self) -> Erased:
         kept = self._owner.conversations.values()
         messages = sum(len(conversation.messages) for conversation in kept)
-        erased = Erased(len(kept), messages, len(self._owner.journals))
+        erased = Erased(len(kept), messages, len(self._owner.journals), len(self._owner.blobs))
         del self._database.owners[self._user_id]
         return erased
 
@@ -496,7 +501,7 @@ class MemoryStore:
                     del owner.messages[row.message.id]
             elif deleted_at is not None:
                 later.append(deleted_at)
-        if not owner.conversations and not owner.journals:
+        if not (owner.conversations or owner.journals or owner.blobs):
             del self._database.owners[self._user_id]
         return min(later, default=None)
 

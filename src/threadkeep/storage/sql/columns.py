@@ -98,12 +98,24 @@ ENTRY = (
     Column("data", "data", "json", is_private=True, is_nullable=True),
 )
 
+BLOB = (
+    Column("space", "space", "text", is_private=True),
+    Column("key", "key", "text", is_private=True),
+    Column("digest", "digest", "text", is_private=True),
+    Column("size", "size", "integer"),
+    Column("media_type", "mediaType", "text", is_private=True),
+    Column("created_at", "createdAt", "integer"),
+    Column("expires_at", "expiresAt", "integer", is_nullable=True),
+    Column("group_id", "groupId", "text", is_shown=False),
+    Column("meta", "meta", "json", is_private=True),
+)
+
 PIECE = (
     Column("group_id", "groupId", "text"),
     Column("part", "part", "integer"),
     Column("data", "data", "text", is_private=True),
 )
-"""A part of a value that is too large to be one: of whatever has a `big`, which names the group."""
+"""A part of a value that is too large to be one: of whatever has a `big`, or of a blob, which name the group."""
 
 
 def shown(columns: tuple[Column, ...]) -> list[Column]:

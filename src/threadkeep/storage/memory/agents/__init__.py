@@ -1,11 +1,12 @@
 """MemoryStateStore: the state of agents in memory. It is the model of the other back ends."""
 
+from threadkeep.storage.memory.agents.blobs import Blobs, MemoryBlobs
 from threadkeep.storage.memory.agents.journals import Journals, MemoryJournals
 
-__all__ = ["Journals", "MemoryStateStore"]
+__all__ = ["Blobs", "Journals", "MemoryStateStore"]
 
 
-class MemoryStateStore(MemoryJournals):
+class MemoryStateStore(MemoryJournals, MemoryBlobs):
     """A `StateStore` in memory. See `agents/store.py` for what each method promises."""
 
     bookmark: str | None = None

@@ -1,7 +1,7 @@
 """Journals in memory: the contract in plain Python. It is the model of the other back ends."""
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from msgspec import UNSET, Raw
 from msgspec.structs import replace
@@ -19,9 +19,9 @@ from threadkeep.agents.journals.store import (
     refusal,
     stale,
 )
-from threadkeep.clock import Clock, now
 from threadkeep.conversations.models import PAGE_BYTES_MAX
 from threadkeep.ids import new_id
+from threadkeep.storage.memory.agents.base import MemoryState
 
 
 @dataclass
@@ -50,20 +50,8 @@ Span = tuple[int | None, int | None]
 """From the first entry of an append to the last, where it has any."""
 
 
-class Keeps(Protocol):
-    """Whoever keeps the journals of a user."""
-
-    def journals_of(self, user_id: str) -> Journals:
-        """The journals of a user, to read and to change."""
-
-
-class MemoryJournals:
+class MemoryJournals(MemoryState):
     """A `JournalStore` in memory. See `agents/journals/store.py` for what each method promises."""
-
-    def __init__(self, database: Keeps, user_id: str, clock: Clock = now) -> None:
-        self._database = database
-        self._user_id = user_id
-        self._clock = clock
 
     @property
     def _journals(self) -> Journals:

@@ -1,4 +1,4 @@
-"""Every statement that is run to keep conversations and journals, once for all databases, by name.
+"""Every statement that is run to keep conversations and the state of agents, once for all databases, by name.
 
 Each names the user for every table that it reads or writes (`alias.user_id = :user`), and a test reads them all to see
 that it does. Rows are handed over as JSON and leave as one JSON text: a value crosses to Python once, not once for each
@@ -8,6 +8,7 @@ cell. What differs from product to product is said by the dialect.
 from functools import cached_property
 
 from threadkeep.storage.sql.executor import Query
+from threadkeep.storage.sql.statements.blobs import Blobs
 from threadkeep.storage.sql.statements.erasing import Erasing
 from threadkeep.storage.sql.statements.expiring import Expiring
 from threadkeep.storage.sql.statements.indexing import Indexing
@@ -17,7 +18,7 @@ from threadkeep.storage.sql.statements.searching import Searching
 from threadkeep.storage.sql.statements.writing import Writing
 
 
-class Statements(Writing, Indexing, Reading, Searching, Erasing, Expiring, Journals):
+class Statements(Writing, Indexing, Reading, Searching, Erasing, Expiring, Journals, Blobs):
     """The statements in the words of one dialect. Each is made when it is first asked for."""
 
     def queries(self) -> dict[str, Query]:

@@ -14,6 +14,7 @@ class Base:
         self.messages = dialect.table("messages")
         self.journals = dialect.table("journals")
         self.entries = dialect.table("entries")
+        self.blobs = dialect.table("blobs")
         self.pieces = dialect.table("pieces")
         self.next_rev = f"(SELECT o.rev + 1 FROM {self.owners} AS o WHERE o.user_id = :user)"
         """What everything bears that this batch touches, until the counter follows."""

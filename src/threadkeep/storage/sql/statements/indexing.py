@@ -154,7 +154,8 @@ WHERE o.user_id = :user AND o.indexed_rev = :indexed_rev AND o.indexed_n = :inde
     def users_to_purge(self) -> Query:
         """Find users for whom there is something to purge, or to index again. The one statement that is about no user.
 
-        Of the index of the version before, the first rows are looked at, as by `to_index_again`.
+        Of the index of the version before, the first rows are looked at, as by `to_index_again`. The state of agents
+        stands in brackets, each kind in its own: a Durable Object unites at most five selections at once.
         """
         return self.dialect.read(f"""
 SELECT DISTINCT u.user_id AS value
@@ -164,11 +165,24 @@ FROM (
   SELECT f.user_id
   FROM (SELECT l.user_id FROM {self.dialect.table_of_index_before} AS l ORDER BY l.n LIMIT :limit) AS f
   UNION ALL
-  SELECT b.user_id FROM (SELECT o.user_id FROM {self.owners} AS o WHERE o.indexed_rev < o.rev LIMIT :limit) AS b
+  SELECT i.user_id FROM (SELECT o.user_id FROM {self.owners} AS o WHERE o.indexed_rev < o.rev LIMIT :limit) AS i
   UNION ALL
-  SELECT j.user_id FROM {self.journals} AS j WHERE j.deleted_at > 0
-  UNION ALL
-  SELECT j.user_id FROM {self.journals} AS j WHERE j.deleted_at IS NULL AND j.expires_at <= :now
+  SELECT s.user_id
+  FROM (
+    SELECT k.user_id
+    FROM (
+      SELECT j.user_id FROM {self.journals} AS j WHERE j.deleted_at > 0
+      UNION ALL
+      SELECT j.user_id FROM {self.journals} AS j WHERE j.deleted_at IS NULL AND j.expires_at <= :now
+    ) AS k
+    UNION ALL
+    SELECT k.user_id
+    FROM (
+      SELECT b.user_id FROM {self.blobs} AS b WHERE b.deleted_at > 0
+      UNION ALL
+      SELECT b.user_id FROM {self.blobs} AS b WHERE b.deleted_at IS NULL AND b.expires_at <= :now
+    ) AS k
+  ) AS s
 ) AS u
 LIMIT :limit
 """)

@@ -1,0 +1,8 @@
+"""The state of agents that another Threadkeep keeps: one class for each kind, over one transport."""
+
+from threadkeep.client.blobs import RemoteBlobs
+from threadkeep.client.journals import RemoteJournals
+
+
+class RemoteState(RemoteJournals, RemoteBlobs):
+    """A `StateStore` over the HTTP API. See `agents/store.py`."""
