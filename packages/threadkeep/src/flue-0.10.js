@@ -65,10 +65,10 @@ class Submissions {
    * @param {Client} client
    * @param {{leaseMs?: number}} options
    */
-  constructor(client, { leaseMs = LEASE_DURATION_MS }) {
+  constructor(client, { leaseMs }) {
     this.#client = client;
     this.#queue = new Queue(client, QUEUE);
-    this.#leaseMs = checkedLease(leaseMs);
+    this.#leaseMs = leaseMs === undefined ? Number.POSITIVE_INFINITY : checkedLease(leaseMs);
   }
 
   // Admission.
@@ -201,11 +201,15 @@ class Submissions {
 
   /** @type {AgentSubmissionStore["renewLeases"]} */
   async renewLeases(ownerId, submissionIds) {
-    await this.#queue.renew(ownerId, submissionIds, this.#leaseUntil());
+    await this.#queue.renew(ownerId, submissionIds, this.#leaseUntil(Date.now() + LEASE_DURATION_MS));
   }
 
-  /** When a lease ends that would end then. */
-  #leaseUntil(latest = Number.POSITIVE_INFINITY) {
+  /**
+   * When a lease ends that Flue would have end then.
+   *
+   * @param {number} latest
+   */
+  #leaseUntil(latest) {
     return Math.min(latest, Date.now() + this.#leaseMs);
   }
 

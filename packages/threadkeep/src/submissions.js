@@ -27,10 +27,10 @@ export class Submissions {
    * @param {Flue} flue
    * @param {{leaseMs?: number}} [options]
    */
-  constructor(client, flue, { leaseMs = flue.LEASE_DURATION_MS } = {}) {
+  constructor(client, flue, { leaseMs } = {}) {
     this.#flue = flue;
     this.#queue = new Queue(client, QUEUE);
-    this.#leaseMs = checkedLease(leaseMs);
+    this.#leaseMs = leaseMs === undefined ? Number.POSITIVE_INFINITY : checkedLease(leaseMs);
   }
 
   // Admission.
@@ -163,7 +163,7 @@ export class Submissions {
 
   /** @type {AgentSubmissionStore["renewLeases"]} */
   async renewLeases(ownerId, submissionIds) {
-    await this.#queue.renew(ownerId, submissionIds, this.#leaseUntil());
+    await this.#queue.renew(ownerId, submissionIds, this.#leaseUntil(Date.now() + this.#flue.LEASE_DURATION_MS));
   }
 
   // Its end.
@@ -251,8 +251,12 @@ export class Submissions {
     return readable(this.#queue, await this.#queue.list(view, of), (task) => this.#read(task));
   }
 
-  /** When a lease ends that would end then. */
-  #leaseUntil(latest = Number.POSITIVE_INFINITY) {
+  /**
+   * When a lease ends that Flue would have end then.
+   *
+   * @param {number} latest
+   */
+  #leaseUntil(latest) {
     return Math.min(latest, Date.now() + this.#leaseMs);
   }
 
