@@ -138,12 +138,13 @@ export function checkedLease(leaseMs) {
 }
 
 /**
- * Why something failed, as a task keeps it: what an error says, or anything that has a message, or is one.
+ * Why something failed, as a task keeps it: what an error says, or anything that has a message, or is one. A task takes
+ * no NUL and no half of a surrogate pair there.
  *
  * @param {any} error
  */
 export function messageOf(error) {
-  const message = String(error?.message ?? error).toWellFormed();
+  const message = String(error?.message ?? error).toWellFormed().replaceAll("\0", "\ufffd");
   // A character has at most 3 bytes for each of its units.
   return message.length * 3 <= ERROR_BYTES_MAX ? message : message.slice(0, ERROR_BYTES_MAX / 3 - 1).toWellFormed();
 }

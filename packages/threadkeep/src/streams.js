@@ -42,7 +42,7 @@ export class Streams {
     const { agentName, instanceId } = identity;
     // Whoever appends for a submission has to be at work on one of this agent and instance.
     const lane = createSessionStorageKey(agentName, instanceId, SUBMISSION_HARNESS_NAME, SUBMISSION_SESSION_NAME);
-    const json = { mode: "create", head: wrapped(identity), identity: wrapped(identity), lane };
+    const json = { mode: "create", head: wrapped(identity), identity: wrapped(identity), lane, kind: agentName };
     try {
       await this.#client.send("PUT", ["journals", STREAMS, path], { json });
     } catch (error) {
