@@ -6,15 +6,17 @@ else does not exist.
 
 - `journals/store.py`: a head and an ordered list of entries.
 - `blobs/store.py`: bytes that never change.
+- `tasks/store.py`: a queue of work with lanes, held by leases.
 """
 
 from typing import Protocol
 
 from threadkeep.agents.blobs.store import BlobStore
 from threadkeep.agents.journals.store import JournalStore
+from threadkeep.agents.tasks.store import TaskStore
 
 
-class StateStore(JournalStore, BlobStore, Protocol):
+class StateStore(JournalStore, BlobStore, TaskStore, Protocol):
     """The state of the agents of one user."""
 
     @property

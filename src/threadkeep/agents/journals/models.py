@@ -36,6 +36,8 @@ class Journal(Struct, rename="camel", kw_only=True):
     """Counts claims. Only the last one holds."""
     next_producer_seq: Annotated[int, Meta(description="The `seq` of the next append of its producer.")]
     """Which append of the producer is the next."""
+    lane: str | None
+    """Of which lane a task has to be that guards an append; null for any."""
     kind: str | None
     status: str | None
     sort: str
@@ -72,6 +74,7 @@ class PutJournal(Struct, rename="camel", kw_only=True, forbid_unknown_fields=Tru
     """Null, where it is left out."""
     identity: AnyJson | UnsetType = UNSET
     """By which a repeated creation is known; without it, all of the request is."""
+    lane: OptionalText | None = None
     kind: OptionalText | None = None
     status: OptionalText | None = None
     sort: OptionalText = ""
@@ -103,6 +106,19 @@ class Producer(Struct, rename="camel", kw_only=True, forbid_unknown_fields=True)
     seq: Annotated[Count, Meta(description="Which of its appends this is, from 0 on.")]
 
 
+class Guard(Struct, rename="camel", kw_only=True, forbid_unknown_fields=True):
+    """A task that has to be at work for an append to be made: running under an attempt, or settling just so."""
+
+    queue: Name
+    task: Name
+    attempt: Name
+    joined: Annotated[list[Name], Meta(extra_json_schema={"maxItems": ENTRIES_MAX})] = []
+    """The ids of tasks that have to have joined it, or to be joining it."""
+    settlement_id: Name | None = None
+    """What is reserved as its end, where it is settling."""
+    settlement: AnyJson | UnsetType = UNSET
+
+
 class NewEntry(Struct, rename="camel", kw_only=True, forbid_unknown_fields=True):
     """An entry to append. With an `id`, sending it again is safe."""
 
@@ -118,6 +134,8 @@ class NewEntries(Struct, rename="camel", kw_only=True, forbid_unknown_fields=Tru
 
     entries: Annotated[list[NewEntry], Meta(extra_json_schema={"maxItems": ENTRIES_MAX})] = []
     producer: Producer | None = None
+    guard: Guard | None = None
+    """Who has to be at work; `unauthorized` where that is not so."""
     at: Annotated[int, Meta(ge=0, le=INTEGER_MAX - ENTRIES_MAX - 1)] | None = None
     """The `seq` of the first entry, instead of the next one."""
     cut: Count | None = None

@@ -16,6 +16,7 @@ from threadkeep.agents.journals.models import (
     AppendedEntries,
     Entry,
     EntryPage,
+    Guard,
     Journal,
     JournalChanges,
     JournalPage,
@@ -26,6 +27,7 @@ from threadkeep.agents.journals.models import (
 )
 from threadkeep.agents.journals.records import AppendRecord, EntryQuery, EntryRecord, JournalEdit, JournalRecord
 from threadkeep.agents.journals.store import JournalStore
+from threadkeep.agents.tasks import records as tasks
 from threadkeep.errors import Invalid, TooLarge
 
 
@@ -36,7 +38,7 @@ async def put_journal(
     if new.mode == "replace" and expected is not None:
         raise Invalid("mode: A journal is replaced whatever its version is. Leave out `If-Match`.", "mode")
     head = Raw(b"null") if new.head is UNSET else _head(new.head)
-    identity = digest_of(new.kind, sent=[head]) if new.identity is UNSET else digest_of(sent=[new.identity])
+    identity = digest_of(new.kind, new.lane, sent=[head]) if new.identity is UNSET else digest_of(sent=[new.identity])
     record = JournalRecord(
         space=checked_space(space),
         key=checked_name(key, "key"),
@@ -45,6 +47,7 @@ async def put_journal(
         head=head,
         identity=identity,
         sent_identity=new.identity if new.identity is UNSET else Raw(bytes(new.identity)),
+        lane=checked_label(new.lane, "lane"),
         kind=checked_label(new.kind, "kind"),
         status=checked_label(new.status, "status"),
         sort=checked_label(new.sort, "sort") or "",
@@ -132,11 +135,13 @@ def append_record(new: NewEntries, request: str | None = None) -> AppendRecord:
         if entry.id is not None and places.setdefault(entry.id, index) != index:
             path = f"entries[{index}].id"
             raise Invalid(f"{path}: This is also the id of entries[{places[entry.id]}]; give each its own.", path)
+    guard = None if new.guard is None else _guard(new.guard)
     return AppendRecord(
         request=request_name(request),
-        digest=digest_of(*(entry.digest for entry in entries)),
+        digest=digest_of(*(entry.digest for entry in entries), *([] if guard is None else [guard])),
         entries=entries,
         producer=new.producer,
+        guard=guard,
         at=new.at,
         cut=new.cut,
         remove=[checked_name(id_, f"remove[{index}]") for index, id_ in enumerate(dict.fromkeys(new.remove))],
@@ -153,6 +158,23 @@ def append_record(new: NewEntries, request: str | None = None) -> AppendRecord:
 def _entry(entry: NewEntry, path: str) -> EntryRecord:
     id_ = None if entry.id is None else checked_name(entry.id, f"{path}.id")
     return EntryRecord(id=id_, digest=digest_of(sent=[entry.data]), data=Raw(bytes(entry.data)))
+
+
+def _guard(guard: Guard) -> tasks.Guard:
+    if len(guard.joined) > ENTRIES_MAX:
+        raise TooLarge(f"guard.joined: At most {ENTRIES_MAX} tasks can be named.", {"path": "guard.joined"})
+    if (guard.settlement_id is None) != (guard.settlement is UNSET):
+        raise Invalid("guard: Name both `settlementId` and `settlement`, or neither.", "guard")
+    if guard.settlement_id is not None:
+        checked_name(guard.settlement_id, "guard.settlementId")
+    return tasks.Guard(
+        queue=checked_name(guard.queue, "guard.queue"),
+        task=checked_name(guard.task, "guard.task"),
+        attempt=checked_name(guard.attempt, "guard.attempt"),
+        joined=[checked_name(id_, f"guard.joined[{index}]") for index, id_ in enumerate(dict.fromkeys(guard.joined))],
+        settlement_id=guard.settlement_id,
+        settlement_digest=None if guard.settlement is UNSET else digest_of(sent=[guard.settlement]),
+    )
 
 
 def _head(head: Raw) -> Raw:

@@ -23,8 +23,8 @@ class JournalStore(Protocol):
     async def put_journal(self, record: JournalRecord) -> tuple[Journal, bool]:
         """Keep a journal; return it as it is now, and whether it is new.
 
-        `create` keeps one that is there as it is. `save` sets its head, kind, status and sort, and its expiry where
-        that is given, and keeps its entries. `replace` begins a new one: another incarnation, without entries and
+        `create` keeps one that is there as it is. `save` sets its head, lane, kind, status and sort, and its expiry
+        where that is given, and keeps its entries. `replace` begins a new one: another incarnation, without entries and
         without a producer, so that whoever wrote to the one before is refused.
 
         Raises Conflict `conflict` where `create` finds one of another identity; Stale `stale`, with the `version` now,
@@ -77,7 +77,8 @@ class JournalStore(Protocol):
         7. Entries of its ids are kept, other than those that it removes: a repeat if it is all of them and they are the
            same, else Conflict `conflict`.
         8. It is closed: Conflict `closed`.
-        9. It has another version than the expected one: Stale `stale`, with the `version`.
+        9. Its guard is not at work, or in another lane than the journal's: Conflict `unauthorized`.
+        10. It has another version than the expected one: Stale `stale`, with the `version`.
         """
 
     async def read_entries(self, space: str, key: str, query: EntryQuery) -> EntryPage:
@@ -155,6 +156,11 @@ def refusal(reason: str, record: AppendRecord, version: int, next_producer_seq: 
         )
     if reason == "closed":
         return Conflict("The journal is closed. Begin another one.", {"reason": "closed"})
+    if reason == "unauthorized":
+        return Conflict(
+            "The task that guards this append is not at work on it any more. Read the task, and leave it to others.",
+            {"reason": "unauthorized"},
+        )
     return Conflict(
         "Some of these ids or places are taken by other entries. Read the journal, and send what is new.",
         {"reason": "conflict"},

@@ -59,7 +59,7 @@ from threadkeep.conversations.store import (
 from threadkeep.errors import ThreadkeepError
 from threadkeep.ids import new_id
 from threadkeep.storage.base import Place
-from threadkeep.storage.memory.agents import Blobs, Journals, MemoryStateStore
+from threadkeep.storage.memory.agents import Blobs, Journals, MemoryStateStore, Tasks
 from threadkeep.tokenizer import words_of
 from threadkeep.work import done
 
@@ -95,6 +95,7 @@ class _Owner:
     messages: dict[str, _KeptMessage] = field(default_factory=dict)
     journals: Journals = field(default_factory=dict)
     blobs: Blobs = field(default_factory=dict)
+    tasks: Tasks = field(default_factory=Tasks)
 
     def next_n(self) -> int:
         self.last_n += 1
@@ -124,6 +125,10 @@ class MemoryDatabase:
     def blobs_of(self, user_id: str) -> Blobs:
         """The blobs of a user, to read and to change."""
         return self.owners.setdefault(user_id, _Owner()).blobs
+
+    def tasks_of(self, user_id: str) -> Tasks:
+        """The tasks of a user, to read and to change."""
+        return self.owners.setdefault(user_id, _Owner()).tasks
 
     async def users_to_purge(self, until: int, limit: int) -> list[str]:
         found = (
@@ -453,7 +458,8 @@ class MemoryStore:
     async def erase(self) -> Erased:
         kept = self._owner.conversations.values()
         messages = sum(len(conversation.messages) for conversation in kept)
-        erased = Erased(len(kept), messages, len(self._owner.journals), len(self._owner.blobs))
+        counts = (len(self._owner.journals), len(self._owner.blobs), len(self._owner.tasks.tasks))
+        erased = Erased(len(kept), messages, *counts)
         del self._database.owners[self._user_id]
         return erased
 
@@ -501,7 +507,8 @@ class MemoryStore:
                     del owner.messages[row.message.id]
             elif deleted_at is not None:
                 later.append(deleted_at)
-        if not (owner.conversations or owner.journals or owner.blobs):
+        of_agents = (owner.journals, owner.blobs, owner.tasks.tasks, owner.tasks.closed)
+        if not (owner.conversations or any(of_agents)):
             del self._database.owners[self._user_id]
         return min(later, default=None)
 

@@ -1,4 +1,4 @@
-"""Columns: what a conversation, a message and a journal have in the database, one line for each, whatever the product.
+"""Columns: what a conversation, a message, a journal and a task have in the database, one line for each.
 
 A new field of theirs is a line here, a migration for each product, and a field of the struct in
 `conversations/models.py` or `agents/models.py`. What is read, stored, imported and overwritten follows from the line.
@@ -73,6 +73,7 @@ JOURNAL = (
     Column("producer", "producer", "text", is_private=True, is_nullable=True),
     Column("epoch", "epoch", "integer"),
     Column("next_producer_seq", "nextProducerSeq", "integer"),
+    Column("lane", "lane", "text", is_private=True, is_nullable=True),
     Column("kind", "kind", "text", is_private=True, is_nullable=True),
     Column("status", "status", "text", is_private=True, is_nullable=True),
     Column("sort", "sort", "text", is_private=True),
@@ -108,6 +109,52 @@ BLOB = (
     Column("expires_at", "expiresAt", "integer", is_nullable=True),
     Column("group_id", "groupId", "text", is_shown=False),
     Column("meta", "meta", "json", is_private=True),
+)
+
+TASK = (
+    Column("queue", "queue", "text", is_private=True),
+    Column("id", "id", "text", is_private=True),
+    Column("seq", "seq", "integer"),
+    Column("lane", "lane", "text", is_private=True),
+    Column("kind", "kind", "text", is_private=True, is_nullable=True),
+    Column("target", "target", "text", is_private=True, is_nullable=True),
+    Column("state", "state", "text"),
+    Column("is_open", "isOpen", "integer", is_shown=False),
+    Column("digest", "digest", "text", is_private=True, is_shown=False),
+    Column("accepted_at", "acceptedAt", "integer"),
+    Column("ready_at", "readyAt", "integer", is_nullable=True),
+    Column("attempt", "attempt", "text", is_private=True, is_nullable=True),
+    Column("attempts", "attempts", "integer"),
+    Column("attempts_max", "attemptsMax", "integer"),
+    Column("timeout_at", "timeoutAt", "integer"),
+    Column("holder", "holder", "text", is_private=True, is_nullable=True),
+    Column("lease_until", "leaseUntil", "integer"),
+    Column("started_at", "startedAt", "integer", is_nullable=True),
+    Column("applied_at", "appliedAt", "integer", is_nullable=True),
+    Column("recovery_at", "recoveryAt", "integer", is_nullable=True),
+    Column("abort_at", "abortAt", "integer", is_nullable=True),
+    Column("settled_at", "settledAt", "integer", is_nullable=True),
+    Column("host", "host", "text", is_private=True, is_nullable=True),
+    Column("error", "error", "text", is_private=True, is_nullable=True),
+    Column("settlement_id", "settlementId", "text", is_private=True, is_nullable=True),
+    Column("settlement_digest", "settlementDigest", "text", is_private=True, is_shown=False, is_nullable=True),
+    Column("settlement_bytes", "settlementBytes", "integer", is_shown=False),
+    Column("settlement_big", "settlementBig", "text", is_shown=False, is_nullable=True),
+    Column("note_revision", "noteRevision", "integer"),
+    Column("noted_at", "notedAt", "integer", is_nullable=True),
+    Column("request", "request", "text", is_private=True, is_shown=False),
+    Column("stamp", "stamp", "text", is_shown=False),
+    Column("bytes", "bytes", "integer", is_shown=False),
+    Column("big", "big", "text", is_shown=False, is_nullable=True),
+    Column("note", "note", "json", is_private=True, is_nullable=True),
+    Column("settlement", "settlement", "json", is_private=True, is_nullable=True),
+    Column("payload", "payload", "json", is_private=True, is_nullable=True),
+)
+
+LANE = (
+    Column("queue", "queue", "text", is_private=True),
+    Column("lane", "lane", "text", is_private=True),
+    Column("closed_at", "closedAt", "integer"),
 )
 
 PIECE = (

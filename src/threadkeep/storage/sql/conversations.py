@@ -581,6 +581,8 @@ class SqlStore:
             self._sql.mark_all(**values),
             self._sql.retire_all_journals(**values),
             self._sql.retire_all_blobs(**values),
+            self._sql.retire_all_tasks(**values),
+            self._sql.retire_all_lanes(**values),
         )
         return _decode(results[0], Erased, "")
 

@@ -2,11 +2,12 @@
 
 from threadkeep.storage.memory.agents.blobs import Blobs, MemoryBlobs
 from threadkeep.storage.memory.agents.journals import Journals, MemoryJournals
+from threadkeep.storage.memory.agents.tasks import MemoryTasks, Tasks
 
-__all__ = ["Blobs", "Journals", "MemoryStateStore"]
+__all__ = ["Blobs", "Journals", "MemoryStateStore", "Tasks"]
 
 
-class MemoryStateStore(MemoryJournals, MemoryBlobs):
+class MemoryStateStore(MemoryJournals, MemoryBlobs, MemoryTasks):
     """A `StateStore` in memory. See `agents/store.py` for what each method promises."""
 
     bookmark: str | None = None

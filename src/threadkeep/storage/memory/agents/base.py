@@ -7,6 +7,7 @@ from threadkeep.clock import Clock, now
 if TYPE_CHECKING:
     from threadkeep.storage.memory.agents.blobs import Blobs
     from threadkeep.storage.memory.agents.journals import Journals
+    from threadkeep.storage.memory.agents.tasks import Tasks
 
 
 class Keeps(Protocol):
@@ -17,6 +18,9 @@ class Keeps(Protocol):
 
     def blobs_of(self, user_id: str) -> "Blobs":
         """The blobs of a user."""
+
+    def tasks_of(self, user_id: str) -> "Tasks":
+        """The tasks of a user, and the lanes that are closed."""
 
 
 class MemoryState:

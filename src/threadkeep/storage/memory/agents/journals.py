@@ -22,6 +22,7 @@ from threadkeep.agents.journals.store import (
 from threadkeep.conversations.models import PAGE_BYTES_MAX
 from threadkeep.ids import new_id
 from threadkeep.storage.memory.agents.base import MemoryState
+from threadkeep.storage.memory.agents.tasks import Tasks
 
 
 @dataclass
@@ -81,6 +82,7 @@ class MemoryJournals(MemoryState):
             record.request,
             record.expires_in,
             head=record.head,
+            lane=record.lane,
             kind=record.kind,
             status=record.status,
             sort=record.sort,
@@ -137,15 +139,17 @@ class MemoryJournals(MemoryState):
         return replace(kept.journal, head=UNSET)
 
     async def append_entries(self, space: str, key: str, record: AppendRecord) -> tuple[AppendedEntries, bool]:
-        kept = self._journals.get((space, key))
+        kept, tasks = self._journals.get((space, key)), self._database.tasks_of(self._user_id)
         if kept is None and not record.create:
             raise no_journal(space, key)
         if kept is None:
             if record.expected not in (None, 0):
                 raise stale(record.expected, 0)
+            if record.guard is not None and not tasks.allow(record.guard, None):
+                raise refusal("unauthorized", record, 0, 0)
             kept = self._begin(JournalRecord(space=space, key=key, request="", expires_in=record.expires_in))
             kept.journal.version = 0
-        reason, repeated = _verdict(kept, record)
+        reason, repeated = _verdict(kept, record, tasks)
         journal = kept.journal
         if repeated is not None:
             return AppendedEntries(*repeated, journal.version), False
@@ -176,7 +180,7 @@ class MemoryJournals(MemoryState):
     async def pop_entry(self, space: str, key: str) -> Entry | None:
         kept = self._find(space, key)
         record = AppendRecord(request=new_id(), digest="")
-        reason, _ = _verdict(kept, record)
+        reason, _ = _verdict(kept, record, Tasks())
         if reason != "applied":
             raise refusal(reason, record, kept.journal.version, kept.journal.next_producer_seq)
         if not kept.entries:
@@ -205,6 +209,7 @@ class MemoryJournals(MemoryState):
             producer=None,
             epoch=0,
             next_producer_seq=0,
+            lane=record.lane,
             kind=record.kind,
             status=record.status,
             sort=record.sort,
@@ -257,7 +262,7 @@ class MemoryJournals(MemoryState):
         return first
 
 
-def _verdict(kept: KeptJournal, record: AppendRecord) -> tuple[str, Span | None]:  # noqa: PLR0911 one for each rule
+def _verdict(kept: KeptJournal, record: AppendRecord, tasks: Tasks) -> tuple[str, Span | None]:  # noqa: PLR0911 one for each rule
     """What comes of an append, in the order of the contract; of what it repeats, where that is."""
     journal, producer, at, count = kept.journal, record.producer, record.at, len(record.entries)
 
@@ -291,6 +296,8 @@ def _verdict(kept: KeptJournal, record: AppendRecord) -> tuple[str, Span | None]
         return "conflict", None
     if journal.closed_at is not None:
         return "closed", None
+    if record.guard is not None and not tasks.allow(record.guard, journal.lane):
+        return "unauthorized", None
     if record.expected not in (None, journal.version):
         return "stale", None
     return "applied", None

@@ -2,13 +2,17 @@
 
 from threadkeep.storage.sql.agents.blobs import SqlBlobs, sweep_blobs
 from threadkeep.storage.sql.agents.journals import SqlJournals, sweep_journals
+from threadkeep.storage.sql.agents.tasks import SqlTasks, sweep_tasks
 from threadkeep.storage.sql.executor import Executor
 
 
-class SqlStateStore(SqlJournals, SqlBlobs):
+class SqlStateStore(SqlJournals, SqlBlobs, SqlTasks):
     """A `StateStore` over an executor. See `agents/store.py` for what each method promises."""
 
 
 async def sweep_state(executor: Executor, user_id: str) -> bool:
     """Overwrite and remove a part of what is deleted, of any kind; return whether there may be more to do."""
-    return await sweep_journals(executor, user_id) or await sweep_blobs(executor, user_id)
+    for sweep in (sweep_journals, sweep_blobs, sweep_tasks):
+        if await sweep(executor, user_id):
+            return True
+    return False

@@ -19,6 +19,7 @@ from threadkeep.agents.journals.store import (
     refusal,
     stale,
 )
+from threadkeep.agents.tasks.records import Guard
 from threadkeep.agents.values import WHOLE_BYTES_MAX
 from threadkeep.conversations.models import PAGE_BYTES_MAX
 from threadkeep.storage.sql.agents.base import (
@@ -81,6 +82,7 @@ class SqlJournals(SqlState):
     async def put_journal(self, record: JournalRecord) -> tuple[Journal, bool]:
         values = self._creation(record.space, record.key, record.request, record.expires_in) | {
             "identity": record.identity,
+            "lane": record.lane,
             "kind": record.kind,
             "status": record.status,
             "sort": record.sort,
@@ -197,7 +199,16 @@ class SqlJournals(SqlState):
             new = self._creation(space, key, "", record.expires_in)
             values |= {"stamp": new["stamp"], "expires_at": new["expires_at"], "retires": 0}
             # At version 0, which the append that creates it raises.
-            new |= {"version": 0, "identity": "", "kind": None, "status": None, "sort": "", "head": "null"}
+            new |= {
+                "version": 0,
+                "identity": "",
+                "lane": None,
+                "kind": None,
+                "status": None,
+                "sort": "",
+                "head": "null",
+            }
+            new |= _guard(record.guard)
             creation = [
                 self._sql.ensure_owner(**new),
                 self._sql.retire_journal(**values),
@@ -206,6 +217,8 @@ class SqlJournals(SqlState):
         results = await self._executor.run(*creation, *self._appending(values, record))
         verdicts = results[len(creation)]
         if not verdicts and record.create:
+            if record.expected in (None, 0):
+                raise refusal("unauthorized", record, 0, 0)
             raise stale(record.expected, 0)
         if not verdicts:
             raise no_journal(space, key)
@@ -278,6 +291,7 @@ class SqlJournals(SqlState):
             "epoch": self._new_id(),
             "incarnation": self._new_id(),
             "version": 1,
+            **_guard(None),
             "expires_at": None if expires_in is None else values["now"] + expires_in,
         }
 
@@ -288,6 +302,7 @@ class SqlJournals(SqlState):
         removed = set(record.remove)
         return values | {
             **_labels(record.status, record.sort),
+            **_guard(record.guard),
             "append_digest": record.digest,
             "count": len(record.entries),
             "producer": None if producer is None else producer.id,
@@ -335,7 +350,7 @@ class SqlJournals(SqlState):
             "id": entry.id,
             "digest": entry.digest,
             "append_digest": values["append_digest"],
-            "bytes": entry.size,
+            "bytes": entry.size if group is None else max(entry.size, PAGE_BYTES_MAX),
             "big": group,
         }
         if position == 0:
@@ -398,6 +413,20 @@ def _page(rows: list[Row], pieces: list[Row]) -> _EntryRows:
         page.rows[0].data = Raw("".join(piece["data"] for piece in pieces).encode())
     page.rows.sort(key=attrgetter("seq"))
     return page
+
+
+def _guard(guard: Guard | None) -> dict[str, Any]:
+    """What a write is given of its guard."""
+    return {
+        "guards": guard is not None,
+        "guard_queue": "" if guard is None else guard.queue,
+        "guard_task": "" if guard is None else guard.task,
+        "guard_attempt": "" if guard is None else guard.attempt,
+        "guard_settlement_id": None if guard is None else guard.settlement_id,
+        "guard_settlement_digest": None if guard is None else guard.settlement_digest,
+        "guard_joined": as_json([] if guard is None else [[id_] for id_ in guard.joined]),
+        "guard_joined_count": 0 if guard is None else len(guard.joined),
+    }
 
 
 def _labels(status: str | UnsetType | None, sort: str | UnsetType) -> dict[str, Any]:

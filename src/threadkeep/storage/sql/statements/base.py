@@ -16,6 +16,8 @@ class Base:
         self.entries = dialect.table("entries")
         self.blobs = dialect.table("blobs")
         self.pieces = dialect.table("pieces")
+        self.tasks = dialect.table("tasks")
+        self.lanes = dialect.table("lanes")
         self.next_rev = f"(SELECT o.rev + 1 FROM {self.owners} AS o WHERE o.user_id = :user)"
         """What everything bears that this batch touches, until the counter follows."""
 

@@ -182,6 +182,13 @@ FROM (
       UNION ALL
       SELECT b.user_id FROM {self.blobs} AS b WHERE b.deleted_at IS NULL AND b.expires_at <= :now
     ) AS k
+    UNION ALL
+    SELECT k.user_id
+    FROM (
+      SELECT t.user_id FROM {self.tasks} AS t WHERE t.deleted_at > 0
+      UNION ALL
+      SELECT l.user_id FROM {self.lanes} AS l WHERE l.deleted_at > 0
+    ) AS k
   ) AS s
 ) AS u
 LIMIT :limit

@@ -95,7 +95,9 @@ WHERE j.user_id = :user
         return self.dialect.write(f"""
 {self.insert(self.journals, values)}
 FROM {self.owners} AS o
-WHERE o.user_id = :user AND coalesce({self.dialect.integer(":expected")}, 0) = 0
+WHERE o.user_id = :user
+  AND coalesce({self.dialect.integer(":expected")}, 0) = 0
+  AND {self._is_guarded(self.dialect.text(":lane"))}
 ON CONFLICT (user_id, space, key) WHERE deleted_at IS NULL DO NOTHING
 """)
 
@@ -103,7 +105,8 @@ ON CONFLICT (user_id, space, key) WHERE deleted_at IS NULL DO NOTHING
     def save_journal(self) -> Query:
         """Set the head and the labels of a journal that was there before this batch, and is as expected."""
         labels = {
-            column.name: self.dialect.parameter(column) for column in named(JOURNAL, "kind", "status", "sort", "head")
+            column.name: self.dialect.parameter(column)
+            for column in named(JOURNAL, "lane", "kind", "status", "sort", "head")
         }
         return self._write(
             labels | {"expires_at": f"coalesce({self.dialect.integer(':expires_at')}, expires_at)"},
@@ -406,10 +409,41 @@ WHERE {_LIVE} AND j.request <> :request AND {condition}
     WHEN {count} > 0 AND {same} = {count} THEN 'kept'
     WHEN {self._kept("min(e.seq)")} IS NOT NULL THEN 'conflict'
     WHEN j.closed_at IS NOT NULL THEN 'closed'
+    WHEN NOT ({self._is_guarded("j.lane")}) THEN 'unauthorized'
     WHEN j.version <> {self.dialect.integer(":expected")} THEN 'stale'
     WHEN :pops = 1 AND {is_empty} THEN 'empty'
     ELSE 'applied'
   END"""
+
+    def _is_guarded(self, lane: str) -> str:
+        """Whether the guard of an append is at work, in a lane if there is any; or there is no guard."""
+        of_queue = "t.user_id = :user AND t.queue = :guard_queue"
+        joined = f"{of_queue} AND t.id = given.value ->> 0 AND t.deleted_at IS NULL"
+        return f"""(:guards = 0 OR (
+      EXISTS (
+        SELECT 1
+        FROM {self.tasks} AS t
+        WHERE {of_queue}
+          AND t.id = :guard_task
+          AND t.deleted_at IS NULL
+          AND t.attempt = :guard_attempt
+          AND t.lane = coalesce({lane}, t.lane)
+          AND (
+            t.state = 'running'
+            OR (
+              t.state = 'settling'
+              AND t.settlement_id = :guard_settlement_id
+              AND t.settlement_digest = :guard_settlement_digest
+            )
+          )
+      )
+      AND (
+        SELECT count(*)
+        FROM {self.dialect.each(":guard_joined", "given")}
+        {self.dialect.look_up("tasks", "t", joined)}
+        WHERE t.host = :guard_task AND t.state IN ('joining', 'joined')
+      ) = :guard_joined_count
+    ))"""
 
     def _produced(self, value: str) -> str:
         """Something of the entry that the producer's append of this seq began with."""
