@@ -8,7 +8,7 @@ clients append, whatever was acknowledged is there, once, in an order without ga
 import asyncio
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
@@ -34,6 +34,22 @@ def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     """A Worker in whose log nobody else writes. Its tests are run in the order in which they stand here."""
     with worker(request.param, tmp_path_factory.mktemp("own")) as started:
         yield started
+
+
+def ask_of_tasks(ask: Callable[..., None]) -> None:
+    """Ask what can be asked of tasks."""
+    queue, pattern = "/api/queues/cold", "/api/queues/{queue}"
+    task, of_task = f"{queue}/tasks/a", f"{pattern}/tasks/{{task}}"
+    ask("POST", f"{queue}/tasks", f"{pattern}/tasks", json={"id": "a", "lane": "b/c", "payload": {"a": 1}})
+    claim = {"do": "claim", "attempt": "a1", "holder": "h1", "leaseUntil": 1}
+    note = {"do": "note", "attempt": "a1", "note": {"a": 1}, "if": {"a": None}}
+    for change in (claim, note, {"do": "absorb", "attempt": "a1"}):
+        ask("POST", task, of_task, json=change)
+    ask("GET", task, of_task)
+    ask("GET", f"{queue}/tasks", f"{pattern}/tasks", params={"view": "expired"})
+    ask("POST", f"{queue}/renew", f"{pattern}/renew", json={"holder": "h1", "tasks": ["a"], "leaseUntil": 1})
+    ask("GET", queue, pattern)
+    ask("POST", f"{queue}/lanes/b%2Fc", f"{pattern}/lanes/{{lane}}", json={"do": "abort"})
 
 
 def test_no_request_of_any_kind_imports_anything_not_even_the_first(running: LocalWorker) -> None:
@@ -77,6 +93,7 @@ def test_no_request_of_any_kind_imports_anything_not_even_the_first(running: Loc
         ask("POST", f"{place}/producer", f"{pattern}/producer", json={"producer": "p"})
         ask("GET", "/api/journals/cold", "/api/journals/{space}", params={"limit": 1})
         ask("DELETE", place, pattern)
+        ask_of_tasks(ask)
         for route in PUBLIC_ROUTES:
             ask(route.method, route.path)
         assert client.get(API, headers={"Authorization": "Bearer a.b.c"}).status_code == 401

@@ -5,7 +5,9 @@ as long as to answer.
 """
 
 import json
+import re
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -36,6 +38,7 @@ OLDER = "WyJjIiwxNzk1MTc2ODE5MTY0LCIwMUtBR1EzVzZaSjhZMFY0TTJUN041QzlYQiJd"
 # An object looks to its alarm before it deletes anything, in its own storage, and sets it the first time.
 ALARMS = [{"storage.getAlarm": 1, "storage.setAlarm": 1}, {"storage.getAlarm": 1}]
 JOURNAL = "/api/journals/counted/a%2Fb"
+GUARD = {"queue": "counted", "task": "a", "attempt": "a1"}
 LARGE_ENTRIES = [{"data": "x" * 2_000_000}, {"id": "large", "data": "x" * 1_000_000}]
 STATE = [
     *[("PUT", JOURNAL, {"json": {"mode": mode, "head": 1}}) for mode in ("create", "create", "save", "replace")],
@@ -58,6 +61,43 @@ STATE = [
     ("DELETE", JOURNAL, {"headers": {"If-Match": '"99"'}}),
     ("DELETE", JOURNAL, {}),
     ("GET", JOURNAL, {}),
+]
+QUEUE = "/api/queues/counted"
+TASK = f"{QUEUE}/tasks/a"
+LARGE = {"text": "x" * 1_500_000}
+OWNED = {"attempt": "a1"}
+CHANGES: list[dict[str, Any]] = [
+    {"do": "ready"},
+    {"do": "claim", **OWNED, "holder": "h1", "leaseUntil": 1},
+    {"do": "claim", **OWNED, "holder": "h1", "leaseUntil": 1},
+    *({"do": do, **OWNED} for do in ("applied", "recover", "absorb")),
+    {"do": "replace", **OWNED, "nextAttempt": "a1"},
+    {"do": "note", **OWNED, "note": {"a": 1}},
+    {"do": "note", **OWNED, "note": {"a": 2}, "if": {"a": 2}},
+    {"do": "join", **OWNED, "host": "b"},
+    {"do": "leave", **OWNED, "host": "b"},
+    {"do": "reserve", **OWNED, "settlementId": "s", "settlement": LARGE},
+    {"do": "finalize", **OWNED, "settlementId": "s"},
+    *({"do": do, **OWNED} for do in ("requeue", "settle")),
+    {"do": "drop"},
+]
+VIEWS = ("runnable", "unready", "running", "expired", "settling", "open", "all", "lane&lane=one", "joined&host=a")
+STATE += [
+    ("POST", f"{QUEUE}/tasks", {"json": {"id": "a", "lane": "one", "payload": LARGE, "ready": False}}),
+    ("POST", f"{QUEUE}/tasks", {"json": {"id": "a", "lane": "one", "payload": 1}}),
+    *(("POST", f"{QUEUE}/tasks", {"json": {"id": id_, "lane": "one", "payload": LARGE}}) for id_ in ("b", "c")),
+    *(("POST", TASK, {"json": change}) for change in CHANGES[:-4]),
+    ("POST", f"{JOURNAL}/entries", {"json": {"create": True, "entries": [{"data": 1}], "guard": GUARD}}),
+    ("POST", f"{JOURNAL}/entries", {"json": {"entries": [{"data": 1}], "guard": {**GUARD, "joined": ["b"]}}}),
+    *(("POST", TASK, {"json": change}) for change in CHANGES[-4:]),
+    ("GET", TASK, {}),
+    ("GET", f"{QUEUE}/tasks/none", {}),
+    *(("GET", f"{QUEUE}/tasks?view={view}", {}) for view in VIEWS),
+    ("GET", QUEUE, {}),
+    ("POST", f"{QUEUE}/renew", {"json": {"holder": "h1", "tasks": ["a", "b"], "leaseUntil": 1}}),
+    *(("POST", f"{QUEUE}/lanes/one", {"json": {"do": do}}) for do in ("abort", "close")),
+    *(("POST", f"{QUEUE}/tasks/{id_}", {"json": {"do": "drop"}}) for id_ in ("b", "c")),
+    *(("POST", f"{QUEUE}/lanes/one", {"json": {"do": do}}) for do in ("close", "clear", "open")),
 ]
 """Requests for the state of agents, in an order in which they have something to do, or are refused."""
 
@@ -120,12 +160,16 @@ def test_every_request_of_a_user_is_matched_once_and_is_one_round_trip(client: h
         assert counted in [expected | alarm for expected in EXPECTED[store]], (method, path)
 
 
+def pattern_of(path: str) -> str:
+    """The path of the route that serves this one of `STATE`."""
+    path = path.replace(JOURNAL, "/api/journals/{space}/{key}").replace("journals/counted", "journals/{space}")
+    path = re.sub("/tasks/[a-z]+", "/tasks/{task}", path.replace("queues/counted", "queues/{queue}"))
+    return path.replace("lanes/one", "lanes/{lane}")
+
+
 def test_every_request_for_the_state_of_agents_is_one_round_trip(client: httpx.Client) -> None:
     patterns = {(route.method, route.path) for route in USER_ROUTES if route.needs == "agents"}
-    assert patterns == {
-        (method, path.replace(JOURNAL, "/api/journals/{space}/{key}").replace("/counted", "/{space}"))
-        for method, path, _ in STATE
-    }
+    assert patterns == {(method, pattern_of(path.partition("?")[0])) for method, path, _ in STATE}
     client.put(JOURNAL, json={"mode": "replace"})  # an object sets its alarm with the first write
     client.get("/counts")
     for method, path, options in STATE:

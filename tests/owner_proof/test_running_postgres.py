@@ -346,6 +346,7 @@ SUPERFLUOUS = {
             "open_tasks_2-p-6",
             "absorbed_tasks_2-p-3",
             "absorb_tasks-t-1",
+            "runnable_tasks_2-t-1",
             "renew_leases-t-1",
             "renew_leases-r-2",
             "sweep_tasks_1-p-1",

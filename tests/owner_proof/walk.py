@@ -821,8 +821,8 @@ def renew(*ids: str, until: int = 7) -> Step:
     return state(lambda store: store.renew_leases(QUEUE, "h1", list(ids), until))
 
 
-def change_lane(lane: str, do: Any, keep: str | None = None) -> Step:
-    return state(lambda store: store.change_lane(QUEUE, lane, LaneChange(do=do, keep=keep)))
+def change_lane(lane: str, do: Any, keep: str | None = None, queue: str = QUEUE) -> Step:
+    return state(lambda store: store.change_lane(queue, lane, LaneChange(do=do, keep=keep)))
 
 
 def has_open() -> Step:
@@ -906,11 +906,12 @@ TASKS: list[Step] = [
     admit("same", "same", queue="same"),
     list_tasks("runnable", "same"),
     begin("same", queue="same"),
-    *(admit(f"before {place}", f"before {place}", queue="each") for place in range(9)),
+    *(admit(f"before {place}", "before", queue="each") for place in range(9)),
     *(change(f"before {place}", "drop", queue="each") for place in range(9)),
     *one_of_each(LARGE),
+    *(change_lane("before", do, queue="each") for do in ("close", "clear")),
     *(list_tasks(view, "each") for view in ("runnable", "unready", "running", "expired", "settling", "open")),
-    *(list_tasks(view, "each", after=9) for view in ("open", "all")),
+    list_tasks("all", "each"),
     list_tasks("lane", "each", lane="3"),
     list_tasks("joined", "each", host="running"),
     has_open(),
@@ -946,7 +947,7 @@ TASKS: list[Step] = [
     renew("a", "b", "host", "d", until=10**15),
     *(change("host", do) for do in ("applied", "recover", "requeue", "settle")),
     change("host", "replace", nextAttempt="a2"),
-    change("x", "drop"),
+    change("y", "drop"),
     change("d", "reserve", settlementId="s", settlement=1),
     change("f", "finalize", settlementId="s"),
     absorb("host"),

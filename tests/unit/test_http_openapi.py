@@ -60,6 +60,13 @@ STATUSES = {
     "PUT /api/blobs/{space}/{key}": "200 201 400 401 405 409 413 415 500 501 503",
     "GET /api/blobs/{space}/{key}": "200 400 401 404 405 500 501 503",
     "DELETE /api/blobs/{space}/{key}": "204 400 401 405 500 501 503",
+    "GET /api/queues/{queue}": "200 400 401 405 500 501 503",
+    "POST /api/queues/{queue}/tasks": "200 201 400 401 405 409 413 415 500 501 503",
+    "GET /api/queues/{queue}/tasks": "200 400 401 405 500 501 503",
+    "GET /api/queues/{queue}/tasks/{task}": "200 400 401 404 405 500 501 503",
+    "POST /api/queues/{queue}/tasks/{task}": "200 400 401 405 413 415 500 501 503",
+    "POST /api/queues/{queue}/renew": "200 400 401 405 413 415 500 501 503",
+    "POST /api/queues/{queue}/lanes/{lane}": "200 400 401 405 409 413 415 500 501 503",
     "DELETE /api/me": "200 202 400 401 405 500 501 503",
 }
 PARAMETERS = {
@@ -79,6 +86,8 @@ PARAMETERS = {
     "POST /api/journals/{space}/{key}/entries": "Idempotency-Key key space",
     "GET /api/journals/{space}/{key}/entries": "after before cursor head key limit newest space",
     "PUT /api/blobs/{space}/{key}": "Content-Digest X-Meta expiresIn key space",
+    "GET /api/queues/{queue}/tasks": "after host lane limit queue view",
+    "POST /api/queues/{queue}/tasks/{task}": "Idempotency-Key queue task",
     "DELETE /api/me": "confirm",
 }
 REQUIRED = {
@@ -96,6 +105,7 @@ LIMITS = {
     "GET /api/conversations/{id}/messages": (50, 200),
     "GET /api/journals/{space}": (100, 1_000),
     "GET /api/journals/{space}/{key}/entries": (100, 1_000),
+    "GET /api/queues/{queue}/tasks": (100, 1_000),
 }
 BODIES = {
     "POST /api/conversations": ["NewConversation"],
@@ -108,6 +118,13 @@ BODIES = {
     "POST /api/journals/{space}/{key}/producer": ["NewProducer"],
     "POST /api/journals/{space}/{key}/entries": ["NewEntries"],
     "PUT /api/blobs/{space}/{key}": [],  # bytes
+    "POST /api/queues/{queue}/tasks": ["NewTask"],
+    "POST /api/queues/{queue}/tasks/{task}": [
+        *("Ready", "Claim", "Applied", "Recover", "Replace", "Requeue", "Settle", "Drop", "Reserve", "Finalize"),
+        *("Join", "Leave", "Note", "Absorb"),
+    ],
+    "POST /api/queues/{queue}/renew": ["Renewal"],
+    "POST /api/queues/{queue}/lanes/{lane}": ["LaneChange"],
 }
 
 
@@ -336,6 +353,7 @@ def test_an_erasure_says_how_much_and_whose_and_whether_it_is_all() -> None:
     assert set(SCHEMAS["Erasure"]["properties"]) == fields | {
         "journals",
         "blobs",
+        "tasks",
     }  # which is left out where there were none
     assert OPERATIONS["DELETE /api/me"]["parameters"][0]["in"] == "query"
 

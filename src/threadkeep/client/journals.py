@@ -6,6 +6,7 @@ from threadkeep.agents.journals.models import (
     AppendedEntries,
     Entry,
     EntryPage,
+    Guard,
     Journal,
     JournalChanges,
     JournalPage,
@@ -16,6 +17,7 @@ from threadkeep.agents.journals.models import (
     PutJournal,
 )
 from threadkeep.agents.journals.records import AppendRecord, EntryQuery, JournalEdit, JournalRecord
+from threadkeep.agents.tasks import records as tasks
 from threadkeep.client.transport import CREATED, Remote, if_match, read
 
 
@@ -32,6 +34,7 @@ class RemoteJournals(Remote):
             mode=record.mode,
             head=record.head,
             identity=record.sent_identity,
+            lane=record.lane,
             kind=record.kind,
             status=record.status,
             sort=record.sort,
@@ -83,6 +86,7 @@ class RemoteJournals(Remote):
         new = NewEntries(
             entries=[NewEntry(id=entry.id, data=entry.data) for entry in record.entries],
             producer=record.producer,
+            guard=None if record.guard is None else _guard(record.guard),
             at=record.at,
             cut=record.cut,
             remove=record.remove,
@@ -117,6 +121,17 @@ class RemoteJournals(Remote):
 
     async def pop_entry(self, space: str, key: str) -> Entry | None:
         return read(await self._transport.send("POST", f"{_path(space, key)}/pop"), Popped).entry
+
+
+def _guard(guard: tasks.Guard) -> Guard:
+    return Guard(
+        queue=guard.queue,
+        task=guard.task,
+        attempt=guard.attempt,
+        joined=guard.joined,
+        settlement_id=guard.settlement_id,
+        settlement=guard.sent_settlement,
+    )
 
 
 def _path(space: str, key: str) -> str:

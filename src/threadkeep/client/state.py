@@ -2,7 +2,8 @@
 
 from threadkeep.client.blobs import RemoteBlobs
 from threadkeep.client.journals import RemoteJournals
+from threadkeep.client.tasks import RemoteTasks
 
 
-class RemoteState(RemoteJournals, RemoteBlobs):
+class RemoteState(RemoteJournals, RemoteBlobs, RemoteTasks):
     """A `StateStore` over the HTTP API. See `agents/store.py`."""

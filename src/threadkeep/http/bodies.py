@@ -4,7 +4,7 @@ from typing import Any, get_args
 
 from threadkeep.http.messages import Request
 from threadkeep.http.problems import UnsupportedMediaType
-from threadkeep.validation import checking, parse_one_of
+from threadkeep.validation import checking, parse, parse_one_of
 from threadkeep.work import Work, done
 
 JSON = "application/json"
@@ -49,7 +49,10 @@ async def read_json(text: bytes, body: Any) -> Any:
 
 def _reading(text: bytes, body: Any) -> Work[Any]:
     yield from checking(text)
-    return parse_one_of(text, *types_of(body))
+    types = types_of(body)
+    if all(isinstance(each.__struct_config__.tag, str) for each in types):  # each says which it is
+        return parse(text, body)
+    return parse_one_of(text, *types)
 
 
 def _content_type(request: Request) -> tuple[str, str]:

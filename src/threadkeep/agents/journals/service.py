@@ -174,6 +174,7 @@ def _guard(guard: Guard) -> tasks.Guard:
         joined=[checked_name(id_, f"guard.joined[{index}]") for index, id_ in enumerate(dict.fromkeys(guard.joined))],
         settlement_id=guard.settlement_id,
         settlement_digest=None if guard.settlement is UNSET else digest_of(sent=[guard.settlement]),
+        sent_settlement=guard.settlement if guard.settlement is UNSET else Raw(bytes(guard.settlement)),
     )
 
 

@@ -31,7 +31,7 @@ class Task(Struct, rename="camel", kw_only=True):
 
     queue: str
     id: str
-    seq: int
+    seq: Annotated[int, Meta(description="Its place in the queue.")]
     """Its place in the queue. The tasks of a lane are run in this order."""
     lane: str
     kind: str | None
@@ -249,6 +249,14 @@ class Admission(Struct, rename="camel"):
     task: Task
 
 
+class TaskPage(Struct, rename="camel"):
+    """Tasks in order of `seq`."""
+
+    tasks: list[Task]
+    more: bool
+    """Whether there are more. To go on, ask for those after the last `seq`; to absorb the rest, ask again."""
+
+
 class Changed(Struct, rename="camel"):
     """What came of a change."""
 
@@ -256,14 +264,8 @@ class Changed(Struct, rename="camel"):
     """Whether it was made, now or when it was sent before."""
     task: Task | UnsetType = UNSET
     """The task as it is now; left out where there is none."""
-
-
-class TaskPage(Struct, rename="camel"):
-    """Tasks in order of `seq`."""
-
-    tasks: list[Task]
-    more: bool
-    """Whether there are more. To go on, ask for those after the last `seq`; to absorb the rest, ask again."""
+    absorbed: TaskPage | UnsetType = UNSET
+    """After `absorb`: what is joining the task from now on."""
 
 
 class Renewed(Struct, rename="camel"):

@@ -1,6 +1,6 @@
 """What a store is handed: checked, with digests, so that a store only has to keep it."""
 
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from threadkeep.agents.tasks.models import ATTEMPTS_MAX, Change, View
 
@@ -52,3 +52,5 @@ class Guard(Struct, kw_only=True):
     joined: list[str] = []
     settlement_id: str | None = None
     settlement_digest: str | None = None
+    sent_settlement: Raw | UnsetType = UNSET
+    """What it is the digest of."""

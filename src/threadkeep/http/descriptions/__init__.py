@@ -8,6 +8,7 @@ from typing import Any
 from threadkeep.http.descriptions.blobs import BLOBS
 from threadkeep.http.descriptions.journals import JOURNALS
 from threadkeep.http.descriptions.operation import AGENT_STATE, Operation
+from threadkeep.http.descriptions.tasks import FIELDS_OF_TASKS, TASKS
 
 TAGS = {
     "Conversations": "Create conversations, list and edit them, delete and restore them.",
@@ -15,7 +16,8 @@ TAGS = {
     "Search": "Find messages and titles by their words.",
     "Changes": "Keep several devices in sync.",
     "Export and import": "Take conversations out as documents that anybody can read, and bring them in again.",
-    AGENT_STATE: "What agents keep: journals, each a head and an ordered list of entries, and blobs, of any bytes.",
+    AGENT_STATE: "What agents keep: journals, each a head and an ordered list of entries, blobs, of any bytes, and "
+    "tasks, in queues with lanes.",
     "Account": "Everything that belongs to the current user.",
     "Server": "Whether the server is up, what it keeps, and how it is used. No credentials needed.",
 }
@@ -39,7 +41,8 @@ CODES = {
 
 REASONS = (
     *("exists", "deleted", "purging"),  # the id of a conversation
-    *("conflict", "closed", "stale", "status", "fenced", "gap"),  # journals and blobs
+    *("conflict", "closed", "stale", "status", "fenced", "gap", "unauthorized"),  # journals and blobs
+    *("lane_closed", "lane_busy"),  # tasks
 )
 """What may stand in `details.reason`."""
 
@@ -93,11 +96,13 @@ FIELDS = {
     "tokenCount": "How many tokens it has, if you count them.",
     "updatedAt": "When messages were last appended.",
     "userId": "The user it belongs to.",
+    **FIELDS_OF_TASKS,
 }
 """What each field is, wherever it stands, unless its own type says more."""
 
 CONVERSATION_ID = "01KAGQ3W6ZJ8Y0V4M2T7N5C9XB"
-NAMES = {"id": CONVERSATION_ID, "space": "sessions", "key": "alice/1"}
+NAMES = {"id": CONVERSATION_ID, "space": "sessions", "key": "alice/1", "queue": "agents"}
+NAMES |= {"task": "turn-1", "lane": "alice/1"}
 """What stands in the paths of the examples."""
 _QUESTION_ID = "01KAGQ3WAH5RZ6E1D8K3F0P7QS"
 _ANSWER_ID = "01KAGQ4B2XN9T4V7C6H8J3M5WY"
@@ -291,6 +296,7 @@ OPERATIONS: dict[str, Operation] = {
     ),
     **JOURNALS,
     **BLOBS,
+    **TASKS,
     "erase_everything": Operation(
         tag="Account",
         answers={

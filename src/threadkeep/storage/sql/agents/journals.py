@@ -425,7 +425,6 @@ def _guard(guard: Guard | None) -> dict[str, Any]:
         "guard_settlement_id": None if guard is None else guard.settlement_id,
         "guard_settlement_digest": None if guard is None else guard.settlement_digest,
         "guard_joined": as_json([] if guard is None else [[id_] for id_ in guard.joined]),
-        "guard_joined_count": 0 if guard is None else len(guard.joined),
     }
 
 

@@ -418,7 +418,6 @@ WHERE {_LIVE} AND j.request <> :request AND {condition}
     def _is_guarded(self, lane: str) -> str:
         """Whether the guard of an append is at work, in a lane if there is any; or there is no guard."""
         of_queue = "t.user_id = :user AND t.queue = :guard_queue"
-        joined = f"{of_queue} AND t.id = given.value ->> 0 AND t.deleted_at IS NULL"
         return f"""(:guards = 0 OR (
       EXISTS (
         SELECT 1
@@ -437,12 +436,19 @@ WHERE {_LIVE} AND j.request <> :request AND {condition}
             )
           )
       )
-      AND (
-        SELECT count(*)
+      AND NOT EXISTS (
+        SELECT 1
         FROM {self.dialect.each(":guard_joined", "given")}
-        {self.dialect.look_up("tasks", "t", joined)}
-        WHERE t.host = :guard_task AND t.state IN ('joining', 'joined')
-      ) = :guard_joined_count
+        WHERE NOT EXISTS (
+          SELECT 1
+          FROM {self.tasks} AS t
+          WHERE {of_queue}
+            AND t.id = given.value ->> 0
+            AND t.deleted_at IS NULL
+            AND t.host = :guard_task
+            AND t.state IN ('joining', 'joined')
+        )
+      )
     ))"""
 
     def _produced(self, value: str) -> str:
