@@ -37,8 +37,8 @@ class Example(Suite):
         return Outcome(found["passed"], found["failures"])
 
 
-def called(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([SCRIPT, *arguments], capture_output=True, text=True, check=False, timeout=60)
+def called(*arguments: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([SCRIPT, *arguments], capture_output=True, text=True, check=False, timeout=seconds)
 
 
 @pytest.mark.parametrize(
@@ -140,3 +140,13 @@ def test_an_outcome_says_what_failed_and_what_was_left_out() -> None:
         "4 of 5",
         "3 of 6, 2 left out",
     ]
+
+
+# A part that is fast enough for every push.
+
+
+@pytest.mark.parametrize(("suite", "store", "tests"), [("langgraph", "sqlite", 81)])
+def test_a_suite_passes(suite: str, store: str, tests: int) -> None:
+    done = called(suite, "--store", store, seconds=600)
+    assert re.fullmatch(rf"{suite} on {store}: {tests} \(\d+ s\)\n", done.stdout), done.stdout + done.stderr
+    assert done.returncode == 0

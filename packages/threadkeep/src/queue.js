@@ -69,14 +69,10 @@ export class Queue {
    *
    * @param {string} id
    * @param {any} change
-   * @returns {Promise<{applied: boolean, task?: Task}>}
+   * @returns {Promise<{applied: boolean, task?: Task, absorbed?: {tasks: Task[], more: boolean}}>}
    */
   async change(id, change) {
-    const { status, body } = await this.#client.send("POST", ["queues", this.#name, "tasks", id], {
-      json: change,
-      optional: true,
-    });
-    return status === 404 ? { applied: false } : body;
+    return (await this.#client.send("POST", ["queues", this.#name, "tasks", id], { json: change })).body;
   }
 
   /**
@@ -90,13 +86,9 @@ export class Queue {
     /** @type {Task[]} */
     const tasks = [];
     for (;;) {
-      const { status, body } = await this.#client.send("POST", ["queues", this.#name, "tasks", host], {
-        json: { do: "absorb", ...by },
-        optional: true,
-      });
-      if (status === 404) return tasks;
-      tasks.push(...body.tasks);
-      if (!body.more) return tasks;
+      const { absorbed } = await this.change(host, { do: "absorb", ...by });
+      tasks.push(...(absorbed?.tasks ?? []));
+      if (!absorbed?.more) return tasks;
     }
   }
 

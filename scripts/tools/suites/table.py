@@ -47,7 +47,7 @@ def _row(cells: list[str] | tuple[str, ...]) -> str:
 
 def _cells(written: str) -> dict[tuple[str, str], str]:
     """What a table says, by suite and column."""
-    found = {}
+    found: dict[tuple[str, str], str] = {}
     for line in written.splitlines():
         first, *cells = (cell.strip() for cell in line.strip("|").split("|"))
         name = re.match("`(.+?)`", first)
