@@ -3,7 +3,6 @@
 On the plain server with a SQLite file; scripts/suites runs what Flue publishes on every store.
 """
 
-import hashlib
 import json
 import os
 import subprocess
@@ -13,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from support.serving import ready_line, serving
 from tools.checkout import ROOT
 from tools.local.install import Node, install, install_flue
+from tools.local.server import LocalServer
 from tools.suites.published.flue import outcome_of
 from tools.suites.suite import Outcome
 
@@ -27,10 +26,10 @@ PUBLISHED = {"flue-0.10": 41, "flue-2": 101}
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of `threadkeep serve`, on a file of its own."""
-    keys = {"AUTH_SERVICE_KEYS": hashlib.sha256(KEY.encode()).hexdigest()}
-    with serving(tmp_path_factory.mktemp("server"), variables=keys) as server:
-        yield ready_line(server)["address"]
+    """The address of the plain server, on a file of its own. Its log is a file as well: a pipe would fill up."""
+    state = tmp_path_factory.mktemp("server")
+    with LocalServer(state, store="sqlite", service_key=KEY, fresh=True) as server:
+        yield server.url
 
 
 @pytest.fixture(scope="module", params=SUITES)
