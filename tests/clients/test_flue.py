@@ -1,10 +1,10 @@
 """The npm package for Flue: its types, what Flue publishes and what we add, and an agent that is killed at work.
 
-On the plain server with a SQLite file; scripts/suites runs what Flue publishes on every store.
+On the plain server with a SQLite file; scripts/suites runs what Flue publishes on every store, and by night it is run
+where answers are lost.
 """
 
 import json
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,24 +12,19 @@ from typing import Any
 
 import pytest
 
+from support.flue import SUITES, environment, run_tests, served
 from tools.checkout import ROOT
 from tools.local.install import Node, install, install_flue
-from tools.local.server import LocalServer
-from tools.suites.published.flue import outcome_of
 from tools.suites.suite import Outcome
 
-KEY = "tk_local"
 PACKAGE = ROOT / "packages/threadkeep"
-SUITES = ("flue-0.10", "flue-2")
 PUBLISHED = {"flue-0.10": 41, "flue-2": 101}
 
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the plain server, on a file of its own. Its log is a file as well: a pipe would fill up."""
-    state = tmp_path_factory.mktemp("server")
-    with LocalServer(state, store="sqlite", service_key=KEY, fresh=True) as server:
-        yield server.url
+    with served(tmp_path_factory.mktemp("server")) as address:
+        yield address
 
 
 @pytest.fixture(scope="module", params=SUITES)
@@ -41,21 +36,6 @@ def suite(request: pytest.FixtureRequest) -> tuple[Node, Path]:
 @pytest.fixture(scope="module")
 def flue_2() -> tuple[Node, Path]:
     return install_flue(install(development=True), "flue-2")
-
-
-def environment(url: str, **more: str) -> dict[str, str]:
-    """What a program is told, and nothing else."""
-    return {"PATH": os.environ["PATH"], "THREADKEEP_URL": url, "THREADKEEP_KEY": KEY, "NO_COLOR": "1", **more}
-
-
-def run_tests(suite: tuple[Node, Path], url: str, folder: Path, *names: str) -> Outcome:
-    """What vitest says of tests with these names."""
-    node, where = suite
-    report = folder / "report.json"
-    command = [node.program, "node_modules/vitest/vitest.mjs", "run", *names, "--no-file-parallelism"]
-    options = ["--testTimeout=60000", "--retry=3", "--reporter=json", f"--outputFile={report}"]
-    subprocess.run([*command, *options], cwd=where, env=environment(url), capture_output=True, check=False, timeout=300)
-    return outcome_of(json.loads(report.read_text()))
 
 
 def test_the_code_is_of_the_types_that_it_says_and_of_those_that_flue_asks_for(suite: tuple[Node, Path]) -> None:

@@ -53,7 +53,7 @@ def outcome_of(found: dict[str, Any]) -> Outcome:
     passed = sum(test["status"] == "passed" for test in tests)
     left_out = len(tests) - passed - len(failures)
     failures += [f"{Path(file['name']).name}: {file['message']}" for file in found["testResults"] if file["message"]]
-    return Outcome(passed, failures, left_out)
+    return Outcome(passed, tuple(failures), left_out)
 
 
 def _why(test: dict[str, Any]) -> str:

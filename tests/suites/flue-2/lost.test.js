@@ -4,8 +4,8 @@ import { defineStoreContractTests } from "@flue/runtime/test-utils";
 import { defineAttachmentStoreContractTests } from "@flue/runtime/test-utils/attachment-store";
 import { defineConversationStreamStoreContractTests } from "@flue/runtime/test-utils/conversation-stream";
 import { afterAll, expect } from "vitest";
-import { losing } from "../../fetches.js";
-import { stores } from "../store.js";
+import { losing } from "../fetches.js";
+import { stores } from "./store.js";
 
 const LABEL = "Threadkeep, of which every third answer is lost";
 let lost = 0;

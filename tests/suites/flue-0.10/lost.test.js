@@ -2,8 +2,8 @@
 
 import { defineStoreContractTests } from "@flue/runtime/test-utils";
 import { afterAll, expect } from "vitest";
-import { losing } from "../../fetches.js";
-import { adapter } from "../store.js";
+import { losing } from "../fetches.js";
+import { adapter } from "./store.js";
 
 let lost = 0;
 
