@@ -41,6 +41,9 @@ A_VALUE = "an object, an array, a string in double quotes, a number, true, false
 # A message
 
 JOURNAL = "/api/journals/{space}/{key}"
+THREAD = "/api/threads/{thread}"
+TYPED = {"type": "json", "data": "MQ=="}
+WRITE = {"idx": 0, "channel": "a", **TYPED}
 
 APPENDS: list[tuple[Any, str]] = [
     ([HELLO], SEVERAL),
@@ -282,6 +285,19 @@ GOOD: dict[tuple[str, str], list[Any]] = {
         {"entries": [{"data": 1}], "producer": {"id": "p", "incarnation": "i", "epoch": 1, "seq": 0}, "expected": 1},
         {"entries": [{"data": 1}], "at": 3, "sort": "1", "create": True, "close": True, "expiresIn": 60},
     ],
+    ("POST", f"{THREAD}/checkpoints"): [
+        {"id": "2", "ns": "n", "parent": "1", "metadata": {"a": 1}, "stored": {"a": "1"}, "epoch": 0, **TYPED},
+        {"id": "2", "values": [{"channel": "a", "version": "1", **TYPED}], "expiresIn": 60, **TYPED},
+    ],
+    ("POST", f"{THREAD}/writes"): [
+        {"checkpoint": "1", "ns": "n", "task": "t", "path": "p", "epoch": 0, "writes": [WRITE]},
+    ],
+    ("POST", f"{THREAD}/copy"): [{"source": "s", "epoch": 0}],
+    ("POST", "/api/checkpoints/prune"): [
+        {"threads": ["a"], "keep": "latest"},
+        {"updatedBefore": 1, "keep": "none"},
+    ],
+    ("POST", "/api/checkpoints/delete"): [{"runs": ["r"]}],
 }
 """What each route takes."""
 

@@ -568,8 +568,8 @@ async def test_head_answers_as_get_does_without_a_body(backend: Backend, subtest
     for route in ROUTES:
         if route.method == "GET":
             with subtests.test(route.path):
-                path = route.path.format(id=created["id"], space="s", key="k") + (
-                    "?q=hello" if route.path.endswith("/search") else ""
+                path = route.path.format(id=created["id"], space="s", key="k", thread="t") + (
+                    {"search": "?q=hello", "deltas": "?channels=[]"}.get(route.path.rpartition("/")[2], "")
                 )
                 got, head = await ask(client, "GET", path), await ask(client, "HEAD", path)
                 assert (head.status_code, head.content) == (got.status_code, b"") == (200, b"")

@@ -9,6 +9,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -36,7 +37,7 @@ def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         yield started
 
 
-def ask_of_tasks(ask: Callable[..., None]) -> None:
+def ask_of_tasks(ask: Callable[..., Any]) -> None:
     """Ask what can be asked of tasks."""
     queue, pattern = "/api/queues/cold", "/api/queues/{queue}"
     task, of_task = f"{queue}/tasks/a", f"{pattern}/tasks/{{task}}"
@@ -50,6 +51,51 @@ def ask_of_tasks(ask: Callable[..., None]) -> None:
     ask("POST", f"{queue}/renew", f"{pattern}/renew", json={"holder": "h1", "tasks": ["a"], "leaseUntil": 1})
     ask("GET", queue, pattern)
     ask("POST", f"{queue}/lanes/b%2Fc", f"{pattern}/lanes/{{lane}}", json={"do": "abort"})
+
+
+def ask_of_threads(ask: Callable[..., Any]) -> None:
+    """Ask each route of threads."""
+    place, pattern = "/api/threads/a%2Fb", "/api/threads/{thread}"
+    typed = {"type": "json", "data": "MQ=="}
+    value = {"channel": "a", "version": "1", **typed}
+    checkpoint = {"id": "1", **typed, "stored": {"a": "1"}, "values": [value], "metadata": {"run_id": "r"}}
+    ask("POST", f"{place}/checkpoints", f"{pattern}/checkpoints", json=checkpoint)
+    writes = {"checkpoint": "1", "task": "t", "writes": [{"idx": 0, "channel": "a", **typed}]}
+    ask("POST", f"{place}/writes", f"{pattern}/writes", json=writes)
+    ask("GET", f"{place}/checkpoints", f"{pattern}/checkpoints", params={"ns": "", "filter": '{"run_id": "r"}'})
+    ask("GET", f"{place}/deltas", f"{pattern}/deltas", params={"channels": '["a"]'})
+    ask("GET", "/api/threads", "/api/threads", params={"limit": 1})
+    ask("GET", "/api/checkpoints", "/api/checkpoints", params={"limit": 1})
+    ask("POST", "/api/threads/copy/copy", f"{pattern}/copy", json={"source": "a/b"})
+    ask("POST", f"{place}/owner", f"{pattern}/owner")
+    ask("POST", "/api/checkpoints/prune", "/api/checkpoints/prune", json={"threads": ["a/b"], "keep": "latest"})
+    ask("POST", "/api/checkpoints/delete", "/api/checkpoints/delete", json={"runs": ["r"]})
+    ask("DELETE", place, pattern)
+
+
+def ask_of_journals_and_blobs(ask: Callable[..., Any]) -> None:
+    """Ask all that can be asked of the state of agents."""
+    place, pattern = "/api/journals/cold/a%2Fb", "/api/journals/{space}/{key}"
+    ask("PUT", place, pattern, json={"head": {"a": 1}, "expiresIn": 60})
+    ask("PATCH", place, pattern, json={"head": {"b": 2}})
+    ask("GET", place, pattern)
+    ask("POST", f"{place}/entries", f"{pattern}/entries", json={"entries": [{"data": 1}, {"data": 2}], "cut": 0})
+    ask("GET", f"{place}/entries", f"{pattern}/entries", params={"limit": 1})
+    ask("POST", f"{place}/pop", f"{pattern}/pop")
+    ask("POST", f"{place}/producer", f"{pattern}/producer", json={"producer": "p"})
+    ask("GET", "/api/journals/cold", "/api/journals/{space}", params={"limit": 1})
+    ask("DELETE", place, pattern)
+    row = b'{"id": "a", "data": "{}", "updated_at": 1}'
+    headers = {"Content-Type": "application/x-ndjson"}
+    ask("POST", "/api/journals/cold/rows", "/api/journals/{space}/rows", content=row, headers=headers)
+    ask("GET", "/api/journals/cold/rows", "/api/journals/{space}/rows")
+    place, pattern = "/api/journals/cold/a/entries", "/api/journals/{space}/{key}/entries"
+    ask("POST", place, pattern, json={"close": True})
+    ask("GET", place, pattern, headers={"Accept": "text/event-stream"})
+    place, pattern = "/api/blobs/cold/a%2Fb", "/api/blobs/{space}/{key}"
+    ask("PUT", place, pattern, content=b"bytes", headers={"X-Meta": '{"a": 1}', "Content-Type": "image/png"})
+    ask("GET", place, pattern)
+    ask("DELETE", place, pattern)
 
 
 def test_no_request_of_any_kind_imports_anything_not_even_the_first(running: LocalWorker) -> None:
@@ -83,17 +129,9 @@ def test_no_request_of_any_kind_imports_anything_not_even_the_first(running: Loc
         ask("DELETE", own, pattern)
         ask("POST", f"{own}/restore", f"{pattern}/restore")
         ask("DELETE", API, params={"before": "9007199254740991", "confirm": "cold"})
-        place, pattern = "/api/journals/cold/a%2Fb", "/api/journals/{space}/{key}"
-        ask("PUT", place, pattern, json={"head": {"a": 1}, "expiresIn": 60})
-        ask("PATCH", place, pattern, json={"head": {"b": 2}})
-        ask("GET", place, pattern)
-        ask("POST", f"{place}/entries", f"{pattern}/entries", json={"entries": [{"data": 1}, {"data": 2}], "cut": 0})
-        ask("GET", f"{place}/entries", f"{pattern}/entries", params={"limit": 1})
-        ask("POST", f"{place}/pop", f"{pattern}/pop")
-        ask("POST", f"{place}/producer", f"{pattern}/producer", json={"producer": "p"})
-        ask("GET", "/api/journals/cold", "/api/journals/{space}", params={"limit": 1})
-        ask("DELETE", place, pattern)
+        ask_of_journals_and_blobs(ask)
         ask_of_tasks(ask)
+        ask_of_threads(ask)
         for route in PUBLIC_ROUTES:
             ask(route.method, route.path)
         assert client.get(API, headers={"Authorization": "Bearer a.b.c"}).status_code == 401

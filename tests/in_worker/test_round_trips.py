@@ -6,11 +6,13 @@ as long as to answer.
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
+from in_worker.test_purging import eventually
 
 from support.backends import REQUEST_SECONDS, WORKERS, worker
 from support.in_process import as_user
@@ -23,10 +25,12 @@ STREAMS = {
     ("GET", "/api/export"),
     ("POST", "/api/import"),
     ("DELETE", "/api/me"),
+    ("GET", "/api/journals/{space}/rows"),
+    ("POST", "/api/journals/{space}/rows"),
 }
 # Where a request is handed on to an object, it is matched with the routes once more there.
 EXPECTED = {
-    "d1": [{"matches": 1, "d1.batch": 1}, {"matches": 1, "d1.raw": 1}],
+    "d1": [{"matches": 1, f"d1.{how}": 1} for how in ("batch", "raw", "all")],
     "durable-object": [
         {"matches": 2, "object.fetch": 1, "storage.transactionSync": 1},
         {"matches": 2, "object.fetch": 1, "storage.exec": 1},
@@ -39,6 +43,13 @@ OLDER = "WyJjIiwxNzk1MTc2ODE5MTY0LCIwMUtBR1EzVzZaSjhZMFY0TTJUN041QzlYQiJd"
 ALARMS = [{"storage.getAlarm": 1, "storage.setAlarm": 1}, {"storage.getAlarm": 1}]
 JOURNAL = "/api/journals/counted/a%2Fb"
 GUARD = {"queue": "counted", "task": "a", "attempt": "a1"}
+THREAD = "/api/threads/counted"
+TYPED = {"type": "json", "data": "MQ=="}
+LARGE_TYPED = {"type": "json", "data": "MTEx" * 500_000}
+VALUES = {"values": [{"channel": "a", "version": "1", **LARGE_TYPED}]}
+WRITES = [{"idx": -1, "channel": "a", **LARGE_TYPED}, {"idx": 0, "channel": "a", **TYPED}]
+RUN = {"metadata": {"run_id": "r"}}
+BLOB = "/api/blobs/counted/a%2Fb"
 LARGE_ENTRIES = [{"data": "x" * 2_000_000}, {"id": "large", "data": "x" * 1_000_000}]
 STATE = [
     *[("PUT", JOURNAL, {"json": {"mode": mode, "head": 1}}) for mode in ("create", "create", "save", "replace")],
@@ -61,6 +72,25 @@ STATE = [
     ("DELETE", JOURNAL, {"headers": {"If-Match": '"99"'}}),
     ("DELETE", JOURNAL, {}),
     ("GET", JOURNAL, {}),
+    ("POST", f"{THREAD}/owner", {}),
+    ("POST", f"{THREAD}/checkpoints", {"json": {"id": "1", **TYPED}}),
+    ("POST", f"{THREAD}/checkpoints", {"json": {"id": "1", **TYPED, "epoch": 1, "stored": {"a": "1"}, **VALUES}}),
+    ("POST", f"{THREAD}/checkpoints", {"json": {"id": "2", "parent": "1", **LARGE_TYPED, "epoch": 1, **RUN}}),
+    ("POST", f"{THREAD}/writes", {"json": {"checkpoint": "2", "task": "t", "writes": [], "epoch": 0}}),
+    ("POST", f"{THREAD}/writes", {"json": {"checkpoint": "2", "task": "t", "writes": WRITES, "epoch": 1}}),
+    ("GET", f"{THREAD}/checkpoints", {}),
+    ("GET", f"{THREAD}/checkpoints", {"params": {"ns": "", "limit": 1, "filter": '{"run_id": "r"}'}}),
+    ("GET", f"{THREAD}/checkpoints", {"params": {"checkpoint": "1"}}),
+    ("GET", f"{THREAD}/deltas", {"params": {"channels": '["a"]'}}),
+    ("GET", "/api/threads", {}),
+    ("GET", "/api/checkpoints", {"params": {"before": "2"}}),
+    ("POST", f"{THREAD}-2/copy", {"json": {"source": "counted"}}),
+    ("POST", f"{THREAD}-2/copy", {"json": {"source": "absent"}}),
+    ("POST", "/api/checkpoints/prune", {"json": {"threads": ["counted"], "keep": "latest"}}),
+    ("POST", "/api/checkpoints/prune", {"json": {"updatedBefore": 1, "keep": "none"}}),
+    ("POST", "/api/checkpoints/delete", {"json": {"runs": ["r"]}}),
+    ("DELETE", THREAD, {}),
+    ("DELETE", f"{THREAD}-2", {}),
 ]
 QUEUE = "/api/queues/counted"
 TASK = f"{QUEUE}/tasks/a"
@@ -98,6 +128,10 @@ STATE += [
     *(("POST", f"{QUEUE}/lanes/one", {"json": {"do": do}}) for do in ("abort", "close")),
     *(("POST", f"{QUEUE}/tasks/{id_}", {"json": {"do": "drop"}}) for id_ in ("b", "c")),
     *(("POST", f"{QUEUE}/lanes/one", {"json": {"do": do}}) for do in ("close", "clear", "open")),
+    *[("PUT", BLOB, {"content": content}) for content in (b"x" * 3_000_000, b"x" * 3_000_000, b"other")],
+    ("GET", BLOB, {}),
+    ("DELETE", BLOB, {}),
+    ("GET", BLOB, {}),
 ]
 """Requests for the state of agents, in an order in which they have something to do, or are refused."""
 
@@ -164,11 +198,13 @@ def pattern_of(path: str) -> str:
     """The path of the route that serves this one of `STATE`."""
     path = path.replace(JOURNAL, "/api/journals/{space}/{key}").replace("journals/counted", "journals/{space}")
     path = re.sub("/tasks/[a-z]+", "/tasks/{task}", path.replace("queues/counted", "queues/{queue}"))
+    path = path.replace(BLOB, "/api/blobs/{space}/{key}")
+    path = path.replace(f"{THREAD}-2", THREAD).replace(THREAD, "/api/threads/{thread}")
     return path.replace("lanes/one", "lanes/{lane}")
 
 
 def test_every_request_for_the_state_of_agents_is_one_round_trip(client: httpx.Client) -> None:
-    patterns = {(route.method, route.path) for route in USER_ROUTES if route.needs == "agents"}
+    patterns = {(route.method, route.path) for route in USER_ROUTES if route.needs == "agents"} - STREAMS
     assert patterns == {(method, pattern_of(path.partition("?")[0])) for method, path, _ in STATE}
     client.put(JOURNAL, json={"mode": "replace"})  # an object sets its alarm with the first write
     client.get("/counts")
@@ -227,3 +263,24 @@ def test_what_is_refused_before_it_is_done_costs_no_round_trip_to_the_database(c
     client.post("/api/conversations", json={"title": 1})
     counted = client.get("/counts").json()
     assert not {name for name in counted if name.startswith(("d1", "storage"))}
+
+
+def test_for_whoever_follows_a_journal_and_has_gone_the_store_is_asked_no_more(client: httpx.Client) -> None:
+    client.post(f"{JOURNAL}/entries", json={"entries": [{"data": 1}], "create": True}).raise_for_status()
+    with client.stream("GET", f"{JOURNAL}/entries", headers={"Accept": "text/event-stream"}) as response:
+        pieces = response.iter_raw()
+        while b"data: " not in next(pieces):
+            pass
+        assert _asked_within(client, 2.5) >= 1
+    # By itself the answer would go on for longer than is waited here.
+    eventually(lambda: _asked_within(client, 2.5), 0, seconds=25)
+
+
+def _asked_within(client: httpx.Client, seconds: float) -> int:
+    """How often the store was asked while nobody sent a request."""
+    client.get("/counts")
+    time.sleep(seconds)
+    counts = client.get("/counts").json()
+    return sum(
+        count for name, count in counts.items() if name.startswith(("d1.", "storage.transaction", "storage.exec"))
+    )

@@ -236,7 +236,7 @@ def test_no_statement_is_kept_where_the_proof_does_not_look() -> None:
         "unindex_swept",
         *("first_entries", "newest_entries", "pieces_of_first", "pieces_of_newest", "remove_entries", "sweep_entries"),
         "sweep_blobs",
-        *("list_journals", "list_journals_of_status"),
+        *("list_journals", "list_journals_of_status", "list_journals_by_update"),
         *("save_journal", "patch_journal", "acquire_producer", "append"),
         *("task", "runnable_tasks", "unready_tasks", "tasks_of_state", "expired_tasks", "joined_tasks", "open_tasks"),
         *("tasks_of_lane", "tasks_of_queue", "absorbed_tasks", "begin_absorbing", "make_ready", "claim_task"),

@@ -664,7 +664,11 @@ BLOBS: list[Step] = [
     get_blob("late"),
 ]
 
-LATER_BLOBS: list[Step] = [put_blob("mine", b"later" * 300_000)]
+LATER_BLOBS: list[Step] = [
+    put_blob("mine", b"later" * 300_000),
+    state(lambda store: store.list_journals(SPACE, order="updated", limit=1)),
+    state(lambda store: store.list_journals(SPACE, order="updated")),
+]
 
 # What others have of what `JOURNALS` is about: more, of the same names.
 JOURNALS_HELD: list[Step] = [

@@ -156,6 +156,8 @@ VALUES: dict[str, Any] = {
     "head_bytes_max": 9,
     "expires_at": None,
     "before_sort": "s11",
+    "after_update": 0,
+    "after_key": "",
     "before_key": "k2",
     "after_seq": 19,
     "before_seq": 30,
@@ -178,6 +180,7 @@ VALUES: dict[str, Any] = {
 MESSAGE = {"id": "new", "digest": "d", "role": "user", "bytes": 1, "content": "[]", "seq": 1, "created_at": 1}
 # Of what a user has, or anybody.
 ALL_CONVERSATIONS = ("mark_all", "retire_all_journals", "retire_all_blobs")
+ALL_OF_A_SPACE = ("list_journals_by_update",)
 ALL_OF_EACH = ("count_all",)
 OF_PRODUCERS = ("append", "append_verdict")
 ALL_DELETED = ("users_to_purge",)
@@ -188,6 +191,8 @@ def rows_that(name: str) -> int:
     """How many rows a statement may look at: as many as make a page, or as many as it is about."""
     if name in ALL_CONVERSATIONS:
         return CONVERSATIONS
+    if name in ALL_OF_A_SPACE:
+        return CONVERSATIONS + PAGE
     if name in ALL_OF_EACH:
         return 3 * CONVERSATIONS
     if name == "search":

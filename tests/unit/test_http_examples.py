@@ -26,17 +26,21 @@ CALLS = {
     for method, operation in item.items()
 }
 WITHOUT_EXAMPLES = {
-    "delete_conversation",
-    "delete_journal",
-    "get_blob",
-    "delete_blob",
-    "export_everything",
-    "get_openapi",
-    "get_docs",
+    *(
+        "delete_conversation",
+        "delete_journal",
+        "delete_thread",
+        "export_everything",
+        "export_rows",
+        "get_blob",
+        "delete_blob",
+    ),
+    *("get_openapi", "get_docs"),
 }
 """What answers nothing, lines, this document, or a page."""
 VARYING = {
     *("createdAt", "updatedAt", "exportedAt", "next", "nextCursor", "changes", "incarnation"),
+    *(f"{name}At" for name in ("accepted", "ready", "started", "applied", "settled", "noted", "abort", "closed")),
     *("requestedStore", "store", "persistent", "reason"),
 }
 """Times, cursors, and what depends on where the server runs: of these only the type is compared."""
@@ -90,7 +94,11 @@ async def test_the_examples_are_what_the_api_answers_one_after_the_other(backend
     compared = []
     async with backend.client_of("alice") as client:
         for name, operation in OPERATIONS.items():
+            if name == "copy_thread":  # from another one, which nothing before is about
+                other = {"id": "1", "type": "json", "data": ""}
+                await client.post("/api/threads/alice%2F0/checkpoints", json=other)
             response = await _ask(client, name)
+            await client.delete("/api/threads/alice%2F0")
             assert response.status_code in operation.answers, response.text
             if operation.response is not msgspec.UNSET:
                 assert _comparable(response.json()) == _comparable(operation.response), name
@@ -104,7 +112,8 @@ async def _ask(client: httpx.AsyncClient, name: str) -> httpx.Response:
     url = path.format(**{place: quote(name, safe="") for place, name in NAMES.items()})
     body = {} if example.request is msgspec.UNSET else {"json": example.request}
     if isinstance(example.request, bytes):
-        body = {"content": example.request}
+        media = next(iter(CALLS[name][2]["requestBody"]["content"]))
+        body = {"content": example.request, "headers": {"Content-Type": media}}
     return await client.request(method, f"{url}?{example.query}", **body)
 
 

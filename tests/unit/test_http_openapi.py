@@ -55,8 +55,10 @@ STATUSES = {
     "DELETE /api/journals/{space}/{key}": "204 400 401 405 412 500 501 503",
     "POST /api/journals/{space}/{key}/producer": "200 400 401 404 405 413 415 500 501 503",
     "POST /api/journals/{space}/{key}/entries": "200 201 400 401 404 405 409 412 413 415 500 501 503",
-    "GET /api/journals/{space}/{key}/entries": "200 400 401 404 405 410 500 501 503",
+    "GET /api/journals/{space}/{key}/entries": "200 204 400 401 404 405 410 500 501 503",
     "POST /api/journals/{space}/{key}/pop": "200 400 401 404 405 409 412 500 501 503",
+    "GET /api/journals/{space}/rows": "200 400 401 405 500 501 503",
+    "POST /api/journals/{space}/rows": "200 400 401 405 413 415 500 501 503",
     "PUT /api/blobs/{space}/{key}": "200 201 400 401 405 409 413 415 500 501 503",
     "GET /api/blobs/{space}/{key}": "200 400 401 404 405 500 501 503",
     "DELETE /api/blobs/{space}/{key}": "204 400 401 405 500 501 503",
@@ -67,6 +69,17 @@ STATUSES = {
     "POST /api/queues/{queue}/tasks/{task}": "200 400 401 405 413 415 500 501 503",
     "POST /api/queues/{queue}/renew": "200 400 401 405 413 415 500 501 503",
     "POST /api/queues/{queue}/lanes/{lane}": "200 400 401 405 409 413 415 500 501 503",
+    "GET /api/threads": "200 400 401 405 500 501 503",
+    "DELETE /api/threads/{thread}": "204 400 401 405 500 501 503",
+    "POST /api/threads/{thread}/copy": "200 400 401 404 405 412 413 415 500 501 503",
+    "POST /api/threads/{thread}/owner": "200 400 401 405 500 501 503",
+    "POST /api/threads/{thread}/checkpoints": "200 400 401 405 412 413 415 500 501 503",
+    "POST /api/threads/{thread}/writes": "200 400 401 405 412 413 415 500 501 503",
+    "GET /api/threads/{thread}/checkpoints": "200 400 401 405 413 500 501 503",
+    "GET /api/threads/{thread}/deltas": "200 400 401 405 413 500 501 503",
+    "GET /api/checkpoints": "200 400 401 405 413 500 501 503",
+    "POST /api/checkpoints/prune": "200 400 401 405 413 415 500 501 503",
+    "POST /api/checkpoints/delete": "200 400 401 405 413 415 500 501 503",
     "DELETE /api/me": "200 202 400 401 405 500 501 503",
 }
 PARAMETERS = {
@@ -78,16 +91,27 @@ PARAMETERS = {
     "DELETE /api/conversations/{id}": "If-Match id",
     "POST /api/import": "Idempotency-Key",
     "GET /api/conversations/{id}/messages": "after cursor id limit",
-    "GET /api/journals/{space}": "cursor limit space status",
+    "GET /api/journals/{space}": "cursor limit order space status",
+    "GET /api/journals/{space}/rows": "after space",
+    "POST /api/journals/{space}/rows": "space",
     "PUT /api/journals/{space}/{key}": "Idempotency-Key If-Match key space",
     "PATCH /api/journals/{space}/{key}": "Idempotency-Key If-Match key space",
     "DELETE /api/journals/{space}/{key}": "If-Match key space",
     "POST /api/journals/{space}/{key}/producer": "Idempotency-Key key space",
     "POST /api/journals/{space}/{key}/entries": "Idempotency-Key key space",
-    "GET /api/journals/{space}/{key}/entries": "after before cursor head key limit newest space",
+    "GET /api/journals/{space}/{key}/entries": "Last-Event-ID after before cursor head key limit newest space",
     "PUT /api/blobs/{space}/{key}": "Content-Digest X-Meta expiresIn key space",
     "GET /api/queues/{queue}/tasks": "after host lane limit queue view",
     "POST /api/queues/{queue}/tasks/{task}": "Idempotency-Key queue task",
+    "GET /api/threads": "cursor limit",
+    "DELETE /api/threads/{thread}": "thread",
+    "POST /api/threads/{thread}/copy": "thread",
+    "POST /api/threads/{thread}/owner": "Idempotency-Key thread",
+    "POST /api/threads/{thread}/checkpoints": "thread",
+    "POST /api/threads/{thread}/writes": "thread",
+    "GET /api/threads/{thread}/checkpoints": "before checkpoint cursor filter limit ns thread",
+    "GET /api/threads/{thread}/deltas": "channels checkpoint cursor ns thread",
+    "GET /api/checkpoints": "before checkpoint cursor filter limit",
     "DELETE /api/me": "confirm",
 }
 REQUIRED = {
@@ -95,6 +119,7 @@ REQUIRED = {
     ("before", "DELETE /api/conversations"),
     ("confirm", "DELETE /api/conversations"),
     ("confirm", "DELETE /api/me"),
+    ("channels", "GET /api/threads/{thread}/deltas"),
 }
 """What a query has to say."""
 # How much there is on a page where nothing is said of it, and at the most, as docs/api.md has it.
@@ -106,6 +131,9 @@ LIMITS = {
     "GET /api/journals/{space}": (100, 1_000),
     "GET /api/journals/{space}/{key}/entries": (100, 1_000),
     "GET /api/queues/{queue}/tasks": (100, 1_000),
+    "GET /api/threads": (100, 1_000),
+    "GET /api/threads/{thread}/checkpoints": (100, 1_000),
+    "GET /api/checkpoints": (100, 1_000),
 }
 BODIES = {
     "POST /api/conversations": ["NewConversation"],
@@ -117,6 +145,7 @@ BODIES = {
     "PATCH /api/journals/{space}/{key}": ["JournalChanges"],
     "POST /api/journals/{space}/{key}/producer": ["NewProducer"],
     "POST /api/journals/{space}/{key}/entries": ["NewEntries"],
+    "POST /api/journals/{space}/rows": [],  # lines
     "PUT /api/blobs/{space}/{key}": [],  # bytes
     "POST /api/queues/{queue}/tasks": ["NewTask"],
     "POST /api/queues/{queue}/tasks/{task}": [
@@ -125,6 +154,11 @@ BODIES = {
     ],
     "POST /api/queues/{queue}/renew": ["Renewal"],
     "POST /api/queues/{queue}/lanes/{lane}": ["LaneChange"],
+    "POST /api/threads/{thread}/copy": ["CopyThread"],
+    "POST /api/threads/{thread}/checkpoints": ["NewCheckpoint"],
+    "POST /api/threads/{thread}/writes": ["NewWrites"],
+    "POST /api/checkpoints/prune": ["PruneThreads"],
+    "POST /api/checkpoints/delete": ["DeleteRuns"],
 }
 
 
@@ -227,7 +261,7 @@ def test_an_operation_says_what_it_takes_and_answers(name: str) -> None:
     body = operation.get("requestBody")
     assert (body is not None) == (name in BODIES)
     if body is not None:
-        media = "application/json" if BODIES[name] else "application/octet-stream"
+        media = "application/json" if BODIES[name] else next(iter(body["content"]))
         schema = body["content"][media]["schema"]
         references = [part["$ref"] for part in parts(schema) if "$ref" in part]
         assert body["required"]
@@ -354,6 +388,7 @@ def test_an_erasure_says_how_much_and_whose_and_whether_it_is_all() -> None:
         "journals",
         "blobs",
         "tasks",
+        "threads",
     }  # which is left out where there were none
     assert OPERATIONS["DELETE /api/me"]["parameters"][0]["in"] == "query"
 

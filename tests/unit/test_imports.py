@@ -23,15 +23,25 @@ PRODUCTS = {backend.folder.rpartition("/")[2] for backend in BACKENDS} - {"local
 
 # What every process imports, and all of ours that this may load.
 CORE = ["threadkeep.http.api", "threadkeep.storage.backends", "threadkeep.conversations.retention"]
+KINDS_OF_STATE = ("blobs", "journals", "tasks", "threads")
 OURS = {
     "threadkeep",
     "threadkeep.agents",
-    *(f"threadkeep.agents.{name}" for name in ("checks", "store", "values")),
-    *(f"threadkeep.agents.journals{name}" for name in ("", ".models", ".records", ".service", ".store")),
-    *(f"threadkeep.agents.blobs{name}" for name in ("", ".models", ".records", ".service", ".store")),
+    *(f"threadkeep.agents.{name}" for name in ("checks", "cursors", "store", "values")),
+    *(f"threadkeep.agents.{kind}" for kind in KINDS_OF_STATE),
+    *(
+        f"threadkeep.agents.{kind}.{name}"
+        for kind in KINDS_OF_STATE
+        for name in ("models", "records", "service", "store")
+    ),
+    *(
+        f"threadkeep.agents.{name}"
+        for name in ("journals.cursors", "journals.heads", "journals.rows", "tasks.notes", "threads.metadata")
+    ),
     "threadkeep.clock",
     "threadkeep.conversations",
     "threadkeep.conversations.content",
+    "threadkeep.conversations.cursors",
     "threadkeep.conversations.export_v1",
     "threadkeep.conversations.models",
     "threadkeep.conversations.records",
@@ -49,12 +59,13 @@ OURS = {
     "threadkeep.http.messages",
     "threadkeep.http.problems",
     "threadkeep.http.router",
+    "threadkeep.http.events",
     "threadkeep.http.routes",
     *(
         f"threadkeep.http.routes.{name}"
         for name in (
-            *("base", "blobs", "changes", "conversations", "export_and_import", "journals", "me", "messages", "public"),
-            "search",
+            *("base", "changes", "conversations", "export_and_import", "me", "messages", "public", "rows", "search"),
+            *KINDS_OF_STATE,
         )
     ),
     "threadkeep.ids",
@@ -71,19 +82,17 @@ OURS = {
 }
 # What the Worker imports beyond that, so that it is in its snapshot, and no request has to.
 IN_SNAPSHOT = {
-    "threadkeep.agents.journals.cursors",
-    "threadkeep.agents.journals.heads",
+    "threadkeep.agents.threads.cursors",
     "threadkeep.conversations.changes",
     "threadkeep.common_mistakes",
-    "threadkeep.conversations.cursors",
     "threadkeep.conversations.filters",
-    *(f"threadkeep.http.descriptions{name}" for name in ("", ".blobs", ".journals", ".operation")),
+    *(f"threadkeep.http.descriptions{name}" for name in ("", ".operation", *(f".{kind}" for kind in KINDS_OF_STATE))),
     "threadkeep.http.docs",
     "threadkeep.http.openapi",
     "threadkeep.http.schemas",
     "threadkeep.storage.sql",
     "threadkeep.storage.sql.agents",
-    *(f"threadkeep.storage.sql.agents.{name}" for name in ("base", "blobs", "journals")),
+    *(f"threadkeep.storage.sql.agents.{name}" for name in ("base", *KINDS_OF_STATE)),
     "threadkeep.storage.sql.arrays",
     "threadkeep.storage.sql.columns",
     "threadkeep.storage.sql.conversations",
@@ -105,7 +114,7 @@ IN_SNAPSHOT = {
     "threadkeep.worker.turnstile",
     *(
         f"threadkeep.storage.sql.statements.{name}"
-        for name in ("base", "blobs", "erasing", "indexing", "journals", "reading", "searching", "writing")
+        for name in ("base", "erasing", "indexing", "reading", "searching", "writing", *KINDS_OF_STATE)
     ),
 }
 # All that a Worker is shipped with of the products' folders.
@@ -291,7 +300,7 @@ RESERVED = {
     "anyio": {"client/transport"},
     "urllib": {
         *("worker/environment", "http/router", "http/messages", "server/asgi", "storage/postgres/url"),
-        *("client/journals", "client/blobs"),
+        *(f"client/{kind}" for kind in KINDS_OF_STATE),
     },
     "http": {"server/connection"},
     "os": {
@@ -305,6 +314,7 @@ RESERVED = {
     "secrets": {"storage/postgres/workers_socket"},
     "uuid": set(),
     "time": {
+        "http/events",
         "clock",
         "storage/sqlite/file",
         "server/application",

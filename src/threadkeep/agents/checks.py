@@ -37,13 +37,18 @@ def checked_name(name: str, path: str, most: int = NAME_BYTES_MAX) -> str:
 
     `.` and `..` are steps in a path: clients and proxies take them out before they send it, even if they are escaped.
     """
-    if not name or _has_control(name) or len(name.encode()) > most:
+    if not is_name(name, most):
         raise Invalid(f"{path}: A name has 1 to {most} bytes in UTF-8, and no control characters.", path)
     if name in (".", ".."):
         raise Invalid(
             f"{path}: A name is neither `.` nor `..`, which are steps in a path. Add another character.", path
         )
     return name
+
+
+def is_name(name: str, most: int = NAME_BYTES_MAX) -> bool:
+    """Whether something may be a name."""
+    return bool(name) and not _has_control(name) and len(name.encode()) <= most
 
 
 def checked_label(label: str | None, path: str) -> str | None:

@@ -44,9 +44,11 @@ class RemoteBlobs(Remote):
     async def find_blob(self, space: str, key: str) -> Blob:
         try:
             response = await self._transport.send("HEAD", _path(space, key), is_repeatable=True)
-        except Unavailable:  # the answer has no body, and so does not say what is wrong
+            size = response.headers["Content-Length"]
+        except (Unavailable, KeyError):
+            # An answer without a body cannot say what is wrong, and what compresses others may leave the length out.
             return (await self.get_blob(space, key))[0]
-        return _blob_of(response, space, key, int(response.headers.get("Content-Length", 0)))
+        return _blob_of(response, space, key, int(size))
 
     async def delete_blob(self, space: str, key: str) -> None:
         await self._transport.send("DELETE", _path(space, key), is_repeatable=True)

@@ -167,7 +167,7 @@ class RemoteStore(Remote):
         first = receipt = await self._erase()
         while not receipt.is_complete:
             receipt = await self._erase()
-        return Erased(first.conversations, first.messages, first.journals, first.blobs, first.tasks)
+        return Erased(**{name: getattr(first, name) for name in Erased.__struct_fields__})
 
     async def _erase(self) -> Erasure:
         return read(await self._transport.send("DELETE", "/api/me", query={"confirm": self._user_id}), Erasure)

@@ -13,6 +13,7 @@ from threadkeep.agents.journals.models import (
     NewEntries,
     NewEntry,
     NewProducer,
+    Order,
     Popped,
     PutJournal,
 )
@@ -64,9 +65,15 @@ class RemoteJournals(Remote):
         return read(await self._transport.send("GET", _path(space, key)), Journal)
 
     async def list_journals(
-        self, space: str, *, status: str | None = None, cursor: str | None = None, limit: int = 100
+        self,
+        space: str,
+        *,
+        status: str | None = None,
+        order: Order = "sort",
+        cursor: str | None = None,
+        limit: int = 100,
     ) -> JournalPage:
-        query = {"status": status, "cursor": cursor, "limit": limit}
+        query = {"status": status, "order": order, "cursor": cursor, "limit": limit}
         return read(await self._transport.send("GET", f"/api/journals/{_step(space)}", query=query), JournalPage)
 
     async def delete_journal(self, space: str, key: str, *, expected: int | None = None) -> None:
@@ -94,6 +101,7 @@ class RemoteJournals(Remote):
             status=record.status,
             sort=record.sort,
             expected=record.expected,
+            updated_at=record.updated_at,
             create=record.create,
             close=record.close,
             expires_in=_seconds(record.expires_in),

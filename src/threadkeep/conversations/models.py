@@ -402,6 +402,8 @@ class Erased(Struct, rename="camel", omit_defaults=True):
     """Left out where there was none."""
     blobs: int = 0
     """Left out where there was none."""
+    threads: int = 0
+    """Left out where there was none."""
     tasks: int = 0
     """Left out where there was none."""
 

@@ -24,6 +24,8 @@ from threadkeep.storage.memory.store import MemoryStore
 
 pytestmark = pytest.mark.anyio
 
+QUERIES = {"search": {"q": "word"}, "deltas": {"channels": "[]"}}
+"""What a route has to be asked with, by how its path ends."""
 STATUS = "/api/conversations/status"
 
 
@@ -117,7 +119,7 @@ async def test_what_a_back_end_does_not_claim_is_refused_before_its_store_is_ope
     transport = ApiTransport(api, open_store)
     async with httpx.AsyncClient(base_url="http://threadkeep", transport=transport, headers=as_user("ada")) as client:
         assert route.needs not in (await client.get(STATUS)).json()["capabilities"]
-        path = route.path.format(space="s", key="k")
-        refused = await client.request(route.method, path, params={"q": "word"} if "search" in route.path else {})
+        path = route.path.format(space="s", key="k", thread="t")
+        refused = await client.request(route.method, path, params=QUERIES.get(route.path.rpartition("/")[2], {}))
         assert (refused.status_code, refused.json()["error"]["code"]) == (501, "unsupported")
         assert f"The back end memory does not support {route.needs}." in refused.json()["error"]["message"]

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from threadkeep.agents.values import AnyJson, ExpiresIn, Name, OptionalText
+from threadkeep.conversations.export_v1 import Refusal
 from threadkeep.conversations.models import INTEGER_MAX, Count
 
 ENTRIES_MAX = 1_000
@@ -12,6 +13,8 @@ ENTRIES_MAX = 1_000
 HEAD_BYTES_MAX = 1_000_000
 
 Mode = Literal["create", "save", "replace"]
+Order = Literal["sort", "updated"]
+"""By `sort` and key, both descending; or by when they were last written and key, both ascending."""
 
 
 # What is kept
@@ -147,6 +150,8 @@ class NewEntries(Struct, rename="camel", kw_only=True, forbid_unknown_fields=Tru
     sort: OptionalText | UnsetType = UNSET
     expected: Count | None = None
     """The version that the journal must have, 0 for none at all; `stale` where it has another."""
+    updated_at: Annotated[Count, Meta(description="When it was last written elsewhere, which it keeps.")] | None = None
+    """Instead of now, for what is moved here; `older` where it was written later than that."""
     create: bool = False
     """Whether to create the journal where there is none."""
     close: bool = False
@@ -157,7 +162,7 @@ class NewEntries(Struct, rename="camel", kw_only=True, forbid_unknown_fields=Tru
 
 
 class JournalPage(Struct, rename="camel"):
-    """Journals of a space, by `sort` and then by key, both descending."""
+    """Journals of a space, in the order that was asked for."""
 
     journals: list[Journal]
     next_cursor: str | None
@@ -189,3 +194,31 @@ class Popped(Struct):
     """The entry that was the last one, which is removed; null where there was none."""
 
     entry: Entry | None
+
+
+# Rows
+
+
+class Row(Struct):
+    """A journal as a line, to be moved from one store to another."""
+
+    id: Name
+    data: str
+    """JSON, as a text."""
+    updated_at: Count
+
+
+class SkippedRow(Struct):
+    """A row that was not kept."""
+
+    index: int
+    error: Refusal
+
+
+class RowsReport(Struct):
+    """What became of rows."""
+
+    kept: int
+    same: Annotated[int, Meta(description="How many were there already.")]
+    older: Annotated[int, Meta(description="How many are older than what is there.")]
+    skipped: list[SkippedRow]

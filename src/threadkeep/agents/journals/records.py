@@ -69,6 +69,7 @@ class AppendRecord(Struct, kw_only=True):
     status: str | UnsetType | None = UNSET
     sort: str | UnsetType = UNSET
     expected: int | None = None
+    updated_at: int | None = None
     create: bool = False
     close: bool = False
     expires_in: int | None = None

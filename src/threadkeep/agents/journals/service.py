@@ -23,6 +23,7 @@ from threadkeep.agents.journals.models import (
     NewEntries,
     NewEntry,
     NewProducer,
+    Order,
     PutJournal,
 )
 from threadkeep.agents.journals.records import AppendRecord, EntryQuery, EntryRecord, JournalEdit, JournalRecord
@@ -41,7 +42,7 @@ async def put_journal(
     identity = digest_of(new.kind, new.lane, sent=[head]) if new.identity is UNSET else digest_of(sent=[new.identity])
     record = JournalRecord(
         space=checked_space(space),
-        key=checked_name(key, "key"),
+        key=_checked_key(key),
         request=request_name(request),
         mode=new.mode,
         head=head,
@@ -71,7 +72,7 @@ async def patch_journal(
         status_is=changes.status_is,
         expected=expected,
     )
-    return await store.patch_journal(checked_space(space), checked_name(key, "key"), edit)
+    return await store.patch_journal(checked_space(space), _checked_key(key), edit)
 
 
 async def acquire_producer(
@@ -80,7 +81,7 @@ async def acquire_producer(
     """Claim a journal. Returns and raises as `JournalStore.acquire_producer`; also Invalid."""
     producer = checked_name(new.producer, "producer")
     return await store.acquire_producer(
-        checked_space(space), checked_name(key, "key"), producer, request=request_name(request)
+        checked_space(space), _checked_key(key), producer, request=request_name(request)
     )
 
 
@@ -88,34 +89,49 @@ async def append_entries(
     store: JournalStore, space: str, key: str, new: NewEntries, *, request: str | None
 ) -> tuple[AppendedEntries, bool]:
     """Write to a journal. Returns and raises as `JournalStore.append_entries`; also Invalid and TooLarge."""
-    return await store.append_entries(checked_space(space), checked_name(key, "key"), append_record(new, request))
+    return await store.append_entries(checked_space(space), _checked_key(key), append_record(new, request))
 
 
 async def get_journal(store: JournalStore, space: str, key: str) -> Journal:
     """Get a journal. Returns and raises as `JournalStore.get_journal`; also Invalid."""
-    return await store.get_journal(checked_space(space), checked_name(key, "key"))
+    return await store.get_journal(checked_space(space), _checked_key(key))
 
 
 async def list_journals(
-    store: JournalStore, space: str, *, status: str | None = None, cursor: str | None = None, limit: int = 100
+    store: JournalStore,
+    space: str,
+    *,
+    status: str | None = None,
+    order: Order = "sort",
+    cursor: str | None = None,
+    limit: int = 100,
 ) -> JournalPage:
     """List journals. Returns and raises as `JournalStore.list_journals`; also Invalid."""
-    return await store.list_journals(checked_space(space), status=status, cursor=cursor, limit=limit)
+    if order == "updated" and status is not None:
+        raise Invalid("status: Journals of one status are listed by `sort` alone. Leave out `order`.", "status")
+    return await store.list_journals(checked_space(space), status=status, order=order, cursor=cursor, limit=limit)
 
 
 async def delete_journal(store: JournalStore, space: str, key: str, *, expected: int | None = None) -> None:
     """Delete a journal. Raises as `JournalStore.delete_journal`; also Invalid."""
-    await store.delete_journal(checked_space(space), checked_name(key, "key"), expected=expected)
+    await store.delete_journal(checked_space(space), _checked_key(key), expected=expected)
 
 
 async def read_entries(store: JournalStore, space: str, key: str, query: EntryQuery) -> EntryPage:
     """Read a page. Returns and raises as `JournalStore.read_entries`; also Invalid."""
-    return await store.read_entries(checked_space(space), checked_name(key, "key"), query)
+    return await store.read_entries(checked_space(space), _checked_key(key), query)
 
 
 async def pop_entry(store: JournalStore, space: str, key: str) -> Entry | None:
     """Pop an entry. Returns and raises as `JournalStore.pop_entry`; also Invalid."""
-    return await store.pop_entry(checked_space(space), checked_name(key, "key"))
+    return await store.pop_entry(checked_space(space), _checked_key(key))
+
+
+def _checked_key(key: str) -> str:
+    """A key itself, if a journal may have it. Raises Invalid."""
+    if key == "rows":
+        raise Invalid("key: At this address are the rows of all journals of a space. Take another key.", "key")
+    return checked_name(key, "key")
 
 
 def append_record(new: NewEntries, request: str | None = None) -> AppendRecord:
@@ -149,6 +165,7 @@ def append_record(new: NewEntries, request: str | None = None) -> AppendRecord:
         status=new.status if new.status is UNSET else checked_label(new.status, "status"),
         sort=new.sort if new.sort is UNSET else checked_label(new.sort, "sort") or "",
         expected=new.expected,
+        updated_at=new.updated_at,
         create=new.create,
         close=new.close,
         expires_in=milliseconds(new.expires_in),

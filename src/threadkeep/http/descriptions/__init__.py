@@ -9,6 +9,7 @@ from threadkeep.http.descriptions.blobs import BLOBS
 from threadkeep.http.descriptions.journals import JOURNALS
 from threadkeep.http.descriptions.operation import AGENT_STATE, Operation
 from threadkeep.http.descriptions.tasks import FIELDS_OF_TASKS, TASKS
+from threadkeep.http.descriptions.threads import THREADS
 
 TAGS = {
     "Conversations": "Create conversations, list and edit them, delete and restore them.",
@@ -16,8 +17,8 @@ TAGS = {
     "Search": "Find messages and titles by their words.",
     "Changes": "Keep several devices in sync.",
     "Export and import": "Take conversations out as documents that anybody can read, and bring them in again.",
-    AGENT_STATE: "What agents keep: journals, each a head and an ordered list of entries, blobs, of any bytes, and "
-    "tasks, in queues with lanes.",
+    AGENT_STATE: "What agents keep: journals, each a head and an ordered list of entries, tasks, in queues with lanes, "
+    "blobs, of any bytes, and threads of checkpoints.",
     "Account": "Everything that belongs to the current user.",
     "Server": "Whether the server is up, what it keeps, and how it is used. No credentials needed.",
 }
@@ -41,7 +42,7 @@ CODES = {
 
 REASONS = (
     *("exists", "deleted", "purging"),  # the id of a conversation
-    *("conflict", "closed", "stale", "status", "fenced", "gap", "unauthorized"),  # journals and blobs
+    *("conflict", "closed", "stale", "status", "fenced", "gap", "older", "unauthorized"),  # journals and blobs
     *("lane_closed", "lane_busy"),  # tasks
 )
 """What may stand in `details.reason`."""
@@ -102,7 +103,7 @@ FIELDS = {
 
 CONVERSATION_ID = "01KAGQ3W6ZJ8Y0V4M2T7N5C9XB"
 NAMES = {"id": CONVERSATION_ID, "space": "sessions", "key": "alice/1", "queue": "agents"}
-NAMES |= {"task": "turn-1", "lane": "alice/1"}
+NAMES |= {"task": "turn-1", "lane": "alice/1", "thread": "alice/1"}
 """What stands in the paths of the examples."""
 _QUESTION_ID = "01KAGQ3WAH5RZ6E1D8K3F0P7QS"
 _ANSWER_ID = "01KAGQ4B2XN9T4V7C6H8J3M5WY"
@@ -297,6 +298,7 @@ OPERATIONS: dict[str, Operation] = {
     **JOURNALS,
     **BLOBS,
     **TASKS,
+    **THREADS,
     "erase_everything": Operation(
         tag="Account",
         answers={
@@ -304,7 +306,7 @@ OPERATIONS: dict[str, Operation] = {
             202: "Everything is hidden, and the rest is being removed. This is how much it was.",
         },
         query="confirm=alice",
-        response={"conversations": 2, "messages": 4, "userId": "alice", "isComplete": True},
+        response={"conversations": 2, "messages": 4, "journals": 1, "tasks": 1, "userId": "alice", "isComplete": True},
     ),
     "get_status": Operation(
         tag="Server",

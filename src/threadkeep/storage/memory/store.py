@@ -59,7 +59,7 @@ from threadkeep.conversations.store import (
 from threadkeep.errors import ThreadkeepError
 from threadkeep.ids import new_id
 from threadkeep.storage.base import Place
-from threadkeep.storage.memory.agents import Blobs, Journals, MemoryStateStore, Tasks
+from threadkeep.storage.memory.agents import Blobs, Journals, MemoryStateStore, Tasks, Threads
 from threadkeep.tokenizer import words_of
 from threadkeep.work import done
 
@@ -95,6 +95,7 @@ class _Owner:
     messages: dict[str, _KeptMessage] = field(default_factory=dict)
     journals: Journals = field(default_factory=dict)
     blobs: Blobs = field(default_factory=dict)
+    threads: Threads = field(default_factory=dict)
     tasks: Tasks = field(default_factory=Tasks)
 
     def next_n(self) -> int:
@@ -125,6 +126,10 @@ class MemoryDatabase:
     def blobs_of(self, user_id: str) -> Blobs:
         """The blobs of a user, to read and to change."""
         return self.owners.setdefault(user_id, _Owner()).blobs
+
+    def threads_of(self, user_id: str) -> Threads:
+        """The threads of a user, to read and to change."""
+        return self.owners.setdefault(user_id, _Owner()).threads
 
     def tasks_of(self, user_id: str) -> Tasks:
         """The tasks of a user, to read and to change."""
@@ -458,8 +463,10 @@ class MemoryStore:
     async def erase(self) -> Erased:
         kept = self._owner.conversations.values()
         messages = sum(len(conversation.messages) for conversation in kept)
-        counts = (len(self._owner.journals), len(self._owner.blobs), len(self._owner.tasks.tasks))
-        erased = Erased(len(kept), messages, *counts)
+        owner = self._owner
+        erased = Erased(
+            len(kept), messages, len(owner.journals), len(owner.blobs), len(owner.threads), len(owner.tasks.tasks)
+        )
         del self._database.owners[self._user_id]
         return erased
 
@@ -507,8 +514,8 @@ class MemoryStore:
                     del owner.messages[row.message.id]
             elif deleted_at is not None:
                 later.append(deleted_at)
-        of_agents = (owner.journals, owner.blobs, owner.tasks.tasks, owner.tasks.closed)
-        if not (owner.conversations or any(of_agents)):
+        tasks = owner.tasks
+        if not (owner.conversations or owner.journals or owner.blobs or owner.threads or tasks.tasks or tasks.closed):
             del self._database.owners[self._user_id]
         return min(later, default=None)
 

@@ -1,7 +1,7 @@
-"""Columns: what a conversation, a message, a journal and a task have in the database, one line for each.
+"""Columns: what conversations, messages and the state of agents have in the database, whatever the product.
 
 A new field of theirs is a line here, a migration for each product, and a field of the struct in
-`conversations/models.py` or `agents/models.py`. What is read, stored, imported and overwritten follows from the line.
+`conversations/models.py` or in `agents/`. What is read, stored, imported and overwritten follows from the line.
 """
 
 from typing import Literal, NamedTuple
@@ -109,6 +109,55 @@ BLOB = (
     Column("expires_at", "expiresAt", "integer", is_nullable=True),
     Column("group_id", "groupId", "text", is_shown=False),
     Column("meta", "meta", "json", is_private=True),
+)
+
+THREAD = (
+    Column("name", "thread", "text", is_private=True),
+    Column("epoch", "epoch", "integer"),
+    Column("expires_at", "expiresAt", "integer", is_nullable=True),
+    Column("created_at", "createdAt", "integer"),
+    Column("updated_at", "updatedAt", "integer"),
+    Column("is_pruned", "isPruned", "boolean", is_shown=False),
+    Column("request", "request", "text", is_private=True, is_shown=False),
+    Column("stamp", "stamp", "text", is_shown=False),
+)
+
+CHECKPOINT = (
+    # What it is known by stays as it is until it is deleted, since zeros would be taken.
+    Column("ns", "ns", "text"),
+    Column("id", "id", "text"),
+    Column("parent", "parent", "text", is_private=True, is_nullable=True),
+    Column("run_id", "runId", "text", is_private=True, is_shown=False, is_nullable=True),
+    Column("metadata", "metadata", "json", is_private=True),
+    Column("stored", "stored", "json", is_private=True),
+    Column("counted", "counted", "json", is_private=True, is_shown=False),
+    Column("type", "type", "text", is_private=True),
+    Column("bytes", "bytes", "integer", is_shown=False),
+    Column("big", "big", "text", is_shown=False, is_nullable=True),
+    Column("data", "data", "text", is_private=True, is_nullable=True),
+)
+
+CHECKPOINT_VALUE = (
+    Column("ns", "ns", "text"),
+    Column("channel", "channel", "text"),
+    Column("version", "version", "text"),
+    Column("type", "type", "text", is_private=True),
+    Column("bytes", "bytes", "integer", is_shown=False),
+    Column("big", "big", "text", is_shown=False, is_nullable=True),
+    Column("data", "data", "text", is_private=True, is_nullable=True),
+)
+
+CHECKPOINT_WRITE = (
+    Column("ns", "ns", "text", is_shown=False),
+    Column("checkpoint", "checkpoint", "text", is_shown=False),
+    Column("task", "task", "text"),
+    Column("idx", "idx", "integer"),
+    Column("path", "path", "text", is_private=True),
+    Column("channel", "channel", "text"),
+    Column("type", "type", "text", is_private=True),
+    Column("bytes", "bytes", "integer", is_shown=False),
+    Column("big", "big", "text", is_shown=False, is_nullable=True),
+    Column("data", "data", "text", is_private=True, is_nullable=True),
 )
 
 TASK = (

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from threadkeep.storage.memory.agents.blobs import Blobs
     from threadkeep.storage.memory.agents.journals import Journals
     from threadkeep.storage.memory.agents.tasks import Tasks
+    from threadkeep.storage.memory.agents.threads import Threads
 
 
 class Keeps(Protocol):
@@ -18,6 +19,9 @@ class Keeps(Protocol):
 
     def blobs_of(self, user_id: str) -> "Blobs":
         """The blobs of a user."""
+
+    def threads_of(self, user_id: str) -> "Threads":
+        """The threads of a user."""
 
     def tasks_of(self, user_id: str) -> "Tasks":
         """The tasks of a user, and the lanes that are closed."""

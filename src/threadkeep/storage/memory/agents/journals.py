@@ -8,7 +8,15 @@ from msgspec.structs import replace
 
 from threadkeep.agents.journals import cursors
 from threadkeep.agents.journals.heads import merged_head
-from threadkeep.agents.journals.models import HEAD_BYTES_MAX, AppendedEntries, Entry, EntryPage, Journal, JournalPage
+from threadkeep.agents.journals.models import (
+    HEAD_BYTES_MAX,
+    AppendedEntries,
+    Entry,
+    EntryPage,
+    Journal,
+    JournalPage,
+    Order,
+)
 from threadkeep.agents.journals.records import AppendRecord, EntryQuery, JournalEdit, JournalRecord
 from threadkeep.agents.journals.store import (
     cursor_expired,
@@ -111,8 +119,16 @@ class MemoryJournals(MemoryState):
         return replace(self._find(space, key).journal)
 
     async def list_journals(
-        self, space: str, *, status: str | None = None, cursor: str | None = None, limit: int = 100
+        self,
+        space: str,
+        *,
+        status: str | None = None,
+        order: Order = "sort",
+        cursor: str | None = None,
+        limit: int = 100,
     ) -> JournalPage:
+        if order == "updated":
+            return self._list_by_update(space, cursor, limit)
         after = None if cursor is None else cursors.decode(cursor, cursors.AfterJournal)
         rows = [kept.journal for kept in self._journals.values() if kept.journal.space == space]
         rows = [row for row in rows if status is None or row.status == status]
@@ -123,6 +139,16 @@ class MemoryJournals(MemoryState):
             return JournalPage([replace(row) for row in page], None)
         following = cursors.AfterJournal(page[-1].sort, page[-1].key)
         return JournalPage([replace(row) for row in page], cursors.encode(following))
+
+    def _list_by_update(self, space: str, cursor: str | None, limit: int) -> JournalPage:
+        after = cursors.AfterUpdate(-1, "") if cursor is None else cursors.decode(cursor, cursors.AfterUpdate)
+        rows = [kept.journal for kept in self._journals.values() if kept.journal.space == space]
+        rows = [row for row in rows if (row.updated_at, row.key) > (after.updated_at, after.key)]
+        rows.sort(key=lambda row: (row.updated_at, row.key))
+        page = rows[: _count_that_fits([len(bytes(row.head or b"")) for row in rows[:limit]])]
+        is_all = len(page) == len(rows)
+        following = None if is_all else cursors.encode(cursors.AfterUpdate(page[-1].updated_at, page[-1].key))
+        return JournalPage([replace(row) for row in page], following)
 
     async def delete_journal(self, space: str, key: str, *, expected: int | None = None) -> None:
         kept = self._journals.get((space, key))
@@ -146,7 +172,7 @@ class MemoryJournals(MemoryState):
             if record.expected not in (None, 0):
                 raise stale(record.expected, 0)
             if record.guard is not None and not tasks.allow(record.guard, None):
-                raise refusal("unauthorized", record, 0, 0)
+                raise refusal("unauthorized", record, 0, 0, 0)
             kept = self._begin(JournalRecord(space=space, key=key, request="", expires_in=record.expires_in))
             kept.journal.version = 0
         reason, repeated = _verdict(kept, record, tasks)
@@ -154,7 +180,7 @@ class MemoryJournals(MemoryState):
         if repeated is not None:
             return AppendedEntries(*repeated, journal.version), False
         if reason != "applied":
-            raise refusal(reason, record, journal.version, journal.next_producer_seq)
+            raise refusal(reason, record, journal.version, journal.next_producer_seq, journal.updated_at)
         first = self._apply(kept, record)
         count = len(record.entries)
         span: Span = (first, first + count - 1) if count else (None, None)
@@ -182,7 +208,8 @@ class MemoryJournals(MemoryState):
         record = AppendRecord(request=new_id(), digest="")
         reason, _ = _verdict(kept, record, Tasks())
         if reason != "applied":
-            raise refusal(reason, record, kept.journal.version, kept.journal.next_producer_seq)
+            journal = kept.journal
+            raise refusal(reason, record, journal.version, journal.next_producer_seq, journal.updated_at)
         if not kept.entries:
             return None
         entry = kept.entries[-1].entry
@@ -228,8 +255,8 @@ class MemoryJournals(MemoryState):
         time = self._clock()
         if expires_in is not None:
             changes["expires_at"] = time + expires_in
-        version, updated_at = kept.journal.version + 1, max(kept.journal.updated_at, time)
-        kept.journal = replace(kept.journal, version=version, updated_at=updated_at, **changes)
+        changes.setdefault("updated_at", max(kept.journal.updated_at, time))
+        kept.journal = replace(kept.journal, version=kept.journal.version + 1, **changes)
         kept.request = request
 
     def _apply(self, kept: KeptJournal, record: AppendRecord) -> int:
@@ -249,6 +276,7 @@ class MemoryJournals(MemoryState):
         kept.entries.sort(key=lambda each: each.entry.seq)
         changes: dict[str, Any] = {"head": record.head} if record.head is not UNSET else {}
         changes |= {"closed_at": time} if record.close else {}
+        changes |= {} if record.updated_at is None else {"updated_at": record.updated_at}
         self._write(
             kept,
             record.request,
@@ -262,7 +290,7 @@ class MemoryJournals(MemoryState):
         return first
 
 
-def _verdict(kept: KeptJournal, record: AppendRecord, tasks: Tasks) -> tuple[str, Span | None]:  # noqa: PLR0911 one for each rule
+def _verdict(kept: KeptJournal, record: AppendRecord, tasks: Tasks) -> tuple[str, Span | None]:  # noqa: PLR0911,PLR0912 rules
     """What comes of an append, in the order of the contract; of what it repeats, where that is."""
     journal, producer, at, count = kept.journal, record.producer, record.at, len(record.entries)
 
@@ -271,6 +299,8 @@ def _verdict(kept: KeptJournal, record: AppendRecord, tasks: Tasks) -> tuple[str
 
     if kept.request == record.request:
         return repeated(journal.next_seq - count if at is None else at)
+    if journal.version and record.updated_at is not None and journal.updated_at > record.updated_at:
+        return "older", None
     if producer is not None or journal.producer is not None:
         claimed = (journal.producer, journal.epoch, journal.incarnation)
         if producer is None or (producer.id, producer.epoch, producer.incarnation) != claimed:

@@ -8,7 +8,15 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from threadkeep.agents.journals import cursors
 from threadkeep.agents.journals.heads import merged_head
-from threadkeep.agents.journals.models import HEAD_BYTES_MAX, AppendedEntries, Entry, EntryPage, Journal, JournalPage
+from threadkeep.agents.journals.models import (
+    HEAD_BYTES_MAX,
+    AppendedEntries,
+    Entry,
+    EntryPage,
+    Journal,
+    JournalPage,
+    Order,
+)
 from threadkeep.agents.journals.records import AppendRecord, EntryQuery, EntryRecord, JournalEdit, JournalRecord
 from threadkeep.agents.journals.store import (
     cursor_expired,
@@ -69,6 +77,7 @@ class _PatchVerdict(Struct):
 class _AppendVerdict(Struct, rename="camel"):
     reason: str
     version: int
+    updated_at: int
     next_seq: int
     next_producer_seq: int
     produced_seq: int | None
@@ -153,8 +162,16 @@ class SqlJournals(SqlState):
         return decode_answer(answers, Journal)
 
     async def list_journals(
-        self, space: str, *, status: str | None = None, cursor: str | None = None, limit: int = 100
+        self,
+        space: str,
+        *,
+        status: str | None = None,
+        order: Order = "sort",
+        cursor: str | None = None,
+        limit: int = 100,
     ) -> JournalPage:
+        if order == "updated":
+            return await self._list_by_update(space, cursor, limit)
         after = None if cursor is None else cursors.decode(cursor, cursors.AfterJournal)
         query = self._sql.list_journals if status is None else self._sql.list_journals_of_status
         (answers,) = await self._executor.run(
@@ -172,6 +189,23 @@ class SqlJournals(SqlState):
         if len(page.rows) == page.count:
             return JournalPage(page.rows, None)
         return JournalPage(page.rows, cursors.encode(cursors.AfterJournal(page.rows[-1].sort, page.rows[-1].key)))
+
+    async def _list_by_update(self, space: str, cursor: str | None, limit: int) -> JournalPage:
+        after = cursors.AfterUpdate(-1, "") if cursor is None else cursors.decode(cursor, cursors.AfterUpdate)
+        (answers,) = await self._executor.run(
+            self._sql.list_journals_by_update(
+                **self._values(space, ""),
+                after_update=after.updated_at,
+                after_key=after.key,
+                limit=limit,
+                page_bytes=PAGE_BYTES_MAX,
+            )
+        )
+        page = decode_answer(answers, _JournalRows)
+        page.rows.sort(key=attrgetter("updated_at", "key"))
+        if len(page.rows) == page.count:
+            return JournalPage(page.rows, None)
+        return JournalPage(page.rows, cursors.encode(cursors.AfterUpdate(page.rows[-1].updated_at, page.rows[-1].key)))
 
     async def delete_journal(self, space: str, key: str, *, expected: int | None = None) -> None:
         values = self._values(space, key) | {"expected": bounded(expected), "retires": 1}
@@ -218,7 +252,7 @@ class SqlJournals(SqlState):
         verdicts = results[len(creation)]
         if not verdicts and record.create:
             if record.expected in (None, 0):
-                raise refusal("unauthorized", record, 0, 0)
+                raise refusal("unauthorized", record, 0, 0, 0)
             raise stale(record.expected, 0)
         if not verdicts:
             raise no_journal(space, key)
@@ -319,6 +353,7 @@ class SqlJournals(SqlState):
             "head": text_of_json(record.head) if isinstance(record.head, Raw) else "null",
             "closes": record.close,
             "expected": bounded(record.expected),
+            "updated_at": bounded(record.updated_at),
             "expires_at": None if record.expires_in is None else values["now"] + record.expires_in,
         }
 
@@ -391,7 +426,7 @@ def _appended(verdict: _AppendVerdict, record: AppendRecord) -> tuple[AppendedEn
     }
     first_kept = firsts.get(verdict.reason)
     if first_kept is None:
-        raise refusal(verdict.reason, record, verdict.version, verdict.next_producer_seq)
+        raise refusal(verdict.reason, record, verdict.version, verdict.next_producer_seq, verdict.updated_at)
     last = verdict.kept_last if verdict.reason == "kept" else first_kept + count - 1
     return appended(first_kept, last, verdict.version, count), False
 

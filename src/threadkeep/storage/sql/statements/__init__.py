@@ -16,10 +16,11 @@ from threadkeep.storage.sql.statements.journals import Journals
 from threadkeep.storage.sql.statements.reading import Reading
 from threadkeep.storage.sql.statements.searching import Searching
 from threadkeep.storage.sql.statements.tasks import Tasks
+from threadkeep.storage.sql.statements.threads import Threads
 from threadkeep.storage.sql.statements.writing import Writing
 
 
-class Statements(Writing, Indexing, Reading, Searching, Erasing, Expiring, Journals, Blobs, Tasks):
+class Statements(Writing, Indexing, Reading, Searching, Erasing, Expiring, Journals, Tasks, Blobs, Threads):
     """The statements in the words of one dialect. Each is made when it is first asked for."""
 
     def queries(self) -> dict[str, Query]:

@@ -1,7 +1,8 @@
 """What the statements have in common: their dialect, and conditions that several have."""
 
-from threadkeep.storage.sql.columns import Column
+from threadkeep.storage.sql.columns import PIECE, Column
 from threadkeep.storage.sql.dialect import Dialect
+from threadkeep.storage.sql.executor import Query
 
 
 class Base:
@@ -16,6 +17,10 @@ class Base:
         self.entries = dialect.table("entries")
         self.blobs = dialect.table("blobs")
         self.pieces = dialect.table("pieces")
+        self.threads = dialect.table("threads")
+        self.checkpoints = dialect.table("checkpoints")
+        self.checkpoint_values = dialect.table("checkpoint_values")
+        self.checkpoint_writes = dialect.table("checkpoint_writes")
         self.tasks = dialect.table("tasks")
         self.lanes = dialect.table("lanes")
         self.next_rev = f"(SELECT o.rev + 1 FROM {self.owners} AS o WHERE o.user_id = :user)"
@@ -26,6 +31,26 @@ class Base:
         columns = ", ".join(values)
         selected = ",\n  ".join(values.values())
         return f"INSERT INTO {table} ({columns})\nSELECT\n  {selected}"
+
+    def removal(self, table: str, columns: tuple[Column, ...], rows: str) -> tuple[Query, ...]:
+        """Overwrite and remove rows that may have pieces, with these; `rows` is a query of a `{column}` of theirs."""
+        zeros = self.dialect.zeros
+        of_rows = f"WHERE r.user_id = :user AND r.n IN ({rows.format(column='n')})"
+        named = self.dialect.by_key(table, "r")
+        overwriting, removing = self.removal_of_pieces(rows.format(column="big"))
+        if zeros is not None:
+            overwriting += (self.dialect.write(f"\nUPDATE {named}\nSET\n  {assigned(columns, zeros)}\n{of_rows}\n"),)
+        return (*overwriting, *removing, self.dialect.write(f"\nDELETE FROM {named}\n{of_rows}\n"))
+
+    def removal_of_pieces(self, groups: str) -> tuple[tuple[Query, ...], tuple[Query, ...]]:
+        """What overwrites, and what removes, the pieces of groups that a query gives."""
+        zeros = self.dialect.zeros
+        condition = f"WHERE p.user_id = :user AND {self.dialect.is_among('p.group_id', groups)}"
+        removing = (self.dialect.write(f"\nDELETE FROM {self.pieces} AS p\n{condition}\n"),)
+        if zeros is None:
+            return (), removing
+        text = f"\nUPDATE {self.pieces} AS p\nSET\n  {assigned(PIECE, zeros)}\n{condition}\n"
+        return (self.dialect.write(text),), removing
 
     @staticmethod
     def or_null(document: str, alias: str) -> str:

@@ -167,29 +167,27 @@ FROM (
   UNION ALL
   SELECT i.user_id FROM (SELECT o.user_id FROM {self.owners} AS o WHERE o.indexed_rev < o.rev LIMIT :limit) AS i
   UNION ALL
-  SELECT s.user_id
-  FROM (
-    SELECT k.user_id
-    FROM (
-      SELECT j.user_id FROM {self.journals} AS j WHERE j.deleted_at > 0
-      UNION ALL
-      SELECT j.user_id FROM {self.journals} AS j WHERE j.deleted_at IS NULL AND j.expires_at <= :now
-    ) AS k
-    UNION ALL
-    SELECT k.user_id
-    FROM (
-      SELECT b.user_id FROM {self.blobs} AS b WHERE b.deleted_at > 0
-      UNION ALL
-      SELECT b.user_id FROM {self.blobs} AS b WHERE b.deleted_at IS NULL AND b.expires_at <= :now
-    ) AS k
-    UNION ALL
-    SELECT k.user_id
-    FROM (
-      SELECT t.user_id FROM {self.tasks} AS t WHERE t.deleted_at > 0
-      UNION ALL
-      SELECT l.user_id FROM {self.lanes} AS l WHERE l.deleted_at > 0
-    ) AS k
-  ) AS s
+  SELECT a.user_id FROM ({self._state_to_purge}) AS a
 ) AS u
 LIMIT :limit
 """)
+
+    @property
+    def _state_to_purge(self) -> str:
+        """Whose agents have something to sweep, or that has expired. On Workers, a query joins no more than five."""
+        deleted, expired = "k.deleted_at > 0", "k.deleted_at IS NULL AND k.expires_at <= :now"
+        tables: tuple[tuple[tuple[str, str], tuple[str, str]], ...] = (
+            *(((table, deleted), (table, expired)) for table in (self.journals, self.blobs, self.threads)),
+            ((self.tasks, deleted), (self.lanes, deleted)),
+        )
+        kinds = (
+            f"""
+    SELECT k.user_id
+    FROM (
+      SELECT k.user_id FROM {first} AS k WHERE {first_condition}
+      UNION ALL
+      SELECT k.user_id FROM {second} AS k WHERE {second_condition}
+    ) AS k"""
+            for (first, first_condition), (second, second_condition) in tables
+        )
+        return "\n    UNION ALL".join(kinds) + "\n  "

@@ -54,6 +54,19 @@ WHERE {_LIVE}
         return self._page_of_journals("j.user_id = :user AND j.space = :space AND j.status = :status")
 
     @cached_property
+    def list_journals_by_update(self) -> Query:
+        """A page of journals of a space, in the order in which they were written. It reads all of the space for that.
+
+        An index would cost each append a row, and this is for whoever moves everything elsewhere.
+        """
+        return self._page_of_journals(
+            "j.user_id = :user AND j.space = :space",
+            "(j.updated_at, j.key) > (:after_update, :after_key)",
+            "updated_at",
+            "ASC",
+        )
+
+    @cached_property
     def retire_journal(self) -> Query:
         """Delete a journal, or only one that has expired: its key is free, and it is swept later.
 
@@ -162,6 +175,7 @@ WHERE {_LIVE}
         verdict = {
             "reason": self._verdict,
             "version": "j.version",
+            "updatedAt": "j.updated_at",
             "nextSeq": "j.next_seq",
             "nextProducerSeq": "j.next_producer_seq",
             "producedSeq": self._produced("e.seq"),
@@ -189,6 +203,7 @@ WHERE {_LIVE}
                 "head": f"CASE WHEN :sets_head = 1 THEN {self.dialect.json(':head')} ELSE head END",
                 "closed_at": "CASE WHEN :closes = 1 THEN :now ELSE closed_at END",
                 "expires_at": f"coalesce({self.dialect.integer(':expires_at')}, expires_at)",
+                "updated_at": f"coalesce({self.dialect.integer(':updated_at')}, {self._now_or_later})",
             },
             f"{self._verdict} = 'applied'",
         )
@@ -202,7 +217,10 @@ WHERE {_LIVE}
   )"""
         cut = f"CASE WHEN :pops = 1 THEN {last} ELSE {self.dialect.integer(':cut')} END"
         entry = f"e.user_id = :user AND e.journal = {journal} AND e.id = given.value ->> 0"
-        return self._removal(f"""
+        return self.removal(
+            "entries",
+            ENTRY,
+            f"""
   SELECT e.{{column}}
   FROM {self.entries} AS e
   WHERE e.user_id = :user AND e.journal = {journal} AND e.seq >= {cut}
@@ -210,7 +228,8 @@ WHERE {_LIVE}
   SELECT e.{{column}}
   FROM {self.dialect.each(":remove", "given")}
   {self.dialect.look_up("entries", "e", entry)}
-""")
+""",
+        )
 
     @cached_property
     def insert_entries(self) -> Query:
@@ -309,13 +328,17 @@ SELECT CASE WHEN EXISTS ({self._retired}) THEN ({part}) ELSE NULL END AS answer
     def sweep_entries(self) -> tuple[Query, ...]:
         """Remove a part of what was chosen, if it still is of a journal that is deleted."""
         entry = f"e.user_id = :user AND e.n = {self.dialect.integer('given.value')}"
-        return self._removal(f"""
+        return self.removal(
+            "entries",
+            ENTRY,
+            f"""
   SELECT e.{{column}}
   FROM {self.dialect.each(":entries", "given")}
   {self.dialect.look_up("entries", "e", entry)}
   {self.dialect.look_up("journals", "j", "j.user_id = :user AND j.n = e.journal")}
   WHERE j.deleted_at > 0
-""")
+""",
+        )
 
     @cached_property
     def sweep_journals(self) -> tuple[Query, ...]:
@@ -355,17 +378,22 @@ SELECT CASE WHEN EXISTS ({self._retired}) THEN ({part}) ELSE NULL END AS answer
         """The statement that decides: it writes to a journal, once for each name of a write."""
         decided = {
             "version": "version + 1",
-            "updated_at": self.dialect.greatest("updated_at", ":now"),
+            "updated_at": self._now_or_later,
             "request": ":request",
             "stamp": ":stamp",
         }
-        assignments = ",\n  ".join(f"{name} = {value}" for name, value in (values | decided).items())
+        assignments = ",\n  ".join(f"{name} = {value}" for name, value in (decided | values).items())
         return self.dialect.write(f"""
 UPDATE {self.journals} AS j
 SET
   {assignments}
 WHERE {_LIVE} AND j.request <> :request AND {condition}
 """)
+
+    @property
+    def _now_or_later(self) -> str:
+        """When a journal that is written now was last written: whatever clocks say, not before what it says."""
+        return self.dialect.greatest("updated_at", ":now")
 
     def _merged(self, head: str) -> str:
         """The head with a patch merged into it, where there is one."""
@@ -392,6 +420,7 @@ WHERE {_LIVE} AND j.request <> :request AND {condition}
         same = self._kept("sum(CASE WHEN e.digest = given.value ->> 1 THEN 1 ELSE 0 END)")
         return f"""CASE
     WHEN j.request = :request THEN 'again'
+    WHEN j.version > 0 AND j.updated_at > {self.dialect.integer(":updated_at")} THEN 'older'
     WHEN (j.producer IS NOT NULL OR {producer} IS NOT NULL)
       AND (
         {producer} IS NULL
@@ -466,7 +495,14 @@ WHERE {_LIVE} AND j.request <> :request AND {condition}
       WHERE e.seq < {self.dialect.integer(":cut")}
     )"""
 
-    def _page_of_journals(self, condition: str) -> Query:
+    def _page_of_journals(
+        self,
+        condition: str,
+        is_beyond: str = "(j.sort, j.key) < (:before_sort, :before_key)",
+        column: str = "sort",
+        direction: str = "DESC",
+    ) -> Query:
+        """A page of journals in the order of a column and the key, beyond where the page before has ended."""
         document = self._document(["head"])
         rows = f"""
   SELECT {self.dialect.list_of(document)}
@@ -478,19 +514,19 @@ WHERE {_LIVE} AND j.request <> :request AND {condition}
         return self.dialect.answer(f"""
 WITH
   listed AS (
-    SELECT j.n, j.sort, j.key, {self.dialect.bytes_of("j.head")} AS bytes
+    SELECT j.n, j.{column}, j.key, {self.dialect.bytes_of("j.head")} AS bytes
     FROM {self.journals} AS j
     WHERE {condition}
       AND j.deleted_at IS NULL
       AND (j.expires_at IS NULL OR j.expires_at > :now)
-      AND (j.sort, j.key) < (:before_sort, :before_key)
-    ORDER BY j.sort DESC, j.key DESC
+      AND {is_beyond}
+    ORDER BY j.{column} {direction}, j.key {direction}
     LIMIT :limit + 1
   ),
   sized AS (
     SELECT l.n, row_number() OVER reading AS position, sum(l.bytes) OVER reading AS bytes
     FROM listed AS l
-    WINDOW reading AS (ORDER BY l.sort DESC, l.key DESC)
+    WINDOW reading AS (ORDER BY l.{column} {direction}, l.key {direction})
   )
 SELECT {self.dialect.object(page)} AS answer
 """)
@@ -530,21 +566,6 @@ ORDER BY p.part
     def _between(self) -> str:
         journal = f"(SELECT j.n FROM {self.journals} AS j WHERE {_LIVE})"
         return f"e.user_id = :user AND e.journal = {journal} AND e.seq > :after_seq AND e.seq < :before_seq"
-
-    def _removal(self, entries: str) -> tuple[Query, ...]:
-        """Overwrite and remove entries, which are a query of a `{column}` of theirs, with their pieces."""
-        zeros = self.dialect.zeros
-        is_of_them = self.dialect.is_among("p.group_id", entries.format(column="big"))
-        of_pieces = f"WHERE p.user_id = :user AND {is_of_them}"
-        of_entries = f"WHERE r.user_id = :user AND r.n IN ({entries.format(column='n')})"
-        table = self.dialect.by_key("entries", "r")
-        texts = [f"\nDELETE FROM {self.pieces} AS p\n{of_pieces}\n", f"\nDELETE FROM {table}\n{of_entries}\n"]
-        if zeros is not None:
-            texts[:0] = [
-                f"\nUPDATE {self.pieces} AS p\nSET\n  {assigned(PIECE, zeros)}\n{of_pieces}\n",
-                f"\nUPDATE {table}\nSET\n  {assigned(ENTRY, zeros)}\n{of_entries}\n",
-            ]
-        return tuple(map(self.dialect.write, texts))
 
 
 def _entry(condition: str) -> str:
