@@ -335,7 +335,6 @@ SUPERFLUOUS = {
             "runnable_tasks_1-t-3",
             "open_tasks_1-t-6",
             "absorbed_tasks_1-t-3",
-            "task_2-p-2",
             "unready_tasks_2-p-2",
             "tasks_of_state_2-p-2",
             "expired_tasks_2-p-2",
@@ -344,12 +343,10 @@ SUPERFLUOUS = {
             "tasks_of_queue_2-p-2",
             "runnable_tasks_2-p-3",
             "open_tasks_2-p-6",
-            "absorbed_tasks_2-p-3",
             "absorb_tasks-t-1",
             "runnable_tasks_2-t-1",
             "renew_leases-t-1",
             "renew_leases-r-2",
-            "sweep_tasks_1-p-1",
             "sweep_tasks_1-k-2",
             "sweep_tasks_1-k-3",
             "sweep_tasks_2-t-1",
@@ -361,7 +358,6 @@ SUPERFLUOUS = {
     ),
     **dict.fromkeys(
         (
-            "insert_piece_of_task-t-1",
             "absorbed_tasks_1-t-1",
             "absorbed_tasks_2-t-1",
             "settle_joined-h-1",

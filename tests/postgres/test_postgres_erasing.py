@@ -39,7 +39,7 @@ async def test_an_erasure_leaves_no_row_in_any_table() -> None:
     await ask(f"DELETE FROM {schema}.search_index_2 WHERE n < 0")
     empty = [name for name, count in (await rows_in(schema)).items() if not count]
     assert not empty, f"This test has to keep something in {', '.join(empty)}."
-    assert await retention.erase(store) == (Erased(1, 1, 1, 1, 1), True)
+    assert await retention.erase(store) == (Erased(1, 1, 1, 1, tasks=1), True)
     left = [name for name, count in (await rows_in(schema)).items() if count]
     assert not left, f"Nothing removes the rows of {', '.join(left)}."
     await executor.close()

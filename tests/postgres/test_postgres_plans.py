@@ -87,9 +87,40 @@ WITH kept AS (
 )
 INSERT INTO pieces (user_id, group_id, part, data)
 SELECT k.user_id, k.group_id, p, 'bytes'
-FROM kept AS k CROSS JOIN generate_series(0, 1) AS p
+FROM kept AS k CROSS JOIN generate_series(0, 1) AS p;
+WITH numbered AS (
+  SELECT
+    'user' || u AS user_id,
+    t,
+    CASE
+      WHEN t <= 300 THEN 'settled'
+      WHEN t <= 400 THEN 'queued'
+      WHEN t <= 430 THEN 'running'
+      WHEN t <= 450 THEN 'settling'
+      WHEN t <= 475 THEN 'joining'
+      ELSE 'joined'
+    END AS state
+  FROM generate_series(:users) AS u CROSS JOIN generate_series(1, {CONVERSATIONS}) AS t
+)
+INSERT INTO tasks (
+  user_id, queue, id, seq, lane, kind, state, is_open, digest, accepted_at, ready_at, attempt, attempts, attempts_max,
+  timeout_at, holder, lease_until, deleted_at, host, settlement_bytes, note_revision, request, stamp, bytes, big,
+  payload
+)
+SELECT
+  k.user_id, 'queue', 't' || t, t, 'l' || t % 50, 'k', state, CASE WHEN t <= 300 THEN 0 ELSE 1 END, 'd', 1, 1,
+  CASE WHEN t > 400 THEN 'a' END, 1, 1, 0, CASE WHEN t > 400 THEN 'h' END, t % 2, CASE WHEN t <= 5 THEN 1 END,
+  CASE WHEN t > 450 THEN 't401' END, 0, 0, 'r', 'stamp', 10, CASE WHEN t <= 9 THEN 't' || t END, '{{}}'
+FROM numbered AS k;
+INSERT INTO pieces (user_id, group_id, part, data)
+SELECT 'user' || u, 't' || t, p, 'large'
+FROM generate_series(:users) AS u CROSS JOIN generate_series(1, 9) AS t CROSS JOIN generate_series(0, 1) AS p;
+INSERT INTO lanes (user_id, queue, lane, closed_at, deleted_at)
+SELECT 'user' || u, 'queue', 'l' || l, 1, CASE WHEN l > {CONVERSATIONS} - 5 THEN 1 END
+FROM generate_series(:users) AS u CROSS JOIN generate_series(5, {CONVERSATIONS}) AS l
 """
 TABLES = ("owners", "conversations", "messages", "words", "search_index_2", "journals", "entries", "pieces", "blobs")
+TABLES += ("tasks", "lanes")
 VALUES: dict[str, Any] = {
     "conversation": "c5",
     "message": "m5-20",
@@ -174,12 +205,47 @@ VALUES: dict[str, Any] = {
     "meta": "{}",
     **dict.fromkeys(("sets_head", "sets_status", "sets_sort", "retires", "removes"), 1),
     **dict.fromkeys(("pops", "closes"), 0),
+    "queue": "queue",
+    "task": "t401",
+    "lane": "l5",
+    "target": None,
+    "state": "running",
+    "host": "t401",
+    "attempt": "a",
+    "next_attempt": "b",
+    "holder": "h",
+    "lease_until": 5,
+    "attempts_max": 3,
+    "timeout_at": 4,
+    "error": "why",
+    "settlement_id": "s",
+    "settlement_digest": "d",
+    "settlement_bytes": 1,
+    "settlement_big": None,
+    "settlement": "{}",
+    "note": "{}",
+    "note_bytes_max": 9,
+    "has_wanted": 1,
+    "accepted_at": 1,
+    "ready_at": 1,
+    "payload": "{}",
+    "keep": "k",
+    "tasks": '[["t401"], ["t402"], ["none"]]',
+    "beyond": 2**53,
+    "guard_queue": "queue",
+    "guard_task": "t401",
+    "guard_attempt": "a",
+    "guard_settlement_id": None,
+    "guard_settlement_digest": None,
+    "guard_joined": '[["t460"], ["t490"]]',
+    **dict.fromkeys(("restart", "guards"), 1),
+    "unless_applied": 0,
     "reached_rev": 1,
     "reached_n": 9,
 }
 MESSAGE = {"id": "new", "digest": "d", "role": "user", "bytes": 1, "content": "[]", "seq": 1, "created_at": 1}
 # Of what a user has, or anybody.
-ALL_CONVERSATIONS = ("mark_all", "retire_all_journals", "retire_all_blobs")
+ALL_CONVERSATIONS = ("mark_all", "retire_all_journals", "retire_all_blobs", "retire_all_tasks", "retire_all_lanes")
 ALL_OF_A_SPACE = ("list_journals_by_update",)
 ALL_OF_EACH = ("count_all",)
 OF_PRODUCERS = ("append", "append_verdict")
@@ -194,11 +260,11 @@ def rows_that(name: str) -> int:
     if name in ALL_OF_A_SPACE:
         return CONVERSATIONS + PAGE
     if name in ALL_OF_EACH:
-        return 3 * CONVERSATIONS
+        return 4 * CONVERSATIONS
     if name == "search":
         return 5 * CONVERSATIONS  # a message of each is found, and that is looked at in each of the tables
     if name in ALL_DELETED:
-        return 14 * USERS + VALUES["limit"]  # and the first rows of an index, and so few owners it reads one by one
+        return 24 * USERS + VALUES["limit"]  # and the first rows of an index, and so few owners it reads one by one
     return 3 * MESSAGES if name in ONE_CONVERSATION else PAGE
 
 
@@ -227,8 +293,13 @@ def values_of(name: str, user: str, places: dict[str, list[int]], word: str = "w
     is_sweeping = name.startswith(("remove", "unindex_swept"))
     if name in OF_PRODUCERS:
         values["epoch"] = 1  # of a producer, and not of a user's history
-    if name in ("insert_journal", "save_journal"):
-        values["kind"] = "k"  # of a journal, and not of a change
+    if name in ("insert_journal", "save_journal", "insert_task"):
+        values["kind"] = "k"  # of a journal or a task, and not of a change
+    if "task" in name:
+        values["after"] = 0  # a place in a queue, and not a user
+        values["id"] = "new"
+    if name.startswith("sweep_tasks"):
+        values["tasks"] = json.dumps(places["tasks"])
     if name.startswith("sweep_entries"):
         values["entries"] = json.dumps(places["entries"])
     return {
@@ -265,6 +336,7 @@ async def places_of(user: str, executor: PostgresExecutor) -> dict[str, list[int
             ("conversations", "id = 'c1'"),
             ("messages", "conversation_id = 'c1'"),
             ("entries", of_deleted),
+            ("tasks", "deleted_at > 0"),
         ):
             text = f"SELECT n FROM {executor._schema}.{kind} WHERE user_id = $1 AND {condition} LIMIT 5"
             places[kind] = [row["n"] for row in await connection._connection.fetch(text, user)]

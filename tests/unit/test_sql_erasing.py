@@ -425,7 +425,7 @@ async def test_of_what_was_erased_no_word_is_left_in_the_file(tmp_path: Path) ->
             await blobs.put(owner.state, content, word, meta=f'{{"{word}":1}}', media_type=f"x/{word}")
             await blobs.put(owner.state, content, f"{word} 2")
             await owner.state.delete_blob(blobs.SPACE, f"{word} 2")
-        assert await retention.erase(store) == (Erased(20, 120, 1, 1, 2), True)
+        assert await retention.erase(store) == (Erased(20, 120, 1, 1, tasks=2), True)
     assert words_in(path) == {b"memorable"}
 
 

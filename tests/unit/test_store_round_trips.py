@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from support import blobs
+from support import blobs, tasks
 from support.journals import KEY, SPACE, append, patch, put, read
 from support.records import conversation, edit, message, new_message
 from support.stores import open_sqlite
@@ -134,6 +134,38 @@ async def test_whatever_is_done_to_a_journal_is_one_round_trip() -> None:
         lambda: state.pop_entry(SPACE, KEY),
         lambda: state.acquire_producer(SPACE, KEY, "p", request="r"),
         lambda: state.delete_journal(SPACE, KEY, expected=6),
+    ):
+        executor.count = 0
+        await act()
+        counts.append(executor.count)
+    opened.close()
+    assert set(counts) == {1}
+
+
+async def test_whatever_is_done_to_a_task_is_one_round_trip() -> None:
+    opened = await open_sqlite(":memory:")
+    executor = Counting(opened)
+    state = SqlStore(executor, "ada").state
+    large = "x" * 2_000_000
+    counts = []
+    for act in (
+        lambda: tasks.admit(state, "a", payload=large),
+        lambda: tasks.admit(state, "a", payload=large),
+        lambda: tasks.admit(state, "b", payload=large),
+        lambda: tasks.claim(state, "a", lease=5),
+        lambda: tasks.change(state, "a", "note", attempt="a1", note={"a": 1}),
+        lambda: tasks.absorb(state, "a"),
+        lambda: tasks.change(state, "b", "join", host="a", attempt="a1"),
+        lambda: tasks.renew(state, "a", "b"),
+        lambda: tasks.listed(state, "open"),
+        lambda: tasks.listed(state, "joined", host="a"),
+        lambda: state.has_open_tasks(tasks.QUEUE),
+        lambda: tasks.change(state, "a", "reserve", attempt="a1", settlementId="s", settlement=large),
+        lambda: tasks.get(state, "a"),
+        lambda: tasks.change(state, "a", "finalize", attempt="a1", settlementId="s"),
+        lambda: tasks.change_lane(state, "abort"),
+        lambda: tasks.change_lane(state, "close"),
+        lambda: tasks.change_lane(state, "clear"),
     ):
         executor.count = 0
         await act()
