@@ -16,8 +16,7 @@ const hasHalfSurrogate = /(?<!\\)(?:\\\\)*\\ud[89a-f]/;
  * @returns {any}
  */
 export function wrapped(value, text = textOf(value)) {
-  const isWrapper = typeof value === "object" && value !== null && Object.hasOwn(value, "$json");
-  return isWrapper || hasHalfSurrogate.test(text) || isDeeper(value, LEVELS_MAX) ? { $json: text } : value;
+  return isWrapped(value) || hasHalfSurrogate.test(text) || isDeeper(value, LEVELS_MAX) ? { $json: text } : value;
 }
 
 /**
@@ -36,7 +35,7 @@ export function unwrapped(kept) {
  * @param {any} kept
  */
 export function isWrapped(kept) {
-  return typeof kept?.$json === "string";
+  return typeof kept?.$json === "string" && Object.keys(kept).length === 1;
 }
 
 /**

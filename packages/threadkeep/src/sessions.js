@@ -6,15 +6,14 @@
  */
 
 import { Client, ThreadkeepError } from "./client.js";
-import { isWrapped, textOf, unwrapped, wrapped } from "./json.js";
+import { textOf, unwrapped } from "./json.js";
+import { apart, isTextHead, markOf, together, withoutEntries } from "./session-parts.js";
 
 const SPACE = "flue.sessions";
 /** What one append may have. */
 const ENTRIES_MAX = 1_000;
 /** Threadkeep takes 8 MiB; a half surrogate and a quotation mark are longer in a wrapper. */
 const CHARACTERS_MAX = 2_000_000;
-const NAME_BYTES_MAX = 512;
-const hasControl = /[\u0000-\u001f\u007f-\u009f]/;
 /** How often a write is made again after another writer came first. */
 const ROUNDS_MAX = 10;
 /** Of so many sessions it is known what is kept. Of others it is read first. */
@@ -22,7 +21,9 @@ const KNOWN_MAX = 500;
 
 /** @typedef {import("../types/sessions.js").SessionDelta} SessionDelta */
 /** @typedef {import("../types/sessions.js").SessionOptions} SessionOptions */
-/** @typedef {{id: string, seq: number, mark: string}} KnownEntry */
+/** @typedef {import("./session-parts.js").Entry} Entry */
+/** @typedef {import("./session-parts.js").Parts} Parts */
+/** @typedef {{id?: string, seq: number, mark: string}} KnownEntry */
 
 /**
  * What is kept of a session, as far as a writer has to know it.
@@ -31,15 +32,7 @@ const KNOWN_MAX = 500;
  * @property {number} version
  * @property {any} head Without its entries.
  * @property {KnownEntry[]} [entries] Left out where another writer may have changed them.
- */
-
-/**
- * A session taken apart.
- *
- * @typedef {object} Parts
- * @property {any} whole All but its entries.
- * @property {any} head The same as it is sent.
- * @property {{id: string, data: any, mark: string, characters: number}[]} entries
+ * @property {boolean} isText Whether it is kept as a text, in parts.
  */
 
 /** Another writer has saved the session since it was loaded here. */
@@ -87,9 +80,7 @@ export class Sessions {
         try {
           return await this.#write(id, parts, known);
         } catch (error) {
-          this.#known.delete(id);
-          if (!isStale(error) || round === ROUNDS_MAX) throw error;
-          if (this.#refusesConflicts) throw new SessionConflict(id);
+          this.#check(id, error, round);
           known = await this.#read(id);
         }
       }
@@ -104,26 +95,61 @@ export class Sessions {
    * @param {SessionDelta} delta
    * @returns {Promise<void>}
    */
-  saveDelta(id, { newEntries = [], removedEntryIds = [], ...header }) {
-    const { entries } = apart({ ...header, entries: newEntries });
+  saveDelta(id, delta) {
+    const { newEntries = [], removedEntryIds = [], ...header } = delta;
     return this.#inTurn(id, async () => {
-      const known = this.#known.get(id) ?? nothing();
-      const whole = { ...known.head, ...header };
+      const known = this.#known.get(id) ?? (this.#refusesConflicts ? nothing() : await this.#read(id));
+      const parts = apart({ ...known.head, ...header, entries: newEntries });
+      if (known.isText || parts.isText) return this.#saveDeltaOfText(id, delta);
       try {
-        const { version, kept } = await this.#append(id, entries, {
+        const { version, kept } = await this.#append(id, parts.entries, {
           remove: removedEntryIds,
           expected: this.#refusesConflicts ? known.version : undefined,
           create: true,
-          last: { head: headOf(whole), sort: sortOf(whole) },
+          last: { head: parts.head, sort: parts.sort },
         });
-        const isAlone = version === known.version + grouped(entries).length;
-        const before = known.entries?.filter((entry) => !removedEntryIds.includes(entry.id)) ?? [];
-        this.#remember(id, { version, head: whole, ...(isAlone ? { entries: [...before, ...kept] } : {}) });
+        const isAlone = known.entries && version === known.version + grouped(parts.entries).length;
+        const stay = known.entries?.filter(({ id: each }) => each === undefined || !removedEntryIds.includes(each)) ?? [];
+        const entries = isAlone ? { entries: [...stay, ...kept] } : {};
+        this.#remember(id, { version, head: parts.whole, isText: false, ...entries });
       } catch (error) {
-        this.#known.delete(id);
-        throw isStale(error) ? new SessionConflict(id) : error;
+        this.#check(id, error, ROUNDS_MAX);
       }
     });
+  }
+
+  /**
+   * Keep what has changed in a session that is one text: it is read, changed and written whole.
+   *
+   * @param {string} id
+   * @param {SessionDelta} delta
+   */
+  async #saveDeltaOfText(id, { newEntries = [], removedEntryIds = [], ...header }) {
+    for (let round = 1; ; round += 1) {
+      const { head, rows } = await this.#rows(id);
+      const session = head === undefined ? {} : together(head, rows);
+      const stay = (session.entries ?? []).filter((/** @type {any} */ entry) => !removedEntryIds.includes(entry.id));
+      const known = this.#known.get(id) ?? nothing();
+      try {
+        return await this.#write(id, apart({ ...session, ...header, entries: [...stay, ...newEntries] }), known);
+      } catch (error) {
+        this.#check(id, error, round);
+      }
+    }
+  }
+
+  /**
+   * Raise an error after which it makes no sense to try again.
+   *
+   * @param {string} id
+   * @param {unknown} error
+   * @param {number} round
+   */
+  #check(id, error, round) {
+    this.#known.delete(id);
+    if (!isStale(error)) throw error;
+    if (this.#refusesConflicts) throw new SessionConflict(id);
+    if (round >= ROUNDS_MAX) throw error;
   }
 
   /**
@@ -132,10 +158,12 @@ export class Sessions {
    * @param {string} id
    * @returns {Promise<any>}
    */
-  async load(id) {
-    const { head, rows } = await this.#rows(id);
-    // A head of null is that of a first save that did not get to its end.
-    return head === undefined || head === null ? null : together(head, rows.map((row) => unwrapped(row.data)));
+  load(id) {
+    return this.#inTurn(id, async () => {
+      const { head, rows } = await this.#rows(id);
+      // A head of null is that of a first save that did not get to its end.
+      return head === undefined || head === null ? null : together(head, rows);
+    });
   }
 
   /**
@@ -152,7 +180,7 @@ export class Sessions {
   }
 
   /**
-   * Let the writes of a session follow each other, so that each knows what the one before has kept.
+   * Let the calls for a session follow each other, so that each knows what the one before has kept.
    *
    * @template T
    * @param {string} id
@@ -185,9 +213,10 @@ export class Sessions {
       cut: before[same]?.seq,
       expected: known.version,
       create: known.version === 0,
-      last: { head: parts.head, sort: sortOf(parts.whole) },
+      last: { head: parts.head, sort: parts.sort },
     });
-    this.#remember(id, { version, head: parts.whole, entries: [...before.slice(0, same), ...kept] });
+    const entries = [...before.slice(0, same), ...kept];
+    this.#remember(id, { version, head: parts.whole, isText: parts.isText, entries });
   }
 
   /**
@@ -195,7 +224,7 @@ export class Sessions {
    * last one sets the head, which names the entries.
    *
    * @param {string} id
-   * @param {Parts["entries"]} entries
+   * @param {Entry[]} entries
    * @param {{remove?: readonly string[], cut?: number, expected?: number, create: boolean, last: {head: any, sort: string}}} how
    */
   async #append(id, entries, { remove, cut, expected, create, last }) {
@@ -272,7 +301,8 @@ export class Sessions {
     } while (cursor !== undefined);
     this.#remember(id, {
       version: first.version,
-      head: withoutEntries(unwrapped(first.head)),
+      head: first.head?.entries === null ? withoutEntries(first.head) : {},
+      isText: isTextHead(first.head),
       entries: rows.map((row) => ({ id: row.id, seq: row.seq, mark: markOf(textOf(unwrapped(row.data))) })),
     });
     return { head: first.head, rows };
@@ -291,79 +321,16 @@ export class Sessions {
 }
 
 /**
- * Take a session apart. What is not a session with entries of unique ids is a head alone, as it is.
- *
- * @param {any} data
- * @returns {Parts}
- */
-function apart(data) {
-  if (!hasEntries(data)) {
-    // `null` in the place of the entries would say that they are elsewhere.
-    return { whole: {}, head: data?.entries === null ? { $json: textOf(data) } : wrapped(data ?? null), entries: [] };
-  }
-  const entries = data.entries.map((/** @type {any} */ entry) => {
-    const text = textOf(entry);
-    return { id: entry.id, data: wrapped(entry, text), mark: markOf(text), characters: text.length };
-  });
-  const whole = withoutEntries(data);
-  return { whole, head: headOf(whole), entries };
-}
-
-/**
- * The head of a session as it is sent, with `null` in the place of the entries. A wrapper has none there, which only
- * counts where there are no entries.
- *
- * @param {any} whole
- */
-function headOf(whole) {
-  const head = wrapped({ ...whole, entries: null });
-  return isWrapped(head) ? { $json: textOf({ ...whole, entries: [] }) } : head;
-}
-
-/** @param {any} session */
-function withoutEntries(session) {
-  const { entries: _, ...whole } = session ?? {};
-  return whole;
-}
-
-/**
- * @param {any} head
- * @param {any[]} entries
- */
-function together(head, entries) {
-  const session = unwrapped(head);
-  if (entries.length > 0) return { ...session, entries };
-  return !isWrapped(head) && session?.entries === null ? { ...session, entries } : session;
-}
-
-/** @param {any} data */
-function hasEntries(data) {
-  if (typeof data !== "object" || data === null || !Array.isArray(data.entries)) return false;
-  const ids = data.entries.map((/** @type {any} */ entry) => entry?.id);
-  return ids.every(isName) && new Set(ids).size === ids.length;
-}
-
-/**
- * Whether Threadkeep takes it as the id of an entry.
- *
- * @param {unknown} id
- */
-function isName(id) {
-  if (typeof id !== "string" || id === "" || hasControl.test(id) || !id.isWellFormed()) return false;
-  return new TextEncoder().encode(id).length <= NAME_BYTES_MAX;
-}
-
-/**
  * Entries in groups that one append takes; one group, even if it has nothing.
  *
- * @param {Parts["entries"]} entries
+ * @param {Entry[]} entries
  */
 function grouped(entries) {
-  /** @type {Parts["entries"][]} */
+  /** @type {Entry[][]} */
   const groups = [[]];
   let characters = 0;
   for (const entry of entries) {
-    const group = /** @type {Parts["entries"]} */ (groups.at(-1));
+    const group = /** @type {Entry[]} */ (groups.at(-1));
     characters += entry.characters;
     if (group.length > 0 && (group.length === ENTRIES_MAX || characters > CHARACTERS_MAX)) {
       groups.push([entry]);
@@ -375,20 +342,9 @@ function grouped(entries) {
   return groups;
 }
 
-/**
- * Lists of sessions are sorted by when they were last changed.
- *
- * @param {any} head
- * @returns {string}
- */
-function sortOf(head) {
-  const { updatedAt } = head ?? {};
-  return typeof updatedAt === "string" && updatedAt.length <= 64 ? updatedAt : "";
-}
-
 /** @returns {Known} */
 function nothing() {
-  return { version: 0, head: {}, entries: [] };
+  return { version: 0, head: {}, isText: false, entries: [] };
 }
 
 /**
@@ -398,20 +354,4 @@ function nothing() {
  */
 function isStale(error) {
   return error instanceof ThreadkeepError && (error.reason === "stale" || error.code === "not_found");
-}
-
-/**
- * What tells texts apart: their length, and two hashes (FNV-1a, from two beginnings) of 32 bits.
- *
- * @param {string} text
- */
-function markOf(text) {
-  let one = 0x811c9dc5;
-  let other = 0x01000193;
-  for (let index = 0; index < text.length; index += 1) {
-    const unit = text.charCodeAt(index);
-    one = Math.imul(one ^ unit, 0x01000193);
-    other = Math.imul(other ^ (unit + index), 0x01000193);
-  }
-  return `${text.length}.${one >>> 0}.${other >>> 0}`;
 }

@@ -1,6 +1,7 @@
 // Sessions come back as they were, whoever wrote them last, and a turn sends only what is new.
 
 import { randomUUID } from "node:crypto";
+import { Client } from "threadkeep/client";
 import { expect, test } from "vitest";
 import { counting, losing } from "../../fetches.js";
 import { adapter } from "../store.js";
@@ -39,6 +40,10 @@ const KEPT = {
   "entries that are null": { version: 5, entries: null },
   "no entries at all": { version: 9, anything: [1, null, { entries: [] }] },
   "a list": [1, 2, 3],
+  "half a surrogate where no entries are": ["\ud83d"],
+  "a head of more than a megabyte": session([entry("a"), entry("b")], { metadata: { large: "é\u{1f600}".repeat(300_000) } }),
+  "what is a text in parts elsewhere": { $json: null },
+  "what is a wrapper elsewhere": { $json: "1" },
   "a null character": session([entry("nul", "\u0000 \u2028")]),
 };
 
@@ -55,6 +60,25 @@ test("each kind of session takes the place of each other", async () => {
     await writer.save("s", data);
     expect(await reader.load("s")).toEqual(data);
   }
+});
+
+test.each(Object.entries(KEPT))("goes from one user to another as a row: %s", async (_, data) => {
+  const [one, other] = [0, 1].map(() => `flue-rows-${randomUUID()}`);
+  const rows = ["journals", "flue.sessions", "rows"];
+  const moved = async (from, to) => {
+    const { body } = await new Client({ user: from }).send("GET", rows);
+    const headers = { "content-type": "application/x-ndjson" };
+    const report = await new Client({ user: to }).send("POST", rows, { bytes: new Uint8Array(body), headers });
+    expect(report.body).toMatchObject({ kept: 1, skipped: [] });
+    return JSON.parse(JSON.parse(new TextDecoder().decode(body)).data);
+  };
+  await adapter({ user: one }).connect().sessions.save("s", data);
+  expect(await moved(one, other)).toEqual(data);
+  const { sessions } = adapter({ user: other }).connect();
+  expect(await sessions.load("s")).toEqual(data);
+  const after = session([entry("after")], { metadata: { n: 1 } });
+  await sessions.save("s", after);
+  expect(await adapter({ user: other }).connect().sessions.load("s")).toEqual(after);
 });
 
 const EDITS = {
@@ -164,6 +188,16 @@ test("what two writers of deltas add stays, and the head is that of the last", a
   expect(await other.load("s")).toEqual(session(["a", "b", "c", "d"].map((id) => entry(id))));
   await one.save("s", session([entry("a"), entry("d")]));
   expect(await other.load("s")).toEqual(session([entry("a"), entry("d")]));
+});
+
+test("a delta of a session that is one text, or becomes one, is kept as well", async () => {
+  const [writer, reader] = twoWriters();
+  await writer.save("s", session([entry("a"), entry("failed")]));
+  const cut = header("b", { metadata: { title: "\ude00" } });
+  await writer.saveDelta("s", { ...cut, newEntries: [entry("b")], removedEntryIds: ["failed"] });
+  expect(await reader.load("s")).toEqual({ ...session([entry("a"), entry("b")]), ...cut });
+  await reader.saveDelta("s", { ...header("c"), newEntries: [entry("c", "\ud83d")], removedEntryIds: ["a"] });
+  expect(await writer.load("s")).toEqual(session([entry("b"), entry("c", "\ud83d")]));
 });
 
 test("a first delta makes the session", async () => {
