@@ -3,12 +3,12 @@
 import { defineStoreContractTests } from "@flue/runtime/test-utils";
 import { afterAll, expect } from "vitest";
 import { losing } from "../fetches.js";
-import { adapter } from "./store.js";
+import { stores } from "./store.js";
 
 let lost = 0;
 
 defineStoreContractTests("Threadkeep, of which every third answer is lost", {
-  create: () => adapter({ fetch: losing(() => (lost += 1)) }).connect(),
+  create: () => stores({ fetch: losing(() => (lost += 1)) }),
 });
 
 afterAll(() => {

@@ -1,6 +1,6 @@
 // What Flue 0.10 publishes, each test as a user of its own.
 
 import { defineStoreContractTests } from "@flue/runtime/test-utils";
-import { adapter } from "./store.js";
+import { stores } from "./store.js";
 
-defineStoreContractTests("Threadkeep", { create: () => adapter().connect() });
+defineStoreContractTests("Threadkeep", { create: () => stores() });
