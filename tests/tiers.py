@@ -18,7 +18,9 @@ TIERS = {
 
 _SECONDS_OF_A_TEST = 0.3
 _SECONDS = {
+    "tests/clients/test_flue.py": 120,
     "tests/in_worker/test_large_bodies.py": 25,
+    "tests/in_worker/test_flue_sessions.py": 15,
     "tests/in_worker/test_own_workers.py": 35,
     "tests/in_worker/test_postgres_in_worker.py": 30,
     "tests/in_worker/test_purging.py": 25,

@@ -20,6 +20,8 @@ _TESTS = (
     ("requirements/", ["tests/scripts", "tests/local_runtime"]),
     ("bench/", ["tests/bench"]),
     ("docs/clients.md", ["tests/clients", "tests/docs"]),
+    ("packages/", ["tests/clients/test_flue.py", "tests/in_worker/test_flue_sessions.py"]),
+    ("tests/suites/", ["tests/clients/test_flue.py", "tests/scripts/test_suites.py"]),
     ("tests/clients/", ["tests/clients"]),
     ("tests/support/", ["tests"]),
     ("tests/conftest.py", ["tests"]),

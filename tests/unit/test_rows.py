@@ -69,6 +69,16 @@ async def test_a_long_session_is_kept_in_several_writes_and_read_in_several_page
     assert await rows(state) == [("long", data, 5)]
 
 
+async def test_an_entry_that_our_json_cannot_say_is_written_as_the_client_said_it(state: StateStore) -> None:
+    texts = [r'{"id":"a","text":"\ud83d"}', '{"id":"b","deep":' + "[" * 200 + "]" * 200 + "}"]
+    kept = [{"$json": texts[0]}, {"$json": texts[1]}, {"$json": "1", "id": "c"}, {"$json": None}]
+    said = ",".join([*texts, '{"$json":"1","id":"c"}', '{"$json":null}'])
+    await put(state, "cut", head={"entries": None, "leafId": "b"})
+    await append(state, *(("abcd"[index], data) for index, data in enumerate(kept)), key="cut")
+    ((_, data, _),) = await rows(state)
+    assert data == f'{{"entries":[{said}],"leafId":"b"}}'
+
+
 async def test_a_journal_of_another_form_is_written_with_its_ids_and_read_back(state: StateStore) -> None:
     await put(state, "run", head={"a": 1})
     await append(state, ("id", "one"), {"two": 2}, key="run", updated_at=0x7FFFFFFFFFFF)

@@ -9,6 +9,8 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,6 +150,35 @@ def install_suite_packages(node: Node, name: str, root: Path = ROOT) -> Path:
     with locked(local_folder(root) / "install.lock", "waiting for another installation in this checkout …"):
         _install_node_packages(folder, node, f"tests/suites/{name}", root)
     return folder
+
+
+def install_flue(node: Node, name: str, root: Path = ROOT) -> tuple[Node, Path]:
+    """Makes ready a version of Flue with its published tests, and beside it our own package, as npm would install it.
+
+    Returns a Node that is new enough for it, and its folder. `name` is that of a folder in tests/suites/.
+    """
+    folder = root / "tests" / "suites" / name
+    with locked(local_folder(root) / "install.lock", "waiting for another installation in this checkout …"):
+        least = json.loads((folder / "package.json").read_text())["engines"]["node"]
+        if version(node_version(node.program)) < version(least):
+            node = _install_node(root)
+        _install_node_packages(folder, node, f"tests/suites/{name}", root)
+        _install_our_package(root, node, node_packages(folder) / "threadkeep")
+    return node, folder
+
+
+def _install_our_package(root: Path, node: Node, into: Path) -> None:
+    """Packs packages/threadkeep as for npm, and unpacks it: just the files that everybody gets."""
+    with tempfile.TemporaryDirectory() as packed:
+        command: list[str | Path] = [node.program, node.npm, "pack", "--silent", f"--pack-destination={packed}"]
+        log = local_folder(root) / "logs" / "our-package.log"
+        package = root / "packages" / "threadkeep"
+        run(command, cwd=package, env=node.environment(), log=log, failed="could not pack packages/threadkeep")
+        (archive,) = Path(packed).iterdir()
+        with tarfile.open(archive) as files:
+            files.extractall(packed, filter="data")
+        remove(into)
+        shutil.move(Path(packed) / "package", into)
 
 
 def _install_apart(root: Path, name: str, folder: Path) -> Path:

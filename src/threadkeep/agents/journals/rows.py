@@ -107,7 +107,7 @@ async def data_of(store: JournalStore, journal: Journal) -> AsyncIterator[str]:
         return
     separator = begin
     async for data in _entries_of(store, journal, is_whole=is_whole):
-        yield separator + data.decode()
+        yield separator + (data if is_whole else _unwrapped(data)).decode()
         separator = ","
     yield end if separator == "," else begin + end
 
@@ -141,6 +141,14 @@ def _around_entries(members: dict[str, Raw]) -> tuple[str, str]:
     before = "".join(f"{text}," for text in texts[:place])
     after = "".join(f",{text}" for text in texts[place + 1 :])
     return f'{{{before}"entries":[', f"]{after}}}"
+
+
+def _unwrapped(entry: bytes) -> bytes:
+    """The JSON of an entry: its own, or the text in `{"$json"}`, where a client keeps what our JSON cannot say."""
+    members = _members(entry) if entry.startswith(b'{"$json":"') else None
+    if members is None or members.keys() != {"$json"}:
+        return entry
+    return msgspec.json.decode(members["$json"], type=str).encode()
 
 
 def _members(text: bytes) -> dict[str, Raw] | None:
