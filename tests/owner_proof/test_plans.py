@@ -16,13 +16,14 @@ WASTEFUL = {
     "count_all": (
         [
             "SEARCH c USING INDEX conversations_by_rev (user_id=?)",
-            "SEARCH j USING INDEX journals_by_status (user_id=?)",
+            "SEARCH j USING INDEX journals_by_key (user_id=?)",
             "SEARCH b USING INDEX blobs_by_key (user_id=?)",
+            "SEARCH t USING INDEX threads_by_time (user_id=?)",
             "SEARCH t USING INDEX tasks_by_lane (user_id=?)",
         ],
         "It counts all that a user has.",
     ),
-    "retire_all_journals": (["SEARCH j USING INDEX journals_by_status (user_id=?)"], "It marks all of a user."),
+    "retire_all_journals": (["SEARCH j USING INDEX journals_by_key (user_id=?)"], "It marks all of a user."),
     "retire_all_blobs": (["SEARCH b USING INDEX blobs_by_key (user_id=?)"], "It marks all of a user."),
     "retire_all_tasks": (["SEARCH t USING INDEX tasks_by_lane (user_id=?)"], "It marks all of a user."),
     "retire_all_lanes": (["SEARCH l USING INDEX lanes_by_name (user_id=?)"], "It marks all of a user."),
@@ -30,8 +31,9 @@ WASTEFUL = {
     "remove_owner": (
         [
             "SEARCH c USING COVERING INDEX conversations_by_rev (user_id=?)",
-            "SEARCH j USING INDEX journals_by_status (user_id=?)",
+            "SEARCH j USING INDEX journals_by_key (user_id=?)",
             "SEARCH b USING INDEX blobs_by_key (user_id=?)",
+            "SEARCH t USING INDEX threads_by_time (user_id=?)",
             "SEARCH t USING INDEX tasks_by_lane (user_id=?)",
             "SEARCH l USING INDEX lanes_by_name (user_id=?)",
         ],
@@ -104,7 +106,7 @@ def test_what_reads_all_of_a_user_is_there_and_looks_only_for_the_first_unless_i
             *(
                 f"NOT EXISTS (SELECT 1 FROM {table} AS {table[0]} WHERE {table[0]}.user_id = :user"
                 f" AND {table[0]}.deleted_at IS NULL)"
-                for table in ("journals", "blobs", "tasks", "lanes")
+                for table in ("journals", "blobs", "threads", "tasks", "lanes")
             ),
         ),
         "index_again_4": ("NOT EXISTS (SELECT 1 FROM word_lists)",),

@@ -103,8 +103,7 @@ def test_one_of_them_reads_only_who_has_something_to_purge_or_to_index_again(dat
         f"The table {table} is not tied to the user."
         for table in (
             *("conversations AS c", "owners AS o", "word_lists AS l"),
-            *("journals AS j", "journals AS j", "blobs AS b", "blobs AS b"),
-            *("tasks AS t", "lanes AS l"),
+            *("tasks AS k", "lanes AS k", *["threads AS k"] * 2, *["journals AS k"] * 2, *["blobs AS k"] * 2),
         )
     ]
     read = {
@@ -112,6 +111,7 @@ def test_one_of_them_reads_only_who_has_something_to_purge_or_to_index_again(dat
         "owners": ("user_id", "rev", "indexed_rev"),
         "journals": ("user_id", "deleted_at", "expires_at"),
         "blobs": ("user_id", "deleted_at", "expires_at"),
+        "threads": ("user_id", "deleted_at", "expires_at"),
         "tasks": ("user_id", "deleted_at"),
         "lanes": ("user_id", "deleted_at"),
         "word_lists": ("user_id", "n"),

@@ -74,8 +74,7 @@ def test_two_statements_are_of_no_user() -> None:
         f"The table {table} is not tied to the user."
         for table in (
             *("conversations AS c", "owners AS o", "words AS l"),
-            *("journals AS j", "journals AS j", "blobs AS b", "blobs AS b"),
-            *("tasks AS t", "lanes AS l"),
+            *("tasks AS k", "lanes AS k", *["threads AS k"] * 2, *["journals AS k"] * 2, *["blobs AS k"] * 2),
         )
     ]
     assert read(QUERIES["users_to_expire"].text) == [
