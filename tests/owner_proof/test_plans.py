@@ -24,6 +24,7 @@ WASTEFUL = {
         "It counts all that a user has.",
     ),
     "retire_all_journals": (["SEARCH j USING INDEX journals_by_key (user_id=?)"], "It marks all of a user."),
+    "retire_all_threads": (["SEARCH t USING INDEX threads_by_time (user_id=?)"], "It marks all of a user."),
     "retire_all_blobs": (["SEARCH b USING INDEX blobs_by_key (user_id=?)"], "It marks all of a user."),
     "retire_all_tasks": (["SEARCH t USING INDEX tasks_by_lane (user_id=?)"], "It marks all of a user."),
     "retire_all_lanes": (["SEARCH l USING INDEX lanes_by_name (user_id=?)"], "It marks all of a user."),
@@ -37,7 +38,7 @@ WASTEFUL = {
             "SEARCH t USING INDEX tasks_by_lane (user_id=?)",
             "SEARCH l USING INDEX lanes_by_name (user_id=?)",
         ],
-        "It looks whether there is anything at all, and ends at the first.",
+        "It looks whether there is anything of a kind at all, and ends at the first.",
     ),
     "to_index_again": (["SCAN l"], _FIRST),
     "index_again_4": (["SCAN word_lists"], "It looks whether there is anything at all, and ends at the first."),
@@ -156,8 +157,8 @@ def test_every_table_is_watched() -> None:
         assert wasteful(f"SELECT t.user_id FROM {table} AS t") != []
 
 
-ARRAYS = {"ids", "messages", "conversations", "words", "titles", "places", "tasks"}
-COUNTS = {"limit", "conversation_limit", "looked", "skip"}
+ARRAYS = {"ids", "messages", "conversations", "words", "titles", "places", "tasks", "threads", "runs"}
+COUNTS = {"limit", "conversation_limit", "looked", "skip", "thread_limit", "checkpoint_limit", "value_limit"}
 
 
 def value_of(name: str, text: str) -> str | int:

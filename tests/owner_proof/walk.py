@@ -1087,6 +1087,19 @@ LATER_TASKS: list[Step] = [
 
 # Threads. Everybody has those of these names.
 
+LONG = "long " * 24
+"""What is kept in pieces, while as little as this is."""
+
+
+def of_threads(act: Callable[[SqlStateStore], Awaitable[Any]], page_bytes: int = 100) -> Step:
+    """Do something with threads, while what is longer than some texts is kept in pieces, and a page is as short."""
+
+    async def step(store: SqlStore) -> Any:
+        with mock.patch.multiple(sql_threads, WHOLE_BYTES_MAX=100, PAGE_BYTES_MAX=page_bytes):
+            return await act(store.state)
+
+    return step
+
 
 def put_checkpoint(thread: str, id_: str, parent: str | None = None, **fields: Any) -> Step:
     """Put a checkpoint. `values` are by channel and version, `run` is its run."""
@@ -1098,7 +1111,7 @@ def put_checkpoint(thread: str, id_: str, parent: str | None = None, **fields: A
     given = {"ns": "", "type": "t", "data": f"data {id_}", "run_id": run_id, "metadata": [f'"step":{step}'], **fields}
     given["stored"] = {value.channel: value.version for value in values} | given.get("stored", {})
     record = CheckpointRecord(id=id_, parent=parent, values=values, **given)
-    return state(lambda store: store.put_checkpoint(thread, record))
+    return of_threads(lambda store: store.put_checkpoint(thread, record))
 
 
 def put_writes(thread: str, checkpoint: str, *writes: tuple[int, str, str], task: str = "task", **fields: Any) -> Step:
@@ -1109,7 +1122,7 @@ def put_writes(thread: str, checkpoint: str, *writes: tuple[int, str, str], task
     ]
     given = {"ns": "", "task": task, "path": "path", **fields}
     record = WritesRecord(checkpoint=checkpoint, writes=records, **given)
-    return state(lambda store: store.put_writes(thread, record))
+    return of_threads(lambda store: store.put_writes(thread, record))
 
 
 def claim_thread(thread: str) -> Step:
@@ -1129,35 +1142,32 @@ def list_threads(**query: Any) -> Step:
 
 
 def checkpoints(thread: str | None = None, **query: Any) -> Step:
-    """List checkpoints page by page."""
+    """List checkpoints page by page, and once more with pages that are too small for most of it."""
 
-    async def step(store: SqlStore) -> Any:
-        pages = [await store.state.list_checkpoints(CheckpointQuery(thread=thread, **query))]
+    async def act(store: SqlStateStore) -> Any:
+        pages = [await store.list_checkpoints(CheckpointQuery(thread=thread, **query))]
         while pages[-1].next_cursor:
             asked = CheckpointQuery(thread=thread, **{**query, "cursor": pages[-1].next_cursor})
-            pages.append(await store.state.list_checkpoints(asked))
+            pages.append(await store.list_checkpoints(asked))
             _not_too_many(pages)
         return pages
 
-    return step
+    return after_all(of_threads(act), of_threads(act, 10))
 
 
 def deltas(thread: str, *channels: str, **query: Any) -> Step:
-    """Find what channels became, page by page, and once more with pages that are too small for most writes."""
+    """Find what channels became, page by page, and once more with pages that are too small for most of it."""
 
-    async def step(store: SqlStore) -> Any:
-        pages = []
-        for page_bytes in (sql_threads.PAGE_BYTES_MAX, 9):
-            with mock.patch.object(sql_threads, "PAGE_BYTES_MAX", page_bytes):
-                asked = DeltaQuery(channels=list(channels), **query)
-                pages.append(await store.state.checkpoint_deltas(thread, asked))
-                while pages[-1].next_cursor:
-                    asked = DeltaQuery(ns=asked.ns, cursor=pages[-1].next_cursor)
-                    pages.append(await store.state.checkpoint_deltas(thread, asked))
-                    _not_too_many(pages)
+    async def act(store: SqlStateStore) -> Any:
+        asked = DeltaQuery(channels=list(channels), **query)
+        pages = [await store.checkpoint_deltas(thread, asked)]
+        while pages[-1].next_cursor:
+            asked = DeltaQuery(ns=asked.ns, cursor=pages[-1].next_cursor)
+            pages.append(await store.checkpoint_deltas(thread, asked))
+            _not_too_many(pages)
         return pages
 
-    return step
+    return after_all(of_threads(act), of_threads(act, 10))
 
 
 def threads_limited(what: str, rows: int = 500, size: int = 4_000_000) -> Any:
@@ -1242,11 +1252,11 @@ def _threads_held(thread: str, words: str, ids: tuple[str, ...], **fields: Any) 
     """A thread of a chain of checkpoints, each of which has values and writes."""
     steps = []
     for before, id_ in zip((None, *ids), ids, strict=False):
-        values = {("a", id_): f"{words} {id_}", ("b", "1"): words, ("large", "1"): LARGE}
+        values = {("a", id_): f"{words} {id_}", ("b", "1"): words, ("large", "1"): LONG}
         stored = {"inline": None} if id_ == ids[0] else {}
         steps += [
             put_checkpoint(thread, id_, before, values=values, stored=stored, run=words[:4], **fields),
-            put_writes(thread, id_, (0, "a", words), (1, "x", LARGE), (-1, "b", words), ns=fields.get("ns", "")),
+            put_writes(thread, id_, (0, "a", words), (1, "x", LONG), (-1, "b", words), ns=fields.get("ns", "")),
         ]
     return steps
 
@@ -1269,12 +1279,12 @@ THREADS_HELD: list[Step] = [
 
 # What the walker does with threads.
 THREADS: list[Step] = [
-    put_checkpoint("mine", "1", values={("a", "1"): "a1", ("b", "1"): "b1", ("large", "1"): LARGE}, run="r1"),
-    put_checkpoint("mine", "1", values={("a", "1"): "late", ("c", "1"): "c1"}, run="r1", data=LARGE),
-    put_checkpoint("mine", "1", values={("large", "1"): LARGE}, run="r1", stored={"inline": None, "a": "1"}),
-    put_checkpoint("mine", "2", "1", stored={"a": "1"}, step=2, data=LARGE),
-    put_writes("mine", "2", (0, "a", "w0"), (1, "b", LARGE), (-1, "e", LARGE)),
-    put_writes("mine", "2", (0, "a", "late"), (1, "b", LARGE), (2, "a", "w2"), (-1, "e", LARGE + "last")),
+    put_checkpoint("mine", "1", values={("a", "1"): "a1", ("b", "1"): "b1", ("large", "1"): LONG}, run="r1"),
+    put_checkpoint("mine", "1", values={("a", "1"): "late", ("c", "1"): "c1"}, run="r1", data=LONG),
+    put_checkpoint("mine", "1", values={("large", "1"): LONG}, run="r1", stored={"inline": None, "a": "1"}),
+    put_checkpoint("mine", "2", "1", stored={"a": "1"}, step=2, data=LONG),
+    put_writes("mine", "2", (0, "a", "w0"), (1, "b", LONG), (-1, "e", LONG)),
+    put_writes("mine", "2", (0, "a", "late"), (1, "b", LONG), (2, "a", "w2"), (-1, "e", LONG + "last")),
     put_writes("mine", "2", (0, "z", "other"), task="another"),
     put_writes("mine", "1", (0, "a", "w1"), (-2, "b", "x"), task="another"),
     put_checkpoint("mine", "3", "2", stored={"a": "1"}, values={("b", "3"): "b3"}, step=3, run="r2"),
@@ -1330,8 +1340,8 @@ THREADS: list[Step] = [
     checkpoints(),
     prune("second", keeps_latest=False),
     checkpoints("second"),
-    put_checkpoint("gone", "1", values={("a", "1"): "a", ("large", "1"): LARGE}, data=LARGE),
-    put_writes("gone", "1", (0, "a", LARGE)),
+    put_checkpoint("gone", "1", values={("a", "1"): "a", ("large", "1"): LONG}, data=LONG),
+    put_writes("gone", "1", (0, "a", LONG)),
     delete_thread("gone"),
     delete_thread("taken"),
     put_checkpoint("gone", "1", stored={"a": "1"}),
@@ -1357,8 +1367,8 @@ THREADS: list[Step] = [
 ]
 
 LATER_THREADS: list[Step] = [
-    put_checkpoint("mine", "1", values={("a", "1"): "later", ("large", "1"): LARGE}),
-    put_writes("mine", "1", (0, "a", "later"), (1, "b", LARGE)),
+    put_checkpoint("mine", "1", values={("a", "1"): "later", ("large", "1"): LONG}),
+    put_writes("mine", "1", (0, "a", "later"), (1, "b", LONG)),
 ]
 
 
