@@ -303,6 +303,7 @@ SUPERFLUOUS = {
     **dict.fromkeys(
         (
             *("list_journals-j-2", "list_journals_of_status-j-2", "append_verdict-e-1", "append_verdict-e-2"),
+            "list_journals_by_update-j-2",
             *("append_verdict-e-3", "append_verdict-e-4", "append_verdict-e-5", "append_verdict-e-6"),
             *("append_verdict-e-9", "append_verdict-e-10", "append_verdict-e-11", "append_verdict-e-12"),
             *("append-e-2", "append-e-3", "append-e-4", "append-e-5", "append-e-6", "append-e-7", "append-e-10"),

@@ -12,7 +12,7 @@ import apsw
 import pytest
 from msgspec import Raw
 
-from support import journals
+from support import blobs, journals
 from support.backups import (
     as_before,
     bring_up_to_date,
@@ -96,6 +96,26 @@ def test_a_large_entry_comes_back_to_the_letter(tmp_path: Path) -> None:
     with closing(SqliteExecutor(str(saved(target, tmp_path / "restored.sqlite")))) as restored:
         entries = asyncio.run(journals.read_all(SqlStore(restored, "ada").state))
     assert [bytes(entry.data).decode() for entry in entries] == ["1", text]
+
+
+def test_blobs_come_back_byte_by_byte(tmp_path: Path) -> None:
+    content = bytes(range(256)) * 12_345
+    with (
+        closing(new_database(tmp_path / "old.sqlite")) as connection,
+        closing(SqliteExecutor(str(connection.filename))) as old,
+    ):
+        for key, each in (("large", content), ("empty", b""), ("gone", b"gone")):
+            asyncio.run(blobs.put(SqlStore(old, "ada").state, each, key, meta='{"a":1}', media_type="image/png"))
+        asyncio.run(SqlStore(old, "ada").state.delete_blob(blobs.SPACE, "gone"))
+        kept = asyncio.run(SqlStore(old, "ada").state.get_blob(blobs.SPACE, "large"))
+        back_up(reached(tmp_path, connection), tmp_path / "backup")
+    assert "Z29uZQ" not in (tmp_path / "backup").read_text()
+    target = reached(tmp_path)
+    restore(target, tmp_path / "backup")
+    with closing(SqliteExecutor(str(saved(target, tmp_path / "restored.sqlite")))) as restored:
+        state = SqlStore(restored, "ada").state
+        assert asyncio.run(state.get_blob(blobs.SPACE, "large")) == kept == (kept[0], content)
+        assert asyncio.run(blobs.content_of(state, "empty")) == b""
 
 
 def test_nothing_of_what_was_erased_is_in_a_backup(backup: Path) -> None:

@@ -250,6 +250,14 @@ def test_events_are_a_text_with_the_type_of_their_data(monkeypatch: pytest.Monke
     }
 
 
+def test_what_is_also_sent_as_events_says_so_beside_the_page_that_generators_see() -> None:
+    answer = OPERATIONS["GET /api/journals/{space}/{key}/entries"]["responses"]["200"]
+    assert list(answer["content"]) == ["application/json"]
+    events = answer["x-content"]["text/event-stream"]
+    assert events["x-itemSchema"] == {"$ref": "#/components/schemas/Entry"}
+    assert "the data of each is an `Entry`" in events["schema"]["description"]
+
+
 @pytest.mark.parametrize("name", STATUSES)
 def test_an_operation_says_what_it_takes_and_answers(name: str) -> None:
     operation = OPERATIONS[name]
