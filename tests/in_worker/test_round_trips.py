@@ -24,7 +24,7 @@ STREAMS = {
 }
 # Where a request is handed on to an object, it is matched with the routes once more there.
 EXPECTED = {
-    "d1": [{"matches": 1, "d1.batch": 1}, {"matches": 1, "d1.raw": 1}],
+    "d1": [{"matches": 1, f"d1.{call}": 1} for call in ("batch", "raw", "all")],
     "durable-object": [
         {"matches": 2, "object.fetch": 1, "storage.transactionSync": 1},
         {"matches": 2, "object.fetch": 1, "storage.exec": 1},

@@ -40,11 +40,12 @@ from owner_proof.walk import (
     walk,
 )
 from threadkeep.conversations.store import Store
-from threadkeep.storage.sql.agents import sweep_journals
-from threadkeep.storage.sql.columns import ENTRY, JOURNAL
+from threadkeep.storage.sql.agents import sweep_state
+from threadkeep.storage.sql.columns import ENTRY, JOURNAL, THREAD, Column
 from threadkeep.storage.sql.conversations import users_to_purge
 from threadkeep.storage.sql.migrate import migrate
 from threadkeep.storage.sql.statements import Statements
+from threadkeep.storage.sql.statements.threads import KINDS
 from threadkeep.storage.sqlite.dialect import SQLITE, SqliteDialect
 from threadkeep.storage.sqlite.file import SqliteExecutor
 from threadkeep.storage.sqlite.migrations import MIGRATIONS
@@ -69,9 +70,15 @@ NEIGHBOURS = {
     "eve": [*OTHERWISE[:-1], index_before()],
 }
 TABLES = ("owners", "conversations", "messages", "word_lists")
+
+
 # Whatever bears a user; not by its place in the database, nor that of its journal.
-_JOURNALS = ", ".join(f"j.{column.name}" for column in JOURNAL)
-_ENTRIES = ", ".join(f"e.{column.name}" for column in ENTRY)
+def _columns(alias: str, columns: tuple[Column, ...]) -> str:
+    return ", ".join(f"{alias}.{column.name}" for column in columns)
+
+
+_JOURNALS = _columns("j", JOURNAL)
+_ENTRIES = _columns("e", ENTRY)
 OF_AGENTS = {
     "journals": f"SELECT j.user_id, j.deleted_at, {_JOURNALS} FROM journals AS j",
     "entries": f"""
@@ -79,6 +86,14 @@ SELECT e.user_id, j.user_id AS j_of, j.space, j.key, j.incarnation, {_ENTRIES}
 FROM entries AS e LEFT JOIN journals AS j ON j.n = e.journal
 """,
     "pieces": "SELECT p.* FROM pieces AS p",
+    "threads": f"SELECT t.user_id, t.deleted_at, {_columns('t', THREAD)} FROM threads AS t",
+    **{
+        table: f"""
+SELECT c.user_id, t.user_id AS t_of, t.name, t.deleted_at, t.stamp, {_columns("c", columns)}
+FROM {table} AS c LEFT JOIN threads AS t ON t.n = c.thread
+"""
+        for table, columns in KINDS.items()
+    },
 }
 # With the same letters before the words of all, only the statement itself keeps them apart.
 SAME_MARK = "samemark"
@@ -228,7 +243,7 @@ async def test_the_walk_runs_every_statement_for_its_user_and_sees_what_it_keeps
     codes = {answer[0] for answer in alone.answers if isinstance(answer, list) and isinstance(answer[0], str)}
     assert codes == {"conflict", "not_found", "stale", "invalid", "too_large", "cursor_expired"}
     # What an index holds, it counts; and at last all stands in the index of this version.
-    assert [len(kept) for kept in alone.kept.values()] == [1, 4, 8, 0, 1, 2, 1, 12, 0, 12, 0]
+    assert [len(kept) for kept in alone.kept.values()] == [1, 4, 8, 0, 1, 2, 3, 1, 1, 2, 2, 12, 0, 12, 0]
 
 
 @pytest.mark.parametrize("mark", MARKS, indirect=True)
@@ -344,7 +359,7 @@ async def test_the_users_to_purge_are_those_who_deleted_or_erased_something_and_
     everybody = {"ADA", "Ada", "abe", "ad", "ada ", "ann", "bob", "eve"}
     assert set(await users_to_purge(beside, 0, 9, before_all)) == everybody
     for user_id in NEIGHBOURS:
-        while await sweep_journals(beside, user_id):
+        while await sweep_state(beside, user_id):
             pass
     before = rows(beside, of_user=False)
     assert await users_to_purge(beside, 0, 9, before_all) == ["abe", "ann", "eve", "bob", "ada ", "Ada"]
