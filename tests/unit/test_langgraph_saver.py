@@ -11,6 +11,7 @@ import httpx
 import pytest
 from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command, StateSnapshot
 
@@ -131,17 +132,63 @@ def test_one_checkpointer_serves_several_event_loops_and_threads(tmp_path: Path)
     asyncio.run(saver.aclose())
 
 
-def test_what_is_deleted_in_a_file_is_overwritten_before_the_call_returns(tmp_path: Path) -> None:
-    file = tmp_path / "agents.sqlite"
-
+@pytest.mark.parametrize(
+    "delete",
+    [
+        lambda saver: saver.delete_thread(THREAD),
+        lambda saver: saver.delete_for_runs(["run"]),
+        lambda saver: saver.prune([THREAD], strategy="delete"),
+        lambda saver: saver.prune_idle(dt.timedelta(days=-1), strategy="delete"),
+    ],
+)
+def test_what_is_deleted_in_a_file_is_overwritten_before_the_call_returns(tmp_path: Path, delete: Any) -> None:
     def kept() -> bool:
         return any(b"secret" in path.read_bytes() for path in tmp_path.iterdir())
 
-    with ThreadkeepSaver(file, user="alice") as saver:
-        put(saver, config_of(), note="secret")
+    with ThreadkeepSaver(tmp_path / "agents.sqlite", user="alice") as saver:
+        put(saver, config_of(), note="secret", run_id="run")
         assert kept()
-        saver.delete_thread(THREAD)
-    assert not kept()
+        delete(saver)
+        assert not kept()
+
+
+def test_a_file_is_closed_for_those_who_await_and_for_those_who_do_not(tmp_path: Path) -> None:
+    log = tmp_path / "agents.sqlite-wal"  # which is there as long as anybody has the file open
+
+    async def ask() -> None:
+        async with ThreadkeepSaver(tmp_path / "agents.sqlite", user="alice") as saver:
+            await saver.aget_tuple(config_of())
+            assert log.exists()
+        assert not log.exists()
+        async with ThreadkeepSaver(tmp_path / "agents.sqlite", user="alice") as saver:
+            saver.get_tuple(config_of())
+            assert log.exists()
+        assert not log.exists()
+
+    asyncio.run(ask())
+    with ThreadkeepSaver(tmp_path / "agents.sqlite", user="alice") as saver:
+        saver.get_tuple(config_of())
+        assert log.exists()
+    assert not log.exists()
+
+
+def test_a_serializer_may_be_the_apps_own(tmp_path: Path) -> None:
+    class Mine(JsonPlusSerializer):
+        def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
+            kind, data = super().dumps_typed(obj)
+            return f"my {kind}", data
+
+        def loads_typed(self, data: tuple[str, bytes]) -> Any:
+            return super().loads_typed((data[0].removeprefix("my "), data[1]))
+
+    with ThreadkeepSaver(tmp_path / "agents.sqlite", user="alice", serde=Mine()) as saver:
+        done = build(saver).invoke({"topic": "monads"}, config_of())
+        assert plain(build(saver).get_state(config_of()).values)["topic"] == done["topic"]
+    with (
+        ThreadkeepSaver(tmp_path / "agents.sqlite", user="alice") as other,
+        pytest.raises(NotImplementedError, match="my msgpack"),
+    ):
+        other.get_tuple(config_of())
 
 
 def test_what_is_done_in_parts_is_done_to_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

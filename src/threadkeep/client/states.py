@@ -92,6 +92,7 @@ class _Opened(States):
     async def sweep(self, user: str | None) -> None:
         # Conversations may wait for theirs: nothing here deletes any.
         await retention.purge(self._store(user), _DAYS_MAX)
+        await self._database.tidy()
 
     async def aclose(self) -> None:
         try:
