@@ -13,6 +13,7 @@ CREATE TABLE journals (
   producer text COLLATE "C",
   epoch bigint NOT NULL,
   next_producer_seq bigint NOT NULL,
+  lane text COLLATE "C",
   kind text COLLATE "C",
   status text COLLATE "C",
   sort text COLLATE "C" NOT NULL,

@@ -13,6 +13,7 @@ CREATE TABLE journals (
   producer TEXT,
   epoch INTEGER NOT NULL,
   next_producer_seq INTEGER NOT NULL,
+  lane TEXT,
   kind TEXT,
   status TEXT,
   sort TEXT NOT NULL,

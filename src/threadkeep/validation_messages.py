@@ -130,7 +130,7 @@ def _taken_apart(sentence: str, into: inspect.Type) -> tuple[str, str, inspect.T
 
 
 def _about_unknown(name: str, kind: inspect.Type, what: str) -> str:
-    known = [*_names(kind)]
+    known = [*dict.fromkeys(_names(kind))]
     hint = _hint(kind, name) or _did_you_mean(name, known)
     shown = [f"{each}.…" if _holds_more(kind, each, what) else each for each in known]
     here = f"The {what}s here are {_listed(shown, 'and')}." if known else f"There are no {what}s here."

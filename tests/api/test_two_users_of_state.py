@@ -17,6 +17,7 @@ pytestmark = pytest.mark.anyio
 SPACES = "/api/journals/{space}"
 JOURNAL = f"{SPACES}/{{key}}"
 SPACE = "/api/journals/sessions"
+NDJSON = "application/x-ndjson"
 SHARED = f"{SPACE}/shared"
 HERS = f"{SPACE}/hers"
 
@@ -81,12 +82,20 @@ async def pair(backend: Backend) -> Pair:
     return Pair(alice, bob, await alice.keep(HERS))
 
 
+def row_of(place: str) -> dict[str, Any]:
+    return {"id": place.rpartition("/")[2], "data": "{}", "updated_at": 2**53 - 2}
+
+
 Question = Callable[[Keeper, str], Awaitable[httpx.Response]]
 
 QUESTIONS: dict[tuple[str, str], list[Question]] = {
     ("GET", SPACES): [
         lambda user, place: user.ask("GET", SPACE),
         lambda user, place: user.ask("GET", f"{SPACE}?status={user.secret}&limit=1"),
+    ],
+    ("GET", f"{SPACES}/rows"): [lambda user, place: user.ask("GET", f"{SPACE}/rows")],
+    ("POST", f"{SPACES}/rows"): [
+        lambda user, place: user.ask("POST", f"{SPACE}/rows", row_of(place), **{"Content-Type": NDJSON}),
     ],
     ("PUT", JOURNAL): [
         lambda user, place: user.ask("PUT", place, {"head": 1}),

@@ -37,7 +37,23 @@ def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         yield started
 
 
-def ask_about_threads(ask: Callable[..., Any]) -> None:
+def ask_of_tasks(ask: Callable[..., Any]) -> None:
+    """Ask what can be asked of tasks."""
+    queue, pattern = "/api/queues/cold", "/api/queues/{queue}"
+    task, of_task = f"{queue}/tasks/a", f"{pattern}/tasks/{{task}}"
+    ask("POST", f"{queue}/tasks", f"{pattern}/tasks", json={"id": "a", "lane": "b/c", "payload": {"a": 1}})
+    claim = {"do": "claim", "attempt": "a1", "holder": "h1", "leaseUntil": 1}
+    note = {"do": "note", "attempt": "a1", "note": {"a": 1}, "if": {"a": None}}
+    for change in (claim, note, {"do": "absorb", "attempt": "a1"}):
+        ask("POST", task, of_task, json=change)
+    ask("GET", task, of_task)
+    ask("GET", f"{queue}/tasks", f"{pattern}/tasks", params={"view": "expired"})
+    ask("POST", f"{queue}/renew", f"{pattern}/renew", json={"holder": "h1", "tasks": ["a"], "leaseUntil": 1})
+    ask("GET", queue, pattern)
+    ask("POST", f"{queue}/lanes/b%2Fc", f"{pattern}/lanes/{{lane}}", json={"do": "abort"})
+
+
+def ask_of_threads(ask: Callable[..., Any]) -> None:
     """Ask each route of threads."""
     place, pattern = "/api/threads/a%2Fb", "/api/threads/{thread}"
     typed = {"type": "json", "data": "MQ=="}
@@ -54,6 +70,31 @@ def ask_about_threads(ask: Callable[..., Any]) -> None:
     ask("POST", f"{place}/owner", f"{pattern}/owner")
     ask("POST", "/api/checkpoints/prune", "/api/checkpoints/prune", json={"threads": ["a/b"], "keep": "latest"})
     ask("POST", "/api/checkpoints/delete", "/api/checkpoints/delete", json={"runs": ["r"]})
+    ask("DELETE", place, pattern)
+
+
+def ask_of_journals_and_blobs(ask: Callable[..., Any]) -> None:
+    """Ask all that can be asked of the state of agents."""
+    place, pattern = "/api/journals/cold/a%2Fb", "/api/journals/{space}/{key}"
+    ask("PUT", place, pattern, json={"head": {"a": 1}, "expiresIn": 60})
+    ask("PATCH", place, pattern, json={"head": {"b": 2}})
+    ask("GET", place, pattern)
+    ask("POST", f"{place}/entries", f"{pattern}/entries", json={"entries": [{"data": 1}, {"data": 2}], "cut": 0})
+    ask("GET", f"{place}/entries", f"{pattern}/entries", params={"limit": 1})
+    ask("POST", f"{place}/pop", f"{pattern}/pop")
+    ask("POST", f"{place}/producer", f"{pattern}/producer", json={"producer": "p"})
+    ask("GET", "/api/journals/cold", "/api/journals/{space}", params={"limit": 1})
+    ask("DELETE", place, pattern)
+    row = b'{"id": "a", "data": "{}", "updated_at": 1}'
+    headers = {"Content-Type": "application/x-ndjson"}
+    ask("POST", "/api/journals/cold/rows", "/api/journals/{space}/rows", content=row, headers=headers)
+    ask("GET", "/api/journals/cold/rows", "/api/journals/{space}/rows")
+    place, pattern = "/api/journals/cold/a/entries", "/api/journals/{space}/{key}/entries"
+    ask("POST", place, pattern, json={"close": True})
+    ask("GET", place, pattern, headers={"Accept": "text/event-stream"})
+    place, pattern = "/api/blobs/cold/a%2Fb", "/api/blobs/{space}/{key}"
+    ask("PUT", place, pattern, content=b"bytes", headers={"X-Meta": '{"a": 1}', "Content-Type": "image/png"})
+    ask("GET", place, pattern)
     ask("DELETE", place, pattern)
 
 
@@ -88,17 +129,9 @@ def test_no_request_of_any_kind_imports_anything_not_even_the_first(running: Loc
         ask("DELETE", own, pattern)
         ask("POST", f"{own}/restore", f"{pattern}/restore")
         ask("DELETE", API, params={"before": "9007199254740991", "confirm": "cold"})
-        place, pattern = "/api/journals/cold/a%2Fb", "/api/journals/{space}/{key}"
-        ask("PUT", place, pattern, json={"head": {"a": 1}, "expiresIn": 60})
-        ask("PATCH", place, pattern, json={"head": {"b": 2}})
-        ask("GET", place, pattern)
-        ask("POST", f"{place}/entries", f"{pattern}/entries", json={"entries": [{"data": 1}, {"data": 2}], "cut": 0})
-        ask("GET", f"{place}/entries", f"{pattern}/entries", params={"limit": 1})
-        ask("POST", f"{place}/pop", f"{pattern}/pop")
-        ask("POST", f"{place}/producer", f"{pattern}/producer", json={"producer": "p"})
-        ask("GET", "/api/journals/cold", "/api/journals/{space}", params={"limit": 1})
-        ask("DELETE", place, pattern)
-        ask_about_threads(ask)
+        ask_of_journals_and_blobs(ask)
+        ask_of_tasks(ask)
+        ask_of_threads(ask)
         conversations = "/api/openai/v1/conversations"
         place = f"{conversations}/{ask('POST', conversations, json={'items': [said]}).json()['id']}"
         for method, step, options in (

@@ -6,10 +6,13 @@ as long as to answer.
 
 import json
 import re
+import time
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
+from in_worker.test_purging import eventually
 
 from support.backends import REQUEST_SECONDS, WORKERS, worker
 from support.in_process import as_user
@@ -23,10 +26,12 @@ STREAMS = {
     ("GET", "/api/export"),
     ("POST", "/api/import"),
     ("DELETE", "/api/me"),
+    ("GET", "/api/journals/{space}/rows"),
+    ("POST", "/api/journals/{space}/rows"),
 }
 # Where a request is handed on to an object, it is matched with the routes once more there.
 EXPECTED = {
-    "d1": [{"matches": 1, "d1.batch": 1}, {"matches": 1, "d1.raw": 1}],
+    "d1": [{"matches": 1, f"d1.{how}": 1} for how in ("batch", "raw", "all")],
     "durable-object": [
         {"matches": 2, "object.fetch": 1, "storage.transactionSync": 1},
         {"matches": 2, "object.fetch": 1, "storage.exec": 1},
@@ -38,12 +43,14 @@ OLDER = "WyJjIiwxNzk1MTc2ODE5MTY0LCIwMUtBR1EzVzZaSjhZMFY0TTJUN041QzlYQiJd"
 # An object looks to its alarm before it deletes anything, in its own storage, and sets it the first time.
 ALARMS = [{"storage.getAlarm": 1, "storage.setAlarm": 1}, {"storage.getAlarm": 1}]
 JOURNAL = "/api/journals/counted/a%2Fb"
+GUARD = {"queue": "counted", "task": "a", "attempt": "a1"}
 THREAD = "/api/threads/counted"
 TYPED = {"type": "json", "data": "MQ=="}
-LARGE = {"type": "json", "data": "MTEx" * 500_000}
-VALUES = {"values": [{"channel": "a", "version": "1", **LARGE}]}
-WRITES = [{"idx": -1, "channel": "a", **LARGE}, {"idx": 0, "channel": "a", **TYPED}]
+LARGE_TYPED = {"type": "json", "data": "MTEx" * 500_000}
+VALUES = {"values": [{"channel": "a", "version": "1", **LARGE_TYPED}]}
+WRITES = [{"idx": -1, "channel": "a", **LARGE_TYPED}, {"idx": 0, "channel": "a", **TYPED}]
 RUN = {"metadata": {"run_id": "r"}}
+BLOB = "/api/blobs/counted/a%2Fb"
 LARGE_ENTRIES = [{"data": "x" * 2_000_000}, {"id": "large", "data": "x" * 1_000_000}]
 CONVERSATIONS = "/api/openai/v1/conversations"
 CONVERSATION = f"{CONVERSATIONS}/{minted('conv', 'made', 0)}"
@@ -72,7 +79,7 @@ STATE = [
     ("POST", f"{THREAD}/owner", {}),
     ("POST", f"{THREAD}/checkpoints", {"json": {"id": "1", **TYPED}}),
     ("POST", f"{THREAD}/checkpoints", {"json": {"id": "1", **TYPED, "epoch": 1, "stored": {"a": "1"}, **VALUES}}),
-    ("POST", f"{THREAD}/checkpoints", {"json": {"id": "2", "parent": "1", **LARGE, "epoch": 1, **RUN}}),
+    ("POST", f"{THREAD}/checkpoints", {"json": {"id": "2", "parent": "1", **LARGE_TYPED, "epoch": 1, **RUN}}),
     ("POST", f"{THREAD}/writes", {"json": {"checkpoint": "2", "task": "t", "writes": [], "epoch": 0}}),
     ("POST", f"{THREAD}/writes", {"json": {"checkpoint": "2", "task": "t", "writes": WRITES, "epoch": 1}}),
     ("GET", f"{THREAD}/checkpoints", {}),
@@ -104,6 +111,47 @@ STATE = [
     ("DELETE", f"{CONVERSATION}/items/none", {}),
     ("DELETE", CONVERSATION, {}),
     ("GET", CONVERSATION, {}),
+]
+QUEUE = "/api/queues/counted"
+TASK = f"{QUEUE}/tasks/a"
+LARGE = {"text": "x" * 1_500_000}
+OWNED = {"attempt": "a1"}
+CHANGES: list[dict[str, Any]] = [
+    {"do": "ready"},
+    {"do": "claim", **OWNED, "holder": "h1", "leaseUntil": 1},
+    {"do": "claim", **OWNED, "holder": "h1", "leaseUntil": 1},
+    *({"do": do, **OWNED} for do in ("applied", "recover", "absorb")),
+    {"do": "replace", **OWNED, "nextAttempt": "a1"},
+    {"do": "note", **OWNED, "note": {"a": 1}},
+    {"do": "note", **OWNED, "note": {"a": 2}, "if": {"a": 2}},
+    {"do": "join", **OWNED, "host": "b"},
+    {"do": "leave", **OWNED, "host": "b"},
+    {"do": "reserve", **OWNED, "settlementId": "s", "settlement": LARGE},
+    {"do": "finalize", **OWNED, "settlementId": "s"},
+    *({"do": do, **OWNED} for do in ("requeue", "settle")),
+    {"do": "drop"},
+]
+VIEWS = ("runnable", "unready", "running", "expired", "settling", "open", "all", "lane&lane=one", "joined&host=a")
+STATE += [
+    ("POST", f"{QUEUE}/tasks", {"json": {"id": "a", "lane": "one", "payload": LARGE, "ready": False}}),
+    ("POST", f"{QUEUE}/tasks", {"json": {"id": "a", "lane": "one", "payload": 1}}),
+    *(("POST", f"{QUEUE}/tasks", {"json": {"id": id_, "lane": "one", "payload": LARGE}}) for id_ in ("b", "c")),
+    *(("POST", TASK, {"json": change}) for change in CHANGES[:-4]),
+    ("POST", f"{JOURNAL}/entries", {"json": {"create": True, "entries": [{"data": 1}], "guard": GUARD}}),
+    ("POST", f"{JOURNAL}/entries", {"json": {"entries": [{"data": 1}], "guard": {**GUARD, "joined": ["b"]}}}),
+    *(("POST", TASK, {"json": change}) for change in CHANGES[-4:]),
+    ("GET", TASK, {}),
+    ("GET", f"{QUEUE}/tasks/none", {}),
+    *(("GET", f"{QUEUE}/tasks?view={view}", {}) for view in VIEWS),
+    ("GET", QUEUE, {}),
+    ("POST", f"{QUEUE}/renew", {"json": {"holder": "h1", "tasks": ["a", "b"], "leaseUntil": 1}}),
+    *(("POST", f"{QUEUE}/lanes/one", {"json": {"do": do}}) for do in ("abort", "close")),
+    *(("POST", f"{QUEUE}/tasks/{id_}", {"json": {"do": "drop"}}) for id_ in ("b", "c")),
+    *(("POST", f"{QUEUE}/lanes/one", {"json": {"do": do}}) for do in ("close", "clear", "open")),
+    *[("PUT", BLOB, {"content": content}) for content in (b"x" * 3_000_000, b"x" * 3_000_000, b"other")],
+    ("GET", BLOB, {}),
+    ("DELETE", BLOB, {}),
+    ("GET", BLOB, {}),
 ]
 """Requests for the state of agents, in an order in which they have something to do, or are refused."""
 
@@ -166,17 +214,19 @@ def test_every_request_of_a_user_is_matched_once_and_is_one_round_trip(client: h
         assert counted in [expected | alarm for expected in EXPECTED[store]], (method, path)
 
 
-def _pattern(path: str) -> str:
-    """As it is declared."""
-    journal = path.replace(JOURNAL, "/api/journals/{space}/{key}").replace("/journals/counted", "/journals/{space}")
-    thread = journal.replace(f"{THREAD}-2", THREAD).replace(THREAD, "/api/threads/{thread}")
-    conversation = thread.replace(CONVERSATION, f"{CONVERSATIONS}/{{conversation}}")
-    return re.sub("/items/.*", "/items/{item}", conversation)
+def pattern_of(path: str) -> str:
+    """The path of the route that serves this one of `STATE`."""
+    path = path.replace(JOURNAL, "/api/journals/{space}/{key}").replace("journals/counted", "journals/{space}")
+    path = re.sub("/tasks/[a-z]+", "/tasks/{task}", path.replace("queues/counted", "queues/{queue}"))
+    path = path.replace(BLOB, "/api/blobs/{space}/{key}")
+    path = path.replace(f"{THREAD}-2", THREAD).replace(THREAD, "/api/threads/{thread}")
+    path = path.replace(CONVERSATION, f"{CONVERSATIONS}/{{conversation}}")
+    return re.sub("/items/.*", "/items/{item}", path.replace("lanes/one", "lanes/{lane}"))
 
 
 def test_every_request_for_the_state_of_agents_is_one_round_trip(client: httpx.Client) -> None:
-    patterns = {(route.method, route.path) for route in USER_ROUTES if route.needs == "agents"}
-    assert patterns == {(method, _pattern(path)) for method, path, _ in STATE}
+    patterns = {(route.method, route.path) for route in USER_ROUTES if route.needs == "agents"} - STREAMS
+    assert patterns == {(method, pattern_of(path.partition("?")[0])) for method, path, _ in STATE}
     client.put(JOURNAL, json={"mode": "replace"})  # an object sets its alarm with the first write
     client.get("/counts")
     for method, path, options in STATE:
@@ -243,3 +293,24 @@ def test_what_is_refused_before_it_is_done_costs_no_round_trip_to_the_database(c
     client.post("/api/conversations", json={"title": 1})
     counted = client.get("/counts").json()
     assert not {name for name in counted if name.startswith(("d1", "storage"))}
+
+
+def test_for_whoever_follows_a_journal_and_has_gone_the_store_is_asked_no_more(client: httpx.Client) -> None:
+    client.post(f"{JOURNAL}/entries", json={"entries": [{"data": 1}], "create": True}).raise_for_status()
+    with client.stream("GET", f"{JOURNAL}/entries", headers={"Accept": "text/event-stream"}) as response:
+        pieces = response.iter_raw()
+        while b"data: " not in next(pieces):
+            pass
+        assert _asked_within(client, 2.5) >= 1
+    # By itself the answer would go on for longer than is waited here.
+    eventually(lambda: _asked_within(client, 2.5), 0, seconds=25)
+
+
+def _asked_within(client: httpx.Client, seconds: float) -> int:
+    """How often the store was asked while nobody sent a request."""
+    client.get("/counts")
+    time.sleep(seconds)
+    counts = client.get("/counts").json()
+    return sum(
+        count for name, count in counts.items() if name.startswith(("d1.", "storage.transaction", "storage.exec"))
+    )

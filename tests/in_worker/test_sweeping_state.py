@@ -50,6 +50,30 @@ def test_what_is_deleted_replaced_or_expired_is_swept(running: LocalWorker) -> N
         assert [journal["key"] for journal in listed] == ["stays", "is-replaced"]
 
 
+def test_what_was_cleared_of_a_lane_is_swept(running: LocalWorker) -> None:
+    user_id = "clearing"
+    with client_of(running, user_id) as client:
+
+        def rows() -> int:
+            if running.store == "d1":
+                run_schedule(client)
+            count: int = client.post("/rows", json={"user_id": user_id}).raise_for_status().json()
+            return count
+
+        client.post("/clock", json={"offset": -2 * HOUR})
+        for id_, kind in (("a", "kept"), ("b", "other")):
+            new = {"id": id_, "lane": "one", "kind": kind, "payload": "x" * 1_500_000}
+            client.post("/api/queues/q/tasks", json=new).raise_for_status()
+            client.post(f"/api/queues/q/tasks/{id_}", json={"do": "drop"}).raise_for_status()
+        client.post("/api/queues/q/lanes/one", json={"do": "close"}).raise_for_status()
+        assert rows() == 2 + 2 * 2 + 1  # the tasks, two pieces of each, and the lane
+        client.post("/api/queues/q/lanes/one", json={"do": "clear", "keep": "kept"}).raise_for_status()
+        client.post("/clock", json={"offset": 0})
+        eventually(rows, 1)
+        listed = client.get("/api/queues/q/tasks").raise_for_status().json()["tasks"]
+        assert [(task["id"], task["state"]) for task in listed] == [("a", "receipt")]
+
+
 def test_the_alarm_of_an_object_is_set_for_what_expires_next(durable_object_worker: LocalWorker) -> None:
     with client_of(durable_object_worker, "expiring-state") as client:
 

@@ -101,12 +101,19 @@ def test_one_of_them_reads_only_who_has_something_to_purge_or_to_index_again(dat
     query = QUERIES["users_to_purge"]
     assert violations(query.text, TABLES) == [
         f"The table {table} is not tied to the user."
-        for table in ("journals AS j", "journals AS j", "conversations AS c", "owners AS o", "word_lists AS l")
+        for table in (
+            *("conversations AS c", "owners AS o", "word_lists AS l"),
+            *("journals AS j", "journals AS j", "blobs AS b", "blobs AS b"),
+            *("tasks AS t", "lanes AS l"),
+        )
     ]
     read = {
         "conversations": ("user_id", "deleted_at"),
         "owners": ("user_id", "rev", "indexed_rev"),
         "journals": ("user_id", "deleted_at", "expires_at"),
+        "blobs": ("user_id", "deleted_at", "expires_at"),
+        "tasks": ("user_id", "deleted_at"),
+        "lanes": ("user_id", "deleted_at"),
         "word_lists": ("user_id", "n"),
     }
     expected = {(apsw.SQLITE_READ, table, column) for table, columns in read.items() for column in columns}
@@ -218,6 +225,7 @@ def test_no_statement_is_kept_where_the_proof_does_not_look() -> None:
     in_statements = {function for found in made.values() for function in found}
     names = {name.rstrip("_0123456789") for name in QUERIES}
     of_several = {"_page", "_page_of_large", "_page_of_entries", "_page_of_journals", "_pieces", "_write", "_removal"}
+    of_several |= {"_page_of_tasks", "_change"}
     assert in_statements <= names | of_several
     assert names - in_statements == {
         "index",
@@ -227,8 +235,13 @@ def test_no_statement_is_kept_where_the_proof_does_not_look() -> None:
         "tidying",
         "unindex_swept",
         *("first_entries", "newest_entries", "pieces_of_first", "pieces_of_newest", "remove_entries", "sweep_entries"),
-        *("list_journals", "list_journals_of_status"),
+        "sweep_blobs",
+        *("list_journals", "list_journals_of_status", "list_journals_by_update"),
         *("save_journal", "patch_journal", "acquire_producer", "append"),
+        *("task", "runnable_tasks", "unready_tasks", "tasks_of_state", "expired_tasks", "joined_tasks", "open_tasks"),
+        *("tasks_of_lane", "tasks_of_queue", "absorbed_tasks", "begin_absorbing", "make_ready", "claim_task"),
+        *("apply_task", "recover_task", "replace_attempt", "requeue_task", "settle_task", "drop_task"),
+        *("reserve_settlement", "finalize_settlement", "join_task", "leave_host", "note_task", "sweep_tasks"),
     } | {f"list_{size}messages_{where}" for size in ("", "large_") for where in ("before", "after")}
 
 
@@ -909,12 +922,15 @@ INDEXING = {
 UNINDEXING = [name for name in OF_A_USER if re.match(rf"DELETE FROM ({'|'.join(INDEXES)})\n", QUERIES[name].text)]
 
 
+OF_AGENTS = {"journals", "entries", "pieces", "blobs", "tasks", "lanes"}
+
+
 def test_an_index_and_its_list_are_only_written_by_what_is_tried_here() -> None:
     assert INDEXING == {"index_1": 2, "index_again_1": 2, "index_messages_4": 1}
     of_queries = {"unindex_title": (1, 2), "index_again": (2,), "index_messages": (1, 2), "unindex_swept": (1, 2)}
     assert [f"{name}_{place}" for name, places in of_queries.items() for place in places] == UNINDEXING
     tables = {match[1] for text in INSERTS.values() if (match := re.match(r"INSERT (?:OR REPLACE )?INTO (\w+)", text))}
-    assert tables == {"owners", "conversations", "messages", "search_index_2", "journals", "entries", "pieces"}
+    assert tables == {"owners", "conversations", "messages", "search_index_2", *OF_AGENTS}
 
 
 @pytest.mark.parametrize("name", sorted(INDEXING))

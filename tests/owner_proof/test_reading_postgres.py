@@ -31,7 +31,7 @@ def read(text: str, tables: set[str] = TABLES) -> list[str]:
 
 
 def test_every_table_has_a_user_and_nothing_else_is_made() -> None:
-    of_agents = {"journals", "entries", "pieces"}
+    of_agents = {"journals", "entries", "pieces", "blobs", "tasks", "lanes"}
     assert {"owners", "conversations", "messages", "words", "search_index_2"} | of_agents == TABLES
     for statement in SCHEMA:
         if KEPT.fullmatch(statement):
@@ -72,7 +72,11 @@ def test_two_statements_are_of_no_user() -> None:
     assert set(OF_NO_USER) & set(QUERIES) == {"users_to_purge", "users_to_expire"}
     assert read(QUERIES["users_to_purge"].text) == [
         f"The table {table} is not tied to the user."
-        for table in ("journals AS j", "journals AS j", "conversations AS c", "owners AS o", "words AS l")
+        for table in (
+            *("conversations AS c", "owners AS o", "words AS l"),
+            *("journals AS j", "journals AS j", "blobs AS b", "blobs AS b"),
+            *("tasks AS t", "lanes AS l"),
+        )
     ]
     assert read(QUERIES["users_to_expire"].text) == [
         f"The table {table} is not tied to the user." for table in ("owners AS o", *["conversations AS c"] * 2)

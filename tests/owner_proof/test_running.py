@@ -40,8 +40,8 @@ from owner_proof.walk import (
     walk,
 )
 from threadkeep.conversations.store import Store
-from threadkeep.storage.sql.agents import sweep_journals
-from threadkeep.storage.sql.columns import ENTRY, JOURNAL
+from threadkeep.storage.sql.agents import sweep_state
+from threadkeep.storage.sql.columns import BLOB, ENTRY, JOURNAL, LANE, TASK
 from threadkeep.storage.sql.conversations import users_to_purge
 from threadkeep.storage.sql.migrate import migrate
 from threadkeep.storage.sql.statements import Statements
@@ -52,7 +52,7 @@ from threadkeep.storage.sqlite.migrations import MIGRATIONS
 pytestmark = pytest.mark.anyio
 
 # JSON is merged by SQLite itself, and so is not read before an edit.
-QUERIES = {name: query for name, query in SQLITE.queries().items() if name not in ("metadata", "head")}
+QUERIES = {name: query for name, query in SQLITE.queries().items() if name not in ("metadata", "head", "note_before")}
 USER = "ada"
 # All hold the ids that the user will use: in another place, with the same content, deleted, and on the way out. Two
 # have nearly the same name; they come before and after the user in every index. Of most, the version before has indexed
@@ -72,6 +72,8 @@ TABLES = ("owners", "conversations", "messages", "word_lists")
 # Whatever bears a user; not by its place in the database, nor that of its journal.
 _JOURNALS = ", ".join(f"j.{column.name}" for column in JOURNAL)
 _ENTRIES = ", ".join(f"e.{column.name}" for column in ENTRY)
+_TASKS = ", ".join(f"t.{column.name}" for column in TASK)
+_LANES = ", ".join(f"l.{column.name}" for column in LANE)
 OF_AGENTS = {
     "journals": f"SELECT j.user_id, j.deleted_at, {_JOURNALS} FROM journals AS j",
     "entries": f"""
@@ -79,6 +81,9 @@ SELECT e.user_id, j.user_id AS j_of, j.space, j.key, j.incarnation, {_ENTRIES}
 FROM entries AS e LEFT JOIN journals AS j ON j.n = e.journal
 """,
     "pieces": "SELECT p.* FROM pieces AS p",
+    "blobs": f"SELECT b.user_id, b.deleted_at, {', '.join(f'b.{column.name}' for column in BLOB)} FROM blobs AS b",
+    "tasks": f"SELECT t.user_id, t.deleted_at, {_TASKS} FROM tasks AS t",
+    "lanes": f"SELECT l.user_id, l.deleted_at, {_LANES} FROM lanes AS l",
 }
 # With the same letters before the words of all, only the statement itself keeps them apart.
 SAME_MARK = "samemark"
@@ -228,7 +233,7 @@ async def test_the_walk_runs_every_statement_for_its_user_and_sees_what_it_keeps
     codes = {answer[0] for answer in alone.answers if isinstance(answer, list) and isinstance(answer[0], str)}
     assert codes == {"conflict", "not_found", "stale", "invalid", "too_large", "cursor_expired"}
     # What an index holds, it counts; and at last all stands in the index of this version.
-    assert [len(kept) for kept in alone.kept.values()] == [1, 4, 8, 0, 1, 2, 1, 12, 0, 12, 0]
+    assert [len(kept) for kept in alone.kept.values()] == [1, 4, 8, 0, 1, 2, 5, 1, 2, 1, 12, 0, 12, 0]
 
 
 @pytest.mark.parametrize("mark", MARKS, indirect=True)
@@ -339,12 +344,12 @@ def before_all() -> int:
 async def test_the_users_to_purge_are_those_who_deleted_or_erased_something_and_it_is_still_there(
     beside: SqliteExecutor,
 ) -> None:
-    # What most have only has to be swept, journals or more; the words of three stand first in the index of the version
+    # What most have only has to be swept, blobs or more; the words of three stand first in the index of the version
     # before; and one is behind.
     everybody = {"ADA", "Ada", "abe", "ad", "ada ", "ann", "bob", "eve"}
     assert set(await users_to_purge(beside, 0, 9, before_all)) == everybody
     for user_id in NEIGHBOURS:
-        while await sweep_journals(beside, user_id):
+        while await sweep_state(beside, user_id):
             pass
     before = rows(beside, of_user=False)
     assert await users_to_purge(beside, 0, 9, before_all) == ["abe", "ann", "eve", "bob", "ada ", "Ada"]
@@ -363,6 +368,10 @@ _BY_PLACE = "It takes rows by `n`, which names one, and has `n` from a list that
 _IN_LIST = "Whatever this would let into the list of `n`, the rows that are taken by it are guarded as well."
 _OF_A_JOURNAL = (
     "Entries and pieces are found by the `n` of a journal, or a name of theirs, and either is tied to the user."
+)
+_OF_A_BLOB = "It goes by the name of a group of pieces, or a place, which one blob has, and that is tied to the user."
+_OF_TASKS = (
+    "Tasks are taken by `n`, and pieces by a name of theirs, from a list that is guarded, or are guarded as well."
 )
 _STAMPED = "It goes by the stamp of this batch, which no other one has."
 _BY_LIST = "What is listed is joined with what it is of by `n`, which names one, and either is tied to the user."
@@ -392,13 +401,23 @@ SUPERFLUOUS = {
         _IN_LIST,
     ),
     **dict.fromkeys(("index_again_1-m-1", "index_again_1-l-2", "index_again_1-c-3", "index_again_1-l-4"), _BY_LIST),
-    "insert_journal-o-1": "It would insert the same row for each owner, of which the first is kept.",
+    **dict.fromkeys(
+        ("insert_journal-o-1", "insert_blob-o-1", "insert_task-o-2", "close_lane-o-1"),
+        "It would insert the same row for each owner, of which the first is kept.",
+    ),
+    **dict.fromkeys(
+        (
+            *("insert_piece_of_blob-b-1", "pieces_of_blob-p-1", "sweep_blobs_1-p-1", "sweep_blobs_2-r-1"),
+            *("sweep_blobs_3-p-1", "sweep_blobs_4-r-1"),
+        ),
+        _OF_A_BLOB,
+    ),
     **dict.fromkeys(
         (
             *("list_journals-j-2", "list_journals_of_status-j-2", "append_verdict-e-1", "append_verdict-e-2"),
             *("append_verdict-e-3", "append_verdict-e-4", "append_verdict-e-5", "append_verdict-e-6"),
-            *("append_verdict-e-7", "append_verdict-e-8", "append_verdict-e-9", "append_verdict-e-10"),
-            *("append-e-2", "append-e-3", "append-e-4", "append-e-5", "append-e-6", "append-e-7", "append-e-8"),
+            *("append_verdict-e-9", "append_verdict-e-10", "append_verdict-e-11", "append_verdict-e-12"),
+            *("append-e-2", "append-e-3", "append-e-4", "append-e-5", "append-e-6", "append-e-7", "append-e-10"),
             *("remove_entries_1-p-1", "remove_entries_1-e-2", "remove_entries_1-l-4", "remove_entries_1-e-6"),
             *("remove_entries_2-r-1", "remove_entries_2-e-2", "remove_entries_2-l-4", "remove_entries_2-e-6"),
             *("remove_entries_3-p-1", "remove_entries_3-e-2", "remove_entries_3-l-4", "remove_entries_3-e-6"),
@@ -421,6 +440,65 @@ SUPERFLUOUS = {
             *("remove_entries_2-j-5", "remove_entries_2-j-7", "remove_entries_3-j-3", "remove_entries_3-j-5"),
             *("remove_entries_3-j-7", "remove_entries_4-j-3", "remove_entries_4-j-5", "remove_entries_4-j-7"),
             "insert_piece-j-1",
+            "insert_entries-j-1",
+        ),
+        _STAMPED,
+    ),
+    **dict.fromkeys(
+        (
+            "task_1-t-2",
+            "unready_tasks_1-t-2",
+            "tasks_of_state_1-t-2",
+            "expired_tasks_1-t-2",
+            "joined_tasks_1-t-2",
+            "tasks_of_lane_1-t-2",
+            "tasks_of_queue_1-t-2",
+            "runnable_tasks_1-t-3",
+            "open_tasks_1-t-6",
+            "absorbed_tasks_1-t-3",
+            "task_2-p-2",
+            "unready_tasks_2-p-2",
+            "tasks_of_state_2-p-2",
+            "expired_tasks_2-p-2",
+            "joined_tasks_2-p-2",
+            "tasks_of_lane_2-p-2",
+            "tasks_of_queue_2-p-2",
+            "runnable_tasks_2-p-3",
+            "open_tasks_2-p-6",
+            "absorbed_tasks_2-p-3",
+            "absorb_tasks-t-1",
+            "runnable_tasks_2-t-1",
+            "renew_leases-t-1",
+            "renew_leases-r-2",
+            "sweep_tasks_1-p-1",
+            "sweep_tasks_1-k-2",
+            "sweep_tasks_1-k-3",
+            "sweep_tasks_2-t-1",
+            "sweep_tasks_2-k-2",
+            "sweep_tasks_3-p-1",
+            "sweep_tasks_3-k-2",
+            "sweep_tasks_3-k-3",
+            "sweep_tasks_4-t-1",
+            "sweep_tasks_4-k-2",
+            "sweep_lanes_1-l-1",
+            "sweep_lanes_1-k-2",
+            "sweep_lanes_2-l-1",
+            "sweep_lanes_2-k-2",
+        ),
+        _OF_TASKS,
+    ),
+    **dict.fromkeys(
+        (
+            "insert_piece_of_task-t-1",
+            "absorbed_tasks_1-t-1",
+            "absorbed_tasks_2-t-1",
+            "settle_joined-h-1",
+            "settle_joined-h-3",
+            "requeue_joining-h-2",
+            "absorb_tasks-h-3",
+            "absorb_tasks-h-5",
+            "absorbable-h-2",
+            "insert_receipts-r-1",
         ),
         _STAMPED,
     ),

@@ -36,8 +36,8 @@ from threadkeep.storage.postgres.connection import PostgresFailed, Prepared
 from threadkeep.storage.postgres.dialect import PostgresDialect, lock_owner_of, statements_of
 from threadkeep.storage.postgres.executor import PostgresExecutor
 from threadkeep.storage.postgres.pool import translated
-from threadkeep.storage.sql.agents import sweep_journals
-from threadkeep.storage.sql.columns import ENTRY, JOURNAL
+from threadkeep.storage.sql.agents import sweep_state
+from threadkeep.storage.sql.columns import BLOB, ENTRY, JOURNAL, LANE, TASK
 from threadkeep.storage.sql.conversations import users_to_purge
 from threadkeep.storage.sql.executor import Row
 from threadkeep.storage.sql.statements import Statements
@@ -69,6 +69,8 @@ _WORDS = """
 _ROWS = "SELECT t.* FROM {schema}.{table} AS t"
 _JOURNALS = ", ".join(f"j.{column.name}" for column in JOURNAL)
 _ENTRIES = ", ".join(f"e.{column.name}" for column in ENTRY)
+_TASKS = ", ".join(f"t.{column.name}" for column in TASK)
+_LANES = ", ".join(f"l.{column.name}" for column in LANE)
 _OF_JOURNALS = """
     SELECT e.user_id, j.user_id AS j_of, j.space, j.key, j.incarnation, {entries}
     FROM {{schema}}.{{table}} AS e
@@ -80,6 +82,10 @@ ROWS = {
     "journals": f"SELECT j.user_id, j.deleted_at, {_JOURNALS} FROM {{schema}}.{{table}} AS j",
     "entries": _OF_JOURNALS.format(entries=_ENTRIES),
     "pieces": _ROWS,
+    "blobs": f"SELECT b.user_id, b.deleted_at, {', '.join(f'b.{column.name}' for column in BLOB)}"
+    " FROM {schema}.{table} AS b",
+    "tasks": f"SELECT t.user_id, t.deleted_at, {_TASKS} FROM {{schema}}.{{table}} AS t",
+    "lanes": f"SELECT l.user_id, l.deleted_at, {_LANES} FROM {{schema}}.{{table}} AS l",
 }
 _PLACES = """
     SELECT setval(pg_get_serial_sequence('{schema}.{table}', 'n'), max(t.n)) AS place FROM {schema}.{table} AS t"""
@@ -176,7 +182,15 @@ async def beside(connection: Any) -> AsyncIterator[PostgresExecutor]:
     await transaction.start()
     executor = PostgresExecutor(_Undone(connection), BESIDE)
     executor.statements = Statements(PostgresDialect(executor._schema))
-    for table in ("conversations", "messages", "journals", "entries"):  # no transaction undoes that a place was given
+    for table in (
+        "conversations",
+        "messages",
+        "journals",
+        "entries",
+        "blobs",
+        "tasks",
+        "lanes",
+    ):  # no transaction undoes that a place was given
         await connection.fetch(_PLACES.format(schema=executor._schema, table=table))
     yield executor
     await transaction.rollback()
@@ -187,7 +201,7 @@ async def test_the_walk_runs_every_statement_for_its_user(alone: Alone) -> None:
     assert {values["user"] for _, values, *_ in alone.ran} == {USER}
     codes = {answer[0] for answer in alone.answers if isinstance(answer, list) and isinstance(answer[0], str)}
     assert codes == {"conflict", "not_found", "stale", "invalid", "too_large", "cursor_expired"}
-    assert [len(kept) for kept in alone.kept.values()] == [1, 4, 8, 0, 12, 1, 2, 1]
+    assert [len(kept) for kept in alone.kept.values()] == [1, 4, 8, 0, 12, 1, 2, 3, 1]
 
 
 async def test_a_user_is_answered_as_if_alone_and_everybody_else_keeps_what_they_had(
@@ -217,12 +231,12 @@ def before_all() -> int:
 async def test_the_users_to_purge_are_those_who_deleted_or_erased_something_and_it_is_still_there(
     beside: PostgresExecutor,
 ) -> None:
-    # What most have only has to be swept, journals or more; and the words of three stand first in the index of the
+    # What most have only has to be swept, blobs or more; and the words of three stand first in the index of the
     # version before.
     everybody = {"ADA", "Ada", "abe", "ad", "ada ", "ann", "bob", "eve"}
     assert set(await users_to_purge(beside, 0, 9, before_all)) == everybody
     for user_id in NEIGHBOURS:
-        while await sweep_journals(beside, user_id):
+        while await sweep_state(beside, user_id):
             pass
     assert sorted(await users_to_purge(beside, 0, 9, before_all)) == ["abe", "ada ", "ann", "bob", "eve"]
     assert sorted(await users_to_purge(beside, 2**52, 9, before_all)) == ["abe", "ad", "ada ", "ann", "bob", "eve"]
@@ -239,6 +253,10 @@ _BY_PLACE = "It takes rows by `n`, which names one, and has `n` from a list that
 _IN_LIST = "Whatever this would let into the list of `n`, the rows that are taken by it are guarded as well."
 _OF_A_JOURNAL = (
     "Entries and pieces are found by the `n` of a journal, or a name of theirs, and either is tied to the user."
+)
+_OF_A_BLOB = "It goes by the name of a group of pieces, or a place, which one blob has, and that is tied to the user."
+_OF_TASKS = (
+    "Tasks are taken by `n`, and pieces by a name of theirs, from a list that is guarded, or are guarded as well."
 )
 _STAMPED = "It goes by the stamp of this batch, which no other one has."
 _EITHER = "What is listed is joined with what it is of by `n`, which names one, and either is tied to the user."
@@ -274,13 +292,20 @@ SUPERFLUOUS = {
         ),
         _EITHER,
     ),
-    "insert_journal-o-1": "It would insert the same row for each owner, of which the first is kept.",
+    **dict.fromkeys(
+        ("insert_journal-o-1", "insert_blob-o-1", "insert_task-o-2", "close_lane-o-1"),
+        "It would insert the same row for each owner, of which the first is kept.",
+    ),
+    **dict.fromkeys(
+        (*("insert_piece_of_blob-b-1", "pieces_of_blob-p-1", "sweep_blobs_1-p-1", "sweep_blobs_2-r-1"),),
+        _OF_A_BLOB,
+    ),
     **dict.fromkeys(
         (
             *("list_journals-j-2", "list_journals_of_status-j-2", "append_verdict-e-1", "append_verdict-e-2"),
             *("append_verdict-e-3", "append_verdict-e-4", "append_verdict-e-5", "append_verdict-e-6"),
-            *("append_verdict-e-7", "append_verdict-e-8", "append_verdict-e-9", "append_verdict-e-10"),
-            *("append-e-2", "append-e-3", "append-e-4", "append-e-5", "append-e-6", "append-e-7", "append-e-8"),
+            *("append_verdict-e-9", "append_verdict-e-10", "append_verdict-e-11", "append_verdict-e-12"),
+            *("append-e-2", "append-e-3", "append-e-4", "append-e-5", "append-e-6", "append-e-7", "append-e-10"),
             *("remove_entries_1-p-1", "remove_entries_1-e-2", "remove_entries_1-l-4", "remove_entries_1-e-6"),
             *("remove_entries_2-r-1", "remove_entries_2-e-2", "remove_entries_2-l-4", "remove_entries_2-e-6"),
             *("first_entries-e-1", "first_entries-b-3", "first_entries-b-5", "first_entries-e-7"),
@@ -296,7 +321,58 @@ SUPERFLUOUS = {
     **dict.fromkeys(
         (
             *("remove_entries_1-j-3", "remove_entries_1-j-5", "remove_entries_1-j-7", "remove_entries_2-j-3"),
-            *("remove_entries_2-j-5", "remove_entries_2-j-7", "insert_piece-j-1"),
+            *("remove_entries_2-j-5", "remove_entries_2-j-7", "insert_piece-j-1", "insert_entries-j-1"),
+        ),
+        _STAMPED,
+    ),
+    **dict.fromkeys(
+        (
+            "task_1-t-2",
+            "unready_tasks_1-t-2",
+            "tasks_of_state_1-t-2",
+            "expired_tasks_1-t-2",
+            "joined_tasks_1-t-2",
+            "tasks_of_lane_1-t-2",
+            "tasks_of_queue_1-t-2",
+            "runnable_tasks_1-t-3",
+            "open_tasks_1-t-6",
+            "absorbed_tasks_1-t-3",
+            "task_2-p-2",
+            "unready_tasks_2-p-2",
+            "tasks_of_state_2-p-2",
+            "expired_tasks_2-p-2",
+            "joined_tasks_2-p-2",
+            "tasks_of_lane_2-p-2",
+            "tasks_of_queue_2-p-2",
+            "runnable_tasks_2-p-3",
+            "open_tasks_2-p-6",
+            "absorbed_tasks_2-p-3",
+            "absorb_tasks-t-1",
+            "runnable_tasks_2-t-1",
+            "renew_leases-t-1",
+            "renew_leases-r-2",
+            "sweep_tasks_1-p-1",
+            "sweep_tasks_1-k-2",
+            "sweep_tasks_1-k-3",
+            "sweep_tasks_2-t-1",
+            "sweep_tasks_2-k-2",
+            "sweep_lanes_1-l-1",
+            "sweep_lanes_1-k-2",
+        ),
+        _OF_TASKS,
+    ),
+    **dict.fromkeys(
+        (
+            "insert_piece_of_task-t-1",
+            "absorbed_tasks_1-t-1",
+            "absorbed_tasks_2-t-1",
+            "settle_joined-h-1",
+            "settle_joined-h-3",
+            "requeue_joining-h-2",
+            "absorb_tasks-h-3",
+            "absorb_tasks-h-5",
+            "absorbable-h-2",
+            "insert_receipts-r-1",
         ),
         _STAMPED,
     ),

@@ -14,8 +14,11 @@ from msgspec.structs import replace
 
 from owner_proof.reading import OF_NO_USER
 from support.records import conversation, edit, message_records, new_message, plain
+from threadkeep.agents.blobs.records import BlobRecord
 from threadkeep.agents.journals.models import Producer
 from threadkeep.agents.journals.records import AppendRecord, EntryQuery, EntryRecord, JournalEdit, JournalRecord
+from threadkeep.agents.tasks.models import Change, LaneChange, Reserve
+from threadkeep.agents.tasks.records import ChangeRecord, Guard, TaskQuery, TaskRecord
 from threadkeep.conversations import cursors
 from threadkeep.conversations.records import ConversationFilter, ImportRecord, SearchQuery
 from threadkeep.conversations.search import Term, text_of_content
@@ -161,6 +164,7 @@ _PLACELESS = {
     "sweepable": _counts("conversations", "messages"),
     "to_index_again": _counts("places"),
     "sweepable_entries": _count_of_all,
+    "sweepable_tasks": _count_of_all,
 }
 EVERYBODY = "everybody"
 
@@ -593,6 +597,79 @@ def pop(key: str) -> Step:
 
 LARGE = "large " * 160_000
 
+
+# Blobs. Everybody has those of these keys.
+
+
+def put_blob(key: str, content: bytes, **fields: Any) -> Step:
+    record = {"space": SPACE, "key": key, "content": content, "digest": content[:9].decode(), **fields}
+    record = {"media_type": "text/plain", "meta": raw({"meta": key}), **record}
+    # Ids of its own, so that those of everything else are what they would be without it.
+    number = next(_requests)
+
+    async def step(store: SqlStore) -> Any:
+        ids = count()
+        blobs = SqlStateStore(store._executor, store._user_id, store._clock, lambda: f"0B{number:012d}{next(ids):012d}")
+        return await blobs.put_blob(BlobRecord(**record))
+
+    return step
+
+
+def get_blob(key: str) -> Step:
+    return state(lambda store: store.get_blob(SPACE, key))
+
+
+def delete_blob(key: str) -> Step:
+    return state(lambda store: store.delete_blob(SPACE, key))
+
+
+def blobs_held() -> list[Step]:
+    """What others have of what `BLOBS` is about: other bytes, of the same names."""
+    return [
+        put_blob("mine", b"held" * 500_000),
+        put_blob("taken", b"held", expires_in=400_000_000_000_000),
+        put_blob("gone", b"held" * 500_000),
+        delete_blob("gone"),
+        put_blob("gone", b"held"),
+        put_blob("expired", b"held", expires_in=5),
+    ]
+
+
+# What the walker does with blobs.
+BLOBS: list[Step] = [
+    put_blob("mine", b"mine" * 500_000),
+    put_blob("mine", b"mine" * 500_000),
+    put_blob("mine", b"other"),
+    get_blob("mine"),
+    get_blob("taken"),
+    get_blob("gone"),
+    state(lambda store: store.find_blob(SPACE, "mine")),
+    put_blob("expired", b"expired", expires_in=2),
+    get_blob("mine"),
+    get_blob("expired"),
+    put_blob("expired", b"anew", expires_in=400_000_000_000_000),
+    get_blob("expired"),
+    delete_blob("expired"),
+    delete_blob("taken"),
+    put_blob("gone", b"gone" * 500_000),
+    delete_blob("gone"),
+    put_blob("late", b"late", expires_in=400_000_000_000_000),
+    put_blob("soon", b"soon", expires_in=3),
+    get_blob("mine"),
+    purge(),
+    sweep(1),
+    get_blob("soon"),
+    sweep(),
+    get_blob("mine"),
+    get_blob("late"),
+]
+
+LATER_BLOBS: list[Step] = [
+    put_blob("mine", b"later" * 300_000),
+    state(lambda store: store.list_journals(SPACE, order="updated", limit=1)),
+    state(lambda store: store.list_journals(SPACE, order="updated")),
+]
+
 # What others have of what `JOURNALS` is about: more, of the same names.
 JOURNALS_HELD: list[Step] = [
     put_journal("taken", head=raw("held"), status="s", sort="5", identity="held"),
@@ -714,6 +791,279 @@ JOURNALS: list[Step] = [
 LATER_JOURNALS: list[Step] = [
     put_journal("mine", head=raw("later"), kind="k", status="s"),
     write("mine", ("a", 1), LARGE),
+]
+
+
+# Tasks. Everybody has those of these ids, in these lanes.
+
+QUEUE = "queue"
+
+
+def admit(id_: str, lane: str = "lane", *, queue: str = QUEUE, payload: Any = "mine", **fields: Any) -> Step:
+    record = {"queue": queue, "id": id_, "lane": lane, "digest": str(payload)[:20], "payload": raw(payload), **fields}
+    return state(lambda store: store.admit_task(TaskRecord(**record)))
+
+
+def change(id_: str, do: str, *, queue: str = QUEUE, request: str | None = None, **fields: Any) -> Step:
+    owned = {} if do in ("ready", "drop") else {"attempt": "a1"}
+    wanted = msgspec.json.decode(msgspec.json.encode({"do": do, **owned, **fields}), type=Change)
+    digest = str(fields["settlement"])[:20] if isinstance(wanted, Reserve) else None
+    record = ChangeRecord(request=request or f"r{next(_requests)}", change=wanted, settlement_digest=digest)
+    return state(lambda store: store.change_task(queue, id_, record))
+
+
+def begin(id_: str, lease: int = 10**15, queue: str = QUEUE) -> Step:
+    return change(id_, "claim", holder="h1", leaseUntil=lease, queue=queue)
+
+
+def absorb(host: str, target: str | None = None, request: str | None = None, queue: str = QUEUE) -> Step:
+    name = request or f"r{next(_requests)}"
+    return state(lambda store: store.absorb_tasks(queue, host, "a1", target, request=name))
+
+
+def get_task(id_: str) -> Step:
+    return state(lambda store: store.get_task(QUEUE, id_))
+
+
+def list_tasks(view: Any, queue: str = QUEUE, **query: Any) -> Step:
+    return state(lambda store: store.list_tasks(queue, TaskQuery(view=view, **query)))
+
+
+def renew(*ids: str, until: int = 7) -> Step:
+    return state(lambda store: store.renew_leases(QUEUE, "h1", list(ids), until))
+
+
+def change_lane(lane: str, do: Any, keep: str | None = None, queue: str = QUEUE) -> Step:
+    return state(lambda store: store.change_lane(queue, lane, LaneChange(do=do, keep=keep)))
+
+
+def has_open() -> Step:
+    return state(lambda store: store.has_open_tasks(QUEUE))
+
+
+def guarded(key: str, *entries: Any, **guard: Any) -> Step:
+    fields = {"queue": QUEUE, "attempt": "a1", **guard}
+    return write(key, *entries, create=True, guard=Guard(**fields))
+
+
+def one_of_each(payload: str) -> list[Step]:
+    """A task of each state, in lanes of their own, in a queue of their own."""
+    queue = "each"
+    return [
+        admit("queued", "1", payload=payload, queue=queue),
+        admit("unready", "2", payload=payload, queue=queue, is_ready=False),
+        admit("running", "3", payload=payload, queue=queue),
+        begin("running", 5, queue),
+        admit("settling", "4", payload=payload, queue=queue),
+        begin("settling", queue=queue),
+        change("settling", "reserve", settlementId="s", settlement=payload, queue=queue),
+        admit("guest", "3", payload=payload, queue=queue),
+        admit("guest too", "3", payload=payload, queue=queue),
+        absorb("running", queue=queue),
+        absorb("running", queue=queue),
+        change("guest", "join", host="running", queue=queue),
+    ]
+
+
+VIEWS = (
+    *(list_tasks(view) for view in ("runnable", "unready", "running", "expired", "settling", "open", "all")),
+    *(list_tasks("lane", lane=lane) for lane in ("lane", "other", "settled", "cleared")),
+    *(list_tasks("joined", host=host) for host in ("a", "host")),
+    list_tasks("all", limit=1, after=2),
+    has_open(),
+)
+
+# What others have of what `TASKS` is about: more, of the same names.
+TASKS_HELD: list[Step] = [
+    admit("same", "same", payload="held", queue="same"),
+    *one_of_each("held"),
+    admit("blocking", "hosts", payload="held", is_ready=False),
+    admit("filling", "hosts", payload=LARGE),
+    *(admit(f"before {place}", f"before {place}", payload="held") for place in range(3)),
+    admit("host", "lane", payload="held", kind="k"),
+    begin("host"),
+    *(admit(id_, "lane", payload="held", kind="k") for id_ in ("a", "b", "c", "x")),
+    absorb("host"),
+    change("b", "join", host="host"),
+    change("c", "join", host="host"),
+    change("x", "leave", host="host"),
+    change("host", "note", note={"n": "held"}),
+    absorb("host", request="absorbing"),
+    admit("unready", "lane", payload=LARGE, is_ready=False),
+    admit("d", "other", payload="held"),
+    begin("d", 5),
+    admit("e", "third", payload="held", is_ready=False),
+    admit("f", "fourth", payload=LARGE),
+    begin("f"),
+    change("f", "reserve", settlementId="s", settlement=LARGE, error="held"),
+    admit("g", "settled", payload=LARGE, kind="k"),
+    change("g", "drop", error="held"),
+    admit("gone", "cleared", payload=LARGE, kind="k"),
+    admit("gone too", "cleared", payload="held", kind="other"),
+    change("gone", "drop", error="held"),
+    change("gone too", "drop"),
+    change_lane("cleared", "close"),
+    change_lane("cleared", "clear", "k"),
+    change_lane("closed", "close"),
+    admit("y", "busy", payload="held"),
+    change_lane("settled", "close"),
+    admit("only theirs", "theirs", payload=LARGE),
+    begin("only theirs"),
+    guarded("guarded", "held", task="host", joined=["b", "c"]),
+]
+
+# What the walker does with tasks.
+TASKS: list[Step] = [
+    list_tasks("runnable", "same"),
+    admit("same", "same", queue="same"),
+    list_tasks("runnable", "same"),
+    begin("same", queue="same"),
+    *(admit(f"before {place}", "before", queue="each") for place in range(9)),
+    *(change(f"before {place}", "drop", queue="each") for place in range(9)),
+    *one_of_each(LARGE),
+    *(change_lane("before", do, queue="each") for do in ("close", "clear")),
+    *(list_tasks(view, "each") for view in ("runnable", "unready", "running", "expired", "settling", "open")),
+    list_tasks("all", "each"),
+    list_tasks("lane", "each", lane="3"),
+    list_tasks("joined", "each", host="running"),
+    has_open(),
+    admit("a"),
+    admit("a"),
+    admit("a", payload="other"),
+    admit("gone"),
+    change("gone", "drop"),
+    get_task("a"),
+    get_task("only theirs"),
+    get_task("g"),
+    admit("b", is_ready=False),
+    admit("c", target="x"),
+    *VIEWS,
+    change("b", "ready"),
+    change("unready", "ready"),
+    begin("b"),
+    begin("a"),
+    begin("only theirs"),
+    change("a", "applied", attemptsMax=3, timeoutAt=4),
+    change("a", "recover"),
+    change("a", "note", note={"n": 1}),
+    change("a", "note", note={"m": 2}, **{"if": {"n": 1}}),
+    change("a", "note", note={"m": 3}, **{"if": {"n": 2}}),
+    change("a", "note", note={"m": "m" * 300_000}),
+    change("host", "note", note={"m": 2}),
+    change("a", "requeue"),
+    begin("a"),
+    change("a", "replace", nextAttempt="a2", holder="h2", leaseUntil=6),
+    change("a", "replace", attempt="a2", nextAttempt="a1", holder="h1"),
+    change("a", "replace", nextAttempt="a1", request="same"),
+    change("a", "replace", nextAttempt="a1", request="same"),
+    renew("a", "b", "host", "d", until=10**15),
+    *(change("host", do) for do in ("applied", "recover", "requeue", "settle")),
+    change("host", "replace", nextAttempt="a2"),
+    change("y", "drop"),
+    change("d", "reserve", settlementId="s", settlement=1),
+    change("f", "finalize", settlementId="s"),
+    absorb("host"),
+    absorb("a", "x"),
+    absorb("a", request="absorbing"),
+    absorb("a", request="absorbing"),
+    *VIEWS,
+    change("b", "join", host="host"),
+    change("b", "leave", host="host"),
+    change("a", "join", host="host"),
+    change("b", "join", host="a"),
+    absorb("a", "x"),
+    change("c", "leave", host="a"),
+    absorb("a", "x"),
+    change("b", "reserve", settlementId="s", settlement="end"),
+    guarded("guarded", "mine", task="host"),
+    guarded("guarded", "mine", task="a", joined=["c"]),
+    guarded("guarded", "mine", task="a", joined=["c", "x"]),
+    guarded("guarded", "more", task="a"),
+    guarded("guarded", "more", task="b"),
+    guarded("guarded", "more", task="b", settlement_id="s", settlement_digest="end"),
+    guarded("guarded", "more", task="f", settlement_id="s", settlement_digest=LARGE[:20]),
+    guarded("new one", "more", task="host"),
+    guarded("new one", "more", task="only theirs", joined=["c"]),
+    get_task("b"),
+    change("b", "finalize", settlementId="s"),
+    admit("big", payload=LARGE, target="x"),
+    admit("small", target="x"),
+    absorb("a", "x"),
+    change("c", "join", host="a"),
+    change_lane("lane", "abort"),
+    change_lane("lane", "close"),
+    *VIEWS,
+    change("a", "settle", error="why"),
+    *VIEWS,
+    begin("big"),
+    change("big", "reserve", settlementId="s", settlement=LARGE, error="why"),
+    get_task("big"),
+    change("big", "finalize", settlementId="s", error="more"),
+    change("small", "drop", error="why"),
+    admit("d", "other"),
+    begin("d", 5),
+    list_tasks("expired"),
+    renew("d", "only theirs"),
+    change_lane("other", "abort"),
+    change_lane("theirs", "abort"),
+    change("d", "settle"),
+    admit("host", "hosts"),
+    admit("guest", "hosts", payload=LARGE),
+    admit("next", "hosts"),
+    begin("host"),
+    absorb("host", request="absorbing"),
+    absorb("host", request="absorbing"),
+    change("guest", "join", host="host"),
+    absorb("host"),
+    guarded("guarded", "never", task="host", joined=["c"]),
+    guarded("new two", "never", task="host", joined=["c"]),
+    change("a", "leave", host="host"),
+    change("a", "join", host="host"),
+    change("host", "requeue"),
+    change("guest", "reserve", settlementId="s", settlement="end"),
+    change("next", "leave", host="host"),
+    change("next", "join", host="host"),
+    begin("host"),
+    change("guest", "reserve", settlementId="s", settlement="end"),
+    change("next", "join", host="host"),
+    list_tasks("joined", host="host"),
+    change("host", "settle"),
+    change("guest", "finalize", settlementId="s"),
+    change_lane("busy", "close"),
+    change_lane("busy", "open"),
+    change_lane("closed", "open"),
+    admit("in closed", "closed"),
+    change("in closed", "drop"),
+    change_lane("lane", "close"),
+    admit("late", "lane"),
+    admit("a", "lane"),
+    change_lane("settled", "clear", "k"),
+    admit("g", "settled", kind="k"),
+    change("g", "drop", error="why"),
+    change_lane("settled", "clear", "k"),
+    change_lane("settled", "close"),
+    change_lane("settled", "clear", "k"),
+    get_task("g"),
+    admit("g", "settled"),
+    change_lane("lane", "clear", "k"),
+    *VIEWS,
+    sweep(1),
+    *VIEWS,
+    sweep(),
+    *VIEWS,
+    admit("a", payload=LARGE),
+    admit("b", "closed"),
+    change_lane("busy", "close"),
+]
+
+LATER_TASKS: list[Step] = [
+    *VIEWS,
+    admit("a", kind="k"),
+    begin("a"),
+    change("a", "note", note={"n": 1}),
+    change("a", "reserve", settlementId="s", settlement=LARGE, error="why"),
+    admit("b", payload=LARGE),
+    change_lane("busy", "close"),
 ]
 
 
@@ -1012,12 +1362,14 @@ ERASING: list[Step] = [
 # What others have of what `ERASING` is about.
 HELD: list[Step] = [
     *JOURNALS_HELD,
+    *TASKS_HELD,
     create(5, 150, 140, words="held", title="Held", metadata={"held": 1}),
     create(6, 50, 51, 52, 53, words="held"),
     create(7, 54, 141, words="held", title="Held too"),
     create(8, 55, 56, words="held"),
     *(create(number, 100 + number, 160 + number, words="held") for number in (40, 41, 42, 43, 44, 50)),
     *(create(number, 170 + number, 200 + number, 240 + number, words="held") for number in (10, 20)),
+    *blobs_held(),
 ]
 _ALL = (1, 2, 3, 4, 5, 6, 7, 8, 10, 20, 40, 41, 42, 43, 44, 50, 90)
 
@@ -1042,15 +1394,25 @@ ERASED: list[Step] = [
     delete(5),
     erase(),
     *JOURNALS_HELD,
+    *blobs_held(),
+    *TASKS_HELD,
     sweep(2, messages=9),
     create(9, 180, words="held"),
 ]
 
 
+def everything() -> list[Step]:
+    """All that the walker does."""
+    return [
+        *(*WALK, *JOURNALS, *BLOBS, *TASKS, *AGAIN, *IMPORTS, *ERASING),
+        *(*LATER_JOURNALS, *LATER_BLOBS, *LATER_TASKS),
+    ]
+
+
 async def walk(store: Store, steps: list[Step] | None = None) -> list[Any]:
     """Take the steps, and answer what came of each."""
     answers: list[Any] = []
-    for step in [*WALK, *JOURNALS, *AGAIN, *IMPORTS, *ERASING, *LATER_JOURNALS] if steps is None else steps:
+    for step in everything() if steps is None else steps:
         try:
             answers.append(plain(await step(store)))
         except ThreadkeepError as error:

@@ -6,7 +6,7 @@ import pytest
 
 from support import stores
 from support.postgres import ask, new_schema, server
-from threadkeep.storage.sql.columns import CONVERSATION, ENTRY, JOURNAL, MESSAGE, PIECE, Column
+from threadkeep.storage.sql.columns import BLOB, CONVERSATION, ENTRY, JOURNAL, LANE, MESSAGE, PIECE, TASK, Column
 from threadkeep.storage.sql.executor import read
 
 pytestmark = pytest.mark.anyio
@@ -17,6 +17,9 @@ TABLES = {
     "journals": JOURNAL,
     "entries": ENTRY,
     "pieces": PIECE,
+    "blobs": BLOB,
+    "tasks": TASK,
+    "lanes": LANE,
 }
 SQLITE_TYPES = {"text": "TEXT", "json": "TEXT", "integer": "INTEGER", "boolean": "INTEGER"}
 ONLY_ON_SQLITE = {

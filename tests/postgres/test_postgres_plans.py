@@ -74,9 +74,22 @@ FROM kept AS k CROSS JOIN generate_series(1, {MESSAGES}) AS s;
 INSERT INTO pieces (user_id, group_id, part, data)
 SELECT e.user_id, e.big, p, 'large'
 FROM entries AS e CROSS JOIN generate_series(0, 1) AS p
-WHERE e.user_id IN (SELECT 'user' || u FROM generate_series(:users) AS u) AND e.big IS NOT NULL
+WHERE e.user_id IN (SELECT 'user' || u FROM generate_series(:users) AS u) AND e.big IS NOT NULL;
+WITH kept AS (
+  INSERT INTO blobs (
+    user_id, space, key, digest, size, media_type, created_at, group_id, meta, deleted_at, expires_at
+  )
+  SELECT
+    'user' || u, 'space', 'k' || b, 'd', 5, 'a/b', 1, 'b' || b, '{{}}',
+    CASE WHEN b <= 5 THEN 1 END, CASE WHEN b = 6 THEN 1 END
+  FROM generate_series(:users) AS u CROSS JOIN generate_series(1, {CONVERSATIONS}) AS b
+  RETURNING user_id, group_id
+)
+INSERT INTO pieces (user_id, group_id, part, data)
+SELECT k.user_id, k.group_id, p, 'bytes'
+FROM kept AS k CROSS JOIN generate_series(0, 1) AS p
 """
-TABLES = ("owners", "conversations", "messages", "words", "search_index_2", "journals", "entries", "pieces")
+TABLES = ("owners", "conversations", "messages", "words", "search_index_2", "journals", "entries", "pieces", "blobs")
 VALUES: dict[str, Any] = {
     "conversation": "c5",
     "message": "m5-20",
@@ -143,6 +156,8 @@ VALUES: dict[str, Any] = {
     "head_bytes_max": 9,
     "expires_at": None,
     "before_sort": "s11",
+    "after_update": 0,
+    "after_key": "",
     "before_key": "k2",
     "after_seq": 19,
     "before_seq": 30,
@@ -154,6 +169,9 @@ VALUES: dict[str, Any] = {
     "group_id": "g",
     "part": 0,
     "data": "d",
+    "size": 1,
+    "media_type": "a/b",
+    "meta": "{}",
     **dict.fromkeys(("sets_head", "sets_status", "sets_sort", "retires", "removes"), 1),
     **dict.fromkeys(("pops", "closes"), 0),
     "reached_rev": 1,
@@ -161,8 +179,9 @@ VALUES: dict[str, Any] = {
 }
 MESSAGE = {"id": "new", "digest": "d", "role": "user", "bytes": 1, "content": "[]", "seq": 1, "created_at": 1}
 # Of what a user has, or anybody.
-ALL_CONVERSATIONS = ("mark_all", "retire_all_journals")
-ALL_OF_BOTH = ("count_all",)
+ALL_CONVERSATIONS = ("mark_all", "retire_all_journals", "retire_all_blobs")
+ALL_OF_A_SPACE = ("list_journals_by_update",)
+ALL_OF_EACH = ("count_all",)
 OF_PRODUCERS = ("append", "append_verdict")
 ALL_DELETED = ("users_to_purge",)
 ONE_CONVERSATION = ("touch_messages_of_deleted",)
@@ -172,12 +191,14 @@ def rows_that(name: str) -> int:
     """How many rows a statement may look at: as many as make a page, or as many as it is about."""
     if name in ALL_CONVERSATIONS:
         return CONVERSATIONS
-    if name in ALL_OF_BOTH:
-        return 2 * CONVERSATIONS
+    if name in ALL_OF_A_SPACE:
+        return CONVERSATIONS + PAGE
+    if name in ALL_OF_EACH:
+        return 3 * CONVERSATIONS
     if name == "search":
         return 5 * CONVERSATIONS  # a message of each is found, and that is looked at in each of the tables
     if name in ALL_DELETED:
-        return 8 * USERS + VALUES["limit"]  # and the first rows of an index, and so few owners it reads one by one
+        return 14 * USERS + VALUES["limit"]  # and the first rows of an index, and so few owners it reads one by one
     return 3 * MESSAGES if name in ONE_CONVERSATION else PAGE
 
 

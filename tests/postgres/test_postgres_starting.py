@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 PASSWORD = "p@ss/word?#"
 TABLES = {
     *("owners", "conversations", "messages", "words", "search_index_2", "threadkeep_migrations"),
-    *("journals", "entries", "pieces"),
+    *("journals", "entries", "pieces", "blobs", "tasks", "lanes"),
 }
 
 

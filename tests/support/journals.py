@@ -10,6 +10,7 @@ from threadkeep.agents.journals.models import (
     AppendedEntries,
     Entry,
     EntryPage,
+    Guard,
     Journal,
     JournalChanges,
     NewEntries,
@@ -60,6 +61,7 @@ async def append(
     """Append entries: plain values, or pairs of an id and one."""
     listed = [{"id": each[0], "data": each[1]} if isinstance(each, tuple) else {"data": each} for each in entries]
     fields |= {"head": raw(fields["head"])} if "head" in fields else {}
+    fields |= {"guard": _guard(fields["guard"])} if "guard" in fields else {}
     new = msgspec.convert({"entries": []}, NewEntries)
     new = msgspec.structs.replace(
         new,
@@ -67,6 +69,10 @@ async def append(
         **fields,
     )
     return await service.append_entries(store, SPACE, key, new, request=request)
+
+
+def _guard(fields: dict[str, Any]) -> Guard:
+    return msgspec.json.decode(msgspec.json.encode(fields), type=Guard)
 
 
 async def read(store: StateStore, key: str = KEY, **query: Any) -> EntryPage:

@@ -26,11 +26,21 @@ CALLS = {
     for method, operation in item.items()
 }
 WITHOUT_EXAMPLES = {
-    *("delete_conversation", "delete_journal", "delete_thread", "export_everything", "get_openapi", "get_docs"),
+    *(
+        "delete_conversation",
+        "delete_journal",
+        "delete_thread",
+        "export_everything",
+        "export_rows",
+        "get_blob",
+        "delete_blob",
+    ),
+    *("get_openapi", "get_docs"),
 }
 """What answers nothing, lines, this document, or a page."""
 VARYING = {
     *("created_at", "createdAt", "updatedAt", "exportedAt", "next", "nextCursor", "changes", "incarnation"),
+    *(f"{name}At" for name in ("accepted", "ready", "started", "applied", "settled", "noted", "abort", "closed")),
     *("requestedStore", "store", "persistent", "reason"),
 }
 """Times, cursors, and what depends on where the server runs: of these only the type is compared."""
@@ -102,6 +112,9 @@ async def _ask(client: httpx.AsyncClient, name: str) -> httpx.Response:
     url = path.format(**{place: quote(name, safe="") for place, name in NAMES.items()})
     body = {} if example.request is msgspec.UNSET else {"json": example.request}
     headers = {} if example.name is None else {"Idempotency-Key": example.name}
+    if isinstance(example.request, bytes):
+        media = next(iter(CALLS[name][2]["requestBody"]["content"]))
+        body, headers = {"content": example.request}, {"Content-Type": media}
     return await client.request(method, f"{url}?{example.query}", headers=headers, **body)
 
 

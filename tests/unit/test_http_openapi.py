@@ -55,8 +55,20 @@ STATUSES = {
     "DELETE /api/journals/{space}/{key}": "204 400 401 405 412 500 501 503",
     "POST /api/journals/{space}/{key}/producer": "200 400 401 404 405 413 415 500 501 503",
     "POST /api/journals/{space}/{key}/entries": "200 201 400 401 404 405 409 412 413 415 500 501 503",
-    "GET /api/journals/{space}/{key}/entries": "200 400 401 404 405 410 500 501 503",
+    "GET /api/journals/{space}/{key}/entries": "200 204 400 401 404 405 410 500 501 503",
     "POST /api/journals/{space}/{key}/pop": "200 400 401 404 405 409 412 500 501 503",
+    "GET /api/journals/{space}/rows": "200 400 401 405 500 501 503",
+    "POST /api/journals/{space}/rows": "200 400 401 405 413 415 500 501 503",
+    "PUT /api/blobs/{space}/{key}": "200 201 400 401 405 409 413 415 500 501 503",
+    "GET /api/blobs/{space}/{key}": "200 400 401 404 405 500 501 503",
+    "DELETE /api/blobs/{space}/{key}": "204 400 401 405 500 501 503",
+    "GET /api/queues/{queue}": "200 400 401 405 500 501 503",
+    "POST /api/queues/{queue}/tasks": "200 201 400 401 405 409 413 415 500 501 503",
+    "GET /api/queues/{queue}/tasks": "200 400 401 405 500 501 503",
+    "GET /api/queues/{queue}/tasks/{task}": "200 400 401 404 405 500 501 503",
+    "POST /api/queues/{queue}/tasks/{task}": "200 400 401 405 413 415 500 501 503",
+    "POST /api/queues/{queue}/renew": "200 400 401 405 413 415 500 501 503",
+    "POST /api/queues/{queue}/lanes/{lane}": "200 400 401 405 409 413 415 500 501 503",
     "GET /api/threads": "200 400 401 405 500 501 503",
     "DELETE /api/threads/{thread}": "204 400 401 405 500 501 503",
     "POST /api/threads/{thread}/copy": "200 400 401 404 405 412 413 415 500 501 503",
@@ -87,13 +99,19 @@ PARAMETERS = {
     "DELETE /api/conversations/{id}": "If-Match id",
     "POST /api/import": "Idempotency-Key",
     "GET /api/conversations/{id}/messages": "after cursor id limit",
-    "GET /api/journals/{space}": "cursor limit space status",
+    "GET /api/journals/{space}": "cursor limit order space status",
+    "GET /api/journals/{space}/rows": "after space",
+    "POST /api/journals/{space}/rows": "space",
     "PUT /api/journals/{space}/{key}": "Idempotency-Key If-Match key space",
     "PATCH /api/journals/{space}/{key}": "Idempotency-Key If-Match key space",
     "DELETE /api/journals/{space}/{key}": "If-Match key space",
     "POST /api/journals/{space}/{key}/producer": "Idempotency-Key key space",
     "POST /api/journals/{space}/{key}/entries": "Idempotency-Key key space",
-    "GET /api/journals/{space}/{key}/entries": "after before beyond cursor head key limit newest only space",
+    "GET /api/journals/{space}/{key}/entries": "Last-Event-ID after before beyond cursor head key "
+    "limit newest only space",
+    "PUT /api/blobs/{space}/{key}": "Content-Digest X-Meta expiresIn key space",
+    "GET /api/queues/{queue}/tasks": "after host lane limit queue view",
+    "POST /api/queues/{queue}/tasks/{task}": "Idempotency-Key queue task",
     "GET /api/threads": "cursor limit",
     "DELETE /api/threads/{thread}": "thread",
     "POST /api/threads/{thread}/copy": "thread",
@@ -127,6 +145,7 @@ LIMITS = {
     "GET /api/journals/{space}": (100, 1_000),
     "GET /api/openai/v1/conversations/{conversation}/items": (20, 100),
     "GET /api/journals/{space}/{key}/entries": (100, 1_000),
+    "GET /api/queues/{queue}/tasks": (100, 1_000),
     "GET /api/threads": (100, 1_000),
     "GET /api/threads/{thread}/checkpoints": (100, 1_000),
     "GET /api/checkpoints": (100, 1_000),
@@ -141,6 +160,15 @@ BODIES = {
     "PATCH /api/journals/{space}/{key}": ["JournalChanges"],
     "POST /api/journals/{space}/{key}/producer": ["NewProducer"],
     "POST /api/journals/{space}/{key}/entries": ["NewEntries"],
+    "POST /api/journals/{space}/rows": [],  # lines
+    "PUT /api/blobs/{space}/{key}": [],  # bytes
+    "POST /api/queues/{queue}/tasks": ["NewTask"],
+    "POST /api/queues/{queue}/tasks/{task}": [
+        *("Ready", "Claim", "Applied", "Recover", "Replace", "Requeue", "Settle", "Drop", "Reserve", "Finalize"),
+        *("Join", "Leave", "Note", "Absorb"),
+    ],
+    "POST /api/queues/{queue}/renew": ["Renewal"],
+    "POST /api/queues/{queue}/lanes/{lane}": ["LaneChange"],
     "POST /api/threads/{thread}/copy": ["CopyThread"],
     "POST /api/threads/{thread}/checkpoints": ["NewCheckpoint"],
     "POST /api/threads/{thread}/writes": ["NewWrites"],
@@ -184,20 +212,22 @@ def test_every_file_of_routes_is_imported() -> None:
 
 
 def test_a_body_and_an_answer_may_be_something_else_than_json(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def put_blob(call: Call) -> Response:
-        """Put a blob."""
+    async def put_picture(call: Call) -> Response:
+        """Put a picture."""
         raise NotImplementedError  # it is described here, and never called
 
     blob = Route(
-        *("PUT", "/api/blobs/{id}", {200: "text/plain"}),
+        *("PUT", "/api/pictures/{id}", {200: "text/plain"}),
         body=bytes,
         media_types=("application/octet-stream",),
         reads_body=True,
-        handler=put_blob,
+        handler=put_picture,
     )
-    monkeypatch.setitem(OPERATIONS_IN_WORDS, "put_blob", Operation(tag="Messages", answers={200: "The blob."}))
-    operation = document([*ROUTES, blob])["paths"]["/api/blobs/{id}"]["put"]
-    assert operation["requestBody"]["content"] == {"application/octet-stream": {"schema": {"type": "string"}}}
+    monkeypatch.setitem(OPERATIONS_IN_WORDS, "put_picture", Operation(tag="Messages", answers={200: "The picture."}))
+    operation = document([*ROUTES, blob])["paths"]["/api/pictures/{id}"]["put"]
+    assert operation["requestBody"]["content"] == {
+        "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
+    }
     assert operation["responses"]["200"]["content"] == {"text/plain": {"schema": {"type": "string"}}}
     assert {"413", "415"} <= set(operation["responses"])
 
@@ -249,7 +279,8 @@ def test_an_operation_says_what_it_takes_and_answers(name: str) -> None:
     body = operation.get("requestBody")
     assert (body is not None) == (name in BODIES)
     if body is not None:
-        schema = body["content"]["application/json"]["schema"]
+        media = "application/json" if BODIES[name] else next(iter(body["content"]))
+        schema = body["content"][media]["schema"]
         references = [part["$ref"] for part in parts(schema) if "$ref" in part]
         assert body["required"]
         assert references == [f"#/components/schemas/{kind}" for kind in BODIES[name]]
@@ -373,6 +404,8 @@ def test_an_erasure_says_how_much_and_whose_and_whether_it_is_all() -> None:
     assert set(SCHEMAS["Erasure"]["required"]) == fields
     assert set(SCHEMAS["Erasure"]["properties"]) == fields | {
         "journals",
+        "blobs",
+        "tasks",
         "threads",
     }  # which is left out where there were none
     assert OPERATIONS["DELETE /api/me"]["parameters"][0]["in"] == "query"

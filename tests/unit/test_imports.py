@@ -23,16 +23,26 @@ PRODUCTS = {backend.folder.rpartition("/")[2] for backend in BACKENDS} - {"local
 
 # What every process imports, and all of ours that this may load.
 CORE = ["threadkeep.http.api", "threadkeep.storage.backends", "threadkeep.conversations.retention"]
+KINDS_OF_STATE = ("blobs", "journals", "tasks", "threads")
 OURS = {
     "threadkeep",
     "threadkeep.agents",
-    *(f"threadkeep.agents.{name}" for name in ("checks", "store", "values")),
-    *(f"threadkeep.agents.journals{name}" for name in ("", ".models", ".records", ".service", ".store")),
+    *(f"threadkeep.agents.{name}" for name in ("checks", "cursors", "store", "values")),
+    *(f"threadkeep.agents.{kind}" for kind in KINDS_OF_STATE),
+    *(
+        f"threadkeep.agents.{kind}.{name}"
+        for kind in KINDS_OF_STATE
+        for name in ("models", "records", "service", "store")
+    ),
+    *(
+        f"threadkeep.agents.{name}"
+        for name in ("journals.cursors", "journals.heads", "journals.rows", "tasks.notes", "threads.metadata")
+    ),
     *(f"threadkeep.agents.openai{name}" for name in ("", ".items", ".models", ".service")),
-    *(f"threadkeep.agents.threads{name}" for name in ("", ".metadata", ".models", ".records", ".service", ".store")),
     "threadkeep.clock",
     "threadkeep.conversations",
     "threadkeep.conversations.content",
+    "threadkeep.conversations.cursors",
     "threadkeep.conversations.export_v1",
     "threadkeep.conversations.models",
     "threadkeep.conversations.records",
@@ -50,12 +60,14 @@ OURS = {
     "threadkeep.http.messages",
     "threadkeep.http.problems",
     "threadkeep.http.router",
+    "threadkeep.http.events",
     "threadkeep.http.routes",
     *(
         f"threadkeep.http.routes.{name}"
         for name in (
-            *("base", "changes", "conversations", "export_and_import", "journals", "me", "messages", "openai"),
-            *("public", "search", "threads"),
+            *("base", "changes", "conversations", "export_and_import", "me", "messages", "openai"),
+            *("public", "rows", "search"),
+            *KINDS_OF_STATE,
         )
     ),
     "threadkeep.ids",
@@ -72,21 +84,20 @@ OURS = {
 }
 # What the Worker imports beyond that, so that it is in its snapshot, and no request has to.
 IN_SNAPSHOT = {
-    "threadkeep.agents.cursors",
-    "threadkeep.agents.journals.cursors",
     "threadkeep.agents.threads.cursors",
-    "threadkeep.agents.journals.heads",
     "threadkeep.conversations.changes",
     "threadkeep.common_mistakes",
-    "threadkeep.conversations.cursors",
     "threadkeep.conversations.filters",
-    *(f"threadkeep.http.descriptions{name}" for name in ("", ".journals", ".openai", ".operation", ".threads")),
+    *(
+        f"threadkeep.http.descriptions{name}"
+        for name in ("", ".openai", ".operation", *(f".{kind}" for kind in KINDS_OF_STATE))
+    ),
     "threadkeep.http.docs",
     "threadkeep.http.openapi",
     "threadkeep.http.schemas",
     "threadkeep.storage.sql",
     "threadkeep.storage.sql.agents",
-    *(f"threadkeep.storage.sql.agents.{name}" for name in ("base", "journals", "threads")),
+    *(f"threadkeep.storage.sql.agents.{name}" for name in ("base", *KINDS_OF_STATE)),
     "threadkeep.storage.sql.arrays",
     "threadkeep.storage.sql.columns",
     "threadkeep.storage.sql.conversations",
@@ -108,7 +119,7 @@ IN_SNAPSHOT = {
     "threadkeep.worker.turnstile",
     *(
         f"threadkeep.storage.sql.statements.{name}"
-        for name in ("base", "erasing", "indexing", "journals", "reading", "searching", "threads", "writing")
+        for name in ("base", "erasing", "indexing", "reading", "searching", "writing", *KINDS_OF_STATE)
     ),
 }
 # All that a Worker is shipped with of the products' folders.
@@ -252,7 +263,7 @@ KNOWS: dict[str, set[str]] = {
     "common_mistakes": set(),
     "validation": {"conversations", "errors", "validation_messages", "work"},
     "validation_messages": {"common_mistakes"},
-    "agents": {"conversations", "errors", "ids"},
+    "agents": {"conversations", "errors", "ids", "validation", "work"},
     "agents/openai": {"agents", "clock", "errors"},
     "conversations": {"clock", "errors", "ids", "tokenizer", "validation", "work"},
     "storage/objects": {"errors"},
@@ -297,11 +308,11 @@ RESERVED = {
     "js": {"storage/sqlite/js_values", "storage/postgres/workers_socket", *WORKER},
     "jwt": {"http/auth"},
     "ulid": {"ids", "conversations/export_v1"},
-    "httpx": {f"client/{name}" for name in ("client", "conversations", "states", "transport")},
+    "httpx": {f"client/{name}" for name in ("client", "blobs", "conversations", "states", "transport")},
     "anyio": {"client/transport"},
     "urllib": {
         *("worker/environment", "http/router", "http/messages", "server/asgi", "storage/postgres/url"),
-        *("client/journals", "client/threads"),
+        *(f"client/{kind}" for kind in KINDS_OF_STATE),
     },
     "http": {"server/connection"},
     "os": {
@@ -315,6 +326,7 @@ RESERVED = {
     "secrets": {"storage/postgres/workers_socket"},
     "uuid": set(),
     "time": {
+        "http/events",
         "clock",
         "storage/sqlite/file",
         "server/application",

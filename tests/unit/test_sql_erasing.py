@@ -1,6 +1,7 @@
 """Erasing and purging in SQL: what is swept, what is left of it in the file, and a database of one user alone."""
 
 import re
+from base64 import b64decode
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,15 +10,17 @@ from unittest import mock
 
 import pytest
 
-from support import stores
+from support import blobs, stores
 from support.journals import append, put
 from support.records import conversation, message, messages, new_message
+from support.tasks import absorb, admit, change, change_lane, claim
+from threadkeep.agents.store import StateStore
 from threadkeep.conversations import retention
 from threadkeep.conversations.models import Erased
 from threadkeep.conversations.records import SearchQuery
 from threadkeep.errors import Conflict, CursorExpired, NotFound
 from threadkeep.storage.sql import conversations as sql_store
-from threadkeep.storage.sql.agents import sweep_journals
+from threadkeep.storage.sql.agents import sweep_blobs, sweep_journals, sweep_tasks
 from threadkeep.storage.sql.conversations import SqlStore, tidy_index, users_to_purge
 from threadkeep.storage.sql.executor import KeepsLog, Query, Row, SharedExecutor, Statement, read, write
 from threadkeep.storage.sql.migrate import migrate
@@ -44,12 +47,17 @@ FROM pragma_table_info(:table) AS c
 WHERE c.name <> 'user_id' AND c.type NOT IN ('INT', 'INTEGER', 'REAL')
 """)
 NOT_OVERWRITTEN = {
+    "blobs.group_id": "It is an id that we made.",
     "entries.big": "It is an id that we made.",
     "entries.id": "It is an id, by which an entry is found.",
     "journals.incarnation": "It is an id that we made.",
     "journals.stamp": "It is an id that we made.",
     "owners.epoch": "It is an id that we made.",
     "pieces.group_id": "It is an id that we made.",
+    "tasks.big": "It is an id that we made.",
+    "tasks.settlement_big": "It is an id that we made.",
+    "tasks.stamp": "It is an id that we made.",
+    "tasks.state": "It is one of a few words of ours.",
     "conversations.id": "It is an id, and has no words.",
     "conversations.padding": "It is empty: it is in no use any more.",
     "conversations.title_source": "It is one of four words that the schema lists.",
@@ -117,7 +125,8 @@ class Sparing:
     async def run(self, *statements: Statement) -> list[list[Row]]:
         removing = (
             *(SQLITE.remove_messages, SQLITE.remove_conversations, SQLITE.remove_owner),
-            *(*SQLITE.sweep_entries[2:], SQLITE.sweep_journals[1]),
+            *(*SQLITE.sweep_entries[2:], SQLITE.sweep_journals[1], *SQLITE.sweep_blobs[2:]),
+            *(*SQLITE.sweep_tasks[2:], SQLITE.sweep_lanes[1]),
         )
         return await self._inner.run(*(each for each in statements if each.query not in removing))
 
@@ -319,6 +328,21 @@ async def test_a_purge_sweeps_what_is_due_and_leaves_what_is_not(database: Sqlit
 # What is left in the file
 
 
+async def keep_task(store: StateStore, word: str, *, size: int) -> None:
+    """Keep a task that has joined another, both of which have all that a task can have; and a lane that is closed."""
+    for place in ("first", "second"):
+        await admit(store, f"{place} {word}", lane=word, kind=word, target=word, payload=f"{word} " * size)
+    first, second = (f"{place} {word}" for place in ("first", "second"))
+    await claim(store, first, f"attempt {word}", holder=word)
+    await absorb(store, first, f"attempt {word}", target=word)
+    await change(store, second, "join", host=first, attempt=f"attempt {word}")
+    end = {"settlementId": word, "settlement": f"{word} " * size, "error": word}
+    for id_ in (first, second):
+        await change(store, id_, "note", attempt=f"attempt {word}", note={word: word}, request=f"noting-{word[:9]}")
+        await change(store, id_, "reserve", attempt=f"attempt {word}", **end)
+    await change_lane(store, "close", lane=f"another {word}")
+
+
 async def test_every_text_is_overwritten_in_its_row_before_the_row_is_removed(database: SqliteExecutor) -> None:
     """A row that is removed stays in its page, but where the database overwrites what is deleted."""
     store = SqlStore(database, "ada")
@@ -327,6 +351,9 @@ async def test_every_text_is_overwritten_in_its_row_before_the_row_is_removed(da
     await store.create_conversation(conversation(*sent, title="unforgettable", **private))
     await put(store.state, head="unforgettable")
     await append(store.state, "unforgettable " * 100_000)
+    meta = '{"unforgettable":1}'
+    await blobs.put(store.state, b"unforgettable", "unforgettable", media_type="un/forgettable", meta=meta)
+    await keep_task(store.state, "unforgettable", size=100_000)
     texts = await texts_of(database, "ada")
     before = await values_of(database, texts, "ada")
     empty = [name for name, values in before.items() if not values]
@@ -339,6 +366,8 @@ async def test_every_text_is_overwritten_in_its_row_before_the_row_is_removed(da
     await database.run(move())
     await sweep_journals(Sparing(database), "ada")
     await database.run(move())
+    await sweep_blobs(Sparing(database), "ada")
+    await sweep_tasks(Sparing(database), "ada")
     after = await values_of(database, texts, "ada")
     # By NULs, as many as it was bytes, so that the row stays where it is.
     left = {name for name in texts if after[name] != sorted(bytes(len(value)) for value in before[name])}
@@ -388,10 +417,15 @@ async def test_of_what_was_erased_no_word_is_left_in_the_file(tmp_path: Path) ->
                 await owner.append_messages(record.id, [message(word * 1_000)])
             for size in (1_000, 200_000):
                 await append(owner.state, word * size, key=word, create=True, head={word: word}, status=word)
+            await keep_task(owner.state, word, size=200_000)
             await put(owner.state, word, mode="replace", head=word)
             await append(owner.state, word * 1_000, (word, word), key=word)
             await append(owner.state, key=word, cut=0)
-        assert await retention.erase(store) == (Erased(20, 120, 1), True)
+            content = b64decode(word * 200_000)  # so that it is kept as the word
+            await blobs.put(owner.state, content, word, meta=f'{{"{word}":1}}', media_type=f"x/{word}")
+            await blobs.put(owner.state, content, f"{word} 2")
+            await owner.state.delete_blob(blobs.SPACE, f"{word} 2")
+        assert await retention.erase(store) == (Erased(20, 120, 1, 1, 2), True)
     assert words_in(path) == {b"memorable"}
 
 
@@ -449,6 +483,9 @@ async def test_a_new_database_has_nothing_of_anybody(database: SqliteExecutor) -
         "journals",
         "entries",
         "pieces",
+        "blobs",
+        "tasks",
+        "lanes",
         BEFORE,
     }
     for row in tables:

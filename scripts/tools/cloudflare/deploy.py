@@ -165,7 +165,7 @@ def reach_database(project: Path, env: str | None, environ: Mapping[str, str]) -
         raise Problem(
             f"there is no database at Cloudflare: put its database_id {place}, or set {NAMES['d1_database_id'][0]}"
         )
-    _require_token(environ)
+    require_token(environ)
     return remote_target(deployment.database, project, deployment.account_id)
 
 
@@ -184,7 +184,7 @@ def deploy(
     for note in deployment.notes:
         say(note)
     if not dry_run:
-        _require_token(environ)
+        require_token(environ)
     migrates = deployment.database is not None and not skip_migrate
     if deployment.database and migrates:
         check(deployment.database)
@@ -211,7 +211,8 @@ def deploy(
         print(_summary(uploaded, deployment.secrets))
 
 
-def _require_token(environ: Mapping[str, str]) -> None:
+def require_token(environ: Mapping[str, str]) -> None:
+    """Raises a Problem where there is no token for Cloudflare."""
     if not environ.get("CLOUDFLARE_API_TOKEN", "").strip():
         raise Problem(
             "CLOUDFLARE_API_TOKEN is not set: make a token that may edit Workers and D1, and set it", Code.NO_TOKEN

@@ -23,7 +23,7 @@ BASE = ("owners", "conversations", "messages")
 """What a backup holds, in the order of the tables in a dump. Everything else in the schema is made from it."""
 DERIVED = ("search_index_2", "word_lists", "words")
 """What is not in a backup: the index of words, and the first one with its text, which only older databases have."""
-EMPTY = ("journals", "entries", "pieces")
+EMPTY = ("journals", "entries", "pieces", "blobs")
 """What is not in a backup, since nothing is ever in it on D1: no route leads there yet."""
 _LEFT_OUT = ("padding",)  # that of a new row is empty
 

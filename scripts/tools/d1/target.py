@@ -40,3 +40,15 @@ def reach(arguments: argparse.Namespace) -> "AbstractContextManager[Target]":
     if arguments.remote:
         return deploy.reach_database(ROOT, arguments.env, os.environ)
     return migrate.local_target(deploy.local_database(ROOT, arguments.env), arguments.state)
+
+
+def reach_other(arguments: argparse.Namespace, database_id: str) -> "AbstractContextManager[Target]":
+    """The database of an id, which wrangler.toml does not need to know. To be called in the checkout's environment."""
+    from tools.cloudflare import deploy  # noqa: PLC0415 only there is what they need
+    from tools.d1 import migrate  # noqa: PLC0415 only there is what they need
+
+    database = {"binding": "OTHER", "database_name": database_id, "database_id": database_id}
+    if arguments.remote:
+        deploy.require_token(os.environ)
+        return migrate.remote_target(database, ROOT, None)
+    return migrate.local_target(database, arguments.state)

@@ -6,16 +6,19 @@ from threadkeep.agents.journals.models import (
     AppendedEntries,
     Entry,
     EntryPage,
+    Guard,
     Journal,
     JournalChanges,
     JournalPage,
     NewEntries,
     NewEntry,
     NewProducer,
+    Order,
     Popped,
     PutJournal,
 )
 from threadkeep.agents.journals.records import AppendRecord, EntryQuery, JournalEdit, JournalRecord
+from threadkeep.agents.tasks import records as tasks
 from threadkeep.client.transport import CREATED, Remote, if_match, read
 
 
@@ -32,6 +35,7 @@ class RemoteJournals(Remote):
             mode=record.mode,
             head=record.head,
             identity=record.sent_identity,
+            lane=record.lane,
             kind=record.kind,
             status=record.status,
             sort=record.sort,
@@ -61,9 +65,15 @@ class RemoteJournals(Remote):
         return read(await self._transport.send("GET", _path(space, key)), Journal)
 
     async def list_journals(
-        self, space: str, *, status: str | None = None, cursor: str | None = None, limit: int = 100
+        self,
+        space: str,
+        *,
+        status: str | None = None,
+        order: Order = "sort",
+        cursor: str | None = None,
+        limit: int = 100,
     ) -> JournalPage:
-        query = {"status": status, "cursor": cursor, "limit": limit}
+        query = {"status": status, "order": order, "cursor": cursor, "limit": limit}
         return read(await self._transport.send("GET", f"/api/journals/{_step(space)}", query=query), JournalPage)
 
     async def delete_journal(self, space: str, key: str, *, expected: int | None = None) -> None:
@@ -83,6 +93,7 @@ class RemoteJournals(Remote):
         new = NewEntries(
             entries=[NewEntry(id=entry.id, data=entry.data) for entry in record.entries],
             producer=record.producer,
+            guard=None if record.guard is None else _guard(record.guard),
             at=record.at,
             cut=record.cut,
             remove=record.remove,
@@ -90,6 +101,7 @@ class RemoteJournals(Remote):
             status=record.status,
             sort=record.sort,
             expected=record.expected,
+            updated_at=record.updated_at,
             create=record.create,
             close=record.close,
             expires_in=_seconds(record.expires_in),
@@ -119,6 +131,17 @@ class RemoteJournals(Remote):
 
     async def pop_entry(self, space: str, key: str) -> Entry | None:
         return read(await self._transport.send("POST", f"{_path(space, key)}/pop"), Popped).entry
+
+
+def _guard(guard: tasks.Guard) -> Guard:
+    return Guard(
+        queue=guard.queue,
+        task=guard.task,
+        attempt=guard.attempt,
+        joined=guard.joined,
+        settlement_id=guard.settlement_id,
+        settlement=guard.sent_settlement,
+    )
 
 
 def _path(space: str, key: str) -> str:

@@ -400,7 +400,11 @@ class Erased(Struct, rename="camel", omit_defaults=True):
     messages: int
     journals: int = 0
     """Left out where there was none."""
+    blobs: int = 0
+    """Left out where there was none."""
     threads: int = 0
+    """Left out where there was none."""
+    tasks: int = 0
     """Left out where there was none."""
 
 

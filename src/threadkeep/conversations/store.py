@@ -9,7 +9,7 @@ does not exist here. Every method is all or nothing, and what it has returned is
 come at the same time, from many processes.
 
 A method is one round trip to the database. The exceptions: a page of messages that are too large together takes two;
-`sweep` takes up to six, and `tidy` up to three. On Postgres a write takes two, since it locks the user's row first,
+`sweep` takes up to nine, and `tidy` up to three. On Postgres a write takes two, since it locks the user's row first,
 and one more where the user has nothing yet; and over a driver that cannot send a batch, each statement takes one.
 
 Every write stamps what it touched with the next `rev` of the user's change counter.
@@ -227,7 +227,7 @@ class Upkeep(Protocol):
     async def purge(self, until: int) -> int | None:
         """Remove for good what was deleted then or before, in Unix milliseconds; answer the earliest deletion after it.
 
-        A journal that expires counts as deleted so long before that it is due then.
+        A journal or a blob that expires counts as deleted so long before that it is due then.
         It can no longer be restored, and its tombstones are forgotten: the floor rises past them, so that a cursor from
         before them has expired. `sweep` removes what is left in the database.
         """
@@ -236,7 +236,7 @@ class Upkeep(Protocol):
         """Overwrite and remove a part of what was erased or purged; answer whether there may be more to do.
 
         Once there is no more, ids are free again, and of a user who has nothing there is nothing: an epoch ends. What
-        an earlier version has indexed is brought into the index of this one by the same calls. One takes up to six
+        an earlier version has indexed is brought into the index of this one by the same calls. One takes up to nine
         round trips, and may be cut off between any two: whoever calls next goes on.
         """
 

@@ -42,7 +42,10 @@ _CORS_REQUEST_HEADERS = ", ".join(
         | {header.name for route in ROUTES for header in route.headers}
     )
 )
-_CORS_RESPONSE_HEADERS = "Content-Disposition, ETag, Location, Retry-After, X-D1-Bookmark, X-Request-Id"
+_CORS_RESPONSE_HEADERS = (
+    "Content-Digest, Content-Disposition, ETag, Location, Retry-After, X-Created-At, X-D1-Bookmark, X-Expires-At, "
+    "X-Meta, X-Request-Id"
+)
 
 
 class Api:

@@ -4,12 +4,14 @@ from typing import Any, get_args
 
 from threadkeep.http.messages import Request
 from threadkeep.http.problems import UnsupportedMediaType
-from threadkeep.validation import checking, parse_one_of
+from threadkeep.validation import checking, parse, parse_one_of
 from threadkeep.work import Work, done
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"  # by RFC 7396, for a PATCH
 NDJSON = "application/x-ndjson"
+ANYTHING = "*/*"
+"""Among the media types of a route: bytes of any kind, which nobody reads."""
 
 
 def media_type(request: Request) -> str:
@@ -18,9 +20,10 @@ def media_type(request: Request) -> str:
 
 
 def check_headers(request: Request, media_types: tuple[str, ...]) -> None:
-    """Raise UnsupportedMediaType for a body that is of none of these types, not in UTF-8, or compressed."""
+    """Raise UnsupportedMediaType for a body that is of none of these types, not in UTF-8, or encoded for its way."""
     media, parameters = _content_type(request)
-    if media not in media_types or parameters not in ("", "charset=utf-8", 'charset="utf-8"'):
+    is_text = media in media_types and parameters in ("", "charset=utf-8", 'charset="utf-8"')
+    if not is_text and ANYTHING not in media_types:
         raise UnsupportedMediaType(
             f"content-type: Send the body in UTF-8, with `Content-Type: {'` or `'.join(media_types)}`.",
             {"path": "content-type"},
@@ -46,7 +49,10 @@ async def read_json(text: bytes, body: Any) -> Any:
 
 def _reading(text: bytes, body: Any) -> Work[Any]:
     yield from checking(text)
-    return parse_one_of(text, *types_of(body))
+    types = types_of(body)
+    if all(isinstance(each.__struct_config__.tag, str) for each in types):  # each says which it is
+        return parse(text, body)
+    return parse_one_of(text, *types)
 
 
 def _content_type(request: Request) -> tuple[str, str]:

@@ -7,12 +7,14 @@ import msgspec
 from msgspec import UNSET
 
 from threadkeep import __version__
-from threadkeep.agents.journals.models import AppendedEntries, Journal
+from threadkeep.agents.blobs.models import DEFAULT_MEDIA_TYPE as BYTES
+from threadkeep.agents.journals.models import AppendedEntries, Entry, Journal
 from threadkeep.agents.values import NAME_BYTES_MAX, SPACE_BYTES_MAX
 from threadkeep.conversations.export_v1 import Document
 from threadkeep.conversations.models import BLOCKS, Conversation, Tombstone
-from threadkeep.http.bodies import JSON, MERGE_PATCH, NDJSON, types_of
+from threadkeep.http.bodies import ANYTHING, JSON, MERGE_PATCH, NDJSON, types_of
 from threadkeep.http.descriptions import CODES, NAMES, OPERATIONS, TAGS
+from threadkeep.http.events import EVENTS
 from threadkeep.http.routes.base import FOR_EVERY_USER, Header, Route
 from threadkeep.http.schemas import CODES as STATUS
 from threadkeep.http.schemas import ErrorResponse, Schema, natural, schemas_of
@@ -51,10 +53,10 @@ _SECURITY_SCHEMES: dict[str, Schema] = {
 _SECURITY: list[dict[str, list[str]]] = [{"token": []}, {"serviceKey": [], "userId": []}]
 
 # What a stream is made of, by its media type. Generators see a text. OpenAPI has a word for the rest from 3.2 on,
-# `itemSchema`; until then it is an extension. Events are described here as well, as soon as a route sends any:
-# "text/event-stream", with the type of the data of an event.
+# `itemSchema`; until then it is an extension.
 _ITEMS: dict[str, tuple[str, Any]] = {
-    NDJSON: ("Newline-delimited JSON: each line is a `Document`.", Document),
+    NDJSON: ("Newline-delimited JSON: each line is a `{}`.", Document),
+    EVENTS: ("Server-Sent Events, for `Accept: text/event-stream`: the data of each is an `{}`.", Entry),
 }
 
 _ID: Schema = {"type": "string", "pattern": ID_PATTERN, "maxLength": ID_CHARACTERS_MAX}
@@ -65,13 +67,21 @@ _WITH_A_VERSION = (Conversation, Journal, AppendedEntries)
 _HEADERS_OF_A_VERSION = {
     "ETag": {"description": "Its version, for `If-Match`.", "schema": {"type": "string", "examples": ['"3"']}}
 }
+_HEADERS_OF_A_BLOB = {
+    "ETag": {"description": "The digest of the bytes.", "schema": {"type": "string"}},
+    "Content-Digest": {"description": "SHA-256 of the bytes, by RFC 9530.", "schema": {"type": "string"}},
+    "X-Meta": {"description": "The metadata that it was put with: a JSON object.", "schema": {"type": "string"}},
+    "X-Created-At": {"description": "When it was put. In Unix milliseconds.", "schema": {"type": "integer"}},
+    "X-Expires-At": {"description": "When it is deleted by itself, if ever.", "schema": {"type": "integer"}},
+}
 
 
 def document(routes: list[Route], mounted_at: str = "") -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of these routes. `mounted_at` is the path that the API is below, if any."""
     bodies = [body for route in routes for body in types_of(route.body)]
     answers = [answer for route in routes for answer in route.answers.values() if _is_type(answer)]
-    types = list(dict.fromkeys([*bodies, *answers, *BLOCKS.values(), Tombstone, ErrorResponse]))
+    items = [*(item for _, item in _ITEMS.values()), *(route.item for route in routes if route.item is not None)]
+    types = list(dict.fromkeys([*bodies, *answers, *items, *BLOCKS.values(), Tombstone, ErrorResponse]))
     schema_of, components = schemas_of(types)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
@@ -109,17 +119,21 @@ def _operation(route: Route, schema_of: dict[Any, Schema]) -> Schema:
     bodies = [schema_of[body] for body in types_of(route.body)]
     if bodies:
         body = bodies[0] if len(bodies) == 1 else {"anyOf": bodies}
-        medias = [media for media in route.media_types if media != MERGE_PATCH]
-        content = {media: _media_type(media, schema_of, body, told.request) for media in medias}
+        medias = [BYTES if media == ANYTHING else media for media in route.media_types if media != MERGE_PATCH]
+        content = {media: _media_type(media, schema_of, body, told.request, route.item) for media in medias}
         operation["requestBody"] = {"required": True, "content": content}
     for status, answer in route.answers.items():
         response: Schema = {"description": told.answers[status]}
         if isinstance(answer, str):
-            response["content"] = {answer: _media_type(answer, schema_of)}
+            response["content"] = {answer: _media_type(answer, schema_of, item=route.item)}
         elif answer is not None:
             response["content"] = {JSON: _media_type(JSON, schema_of, schema_of[answer], told.response)}
+            if route.sends_events:
+                response["content"][EVENTS] = _media_type(EVENTS, schema_of)
         if answer in _WITH_A_VERSION:
             response["headers"] = _HEADERS_OF_A_VERSION
+        elif answer == BYTES:
+            response["headers"] = _HEADERS_OF_A_BLOB
         operation["responses"][str(status)] = response
     for code in sorted({*_codes(route)}, key=STATUS.__getitem__):
         operation["responses"][str(STATUS[code])] = {
@@ -150,13 +164,17 @@ def _headers(route: Route) -> tuple[Header, ...]:
     return route.headers if route.is_public else (*route.headers, *FOR_EVERY_USER)
 
 
-def _media_type(media: str, schema_of: dict[Any, Schema], schema: Schema | None = None, example: Any = UNSET) -> Schema:
+def _media_type(
+    media: str, schema_of: dict[Any, Schema], schema: Schema | None = None, example: Any = UNSET, item: Any = None
+) -> Schema:
     """Describe a body of this media type: JSON by its schema, anything else as a text."""
     if media in _ITEMS:
-        description, item = _ITEMS[media]
-        return {"schema": {"type": "string", "description": description}, "x-itemSchema": schema_of[item]}
+        description, usual = _ITEMS[media]
+        item = item or usual
+        described = {"type": "string", "description": description.format(item.__name__)}
+        return {"schema": described, "x-itemSchema": schema_of[item]}
     if media != JSON:
-        return {"schema": {"type": "string"}}
+        return {"schema": {"type": "string", **({"format": "binary"} if media == BYTES else {})}}
     return {"schema": schema, **({} if example is UNSET else {"example": example})}
 
 

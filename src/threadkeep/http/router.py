@@ -54,7 +54,9 @@ class Router(Generic[R]):
         for route in routes:
             resources = patterns if "{" in route.path else self._fixed
             resources.setdefault(route.path, Resource(route.path)).routes[route.method] = route
-        self._patterns = [(_pattern(path).fullmatch, resource) for path, resource in patterns.items()]
+        # What has more steps of its own goes before what would take these for names.
+        in_order = sorted(patterns.items(), key=lambda item: item[0].count("{"))
+        self._patterns = [(_pattern(path).fullmatch, resource) for path, resource in in_order]
 
     def match(self, path: str) -> tuple[Resource[R], dict[str, str]]:
         """Return what stands at a path, and the parameters in it, decoded. Raises NotFound, or Invalid for no UTF-8."""

@@ -584,3 +584,41 @@ async def test_a_page_may_begin_beyond_an_entry_and_may_be_one_entry(backend: Ba
     assert [plain(entry.data)[:5] for entry in (await read(store, cursor=page.next_cursor)).entries] == ["b", "last"]
     page = await read(store, only="c")
     assert plain((await read(store, cursor=page.next_cursor)).entries[0].data) == "first"
+
+
+async def test_what_is_moved_here_keeps_its_time_and_nothing_older_comes_over_it(backend: Backend) -> None:
+    store = await backend.state()
+    await append(store, ("a", 1), create=True, updated_at=5_000)
+    moved = await store.get_journal(SPACE, KEY)
+    assert (moved.updated_at, moved.created_at > 5_000) == (5_000, True)
+    await append(store, ("a", 2), cut=0, create=True, updated_at=5_000)  # of the same time, it may go on
+    with pytest.raises(Stale) as caught:
+        await append(store, ("a", 3), cut=0, create=True, updated_at=4_999)
+    assert caught.value.details == {"reason": "older", "updatedAt": 5_000}
+    await append(store, ("a", 4), cut=0, create=True, updated_at=7_000, head={"h": 1})
+    assert await contents(store) == [4]
+    assert (await store.get_journal(SPACE, KEY)).updated_at == 7_000
+    await append(store, 5)
+    assert (await store.get_journal(SPACE, KEY)).updated_at > 1_700_000_000_000
+
+
+async def test_journals_are_listed_in_the_order_in_which_they_were_written(backend: Backend) -> None:
+    store = await backend.state()
+    for key, time in (("b", 2_000), ("c", 1_000), ("a", 2_000), ("z", 500), ("y", 9_000)):
+        await append(store, 1, key=key, create=True, updated_at=time, head=key)
+    await store.delete_journal(SPACE, "z")
+    assert [journal.key for journal in (await store.list_journals(SPACE, order="updated")).journals] == list("caby")
+    found, cursor = [], None
+    while True:
+        page = await store.list_journals(SPACE, order="updated", cursor=cursor, limit=1)
+        found += [(journal.key, plain(journal.head)) for journal in page.journals]
+        if page.next_cursor is None:
+            break
+        cursor = page.next_cursor
+        if len(found) == 2:
+            await append(store, 1, key="c")  # it is met again, at the end
+    assert found == [(key, key) for key in "cabyc"]
+    with pytest.raises(Invalid):
+        await store.list_journals(
+            SPACE, order="updated", cursor=(await store.list_journals(SPACE, limit=1)).next_cursor
+        )

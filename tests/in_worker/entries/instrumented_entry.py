@@ -46,7 +46,10 @@ from threadkeep.worker.requests import raw_request  # noqa: E402
 _in_snapshot = set(sys.modules)
 _ORDERS = ("clock", "patience", "purge", "expire", "check", "able", "alarm", "rows")
 _CHECK = write("INSERT INTO search_index_2 (search_index_2, rank) VALUES ('integrity-check', 1)")
-_STATE = (*("journals", "entries", "pieces", "threads", "checkpoints", "checkpoint_values", "checkpoint_writes"),)
+_STATE = (
+    *("journals", "entries", "pieces", "tasks", "lanes", "blobs"),
+    *("threads", "checkpoints", "checkpoint_values", "checkpoint_writes"),
+)
 _COUNT = read(
     f"SELECT {' + '.join(f'(SELECT count(*) FROM {table} WHERE user_id = :user)' for table in _STATE)} AS value"
 )

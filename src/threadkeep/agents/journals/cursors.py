@@ -21,6 +21,13 @@ class AfterJournal(msgspec.Struct, tag="j", array_like=True, frozen=True):
     key: Text
 
 
+class AfterUpdate(msgspec.Struct, tag="u", array_like=True, frozen=True):
+    """The next page of journals comes after this one, in the order in which they were written."""
+
+    updated_at: Bound
+    key: Text
+
+
 class AfterEntry(msgspec.Struct, tag="e", array_like=True, frozen=True):
     """The next page of entries comes after this one, as long as nothing is removed."""
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from threadkeep.agents.values import AnyJson, ExpiresIn, Name, OptionalText
+from threadkeep.conversations.export_v1 import Refusal
 from threadkeep.conversations.models import INTEGER_MAX, Count
 
 ENTRIES_MAX = 1_000
@@ -12,6 +13,8 @@ ENTRIES_MAX = 1_000
 HEAD_BYTES_MAX = 1_000_000
 
 Mode = Literal["create", "save", "replace"]
+Order = Literal["sort", "updated"]
+"""By `sort` and key, both descending; or by when they were last written and key, both ascending."""
 
 
 # What is kept
@@ -36,6 +39,8 @@ class Journal(Struct, rename="camel", kw_only=True):
     """Counts claims. Only the last one holds."""
     next_producer_seq: Annotated[int, Meta(description="The `seq` of the next append of its producer.")]
     """Which append of the producer is the next."""
+    lane: str | None
+    """Of which lane a task has to be that guards an append; null for any."""
     kind: str | None
     status: str | None
     sort: str
@@ -72,6 +77,7 @@ class PutJournal(Struct, rename="camel", kw_only=True, forbid_unknown_fields=Tru
     """Null, where it is left out."""
     identity: AnyJson | UnsetType = UNSET
     """By which a repeated creation is known; without it, all of the request is."""
+    lane: OptionalText | None = None
     kind: OptionalText | None = None
     status: OptionalText | None = None
     sort: OptionalText = ""
@@ -103,6 +109,19 @@ class Producer(Struct, rename="camel", kw_only=True, forbid_unknown_fields=True)
     seq: Annotated[Count, Meta(description="Which of its appends this is, from 0 on.")]
 
 
+class Guard(Struct, rename="camel", kw_only=True, forbid_unknown_fields=True):
+    """A task that has to be at work for an append to be made: running under an attempt, or settling just so."""
+
+    queue: Name
+    task: Name
+    attempt: Name
+    joined: Annotated[list[Name], Meta(extra_json_schema={"maxItems": ENTRIES_MAX})] = []
+    """The ids of tasks that have to have joined it, or to be joining it."""
+    settlement_id: Name | None = None
+    """What is reserved as its end, where it is settling."""
+    settlement: AnyJson | UnsetType = UNSET
+
+
 class NewEntry(Struct, rename="camel", kw_only=True, forbid_unknown_fields=True):
     """An entry to append. With an `id`, sending it again is safe."""
 
@@ -118,6 +137,8 @@ class NewEntries(Struct, rename="camel", kw_only=True, forbid_unknown_fields=Tru
 
     entries: Annotated[list[NewEntry], Meta(extra_json_schema={"maxItems": ENTRIES_MAX})] = []
     producer: Producer | None = None
+    guard: Guard | None = None
+    """Who has to be at work; `unauthorized` where that is not so."""
     at: Annotated[int, Meta(ge=0, le=INTEGER_MAX - ENTRIES_MAX - 1)] | None = None
     """The `seq` of the first entry, instead of the next one."""
     cut: Count | None = None
@@ -129,6 +150,8 @@ class NewEntries(Struct, rename="camel", kw_only=True, forbid_unknown_fields=Tru
     sort: OptionalText | UnsetType = UNSET
     expected: Count | None = None
     """The version that the journal must have, 0 for none at all; `stale` where it has another."""
+    updated_at: Annotated[Count, Meta(description="When it was last written elsewhere, which it keeps.")] | None = None
+    """Instead of now, for what is moved here; `older` where it was written later than that."""
     create: bool = False
     """Whether to create the journal where there is none."""
     close: bool = False
@@ -139,7 +162,7 @@ class NewEntries(Struct, rename="camel", kw_only=True, forbid_unknown_fields=Tru
 
 
 class JournalPage(Struct, rename="camel"):
-    """Journals of a space, by `sort` and then by key, both descending."""
+    """Journals of a space, in the order that was asked for."""
 
     journals: list[Journal]
     next_cursor: str | None
@@ -171,3 +194,31 @@ class Popped(Struct):
     """The entry that was the last one, which is removed; null where there was none."""
 
     entry: Entry | None
+
+
+# Rows
+
+
+class Row(Struct):
+    """A journal as a line, to be moved from one store to another."""
+
+    id: Name
+    data: str
+    """JSON, as a text."""
+    updated_at: Count
+
+
+class SkippedRow(Struct):
+    """A row that was not kept."""
+
+    index: int
+    error: Refusal
+
+
+class RowsReport(Struct):
+    """What became of rows."""
+
+    kept: int
+    same: Annotated[int, Meta(description="How many were there already.")]
+    older: Annotated[int, Meta(description="How many are older than what is there.")]
+    skipped: list[SkippedRow]

@@ -3,6 +3,7 @@
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from threadkeep.agents.journals.models import Mode, Producer
+from threadkeep.agents.tasks.records import Guard
 
 
 class JournalRecord(Struct, kw_only=True):
@@ -18,6 +19,7 @@ class JournalRecord(Struct, kw_only=True):
     """A digest."""
     sent_identity: Raw | UnsetType = UNSET
     """What it is the digest of, where the client gave that."""
+    lane: str | None = None
     kind: str | None = None
     status: str | None = None
     sort: str = ""
@@ -56,9 +58,10 @@ class AppendRecord(Struct, kw_only=True):
 
     request: str
     digest: str
-    """Of its entries, by which it is known when a producer sends it again, or when it names its place."""
+    """Of its entries and its guard, by which it is known when a producer sends it again, or when it names its place."""
     entries: list[EntryRecord] = []
     producer: Producer | None = None
+    guard: Guard | None = None
     at: int | None = None
     cut: int | None = None
     remove: list[str] = []
@@ -66,6 +69,7 @@ class AppendRecord(Struct, kw_only=True):
     status: str | UnsetType | None = UNSET
     sort: str | UnsetType = UNSET
     expected: int | None = None
+    updated_at: int | None = None
     create: bool = False
     close: bool = False
     expires_in: int | None = None

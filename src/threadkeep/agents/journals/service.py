@@ -16,16 +16,19 @@ from threadkeep.agents.journals.models import (
     AppendedEntries,
     Entry,
     EntryPage,
+    Guard,
     Journal,
     JournalChanges,
     JournalPage,
     NewEntries,
     NewEntry,
     NewProducer,
+    Order,
     PutJournal,
 )
 from threadkeep.agents.journals.records import AppendRecord, EntryQuery, EntryRecord, JournalEdit, JournalRecord
 from threadkeep.agents.journals.store import JournalStore
+from threadkeep.agents.tasks import records as tasks
 from threadkeep.errors import Invalid, TooLarge
 
 
@@ -36,15 +39,16 @@ async def put_journal(
     if new.mode == "replace" and expected is not None:
         raise Invalid("mode: A journal is replaced whatever its version is. Leave out `If-Match`.", "mode")
     head = Raw(b"null") if new.head is UNSET else _head(new.head)
-    identity = digest_of(new.kind, sent=[head]) if new.identity is UNSET else digest_of(sent=[new.identity])
+    identity = digest_of(new.kind, new.lane, sent=[head]) if new.identity is UNSET else digest_of(sent=[new.identity])
     record = JournalRecord(
         space=checked_space(space),
-        key=checked_name(key, "key"),
+        key=_checked_key(key),
         request=request_name(request),
         mode=new.mode,
         head=head,
         identity=identity,
         sent_identity=new.identity if new.identity is UNSET else Raw(bytes(new.identity)),
+        lane=checked_label(new.lane, "lane"),
         kind=checked_label(new.kind, "kind"),
         status=checked_label(new.status, "status"),
         sort=checked_label(new.sort, "sort") or "",
@@ -68,7 +72,7 @@ async def patch_journal(
         status_is=changes.status_is,
         expected=expected,
     )
-    return await store.patch_journal(checked_space(space), checked_name(key, "key"), edit)
+    return await store.patch_journal(checked_space(space), _checked_key(key), edit)
 
 
 async def acquire_producer(
@@ -77,7 +81,7 @@ async def acquire_producer(
     """Claim a journal. Returns and raises as `JournalStore.acquire_producer`; also Invalid."""
     producer = checked_name(new.producer, "producer")
     return await store.acquire_producer(
-        checked_space(space), checked_name(key, "key"), producer, request=request_name(request)
+        checked_space(space), _checked_key(key), producer, request=request_name(request)
     )
 
 
@@ -85,24 +89,32 @@ async def append_entries(
     store: JournalStore, space: str, key: str, new: NewEntries, *, request: str | None
 ) -> tuple[AppendedEntries, bool]:
     """Write to a journal. Returns and raises as `JournalStore.append_entries`; also Invalid and TooLarge."""
-    return await store.append_entries(checked_space(space), checked_name(key, "key"), append_record(new, request))
+    return await store.append_entries(checked_space(space), _checked_key(key), append_record(new, request))
 
 
 async def get_journal(store: JournalStore, space: str, key: str) -> Journal:
     """Get a journal. Returns and raises as `JournalStore.get_journal`; also Invalid."""
-    return await store.get_journal(checked_space(space), checked_name(key, "key"))
+    return await store.get_journal(checked_space(space), _checked_key(key))
 
 
 async def list_journals(
-    store: JournalStore, space: str, *, status: str | None = None, cursor: str | None = None, limit: int = 100
+    store: JournalStore,
+    space: str,
+    *,
+    status: str | None = None,
+    order: Order = "sort",
+    cursor: str | None = None,
+    limit: int = 100,
 ) -> JournalPage:
     """List journals. Returns and raises as `JournalStore.list_journals`; also Invalid."""
-    return await store.list_journals(checked_space(space), status=status, cursor=cursor, limit=limit)
+    if order == "updated" and status is not None:
+        raise Invalid("status: Journals of one status are listed by `sort` alone. Leave out `order`.", "status")
+    return await store.list_journals(checked_space(space), status=status, order=order, cursor=cursor, limit=limit)
 
 
 async def delete_journal(store: JournalStore, space: str, key: str, *, expected: int | None = None) -> None:
     """Delete a journal. Raises as `JournalStore.delete_journal`; also Invalid."""
-    await store.delete_journal(checked_space(space), checked_name(key, "key"), expected=expected)
+    await store.delete_journal(checked_space(space), _checked_key(key), expected=expected)
 
 
 async def read_entries(store: JournalStore, space: str, key: str, query: EntryQuery) -> EntryPage:
@@ -110,12 +122,19 @@ async def read_entries(store: JournalStore, space: str, key: str, query: EntryQu
     for name, value in (("only", query.only), ("beyond", query.beyond)):
         if value is not None:
             checked_name(value, name)
-    return await store.read_entries(checked_space(space), checked_name(key, "key"), query)
+    return await store.read_entries(checked_space(space), _checked_key(key), query)
 
 
 async def pop_entry(store: JournalStore, space: str, key: str) -> Entry | None:
     """Pop an entry. Returns and raises as `JournalStore.pop_entry`; also Invalid."""
-    return await store.pop_entry(checked_space(space), checked_name(key, "key"))
+    return await store.pop_entry(checked_space(space), _checked_key(key))
+
+
+def _checked_key(key: str) -> str:
+    """A key itself, if a journal may have it. Raises Invalid."""
+    if key == "rows":
+        raise Invalid("key: At this address are the rows of all journals of a space. Take another key.", "key")
+    return checked_name(key, "key")
 
 
 def append_record(new: NewEntries, request: str | None = None) -> AppendRecord:
@@ -135,11 +154,13 @@ def append_record(new: NewEntries, request: str | None = None) -> AppendRecord:
         if entry.id is not None and places.setdefault(entry.id, index) != index:
             path = f"entries[{index}].id"
             raise Invalid(f"{path}: This is also the id of entries[{places[entry.id]}]; give each its own.", path)
+    guard = None if new.guard is None else _guard(new.guard)
     return AppendRecord(
         request=request_name(request),
-        digest=digest_of(*(entry.digest for entry in entries)),
+        digest=digest_of(*(entry.digest for entry in entries), *([] if guard is None else [guard])),
         entries=entries,
         producer=new.producer,
+        guard=guard,
         at=new.at,
         cut=new.cut,
         remove=[checked_name(id_, f"remove[{index}]") for index, id_ in enumerate(dict.fromkeys(new.remove))],
@@ -147,6 +168,7 @@ def append_record(new: NewEntries, request: str | None = None) -> AppendRecord:
         status=new.status if new.status is UNSET else checked_label(new.status, "status"),
         sort=new.sort if new.sort is UNSET else checked_label(new.sort, "sort") or "",
         expected=new.expected,
+        updated_at=new.updated_at,
         create=new.create,
         close=new.close,
         expires_in=milliseconds(new.expires_in),
@@ -156,6 +178,24 @@ def append_record(new: NewEntries, request: str | None = None) -> AppendRecord:
 def _entry(entry: NewEntry, path: str) -> EntryRecord:
     id_ = None if entry.id is None else checked_name(entry.id, f"{path}.id")
     return EntryRecord(id=id_, digest=digest_of(sent=[entry.data]), data=Raw(bytes(entry.data)))
+
+
+def _guard(guard: Guard) -> tasks.Guard:
+    if len(guard.joined) > ENTRIES_MAX:
+        raise TooLarge(f"guard.joined: At most {ENTRIES_MAX} tasks can be named.", {"path": "guard.joined"})
+    if (guard.settlement_id is None) != (guard.settlement is UNSET):
+        raise Invalid("guard: Name both `settlementId` and `settlement`, or neither.", "guard")
+    if guard.settlement_id is not None:
+        checked_name(guard.settlement_id, "guard.settlementId")
+    return tasks.Guard(
+        queue=checked_name(guard.queue, "guard.queue"),
+        task=checked_name(guard.task, "guard.task"),
+        attempt=checked_name(guard.attempt, "guard.attempt"),
+        joined=[checked_name(id_, f"guard.joined[{index}]") for index, id_ in enumerate(dict.fromkeys(guard.joined))],
+        settlement_id=guard.settlement_id,
+        settlement_digest=None if guard.settlement is UNSET else digest_of(sent=[guard.settlement]),
+        sent_settlement=guard.settlement if guard.settlement is UNSET else Raw(bytes(guard.settlement)),
+    )
 
 
 def _head(head: Raw) -> Raw:

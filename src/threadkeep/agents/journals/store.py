@@ -10,7 +10,7 @@ A refusal is Conflict or Stale, with `details["reason"]`. A journal that has exp
 
 from typing import Protocol
 
-from threadkeep.agents.journals.models import AppendedEntries, Entry, EntryPage, Journal, JournalPage
+from threadkeep.agents.journals.models import AppendedEntries, Entry, EntryPage, Journal, JournalPage, Order
 from threadkeep.agents.journals.records import AppendRecord, EntryQuery, JournalEdit, JournalRecord
 from threadkeep.errors import Conflict, CursorExpired, NotFound, Stale, TooLarge
 
@@ -23,8 +23,8 @@ class JournalStore(Protocol):
     async def put_journal(self, record: JournalRecord) -> tuple[Journal, bool]:
         """Keep a journal; return it as it is now, and whether it is new.
 
-        `create` keeps one that is there as it is. `save` sets its head, kind, status and sort, and its expiry where
-        that is given, and keeps its entries. `replace` begins a new one: another incarnation, without entries and
+        `create` keeps one that is there as it is. `save` sets its head, lane, kind, status and sort, and its expiry
+        where that is given, and keeps its entries. `replace` begins a new one: another incarnation, without entries and
         without a producer, so that whoever wrote to the one before is refused.
 
         Raises Conflict `conflict` where `create` finds one of another identity; Stale `stale`, with the `version` now,
@@ -42,9 +42,18 @@ class JournalStore(Protocol):
         """The journal, with its head. Raises NotFound."""
 
     async def list_journals(
-        self, space: str, *, status: str | None = None, cursor: str | None = None, limit: int = 100
+        self,
+        space: str,
+        *,
+        status: str | None = None,
+        order: Order = "sort",
+        cursor: str | None = None,
+        limit: int = 100,
     ) -> JournalPage:
         """Journals of a space with their heads, of one status or all, by sort and key, both descending.
+
+        With the order `updated`, all of them, by when they were last written and by key, both ascending: whoever
+        follows that meets again what is written meanwhile.
 
         A page has at most `limit` rows (1 to 1,000), and fewer where they are large, but always one if there is any.
         Raises Invalid for a text that is no cursor.
@@ -70,14 +79,17 @@ class JournalStore(Protocol):
 
         1. There is no journal, and it is not to be created: NotFound; where another version than 0 is expected: Stale.
         2. It is the last write again: a repeat.
-        3. Somebody is its producer, or one is given, and id, epoch or incarnation differ: Stale `fenced`.
-        4. The producer's append of this seq is kept: a repeat, or Conflict `conflict` where it was another one.
-        5. The producer's seq is not the next: Stale `gap`, with `nextProducerSeq`.
-        6. Its place is taken: a repeat, or Conflict `conflict` where something else is there.
-        7. Entries of its ids are kept, other than those that it removes: a repeat if it is all of them and they are the
+        3. It was written later than at the `updated_at` that is given, and is to be kept: Stale `older`, with
+           `updatedAt`.
+        4. Somebody is its producer, or one is given, and id, epoch or incarnation differ: Stale `fenced`.
+        5. The producer's append of this seq is kept: a repeat, or Conflict `conflict` where it was another one.
+        6. The producer's seq is not the next: Stale `gap`, with `nextProducerSeq`.
+        7. Its place is taken: a repeat, or Conflict `conflict` where something else is there.
+        8. Entries of its ids are kept, other than those that it removes: a repeat if it is all of them and they are the
            same, else Conflict `conflict`.
-        8. It is closed: Conflict `closed`.
-        9. It has another version than the expected one: Stale `stale`, with the `version`.
+        9. It is closed: Conflict `closed`.
+        10. Its guard is not at work, or in another lane than the journal's: Conflict `unauthorized`.
+        11. It has another version than the expected one: Stale `stale`, with the `version`.
         """
 
     async def read_entries(self, space: str, key: str, query: EntryQuery) -> EntryPage:
@@ -139,8 +151,15 @@ def cursor_expired() -> CursorExpired:
     return CursorExpired("This cursor has expired: entries were removed since. Read the journal again from the start.")
 
 
-def refusal(reason: str, record: AppendRecord, version: int, next_producer_seq: int) -> Conflict | Stale:
+def refusal(  # noqa: PLR0911 one for each reason
+    reason: str, record: AppendRecord, version: int, next_producer_seq: int, updated_at: int
+) -> Conflict | Stale:
     """Why an append was refused."""
+    if reason == "older":
+        return Stale(
+            "The journal was written later than this. It is left as it is.",
+            {"reason": "older", "updatedAt": updated_at},
+        )
     if reason == "stale":
         return stale(record.expected, version)
     if reason == "fenced":
@@ -155,6 +174,11 @@ def refusal(reason: str, record: AppendRecord, version: int, next_producer_seq: 
         )
     if reason == "closed":
         return Conflict("The journal is closed. Begin another one.", {"reason": "closed"})
+    if reason == "unauthorized":
+        return Conflict(
+            "The task that guards this append is not at work on it any more. Read the task, and leave it to others.",
+            {"reason": "unauthorized"},
+        )
     return Conflict(
         "Some of these ids or places are taken by other entries. Read the journal, and send what is new.",
         {"reason": "conflict"},

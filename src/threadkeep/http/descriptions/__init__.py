@@ -5,9 +5,11 @@ The examples tell one story, in this order: a test sends each request, and compa
 
 from typing import Any
 
+from threadkeep.http.descriptions.blobs import BLOBS
 from threadkeep.http.descriptions.journals import JOURNALS
 from threadkeep.http.descriptions.openai import CONVERSATION, ITEM, OF_OPENAI, TAG
 from threadkeep.http.descriptions.operation import AGENT_STATE, Operation
+from threadkeep.http.descriptions.tasks import FIELDS_OF_TASKS, TASKS
 from threadkeep.http.descriptions.threads import THREADS
 
 TAGS = {
@@ -16,7 +18,8 @@ TAGS = {
     "Search": "Find messages and titles by their words.",
     "Changes": "Keep several devices in sync.",
     "Export and import": "Take conversations out as documents that anybody can read, and bring them in again.",
-    AGENT_STATE: "What agents keep: journals, each a head and an ordered list of entries, and threads of checkpoints.",
+    AGENT_STATE: "What agents keep: journals, each a head and an ordered list of entries, tasks, in queues with lanes, "
+    "blobs, of any bytes, and threads of checkpoints.",
     TAG: "For OpenAI's own clients, whose base URL is the address of this server with /api/openai/v1.",
     "Account": "Everything that belongs to the current user.",
     "Server": "Whether the server is up, what it keeps, and how it is used. No credentials needed.",
@@ -41,7 +44,8 @@ CODES = {
 
 REASONS = (
     *("exists", "deleted", "purging"),  # the id of a conversation
-    *("conflict", "closed", "stale", "status", "fenced", "gap"),  # journals
+    *("conflict", "closed", "stale", "status", "fenced", "gap", "older", "unauthorized"),  # journals and blobs
+    *("lane_closed", "lane_busy"),  # tasks
 )
 """What may stand in `details.reason`."""
 
@@ -53,6 +57,7 @@ FIELDS = {
     "closedAt": "When it was closed, so that nothing can be appended; null while it is open.",
     "conversation": "The conversation, as it is now.",
     "createdAt": "When it was created.",
+    "digest": "SHA-256 of the bytes, in hexadecimal digits.",
     "cut": "Remove the entries from this `seq` on.",
     "deletedAt": "When it was deleted; null unless it is.",
     "editedAt": "When the user made the edit, for edits that arrive late. A later edit is not undone.",
@@ -94,18 +99,14 @@ FIELDS = {
     "tokenCount": "How many tokens it has, if you count them.",
     "updatedAt": "When messages were last appended.",
     "userId": "The user it belongs to.",
+    **FIELDS_OF_TASKS,
 }
 """What each field is, wherever it stands, unless its own type says more."""
 
 CONVERSATION_ID = "01KAGQ3W6ZJ8Y0V4M2T7N5C9XB"
-NAMES = {
-    "id": CONVERSATION_ID,
-    "space": "sessions",
-    "key": "alice/1",
-    "thread": "alice/1",
-    "conversation": CONVERSATION,
-    "item": ITEM,
-}
+NAMES = {"id": CONVERSATION_ID, "space": "sessions", "key": "alice/1", "queue": "agents"}
+NAMES |= {"task": "turn-1", "lane": "alice/1", "thread": "alice/1"}
+NAMES |= {"conversation": CONVERSATION, "item": ITEM}
 """What stands in the paths of the examples."""
 _QUESTION_ID = "01KAGQ3WAH5RZ6E1D8K3F0P7QS"
 _ANSWER_ID = "01KAGQ4B2XN9T4V7C6H8J3M5WY"
@@ -298,6 +299,8 @@ OPERATIONS: dict[str, Operation] = {
         },
     ),
     **JOURNALS,
+    **BLOBS,
+    **TASKS,
     **THREADS,
     **OF_OPENAI,
     "erase_everything": Operation(
@@ -307,7 +310,7 @@ OPERATIONS: dict[str, Operation] = {
             202: "Everything is hidden, and the rest is being removed. This is how much it was.",
         },
         query="confirm=alice",
-        response={"conversations": 2, "messages": 4, "userId": "alice", "isComplete": True},
+        response={"conversations": 2, "messages": 4, "journals": 1, "tasks": 1, "userId": "alice", "isComplete": True},
     ),
     "get_status": Operation(
         tag="Server",

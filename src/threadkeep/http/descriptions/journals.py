@@ -17,6 +17,7 @@ _journal: dict[str, Any] = {
     "producer": None,
     "epoch": 0,
     "nextProducerSeq": 0,
+    "lane": None,
     "kind": None,
     "status": "active",
     "sort": "",
@@ -63,8 +64,21 @@ JOURNALS: dict[str, Operation] = {
     ),
     "list_entries": Operation(
         tag=AGENT_STATE,
-        answers={200: "A page of entries, and the journal that they are of."},
+        answers={
+            200: "A page of entries, and the journal that they are of; or the entries as events.",
+            204: "Of events: the journal is closed, and nothing comes after `Last-Event-ID`.",
+        },
         response={"journal": _written, "entries": _entries, "more": False, "nextCursor": "~WyJlIl0"},
+    ),
+    "export_rows": Operation(
+        tag=AGENT_STATE,
+        answers={200: "Every journal of the space: one `Row` a line, as newline-delimited JSON."},
+    ),
+    "import_rows": Operation(
+        tag=AGENT_STATE,
+        answers={200: "How many rows were kept, and how many were not, and why."},
+        request=b'{"id":"bob/1","data":"{\\"entries\\":[]}","updated_at":1795176819164}\n',
+        response={"kept": 1, "same": 0, "older": 0, "skipped": []},
     ),
     "list_journals": Operation(
         tag=AGENT_STATE,

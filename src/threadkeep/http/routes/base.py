@@ -92,6 +92,18 @@ IDEMPOTENCY_KEY = Header(
 )
 
 
+LAST_EVENT_ID = Header(
+    "Last-Event-ID",
+    {
+        "type": "string",
+        "pattern": CURSOR_PATTERN,
+        "examples": ["~WyJlIiwiMDFLQUdRNUQ4VzJSNlkwVDRCN00zTjlLWEMiLDAsMF0"],
+        "maxLength": 4_000,
+        "description": "With `Accept: text/event-stream`: the `id` of the last event that came, to go on after it.",
+    },
+)
+
+
 class Call(Struct):
     """A request to a route, once it is known who asks and that everything fits."""
 
@@ -140,6 +152,10 @@ class Route(Struct):
     """The type of its JSON, or several types; None where it takes no body."""
     media_types: tuple[str, ...] = (JSON,)
     """What its body may be."""
+    item: Any = None
+    """The type of each item, where a stream of it is of another type than most."""
+    sends_events: bool = False
+    """Whether it also answers with Server-Sent Events, to whoever accepts them."""
     reads_body: bool = False
     """Whether the handler itself reads the body, as bytes or as a stream. Otherwise it gets it as `Call.body`."""
     headers: tuple[Header, ...] = ()

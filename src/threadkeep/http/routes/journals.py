@@ -2,9 +2,10 @@
 
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta, Struct
 
-from threadkeep.agents.journals import service
+from threadkeep.agents.journals import cursors, service
 from threadkeep.agents.journals.models import (
     ENTRIES_MAX,
     AppendedEntries,
@@ -14,15 +15,17 @@ from threadkeep.agents.journals.models import (
     JournalPage,
     NewEntries,
     NewProducer,
+    Order,
     Popped,
     PutJournal,
 )
 from threadkeep.agents.journals.records import EntryQuery
 from threadkeep.agents.values import Name, OptionalText
 from threadkeep.conversations.models import Count
-from threadkeep.errors import Invalid
+from threadkeep.errors import CursorExpired, Invalid, NotFound
+from threadkeep.http.events import Found, event, events_response, last_event_id, wants_events
 from threadkeep.http.messages import Response, etag, json_response
-from threadkeep.http.routes.base import IDEMPOTENCY_KEY, IF_MATCH, Call, Route, StateCursor
+from threadkeep.http.routes.base import IDEMPOTENCY_KEY, IF_MATCH, LAST_EVENT_ID, Call, Route, StateCursor
 
 _JOURNAL = "/api/journals/{space}/{key}"
 
@@ -31,6 +34,7 @@ class JournalsQuery(Struct, forbid_unknown_fields=True):
     """Which journals to list."""
 
     status: Annotated[OptionalText, Meta(description="Only those of this status.")] | None = None
+    order: Order = "sort"
     cursor: StateCursor | None = None
     limit: Annotated[int, Meta(ge=1, le=ENTRIES_MAX)] = 100
 
@@ -58,11 +62,14 @@ class EntriesQuery(Struct, forbid_unknown_fields=True):
 async def list_journals(call: Call) -> Response:
     """List the journals of a space, by `sort` and then by key, both descending.
 
-    A page may be shorter than `limit` if heads are large; only `nextCursor` tells whether there are more.
+    With `order=updated` they come in the order in which they were last written, the oldest first, and then by key. A
+    page may be shorter than `limit` if heads are large; only `nextCursor` tells whether there are more.
     """
     query: JournalsQuery = call.query
     space = call.path["space"]
-    page = await service.list_journals(call.state, space, status=query.status, cursor=query.cursor, limit=query.limit)
+    page = await service.list_journals(
+        call.state, space, status=query.status, order=query.order, cursor=query.cursor, limit=query.limit
+    )
     return json_response(200, page)
 
 
@@ -173,9 +180,11 @@ async def append_entries(call: Call) -> Response:
 @Route(
     "GET",
     f"{_JOURNAL}/entries",
-    answers={200: EntryPage},
+    answers={200: EntryPage, 204: None},
     fails=("not_found", "cursor_expired"),
     query=EntriesQuery,
+    sends_events=True,
+    headers=(LAST_EVENT_ID,),
     needs="agents",
 )
 async def list_entries(call: Call) -> Response:
@@ -184,8 +193,14 @@ async def list_entries(call: Call) -> Response:
     They are the first, or the newest. `nextCursor` goes on after the last, now or later, until entries are removed or
     the journal is replaced. A page may be shorter than `limit` if entries are large; only `more` tells whether there
     are more. Where there is no entry of `only` or `beyond`, there are none.
+
+    With `Accept: text/event-stream` they are sent as events while they come, each with where to go on as its `id`.
+    The event `closed` is the last of a journal that is closed, and `expired` says that entries were removed, so that
+    it has to be read from the start.
     """
     query: EntriesQuery = call.query
+    if wants_events(call.request):
+        return await _follow(call, query)
     if query.cursor is not None and query.after is not None:
         raise Invalid("after: Send either `after`, or the `cursor` to go on from.", "after")
     if query.cursor is not None and query.beyond is not None:
@@ -216,6 +231,59 @@ async def pop_entry(call: Call) -> Response:
     Do not repeat it blindly: each time, another entry is the last. `entry` is null if there was none.
     """
     return json_response(200, Popped(await service.pop_entry(call.state, *_place(call))))
+
+
+async def _follow(call: Call, query: EntriesQuery) -> Response:
+    """Answer with the entries as they come."""
+    for name in ("before", "newest", "head", "only", "beyond"):
+        if getattr(query, name) not in (None, False):
+            raise Invalid(f"{name}: Events come in order, from a place on. Leave it out.", name)
+    place, last_id = _place(call), last_event_id(call.request)
+    asked = EntryQuery(after=query.after, limit=query.limit, cursor=last_id or query.cursor)
+
+    async def ask() -> Found:
+        try:
+            page = await service.read_entries(call.state, *place, asked)
+        except (CursorExpired, NotFound) as error:
+            return _no_further(error)
+        asked.cursor = page.next_cursor
+        return _events_of(page)
+
+    try:
+        page = await service.read_entries(call.state, *place, asked)
+    except Invalid as error:
+        if last_id is None or error.path != "cursor":
+            raise
+        raise Invalid("last-event-id: This is the id of no event. Leave it out to begin.", "last-event-id") from error
+    except CursorExpired as error:
+        return events_response(_no_further(error), ask)
+    asked.cursor = page.next_cursor
+    found = _events_of(page)
+    if last_id is not None and found.is_last and not page.entries:
+        return Response(204, {}, b"")  # which tells a browser not to come again
+    return events_response(found, ask)
+
+
+def _events_of(page: EntryPage) -> Found:
+    """The entries of a page as events, and the end if it is one."""
+    journal = page.journal
+    events = [
+        event(
+            msgspec.json.encode(entry),
+            id_=cursors.encode(cursors.AfterEntry(journal.incarnation, journal.generation, entry.seq)),
+        )
+        for entry in page.entries
+    ]
+    is_last = journal.closed_at is not None and not page.more
+    if is_last:
+        events.append(event(msgspec.json.encode(journal), name="closed"))
+    return Found(events, page.more, is_last)
+
+
+def _no_further(error: CursorExpired | NotFound) -> Found:
+    """The event that says that there is nothing to follow any more, so that whoever comes again begins anew."""
+    data = msgspec.json.encode({"code": error.code, "message": error.message})
+    return Found([event(data, id_="", name="expired")], is_last=True)
 
 
 def _place(call: Call) -> tuple[str, str]:

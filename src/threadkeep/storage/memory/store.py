@@ -59,7 +59,7 @@ from threadkeep.conversations.store import (
 from threadkeep.errors import ThreadkeepError
 from threadkeep.ids import new_id
 from threadkeep.storage.base import Place
-from threadkeep.storage.memory.agents import Journals, MemoryStateStore, Threads
+from threadkeep.storage.memory.agents import Blobs, Journals, MemoryStateStore, Tasks, Threads
 from threadkeep.tokenizer import words_of
 from threadkeep.work import done
 
@@ -94,7 +94,9 @@ class _Owner:
     conversations: dict[str, _KeptConversation] = field(default_factory=dict)
     messages: dict[str, _KeptMessage] = field(default_factory=dict)
     journals: Journals = field(default_factory=dict)
+    blobs: Blobs = field(default_factory=dict)
     threads: Threads = field(default_factory=dict)
+    tasks: Tasks = field(default_factory=Tasks)
 
     def next_n(self) -> int:
         self.last_n += 1
@@ -121,9 +123,17 @@ class MemoryDatabase:
         """The journals of a user, to read and to change."""
         return self.owners.setdefault(user_id, _Owner()).journals
 
+    def blobs_of(self, user_id: str) -> Blobs:
+        """The blobs of a user, to read and to change."""
+        return self.owners.setdefault(user_id, _Owner()).blobs
+
     def threads_of(self, user_id: str) -> Threads:
         """The threads of a user, to read and to change."""
         return self.owners.setdefault(user_id, _Owner()).threads
+
+    def tasks_of(self, user_id: str) -> Tasks:
+        """The tasks of a user, to read and to change."""
+        return self.owners.setdefault(user_id, _Owner()).tasks
 
     async def users_to_purge(self, until: int, limit: int) -> list[str]:
         found = (
@@ -454,7 +464,9 @@ class MemoryStore:
         kept = self._owner.conversations.values()
         messages = sum(len(conversation.messages) for conversation in kept)
         owner = self._owner
-        erased = Erased(len(kept), messages, len(owner.journals), threads=len(owner.threads))
+        erased = Erased(
+            len(kept), messages, len(owner.journals), len(owner.blobs), len(owner.threads), len(owner.tasks.tasks)
+        )
         del self._database.owners[self._user_id]
         return erased
 
@@ -502,7 +514,8 @@ class MemoryStore:
                     del owner.messages[row.message.id]
             elif deleted_at is not None:
                 later.append(deleted_at)
-        if not owner.conversations and not owner.journals and not owner.threads:
+        tasks = owner.tasks
+        if not (owner.conversations or owner.journals or owner.blobs or owner.threads or tasks.tasks or tasks.closed):
             del self._database.owners[self._user_id]
         return min(later, default=None)
 

@@ -125,6 +125,9 @@ class PostgresDialect(Dialect):
     def merged(self, document: str, patch: str) -> str:
         return self.json(patch)
 
+    def has_members(self, document: str) -> str:
+        return "(:has_wanted = 1)"
+
     def message_rows(self, columns: Iterable[Column], alias: str, more: str) -> str:
         return self.object({"rows": self.list_of(self.document(columns, alias)), "more": more})
 

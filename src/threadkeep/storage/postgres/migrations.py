@@ -132,6 +132,7 @@ WHERE indexed_rev < rev""",
   producer text COLLATE "C",
   epoch bigint NOT NULL,
   next_producer_seq bigint NOT NULL,
+  lane text COLLATE "C",
   kind text COLLATE "C",
   status text COLLATE "C",
   sort text COLLATE "C" NOT NULL,
@@ -186,7 +187,108 @@ WHERE deleted_at IS NOT NULL""",
         ),
     ),
     Migration(
-        "0008_threads.sql",
+        "0008_blobs.sql",
+        (
+            """CREATE TABLE blobs (
+  n bigint NOT NULL GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  user_id text COLLATE "C" NOT NULL,
+  space text COLLATE "C" NOT NULL,
+  key text COLLATE "C" NOT NULL,
+  digest text COLLATE "C" NOT NULL,
+  size bigint NOT NULL,
+  media_type text COLLATE "C" NOT NULL,
+  created_at bigint NOT NULL,
+  expires_at bigint,
+  deleted_at bigint,
+  group_id text COLLATE "C" NOT NULL,
+  meta json NOT NULL
+)""",
+            """CREATE UNIQUE INDEX blobs_by_key ON blobs (user_id, space, key)
+WHERE deleted_at IS NULL""",
+            """CREATE INDEX blobs_by_expiry ON blobs (user_id, expires_at)
+WHERE expires_at IS NOT NULL AND deleted_at IS NULL""",
+            """CREATE INDEX blobs_by_deletion ON blobs (user_id, deleted_at)
+WHERE deleted_at IS NOT NULL""",
+            """ALTER TABLE blobs ALTER COLUMN user_id SET STATISTICS 0""",
+        ),
+    ),
+    Migration(
+        "0009_tasks.sql",
+        (
+            """CREATE TABLE tasks (
+  n bigint NOT NULL GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  user_id text COLLATE "C" NOT NULL,
+  queue text COLLATE "C" NOT NULL,
+  id text COLLATE "C" NOT NULL,
+  seq bigint NOT NULL,
+  lane text COLLATE "C" NOT NULL,
+  kind text COLLATE "C",
+  target text COLLATE "C",
+  state text COLLATE "C" NOT NULL,
+  is_open bigint NOT NULL,
+  digest text COLLATE "C" NOT NULL,
+  accepted_at bigint NOT NULL,
+  ready_at bigint,
+  attempt text COLLATE "C",
+  attempts bigint NOT NULL,
+  attempts_max bigint NOT NULL,
+  timeout_at bigint NOT NULL,
+  holder text COLLATE "C",
+  lease_until bigint NOT NULL,
+  started_at bigint,
+  applied_at bigint,
+  recovery_at bigint,
+  abort_at bigint,
+  settled_at bigint,
+  deleted_at bigint,
+  host text COLLATE "C",
+  error text COLLATE "C",
+  settlement_id text COLLATE "C",
+  settlement_digest text COLLATE "C",
+  settlement_bytes bigint NOT NULL,
+  settlement_big text COLLATE "C",
+  note_revision bigint NOT NULL,
+  noted_at bigint,
+  request text COLLATE "C" NOT NULL,
+  stamp text COLLATE "C" NOT NULL,
+  bytes bigint NOT NULL,
+  big text COLLATE "C",
+  note json,
+  settlement json,
+  payload json
+)""",
+            """CREATE UNIQUE INDEX tasks_by_id ON tasks (user_id, queue, id)
+WHERE deleted_at IS NULL""",
+            """CREATE UNIQUE INDEX tasks_by_seq ON tasks (user_id, queue, seq)
+WHERE deleted_at IS NULL""",
+            """CREATE INDEX tasks_by_lane ON tasks (user_id, queue, lane, seq)
+WHERE deleted_at IS NULL""",
+            """CREATE INDEX open_tasks_by_lane ON tasks (user_id, queue, lane, seq)
+WHERE is_open = 1""",
+            """CREATE INDEX open_tasks_by_state ON tasks (user_id, queue, state, seq)
+WHERE is_open = 1""",
+            """CREATE INDEX tasks_by_host ON tasks (user_id, queue, host, seq)
+WHERE host IS NOT NULL""",
+            """CREATE INDEX tasks_by_deletion ON tasks (user_id, deleted_at)
+WHERE deleted_at IS NOT NULL""",
+            """CREATE TABLE lanes (
+  n bigint NOT NULL GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  user_id text COLLATE "C" NOT NULL,
+  queue text COLLATE "C" NOT NULL,
+  lane text COLLATE "C" NOT NULL,
+  closed_at bigint NOT NULL,
+  deleted_at bigint
+)""",
+            """CREATE UNIQUE INDEX lanes_by_name ON lanes (user_id, queue, lane)
+WHERE deleted_at IS NULL""",
+            """CREATE INDEX lanes_by_deletion ON lanes (user_id, deleted_at)
+WHERE deleted_at IS NOT NULL""",
+            """ALTER TABLE tasks ALTER COLUMN user_id SET STATISTICS 0""",
+            """ALTER TABLE lanes ALTER COLUMN user_id SET STATISTICS 0""",
+        ),
+    ),
+    Migration(
+        "0010_threads.sql",
         (
             """CREATE TABLE threads (
   n bigint NOT NULL GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -73,6 +73,7 @@ JOURNAL = (
     Column("producer", "producer", "text", is_private=True, is_nullable=True),
     Column("epoch", "epoch", "integer"),
     Column("next_producer_seq", "nextProducerSeq", "integer"),
+    Column("lane", "lane", "text", is_private=True, is_nullable=True),
     Column("kind", "kind", "text", is_private=True, is_nullable=True),
     Column("status", "status", "text", is_private=True, is_nullable=True),
     Column("sort", "sort", "text", is_private=True),
@@ -96,6 +97,18 @@ ENTRY = (
     Column("bytes", "bytes", "integer", is_shown=False),
     Column("big", "big", "text", is_shown=False, is_nullable=True),
     Column("data", "data", "json", is_private=True, is_nullable=True),
+)
+
+BLOB = (
+    Column("space", "space", "text", is_private=True),
+    Column("key", "key", "text", is_private=True),
+    Column("digest", "digest", "text", is_private=True),
+    Column("size", "size", "integer"),
+    Column("media_type", "mediaType", "text", is_private=True),
+    Column("created_at", "createdAt", "integer"),
+    Column("expires_at", "expiresAt", "integer", is_nullable=True),
+    Column("group_id", "groupId", "text", is_shown=False),
+    Column("meta", "meta", "json", is_private=True),
 )
 
 THREAD = (
@@ -147,12 +160,58 @@ CHECKPOINT_WRITE = (
     Column("data", "data", "text", is_private=True, is_nullable=True),
 )
 
+TASK = (
+    Column("queue", "queue", "text", is_private=True),
+    Column("id", "id", "text", is_private=True),
+    Column("seq", "seq", "integer"),
+    Column("lane", "lane", "text", is_private=True),
+    Column("kind", "kind", "text", is_private=True, is_nullable=True),
+    Column("target", "target", "text", is_private=True, is_nullable=True),
+    Column("state", "state", "text"),
+    Column("is_open", "isOpen", "integer", is_shown=False),
+    Column("digest", "digest", "text", is_private=True, is_shown=False),
+    Column("accepted_at", "acceptedAt", "integer"),
+    Column("ready_at", "readyAt", "integer", is_nullable=True),
+    Column("attempt", "attempt", "text", is_private=True, is_nullable=True),
+    Column("attempts", "attempts", "integer"),
+    Column("attempts_max", "attemptsMax", "integer"),
+    Column("timeout_at", "timeoutAt", "integer"),
+    Column("holder", "holder", "text", is_private=True, is_nullable=True),
+    Column("lease_until", "leaseUntil", "integer"),
+    Column("started_at", "startedAt", "integer", is_nullable=True),
+    Column("applied_at", "appliedAt", "integer", is_nullable=True),
+    Column("recovery_at", "recoveryAt", "integer", is_nullable=True),
+    Column("abort_at", "abortAt", "integer", is_nullable=True),
+    Column("settled_at", "settledAt", "integer", is_nullable=True),
+    Column("host", "host", "text", is_private=True, is_nullable=True),
+    Column("error", "error", "text", is_private=True, is_nullable=True),
+    Column("settlement_id", "settlementId", "text", is_private=True, is_nullable=True),
+    Column("settlement_digest", "settlementDigest", "text", is_private=True, is_shown=False, is_nullable=True),
+    Column("settlement_bytes", "settlementBytes", "integer", is_shown=False),
+    Column("settlement_big", "settlementBig", "text", is_shown=False, is_nullable=True),
+    Column("note_revision", "noteRevision", "integer"),
+    Column("noted_at", "notedAt", "integer", is_nullable=True),
+    Column("request", "request", "text", is_private=True, is_shown=False),
+    Column("stamp", "stamp", "text", is_shown=False),
+    Column("bytes", "bytes", "integer", is_shown=False),
+    Column("big", "big", "text", is_shown=False, is_nullable=True),
+    Column("note", "note", "json", is_private=True, is_nullable=True),
+    Column("settlement", "settlement", "json", is_private=True, is_nullable=True),
+    Column("payload", "payload", "json", is_private=True, is_nullable=True),
+)
+
+LANE = (
+    Column("queue", "queue", "text", is_private=True),
+    Column("lane", "lane", "text", is_private=True),
+    Column("closed_at", "closedAt", "integer"),
+)
+
 PIECE = (
     Column("group_id", "groupId", "text"),
     Column("part", "part", "integer"),
     Column("data", "data", "text", is_private=True),
 )
-"""A part of a value that is too large to be one: of whatever has a `big`, which names the group."""
+"""A part of a value that is too large to be one: of whatever has a `big`, or of a blob, which name the group."""
 
 
 def shown(columns: tuple[Column, ...]) -> list[Column]:

@@ -580,7 +580,10 @@ class SqlStore:
             self._sql.begin_epoch(**values),
             self._sql.mark_all(**values),
             self._sql.retire_all_journals(**values),
+            self._sql.retire_all_blobs(**values),
             self._sql.retire_all_threads(**values),
+            self._sql.retire_all_tasks(**values),
+            self._sql.retire_all_lanes(**values),
         )
         return _decode(results[0], Erased, "")
 
@@ -606,18 +609,20 @@ class SqlStore:
 
     async def purge(self, until: int) -> int | None:
         values = {**self._values(""), "until": until}
-        *_, deletions, expiries, expiries_of_threads = await self._executor.run(
+        *_, deletions, journals, blobs, threads = await self._executor.run(
             self._sql.raise_floor(**values),
             self._sql.mark_due(**values),
             self._sql.retire_expired_journals(**values),
+            self._sql.retire_expired_blobs(**values),
             self._sql.retire_expired_threads(**values),
             self._sql.earliest_deletion(**values),
             self._sql.earliest_expiry(**values),
+            self._sql.earliest_expiry_of_blobs(**values),
             self._sql.earliest_expiry_of_threads(**values),
         )
         times = [row["value"] for row in deletions if row["value"] is not None]
         # What expires is due as soon as it does, and what was deleted only after a while.
-        expiries = [*expiries, *expiries_of_threads]
+        expiries = [*journals, *blobs, *threads]
         times += [row["value"] - values["now"] + until for row in expiries if row["value"] is not None]
         return min(times, default=None)
 

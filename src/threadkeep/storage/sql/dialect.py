@@ -164,6 +164,13 @@ class Dialect(ABC):
         """A JSON document with a patch merged into it; where the database does not merge, the patch is the result."""
 
     @abstractmethod
+    def has_members(self, document: str) -> str:
+        """Whether a JSON object, or nothing, has what `:wanted` has, where absent counts as null.
+
+        Where the database does not merge, we have compared them, and `:has_wanted` says it.
+        """
+
+    @abstractmethod
     def message_rows(self, columns: Iterable[Column], alias: str, more: str) -> str:
         """A page of messages or entries as JSON, `{"rows": […], "more": …}`: an aggregate."""
 

@@ -98,6 +98,15 @@ class SqliteDialect(Dialect):
     def merged(self, document: str, patch: str) -> str:
         return f"json_patch({document}, {patch})"
 
+    def has_members(self, document: str) -> str:
+        found = f"SELECT 1 FROM json_each(coalesce({document}, '{{}}')) AS found WHERE found.key = wanted.key"
+        equal = f"EXISTS ({found} AND found.type = wanted.type AND found.value = wanted.value)"
+        return f"""NOT EXISTS (
+  SELECT 1
+  FROM json_each(:wanted) AS wanted
+  WHERE CASE WHEN wanted.type = 'null' THEN EXISTS ({found}) ELSE NOT {equal} END
+)"""
+
     def message_rows(self, columns: Iterable[Column], alias: str, more: str) -> str:
         """See `Dialect`. To put text together takes SQLite half as long: what is JSON is not read once more.
 

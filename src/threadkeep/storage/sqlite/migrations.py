@@ -159,6 +159,7 @@ WHERE indexed_rev < rev""",
   producer TEXT,
   epoch INTEGER NOT NULL,
   next_producer_seq INTEGER NOT NULL,
+  lane TEXT,
   kind TEXT,
   status TEXT,
   sort TEXT NOT NULL,
@@ -209,7 +210,105 @@ WHERE deleted_at IS NOT NULL""",
         ),
     ),
     Migration(
-        "0010_threads.sql",
+        "0010_blobs.sql",
+        (
+            """CREATE TABLE blobs (
+  n INTEGER NOT NULL PRIMARY KEY,
+  user_id TEXT NOT NULL,
+  space TEXT NOT NULL,
+  key TEXT NOT NULL,
+  digest TEXT NOT NULL,
+  size INTEGER NOT NULL,
+  media_type TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  expires_at INTEGER,
+  deleted_at INTEGER,
+  group_id TEXT NOT NULL,
+  meta TEXT NOT NULL
+) STRICT""",
+            """CREATE UNIQUE INDEX blobs_by_key ON blobs (user_id, space, key)
+WHERE deleted_at IS NULL""",
+            """CREATE INDEX blobs_by_expiry ON blobs (user_id, expires_at)
+WHERE expires_at IS NOT NULL AND deleted_at IS NULL""",
+            """CREATE INDEX blobs_by_deletion ON blobs (user_id, deleted_at)
+WHERE deleted_at IS NOT NULL""",
+        ),
+    ),
+    Migration(
+        "0011_tasks.sql",
+        (
+            """CREATE TABLE tasks (
+  n INTEGER NOT NULL PRIMARY KEY,
+  user_id TEXT NOT NULL,
+  queue TEXT NOT NULL,
+  id TEXT NOT NULL,
+  seq INTEGER NOT NULL,
+  lane TEXT NOT NULL,
+  kind TEXT,
+  target TEXT,
+  state TEXT NOT NULL,
+  is_open INTEGER NOT NULL,
+  digest TEXT NOT NULL,
+  accepted_at INTEGER NOT NULL,
+  ready_at INTEGER,
+  attempt TEXT,
+  attempts INTEGER NOT NULL,
+  attempts_max INTEGER NOT NULL,
+  timeout_at INTEGER NOT NULL,
+  holder TEXT,
+  lease_until INTEGER NOT NULL,
+  started_at INTEGER,
+  applied_at INTEGER,
+  recovery_at INTEGER,
+  abort_at INTEGER,
+  settled_at INTEGER,
+  deleted_at INTEGER,
+  host TEXT,
+  error TEXT,
+  settlement_id TEXT,
+  settlement_digest TEXT,
+  settlement_bytes INTEGER NOT NULL,
+  settlement_big TEXT,
+  note_revision INTEGER NOT NULL,
+  noted_at INTEGER,
+  request TEXT NOT NULL,
+  stamp TEXT NOT NULL,
+  bytes INTEGER NOT NULL,
+  big TEXT,
+  note TEXT,
+  settlement TEXT,
+  payload TEXT
+) STRICT""",
+            """CREATE UNIQUE INDEX tasks_by_id ON tasks (user_id, queue, id)
+WHERE deleted_at IS NULL""",
+            """CREATE UNIQUE INDEX tasks_by_seq ON tasks (user_id, queue, seq)
+WHERE deleted_at IS NULL""",
+            """CREATE INDEX tasks_by_lane ON tasks (user_id, queue, lane, seq)
+WHERE deleted_at IS NULL""",
+            """CREATE INDEX open_tasks_by_lane ON tasks (user_id, queue, lane, seq)
+WHERE is_open = 1""",
+            """CREATE INDEX open_tasks_by_state ON tasks (user_id, queue, state, seq)
+WHERE is_open = 1""",
+            """CREATE INDEX tasks_by_host ON tasks (user_id, queue, host, seq)
+WHERE host IS NOT NULL""",
+            """CREATE INDEX tasks_by_deletion ON tasks (user_id, deleted_at)
+WHERE deleted_at IS NOT NULL""",
+            """CREATE TABLE lanes (
+  n INTEGER NOT NULL PRIMARY KEY,
+  user_id TEXT NOT NULL,
+  queue TEXT NOT NULL,
+  lane TEXT NOT NULL,
+  closed_at INTEGER NOT NULL,
+  deleted_at INTEGER
+) STRICT""",
+            """CREATE UNIQUE INDEX lanes_by_name ON lanes (user_id, queue, lane)
+WHERE deleted_at IS NULL""",
+            """CREATE INDEX lanes_by_deletion ON lanes (user_id, deleted_at)
+WHERE deleted_at IS NOT NULL""",
+        ),
+    ),
+    Migration(
+        "0012_threads.sql",
         (
             """CREATE TABLE threads (
   n INTEGER NOT NULL PRIMARY KEY,

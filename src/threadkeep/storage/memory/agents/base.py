@@ -1,22 +1,30 @@
-"""What every kind of agents' state has in common in memory: where it is kept, whose it is, and what time it is."""
+"""What every kind of agents' state has in common in memory: whose it is, and by which clock."""
 
 from typing import TYPE_CHECKING, Protocol
 
 from threadkeep.clock import Clock, now
 
 if TYPE_CHECKING:
+    from threadkeep.storage.memory.agents.blobs import Blobs
     from threadkeep.storage.memory.agents.journals import Journals
+    from threadkeep.storage.memory.agents.tasks import Tasks
     from threadkeep.storage.memory.agents.threads import Threads
 
 
 class Keeps(Protocol):
-    """Whoever keeps the state of the agents of users."""
+    """Whoever keeps the state of a user's agents: each kind, to read and to change."""
 
     def journals_of(self, user_id: str) -> "Journals":
-        """The journals of a user, to read and to change."""
+        """The journals of a user."""
+
+    def blobs_of(self, user_id: str) -> "Blobs":
+        """The blobs of a user."""
 
     def threads_of(self, user_id: str) -> "Threads":
-        """The threads of a user, to read and to change."""
+        """The threads of a user."""
+
+    def tasks_of(self, user_id: str) -> "Tasks":
+        """The tasks of a user, and the lanes that are closed."""
 
 
 class MemoryState:

@@ -8,7 +8,15 @@ from msgspec.structs import replace
 
 from threadkeep.agents.journals import cursors
 from threadkeep.agents.journals.heads import merged_head
-from threadkeep.agents.journals.models import HEAD_BYTES_MAX, AppendedEntries, Entry, EntryPage, Journal, JournalPage
+from threadkeep.agents.journals.models import (
+    HEAD_BYTES_MAX,
+    AppendedEntries,
+    Entry,
+    EntryPage,
+    Journal,
+    JournalPage,
+    Order,
+)
 from threadkeep.agents.journals.records import AppendRecord, EntryQuery, JournalEdit, JournalRecord
 from threadkeep.agents.journals.store import (
     cursor_expired,
@@ -22,6 +30,7 @@ from threadkeep.agents.journals.store import (
 from threadkeep.conversations.models import PAGE_BYTES_MAX
 from threadkeep.ids import new_id
 from threadkeep.storage.memory.agents.base import MemoryState
+from threadkeep.storage.memory.agents.tasks import Tasks
 
 
 @dataclass
@@ -81,6 +90,7 @@ class MemoryJournals(MemoryState):
             record.request,
             record.expires_in,
             head=record.head,
+            lane=record.lane,
             kind=record.kind,
             status=record.status,
             sort=record.sort,
@@ -109,8 +119,16 @@ class MemoryJournals(MemoryState):
         return replace(self._find(space, key).journal)
 
     async def list_journals(
-        self, space: str, *, status: str | None = None, cursor: str | None = None, limit: int = 100
+        self,
+        space: str,
+        *,
+        status: str | None = None,
+        order: Order = "sort",
+        cursor: str | None = None,
+        limit: int = 100,
     ) -> JournalPage:
+        if order == "updated":
+            return self._list_by_update(space, cursor, limit)
         after = None if cursor is None else cursors.decode(cursor, cursors.AfterJournal)
         rows = [kept.journal for kept in self._journals.values() if kept.journal.space == space]
         rows = [row for row in rows if status is None or row.status == status]
@@ -121,6 +139,16 @@ class MemoryJournals(MemoryState):
             return JournalPage([replace(row) for row in page], None)
         following = cursors.AfterJournal(page[-1].sort, page[-1].key)
         return JournalPage([replace(row) for row in page], cursors.encode(following))
+
+    def _list_by_update(self, space: str, cursor: str | None, limit: int) -> JournalPage:
+        after = cursors.AfterUpdate(-1, "") if cursor is None else cursors.decode(cursor, cursors.AfterUpdate)
+        rows = [kept.journal for kept in self._journals.values() if kept.journal.space == space]
+        rows = [row for row in rows if (row.updated_at, row.key) > (after.updated_at, after.key)]
+        rows.sort(key=lambda row: (row.updated_at, row.key))
+        page = rows[: _count_that_fits([len(bytes(row.head or b"")) for row in rows[:limit]])]
+        is_all = len(page) == len(rows)
+        following = None if is_all else cursors.encode(cursors.AfterUpdate(page[-1].updated_at, page[-1].key))
+        return JournalPage([replace(row) for row in page], following)
 
     async def delete_journal(self, space: str, key: str, *, expected: int | None = None) -> None:
         kept = self._journals.get((space, key))
@@ -137,20 +165,22 @@ class MemoryJournals(MemoryState):
         return replace(kept.journal, head=UNSET)
 
     async def append_entries(self, space: str, key: str, record: AppendRecord) -> tuple[AppendedEntries, bool]:
-        kept = self._journals.get((space, key))
+        kept, tasks = self._journals.get((space, key)), self._database.tasks_of(self._user_id)
         if kept is None and not record.create:
             raise no_journal(space, key)
         if kept is None:
             if record.expected not in (None, 0):
                 raise stale(record.expected, 0)
+            if record.guard is not None and not tasks.allow(record.guard, None):
+                raise refusal("unauthorized", record, 0, 0, 0)
             kept = self._begin(JournalRecord(space=space, key=key, request="", expires_in=record.expires_in))
             kept.journal.version = 0
-        reason, repeated = _verdict(kept, record)
+        reason, repeated = _verdict(kept, record, tasks)
         journal = kept.journal
         if repeated is not None:
             return AppendedEntries(*repeated, journal.version), False
         if reason != "applied":
-            raise refusal(reason, record, journal.version, journal.next_producer_seq)
+            raise refusal(reason, record, journal.version, journal.next_producer_seq, journal.updated_at)
         first = self._apply(kept, record)
         count = len(record.entries)
         span: Span = (first, first + count - 1) if count else (None, None)
@@ -180,9 +210,10 @@ class MemoryJournals(MemoryState):
     async def pop_entry(self, space: str, key: str) -> Entry | None:
         kept = self._find(space, key)
         record = AppendRecord(request=new_id(), digest="")
-        reason, _ = _verdict(kept, record)
+        reason, _ = _verdict(kept, record, Tasks())
         if reason != "applied":
-            raise refusal(reason, record, kept.journal.version, kept.journal.next_producer_seq)
+            journal = kept.journal
+            raise refusal(reason, record, journal.version, journal.next_producer_seq, journal.updated_at)
         if not kept.entries:
             return None
         entry = kept.entries[-1].entry
@@ -209,6 +240,7 @@ class MemoryJournals(MemoryState):
             producer=None,
             epoch=0,
             next_producer_seq=0,
+            lane=record.lane,
             kind=record.kind,
             status=record.status,
             sort=record.sort,
@@ -227,8 +259,8 @@ class MemoryJournals(MemoryState):
         time = self._clock()
         if expires_in is not None:
             changes["expires_at"] = time + expires_in
-        version, updated_at = kept.journal.version + 1, max(kept.journal.updated_at, time)
-        kept.journal = replace(kept.journal, version=version, updated_at=updated_at, **changes)
+        changes.setdefault("updated_at", max(kept.journal.updated_at, time))
+        kept.journal = replace(kept.journal, version=kept.journal.version + 1, **changes)
         kept.request = request
 
     def _apply(self, kept: KeptJournal, record: AppendRecord) -> int:
@@ -248,6 +280,7 @@ class MemoryJournals(MemoryState):
         kept.entries.sort(key=lambda each: each.entry.seq)
         changes: dict[str, Any] = {"head": record.head} if record.head is not UNSET else {}
         changes |= {"closed_at": time} if record.close else {}
+        changes |= {} if record.updated_at is None else {"updated_at": record.updated_at}
         self._write(
             kept,
             record.request,
@@ -261,7 +294,7 @@ class MemoryJournals(MemoryState):
         return first
 
 
-def _verdict(kept: KeptJournal, record: AppendRecord) -> tuple[str, Span | None]:  # noqa: PLR0911 one for each rule
+def _verdict(kept: KeptJournal, record: AppendRecord, tasks: Tasks) -> tuple[str, Span | None]:  # noqa: PLR0911,PLR0912 rules
     """What comes of an append, in the order of the contract; of what it repeats, where that is."""
     journal, producer, at, count = kept.journal, record.producer, record.at, len(record.entries)
 
@@ -270,6 +303,8 @@ def _verdict(kept: KeptJournal, record: AppendRecord) -> tuple[str, Span | None]
 
     if kept.request == record.request:
         return repeated(journal.next_seq - count if at is None else at)
+    if journal.version and record.updated_at is not None and journal.updated_at > record.updated_at:
+        return "older", None
     if producer is not None or journal.producer is not None:
         claimed = (journal.producer, journal.epoch, journal.incarnation)
         if producer is None or (producer.id, producer.epoch, producer.incarnation) != claimed:
@@ -295,6 +330,8 @@ def _verdict(kept: KeptJournal, record: AppendRecord) -> tuple[str, Span | None]
         return "conflict", None
     if journal.closed_at is not None:
         return "closed", None
+    if record.guard is not None and not tasks.allow(record.guard, journal.lane):
+        return "unauthorized", None
     if record.expected not in (None, journal.version):
         return "stale", None
     return "applied", None

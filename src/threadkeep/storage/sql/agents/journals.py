@@ -8,7 +8,15 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from threadkeep.agents.journals import cursors
 from threadkeep.agents.journals.heads import merged_head
-from threadkeep.agents.journals.models import HEAD_BYTES_MAX, AppendedEntries, Entry, EntryPage, Journal, JournalPage
+from threadkeep.agents.journals.models import (
+    HEAD_BYTES_MAX,
+    AppendedEntries,
+    Entry,
+    EntryPage,
+    Journal,
+    JournalPage,
+    Order,
+)
 from threadkeep.agents.journals.records import AppendRecord, EntryQuery, EntryRecord, JournalEdit, JournalRecord
 from threadkeep.agents.journals.store import (
     cursor_expired,
@@ -19,6 +27,7 @@ from threadkeep.agents.journals.store import (
     refusal,
     stale,
 )
+from threadkeep.agents.tasks.records import Guard
 from threadkeep.agents.values import WHOLE_BYTES_MAX
 from threadkeep.conversations.models import PAGE_BYTES_MAX
 from threadkeep.storage.sql.agents.base import (
@@ -68,6 +77,7 @@ class _PatchVerdict(Struct):
 class _AppendVerdict(Struct, rename="camel"):
     reason: str
     version: int
+    updated_at: int
     next_seq: int
     next_producer_seq: int
     produced_seq: int | None
@@ -81,6 +91,7 @@ class SqlJournals(SqlState):
     async def put_journal(self, record: JournalRecord) -> tuple[Journal, bool]:
         values = self._creation(record.space, record.key, record.request, record.expires_in) | {
             "identity": record.identity,
+            "lane": record.lane,
             "kind": record.kind,
             "status": record.status,
             "sort": record.sort,
@@ -151,8 +162,16 @@ class SqlJournals(SqlState):
         return decode_answer(answers, Journal)
 
     async def list_journals(
-        self, space: str, *, status: str | None = None, cursor: str | None = None, limit: int = 100
+        self,
+        space: str,
+        *,
+        status: str | None = None,
+        order: Order = "sort",
+        cursor: str | None = None,
+        limit: int = 100,
     ) -> JournalPage:
+        if order == "updated":
+            return await self._list_by_update(space, cursor, limit)
         after = None if cursor is None else cursors.decode(cursor, cursors.AfterJournal)
         query = self._sql.list_journals if status is None else self._sql.list_journals_of_status
         (answers,) = await self._executor.run(
@@ -170,6 +189,23 @@ class SqlJournals(SqlState):
         if len(page.rows) == page.count:
             return JournalPage(page.rows, None)
         return JournalPage(page.rows, cursors.encode(cursors.AfterJournal(page.rows[-1].sort, page.rows[-1].key)))
+
+    async def _list_by_update(self, space: str, cursor: str | None, limit: int) -> JournalPage:
+        after = cursors.AfterUpdate(-1, "") if cursor is None else cursors.decode(cursor, cursors.AfterUpdate)
+        (answers,) = await self._executor.run(
+            self._sql.list_journals_by_update(
+                **self._values(space, ""),
+                after_update=after.updated_at,
+                after_key=after.key,
+                limit=limit,
+                page_bytes=PAGE_BYTES_MAX,
+            )
+        )
+        page = decode_answer(answers, _JournalRows)
+        page.rows.sort(key=attrgetter("updated_at", "key"))
+        if len(page.rows) == page.count:
+            return JournalPage(page.rows, None)
+        return JournalPage(page.rows, cursors.encode(cursors.AfterUpdate(page.rows[-1].updated_at, page.rows[-1].key)))
 
     async def delete_journal(self, space: str, key: str, *, expected: int | None = None) -> None:
         values = self._values(space, key) | {"expected": bounded(expected), "retires": 1}
@@ -197,7 +233,16 @@ class SqlJournals(SqlState):
             new = self._creation(space, key, "", record.expires_in)
             values |= {"stamp": new["stamp"], "expires_at": new["expires_at"], "retires": 0}
             # At version 0, which the append that creates it raises.
-            new |= {"version": 0, "identity": "", "kind": None, "status": None, "sort": "", "head": "null"}
+            new |= {
+                "version": 0,
+                "identity": "",
+                "lane": None,
+                "kind": None,
+                "status": None,
+                "sort": "",
+                "head": "null",
+            }
+            new |= _guard(record.guard)
             creation = [
                 self._sql.ensure_owner(**new),
                 self._sql.retire_journal(**values),
@@ -206,6 +251,8 @@ class SqlJournals(SqlState):
         results = await self._executor.run(*creation, *self._appending(values, record))
         verdicts = results[len(creation)]
         if not verdicts and record.create:
+            if record.expected in (None, 0):
+                raise refusal("unauthorized", record, 0, 0, 0)
             raise stale(record.expected, 0)
         if not verdicts:
             raise no_journal(space, key)
@@ -270,6 +317,7 @@ class SqlJournals(SqlState):
             "epoch": self._new_id(),
             "incarnation": self._new_id(),
             "version": 1,
+            **_guard(None),
             "expires_at": None if expires_in is None else values["now"] + expires_in,
         }
 
@@ -280,6 +328,7 @@ class SqlJournals(SqlState):
         removed = set(record.remove)
         return values | {
             **_labels(record.status, record.sort),
+            **_guard(record.guard),
             "append_digest": record.digest,
             "count": len(record.entries),
             "producer": None if producer is None else producer.id,
@@ -296,6 +345,7 @@ class SqlJournals(SqlState):
             "head": text_of_json(record.head) if isinstance(record.head, Raw) else "null",
             "closes": record.close,
             "expected": bounded(record.expected),
+            "updated_at": bounded(record.updated_at),
             "expires_at": None if record.expires_in is None else values["now"] + record.expires_in,
         }
 
@@ -327,7 +377,7 @@ class SqlJournals(SqlState):
             "id": entry.id,
             "digest": entry.digest,
             "append_digest": values["append_digest"],
-            "bytes": entry.size,
+            "bytes": entry.size if group is None else max(entry.size, PAGE_BYTES_MAX),
             "big": group,
         }
         if position == 0:
@@ -368,7 +418,7 @@ def _appended(verdict: _AppendVerdict, record: AppendRecord) -> tuple[AppendedEn
     }
     first_kept = firsts.get(verdict.reason)
     if first_kept is None:
-        raise refusal(verdict.reason, record, verdict.version, verdict.next_producer_seq)
+        raise refusal(verdict.reason, record, verdict.version, verdict.next_producer_seq, verdict.updated_at)
     last = verdict.kept_last if verdict.reason == "kept" else first_kept + count - 1
     return appended(first_kept, last, verdict.version, count), False
 
@@ -405,6 +455,19 @@ def _page(rows: list[Row], pieces: list[Row]) -> _EntryRows:
         page.rows[0].data = Raw("".join(piece["data"] for piece in pieces).encode())
     page.rows.sort(key=attrgetter("seq"))
     return page
+
+
+def _guard(guard: Guard | None) -> dict[str, Any]:
+    """What a write is given of its guard."""
+    return {
+        "guards": guard is not None,
+        "guard_queue": "" if guard is None else guard.queue,
+        "guard_task": "" if guard is None else guard.task,
+        "guard_attempt": "" if guard is None else guard.attempt,
+        "guard_settlement_id": None if guard is None else guard.settlement_id,
+        "guard_settlement_digest": None if guard is None else guard.settlement_digest,
+        "guard_joined": as_json([] if guard is None else [[id_] for id_ in guard.joined]),
+    }
 
 
 def _labels(status: str | UnsetType | None, sort: str | UnsetType) -> dict[str, Any]:

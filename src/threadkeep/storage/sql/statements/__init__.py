@@ -8,17 +8,19 @@ cell. What differs from product to product is said by the dialect.
 from functools import cached_property
 
 from threadkeep.storage.sql.executor import Query
+from threadkeep.storage.sql.statements.blobs import Blobs
 from threadkeep.storage.sql.statements.erasing import Erasing
 from threadkeep.storage.sql.statements.expiring import Expiring
 from threadkeep.storage.sql.statements.indexing import Indexing
 from threadkeep.storage.sql.statements.journals import Journals
 from threadkeep.storage.sql.statements.reading import Reading
 from threadkeep.storage.sql.statements.searching import Searching
+from threadkeep.storage.sql.statements.tasks import Tasks
 from threadkeep.storage.sql.statements.threads import Threads
 from threadkeep.storage.sql.statements.writing import Writing
 
 
-class Statements(Writing, Indexing, Reading, Searching, Erasing, Expiring, Journals, Threads):
+class Statements(Writing, Indexing, Reading, Searching, Erasing, Expiring, Journals, Tasks, Blobs, Threads):
     """The statements in the words of one dialect. Each is made when it is first asked for."""
 
     def queries(self) -> dict[str, Query]:

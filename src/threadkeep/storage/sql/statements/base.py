@@ -15,11 +15,14 @@ class Base:
         self.messages = dialect.table("messages")
         self.journals = dialect.table("journals")
         self.entries = dialect.table("entries")
+        self.blobs = dialect.table("blobs")
         self.pieces = dialect.table("pieces")
         self.threads = dialect.table("threads")
         self.checkpoints = dialect.table("checkpoints")
         self.checkpoint_values = dialect.table("checkpoint_values")
         self.checkpoint_writes = dialect.table("checkpoint_writes")
+        self.tasks = dialect.table("tasks")
+        self.lanes = dialect.table("lanes")
         self.next_rev = f"(SELECT o.rev + 1 FROM {self.owners} AS o WHERE o.user_id = :user)"
         """What everything bears that this batch touches, until the counter follows."""
 

@@ -20,8 +20,11 @@ class Erasing(Base):
         """How much there is to erase."""
         messages = self.dialect.integer("coalesce(sum(c.message_count), 0)")
         journals = f"(SELECT count(*) FROM {self.journals} AS j WHERE j.user_id = :user AND j.deleted_at IS NULL)"
+        blobs = f"(SELECT count(*) FROM {self.blobs} AS b WHERE b.user_id = :user AND b.deleted_at IS NULL)"
         threads = f"(SELECT count(*) FROM {self.threads} AS t WHERE t.user_id = :user AND t.deleted_at IS NULL)"
-        counts = {"conversations": "count(*)", "messages": messages, "journals": journals, "threads": threads}
+        tasks = f"(SELECT count(*) FROM {self.tasks} AS t WHERE t.user_id = :user AND t.deleted_at IS NULL)"
+        of_agents = {"journals": journals, "blobs": blobs, "threads": threads, "tasks": tasks}
+        counts = {"conversations": "count(*)", "messages": messages, **of_agents}
         return self.dialect.answer(f"""
 SELECT {self.dialect.object(counts)} AS answer
 FROM {self.conversations} AS c
@@ -160,15 +163,24 @@ WHERE c.user_id = :user
     def remove_owner(self) -> Query:
         """Forget a user who has nothing. The least rev is looked up in an index; for any, all may be read."""
         journal = f"SELECT 1 FROM {self.journals} AS j WHERE j.user_id = :user"
+        blob = f"SELECT 1 FROM {self.blobs} AS b WHERE b.user_id = :user"
         thread = f"SELECT 1 FROM {self.threads} AS t WHERE t.user_id = :user"
+        task = f"SELECT 1 FROM {self.tasks} AS t WHERE t.user_id = :user"
+        lane = f"SELECT 1 FROM {self.lanes} AS l WHERE l.user_id = :user"
         return self.dialect.write(f"""
 DELETE FROM {self.owners} AS o
 WHERE o.user_id = :user
   AND (SELECT min(c.rev) FROM {self.conversations} AS c WHERE c.user_id = :user) IS NULL
   AND NOT EXISTS ({journal} AND j.deleted_at IS NULL)
   AND NOT EXISTS ({journal} AND j.deleted_at > 0)
+  AND NOT EXISTS ({blob} AND b.deleted_at IS NULL)
+  AND NOT EXISTS ({blob} AND b.deleted_at > 0)
   AND NOT EXISTS ({thread} AND t.deleted_at IS NULL)
   AND NOT EXISTS ({thread} AND t.deleted_at > 0)
+  AND NOT EXISTS ({task} AND t.deleted_at IS NULL)
+  AND NOT EXISTS ({task} AND t.deleted_at > 0)
+  AND NOT EXISTS ({lane} AND l.deleted_at IS NULL)
+  AND NOT EXISTS ({lane} AND l.deleted_at > 0)
 """)
 
     @cached_property

@@ -154,7 +154,8 @@ WHERE o.user_id = :user AND o.indexed_rev = :indexed_rev AND o.indexed_n = :inde
     def users_to_purge(self) -> Query:
         """Find users for whom there is something to purge, or to index again. The one statement that is about no user.
 
-        Of the index of the version before, the first rows are looked at, as by `to_index_again`.
+        Of the index of the version before, the first rows are looked at, as by `to_index_again`. The state of agents
+        stands in brackets, each kind in its own: a Durable Object unites at most five selections at once.
         """
         return self.dialect.read(f"""
 SELECT DISTINCT u.user_id AS value
@@ -164,7 +165,7 @@ FROM (
   SELECT f.user_id
   FROM (SELECT l.user_id FROM {self.dialect.table_of_index_before} AS l ORDER BY l.n LIMIT :limit) AS f
   UNION ALL
-  SELECT b.user_id FROM (SELECT o.user_id FROM {self.owners} AS o WHERE o.indexed_rev < o.rev LIMIT :limit) AS b
+  SELECT i.user_id FROM (SELECT o.user_id FROM {self.owners} AS o WHERE o.indexed_rev < o.rev LIMIT :limit) AS i
   UNION ALL
   SELECT a.user_id FROM ({self._state_to_purge}) AS a
 ) AS u
@@ -174,14 +175,19 @@ LIMIT :limit
     @property
     def _state_to_purge(self) -> str:
         """Whose agents have something to sweep, or that has expired. On Workers, a query joins no more than five."""
+        deleted, expired = "k.deleted_at > 0", "k.deleted_at IS NULL AND k.expires_at <= :now"
+        tables: tuple[tuple[tuple[str, str], tuple[str, str]], ...] = (
+            *(((table, deleted), (table, expired)) for table in (self.journals, self.blobs, self.threads)),
+            ((self.tasks, deleted), (self.lanes, deleted)),
+        )
         kinds = (
             f"""
     SELECT k.user_id
     FROM (
-      SELECT {alias}.user_id FROM {table} AS {alias} WHERE {alias}.deleted_at > 0
+      SELECT k.user_id FROM {first} AS k WHERE {first_condition}
       UNION ALL
-      SELECT {alias}.user_id FROM {table} AS {alias} WHERE {alias}.deleted_at IS NULL AND {alias}.expires_at <= :now
+      SELECT k.user_id FROM {second} AS k WHERE {second_condition}
     ) AS k"""
-            for alias, table in (("j", self.journals), ("t", self.threads))
+            for (first, first_condition), (second, second_condition) in tables
         )
         return "\n    UNION ALL".join(kinds) + "\n  "

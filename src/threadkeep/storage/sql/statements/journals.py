@@ -54,6 +54,19 @@ WHERE {_LIVE}
         return self._page_of_journals("j.user_id = :user AND j.space = :space AND j.status = :status")
 
     @cached_property
+    def list_journals_by_update(self) -> Query:
+        """A page of journals of a space, in the order in which they were written. It reads all of the space for that.
+
+        An index would cost each append a row, and this is for whoever moves everything elsewhere.
+        """
+        return self._page_of_journals(
+            "j.user_id = :user AND j.space = :space",
+            "(j.updated_at, j.key) > (:after_update, :after_key)",
+            "updated_at",
+            "ASC",
+        )
+
+    @cached_property
     def retire_journal(self) -> Query:
         """Delete a journal, or only one that has expired: its key is free, and it is swept later.
 
@@ -95,7 +108,9 @@ WHERE j.user_id = :user
         return self.dialect.write(f"""
 {self.insert(self.journals, values)}
 FROM {self.owners} AS o
-WHERE o.user_id = :user AND coalesce({self.dialect.integer(":expected")}, 0) = 0
+WHERE o.user_id = :user
+  AND coalesce({self.dialect.integer(":expected")}, 0) = 0
+  AND {self._is_guarded(self.dialect.text(":lane"))}
 ON CONFLICT (user_id, space, key) WHERE deleted_at IS NULL DO NOTHING
 """)
 
@@ -103,7 +118,8 @@ ON CONFLICT (user_id, space, key) WHERE deleted_at IS NULL DO NOTHING
     def save_journal(self) -> Query:
         """Set the head and the labels of a journal that was there before this batch, and is as expected."""
         labels = {
-            column.name: self.dialect.parameter(column) for column in named(JOURNAL, "kind", "status", "sort", "head")
+            column.name: self.dialect.parameter(column)
+            for column in named(JOURNAL, "lane", "kind", "status", "sort", "head")
         }
         return self._write(
             labels | {"expires_at": f"coalesce({self.dialect.integer(':expires_at')}, expires_at)"},
@@ -159,6 +175,7 @@ WHERE {_LIVE}
         verdict = {
             "reason": self._verdict,
             "version": "j.version",
+            "updatedAt": "j.updated_at",
             "nextSeq": "j.next_seq",
             "nextProducerSeq": "j.next_producer_seq",
             "producedSeq": self._produced("e.seq"),
@@ -186,6 +203,7 @@ WHERE {_LIVE}
                 "head": f"CASE WHEN :sets_head = 1 THEN {self.dialect.json(':head')} ELSE head END",
                 "closed_at": "CASE WHEN :closes = 1 THEN :now ELSE closed_at END",
                 "expires_at": f"coalesce({self.dialect.integer(':expires_at')}, expires_at)",
+                "updated_at": f"coalesce({self.dialect.integer(':updated_at')}, {self._now_or_later})",
             },
             f"{self._verdict} = 'applied'",
         )
@@ -360,17 +378,22 @@ SELECT CASE WHEN EXISTS ({self._retired}) THEN ({part}) ELSE NULL END AS answer
         """The statement that decides: it writes to a journal, once for each name of a write."""
         decided = {
             "version": "version + 1",
-            "updated_at": self.dialect.greatest("updated_at", ":now"),
+            "updated_at": self._now_or_later,
             "request": ":request",
             "stamp": ":stamp",
         }
-        assignments = ",\n  ".join(f"{name} = {value}" for name, value in (values | decided).items())
+        assignments = ",\n  ".join(f"{name} = {value}" for name, value in (decided | values).items())
         return self.dialect.write(f"""
 UPDATE {self.journals} AS j
 SET
   {assignments}
 WHERE {_LIVE} AND j.request <> :request AND {condition}
 """)
+
+    @property
+    def _now_or_later(self) -> str:
+        """When a journal that is written now was last written: whatever clocks say, not before what it says."""
+        return self.dialect.greatest("updated_at", ":now")
 
     def _merged(self, head: str) -> str:
         """The head with a patch merged into it, where there is one."""
@@ -397,6 +420,7 @@ WHERE {_LIVE} AND j.request <> :request AND {condition}
         same = self._kept("sum(CASE WHEN e.digest = given.value ->> 1 THEN 1 ELSE 0 END)")
         return f"""CASE
     WHEN j.request = :request THEN 'again'
+    WHEN j.version > 0 AND j.updated_at > {self.dialect.integer(":updated_at")} THEN 'older'
     WHEN (j.producer IS NOT NULL OR {producer} IS NOT NULL)
       AND (
         {producer} IS NULL
@@ -414,10 +438,47 @@ WHERE {_LIVE} AND j.request <> :request AND {condition}
     WHEN {count} > 0 AND {same} = {count} THEN 'kept'
     WHEN {self._kept("min(e.seq)")} IS NOT NULL THEN 'conflict'
     WHEN j.closed_at IS NOT NULL THEN 'closed'
+    WHEN NOT ({self._is_guarded("j.lane")}) THEN 'unauthorized'
     WHEN j.version <> {self.dialect.integer(":expected")} THEN 'stale'
     WHEN :pops = 1 AND {is_empty} THEN 'empty'
     ELSE 'applied'
   END"""
+
+    def _is_guarded(self, lane: str) -> str:
+        """Whether the guard of an append is at work, in a lane if there is any; or there is no guard."""
+        of_queue = "t.user_id = :user AND t.queue = :guard_queue"
+        return f"""(:guards = 0 OR (
+      EXISTS (
+        SELECT 1
+        FROM {self.tasks} AS t
+        WHERE {of_queue}
+          AND t.id = :guard_task
+          AND t.deleted_at IS NULL
+          AND t.attempt = :guard_attempt
+          AND t.lane = coalesce({lane}, t.lane)
+          AND (
+            t.state = 'running'
+            OR (
+              t.state = 'settling'
+              AND t.settlement_id = :guard_settlement_id
+              AND t.settlement_digest = :guard_settlement_digest
+            )
+          )
+      )
+      AND NOT EXISTS (
+        SELECT 1
+        FROM {self.dialect.each(":guard_joined", "given")}
+        WHERE NOT EXISTS (
+          SELECT 1
+          FROM {self.tasks} AS t
+          WHERE {of_queue}
+            AND t.id = given.value ->> 0
+            AND t.deleted_at IS NULL
+            AND t.host = :guard_task
+            AND t.state IN ('joining', 'joined')
+        )
+      )
+    ))"""
 
     def _produced(self, value: str) -> str:
         """Something of the entry that the producer's append of this seq began with."""
@@ -434,7 +495,14 @@ WHERE {_LIVE} AND j.request <> :request AND {condition}
       WHERE e.seq < {self.dialect.integer(":cut")}
     )"""
 
-    def _page_of_journals(self, condition: str) -> Query:
+    def _page_of_journals(
+        self,
+        condition: str,
+        is_beyond: str = "(j.sort, j.key) < (:before_sort, :before_key)",
+        column: str = "sort",
+        direction: str = "DESC",
+    ) -> Query:
+        """A page of journals in the order of a column and the key, beyond where the page before has ended."""
         document = self._document(["head"])
         rows = f"""
   SELECT {self.dialect.list_of(document)}
@@ -446,19 +514,19 @@ WHERE {_LIVE} AND j.request <> :request AND {condition}
         return self.dialect.answer(f"""
 WITH
   listed AS (
-    SELECT j.n, j.sort, j.key, {self.dialect.bytes_of("j.head")} AS bytes
+    SELECT j.n, j.{column}, j.key, {self.dialect.bytes_of("j.head")} AS bytes
     FROM {self.journals} AS j
     WHERE {condition}
       AND j.deleted_at IS NULL
       AND (j.expires_at IS NULL OR j.expires_at > :now)
-      AND (j.sort, j.key) < (:before_sort, :before_key)
-    ORDER BY j.sort DESC, j.key DESC
+      AND {is_beyond}
+    ORDER BY j.{column} {direction}, j.key {direction}
     LIMIT :limit + 1
   ),
   sized AS (
     SELECT l.n, row_number() OVER reading AS position, sum(l.bytes) OVER reading AS bytes
     FROM listed AS l
-    WINDOW reading AS (ORDER BY l.sort DESC, l.key DESC)
+    WINDOW reading AS (ORDER BY l.{column} {direction}, l.key {direction})
   )
 SELECT {self.dialect.object(page)} AS answer
 """)

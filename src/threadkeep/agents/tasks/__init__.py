@@ -1,0 +1,1 @@
+"""Tasks: a queue of work with lanes, where whoever claims a task holds it by a lease."""
