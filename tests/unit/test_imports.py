@@ -317,7 +317,7 @@ RESERVED = {
     "http": {"server/connection"},
     "os": {
         *("asgi", "http/messages", "cli/serve", "server/metrics", "server/serving", "storage/sqlite/file"),
-        *("client/client", "client/states"),
+        *("adapters/openai_agents", "client/client", "client/states"),
     },
     "uvicorn": {"server/connection", "server/serving"},
     "h11": {"server/connection"},
