@@ -65,18 +65,8 @@ OURS = {
     *(
         f"threadkeep.http.routes.{name}"
         for name in (
-            *(
-                "base",
-                "changes",
-                "conversations",
-                "export_and_import",
-                "me",
-                "messages",
-                "openai",
-                "public",
-                "rows",
-                "search",
-            ),
+            *("base", "changes", "conversations", "export_and_import", "me", "messages", "openai"),
+            *("public", "rows", "search"),
             *KINDS_OF_STATE,
         )
     ),

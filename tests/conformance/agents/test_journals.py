@@ -594,31 +594,3 @@ async def test_journals_are_listed_in_the_order_in_which_they_were_written(backe
         await store.list_journals(
             SPACE, order="updated", cursor=(await store.list_journals(SPACE, limit=1)).next_cursor
         )
-
-
-async def test_a_page_may_begin_beyond_an_entry_and_may_be_one_entry(backend: Backend) -> None:
-    store = await backend.state()
-    await put(store)
-    await put(store, "other")
-    await append(store, ("elsewhere", "other"), key="other")
-    await append(store, "first", ("a", "a"), ("large", "é" * 1_000_000), ("b", "b"), "last")
-
-    async def found(**query: Any) -> tuple[list[Any], bool]:
-        page = await read(store, **query)
-        return [plain(entry.data)[:5] for entry in page.entries], page.more
-
-    assert await found(only="b") == (["b"], False)
-    assert await found(only="b", newest=True) == (["b"], False)
-    assert await found(only="large") == (["é" * 5], False)
-    assert await found(beyond="a") == (["é" * 5], True)
-    assert await found(beyond="large") == (["b", "last"], False)
-    assert await found(beyond="b", newest=True) == (["é" * 5], True)
-    assert await found(beyond="large", newest=True, limit=1) == (["a"], True)
-    assert await found(beyond="b", before=4) == ([], False)
-    for unknown in ("c", "elsewhere"):
-        for query in ({"only": unknown}, {"beyond": unknown}, {"beyond": unknown, "newest": True}):
-            assert await found(**query) == ([], False)
-    page = await read(store, beyond="a", limit=1)
-    assert [plain(entry.data)[:5] for entry in (await read(store, cursor=page.next_cursor)).entries] == ["b", "last"]
-    page = await read(store, only="c")
-    assert plain((await read(store, cursor=page.next_cursor)).entries[0].data) == "first"

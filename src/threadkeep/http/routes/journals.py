@@ -235,7 +235,7 @@ async def pop_entry(call: Call) -> Response:
 
 async def _follow(call: Call, query: EntriesQuery) -> Response:
     """Answer with the entries as they come."""
-    for name in ("before", "newest", "head"):
+    for name in ("before", "newest", "head", "only", "beyond"):
         if getattr(query, name) not in (None, False):
             raise Invalid(f"{name}: Events come in order, from a place on. Leave it out.", name)
     place, last_id = _place(call), last_event_id(call.request)
