@@ -18,7 +18,9 @@ WITH RECURSIVE numbers (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHER
 """
 CHECKPOINTS = f"""{FILL}
 INSERT INTO checkpoints (user_id, thread, ns, id, parent, metadata, stored, counted, type, bytes, data)
-SELECT 'ada', 1, '', printf('%09d', i), printf('%09d', i - 1), '[]', json_array(json_array('a', CAST(i AS TEXT))), '[]', 't', 9, 'd'
+SELECT
+  'ada', 1, '', printf('%09d', i), printf('%09d', i - 1),
+  '[]', json_array(json_array('a', CAST(i AS TEXT))), '[]', 't', 9, 'd'
 FROM numbers
 """
 VALUES = f"""{FILL}
