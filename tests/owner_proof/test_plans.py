@@ -17,17 +17,20 @@ WASTEFUL = {
         [
             "SEARCH c USING INDEX conversations_by_rev (user_id=?)",
             "SEARCH j USING INDEX journals_by_status (user_id=?)",
+            "SEARCH t USING INDEX threads_by_time (user_id=?)",
         ],
         "It counts all that a user has.",
     ),
     "retire_all_journals": (["SEARCH j USING INDEX journals_by_status (user_id=?)"], "It marks all of a user."),
+    "retire_all_threads": (["SEARCH t USING INDEX threads_by_time (user_id=?)"], "It marks all of a user."),
     "mark_all": (["SEARCH c USING INDEX conversations_by_rev (user_id=?)"], "It marks all of a user."),
     "remove_owner": (
         [
             "SEARCH c USING COVERING INDEX conversations_by_rev (user_id=?)",
             "SEARCH j USING INDEX journals_by_status (user_id=?)",
+            "SEARCH t USING INDEX threads_by_time (user_id=?)",
         ],
-        "It looks whether there is any conversation or journal at all, and ends at the first.",
+        "It looks whether there is anything of a kind at all, and ends at the first.",
     ),
     "to_index_again": (["SCAN l"], _FIRST),
     "index_again_4": (["SCAN word_lists"], "It looks whether there is anything at all, and ends at the first."),
@@ -38,6 +41,8 @@ WASTEFUL = {
             "SCAN o USING INDEX owners_behind",
             "SCAN j USING COVERING INDEX journals_by_deletion",
             "SCAN j USING INDEX journals_by_expiry",
+            "SCAN t USING COVERING INDEX threads_by_deletion",
+            "SCAN t USING INDEX threads_by_expiry",
         ],
         "It is about no user: it reads what is deleted or expires and who is behind, which alone are in these indexes.",
     ),
@@ -89,6 +94,7 @@ def test_what_reads_all_of_a_user_is_there_and_looks_only_for_the_first_unless_i
         "remove_owner": (
             "(SELECT min(c.rev) FROM conversations AS c WHERE c.user_id = :user) IS NULL",
             "NOT EXISTS (SELECT 1 FROM journals AS j WHERE j.user_id = :user AND j.deleted_at IS NULL)",
+            "NOT EXISTS (SELECT 1 FROM threads AS t WHERE t.user_id = :user AND t.deleted_at IS NULL)",
         ),
         "index_again_4": ("NOT EXISTS (SELECT 1 FROM word_lists)",),
     }
@@ -137,8 +143,8 @@ def test_every_table_is_watched() -> None:
         assert wasteful(f"SELECT t.user_id FROM {table} AS t") != []
 
 
-ARRAYS = {"ids", "messages", "conversations", "words", "titles", "places"}
-COUNTS = {"limit", "conversation_limit", "looked", "skip"}
+ARRAYS = {"ids", "messages", "conversations", "words", "titles", "places", "threads", "runs"}
+COUNTS = {"limit", "conversation_limit", "looked", "skip", "thread_limit", "checkpoint_limit", "value_limit"}
 
 
 def value_of(name: str, text: str) -> str | int:

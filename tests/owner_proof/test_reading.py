@@ -101,12 +101,15 @@ def test_one_of_them_reads_only_who_has_something_to_purge_or_to_index_again(dat
     query = QUERIES["users_to_purge"]
     assert violations(query.text, TABLES) == [
         f"The table {table} is not tied to the user."
-        for table in ("journals AS j", "journals AS j", "conversations AS c", "owners AS o", "word_lists AS l")
+        for table in (
+            *("conversations AS c", "owners AS o", "word_lists AS l"),
+            *(f"{kind} AS {kind[0]}" for kind in ("journals", "threads") for _ in range(2)),
+        )
     ]
     read = {
         "conversations": ("user_id", "deleted_at"),
         "owners": ("user_id", "rev", "indexed_rev"),
-        "journals": ("user_id", "deleted_at", "expires_at"),
+        **dict.fromkeys(("journals", "threads"), ("user_id", "deleted_at", "expires_at")),
         "word_lists": ("user_id", "n"),
     }
     expected = {(apsw.SQLITE_READ, table, column) for table, columns in read.items() for column in columns}
@@ -217,7 +220,11 @@ def test_no_statement_is_kept_where_the_proof_does_not_look() -> None:
     assert {name for name in made if not name.startswith("storage/sql/statements/")} == set()
     in_statements = {function for found in made.values() for function in found}
     names = {name.rstrip("_0123456789") for name in QUERIES}
-    of_several = {"_page", "_page_of_large", "_page_of_entries", "_page_of_journals", "_pieces", "_write", "_removal"}
+    of_several = {
+        *("_page", "_page_of_large", "_page_of_entries", "_page_of_journals", "_pieces", "_write"),
+        *("removal", "removal_of_pieces", "_page_of_checkpoints", "_parts_of_large", "_piece_of_thread"),
+        *("_burial", "_retirement", "_move_to_grave", "_copy_of_thread"),
+    }
     assert in_statements <= names | of_several
     assert names - in_statements == {
         "index",
@@ -229,6 +236,11 @@ def test_no_statement_is_kept_where_the_proof_does_not_look() -> None:
         *("first_entries", "newest_entries", "pieces_of_first", "pieces_of_newest", "remove_entries", "sweep_entries"),
         *("list_journals", "list_journals_of_status"),
         *("save_journal", "patch_journal", "acquire_producer", "append"),
+        *(f"{what}_of_{whose}" for what in ("checkpoints", "large") for whose in ("namespace", "thread", "all")),
+        *("large_deltas", "unhinge_checkpoint", "unhinge_writes", "sweep_of_threads", "retire_named", "retire_older"),
+        *(f"insert_piece_of_{what}" for what in ("checkpoint", "value", "write")),
+        *("bury_of_named", "bury_of_older", "bury_of_runs", "move_of_runs", "move_older", "move_values", "move_writes"),
+        *("copy_checkpoints", "copy_values", "copy_writes"),
     } | {f"list_{size}messages_{where}" for size in ("", "large_") for where in ("before", "after")}
 
 
@@ -914,7 +926,9 @@ def test_an_index_and_its_list_are_only_written_by_what_is_tried_here() -> None:
     of_queries = {"unindex_title": (1, 2), "index_again": (2,), "index_messages": (1, 2), "unindex_swept": (1, 2)}
     assert [f"{name}_{place}" for name, places in of_queries.items() for place in places] == UNINDEXING
     tables = {match[1] for text in INSERTS.values() if (match := re.match(r"INSERT (?:OR REPLACE )?INTO (\w+)", text))}
-    assert tables == {"owners", "conversations", "messages", "search_index_2", "journals", "entries", "pieces"}
+    assert tables == {"owners", "conversations", "messages", "search_index_2", "journals", "entries", "pieces"} | {
+        *("threads", "checkpoints", "checkpoint_values", "checkpoint_writes"),
+    }
 
 
 @pytest.mark.parametrize("name", sorted(INDEXING))

@@ -15,7 +15,8 @@ SCHEMA = [statement for migration in MIGRATIONS for statement in migration.state
 TABLES = {name for statement in SCHEMA for name in re.findall(r"^CREATE TABLE (\w+)", statement)}
 # What may be said of a table that is there: its user stays what it was.
 KEPT = re.compile(
-    r'ALTER TABLE \w+\s+(ALTER COLUMN user_id TYPE text COLLATE "C", )?ALTER COLUMN (user_id|journal) SET STATISTICS 0'
+    r'ALTER TABLE \w+\s+(ALTER COLUMN user_id TYPE text COLLATE "C", )?'
+    r"ALTER COLUMN (user_id|journal|thread) SET STATISTICS 0"
     r"|ALTER TABLE \w+ ADD COLUMN \w+ (bigint NOT NULL DEFAULT 0|bigint|text)"
 )
 GUARDS = {
@@ -31,7 +32,7 @@ def read(text: str, tables: set[str] = TABLES) -> list[str]:
 
 
 def test_every_table_has_a_user_and_nothing_else_is_made() -> None:
-    of_agents = {"journals", "entries", "pieces"}
+    of_agents = {"journals", "entries", "pieces", "threads", "checkpoints", "checkpoint_values", "checkpoint_writes"}
     assert {"owners", "conversations", "messages", "words", "search_index_2"} | of_agents == TABLES
     for statement in SCHEMA:
         if KEPT.fullmatch(statement):
@@ -72,7 +73,10 @@ def test_two_statements_are_of_no_user() -> None:
     assert set(OF_NO_USER) & set(QUERIES) == {"users_to_purge", "users_to_expire"}
     assert read(QUERIES["users_to_purge"].text) == [
         f"The table {table} is not tied to the user."
-        for table in ("journals AS j", "journals AS j", "conversations AS c", "owners AS o", "words AS l")
+        for table in (
+            *("conversations AS c", "owners AS o", "words AS l"),
+            *(f"{kind} AS {kind[0]}" for kind in ("journals", "threads") for _ in range(2)),
+        )
     ]
     assert read(QUERIES["users_to_expire"].text) == [
         f"The table {table} is not tied to the user." for table in ("owners AS o", *["conversations AS c"] * 2)

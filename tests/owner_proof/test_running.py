@@ -379,6 +379,9 @@ _IN_LIST = "Whatever this would let into the list of `n`, the rows that are take
 _OF_A_JOURNAL = (
     "Entries and pieces are found by the `n` of a journal, or a name of theirs, and either is tied to the user."
 )
+_OF_A_THREAD = (
+    "What belongs to a thread is found by the `n` of that, or a name of its own, and either is tied to the user."
+)
 _STAMPED = "It goes by the stamp of this batch, which no other one has."
 _BY_LIST = "What is listed is joined with what it is of by `n`, which names one, and either is tied to the user."
 SUPERFLUOUS = {
@@ -407,6 +410,7 @@ SUPERFLUOUS = {
         _IN_LIST,
     ),
     **dict.fromkeys(("index_again_1-m-1", "index_again_1-l-2", "index_again_1-c-3", "index_again_1-l-4"), _BY_LIST),
+    "insert_thread-o-1": "It would insert the same row for each owner, of which the first is kept.",
     "insert_journal-o-1": "It would insert the same row for each owner, of which the first is kept.",
     **dict.fromkeys(
         (
@@ -434,6 +438,58 @@ SUPERFLUOUS = {
             *("remove_entries_2-j-5", "remove_entries_2-j-7", "remove_entries_3-j-3", "remove_entries_3-j-5"),
             *("remove_entries_3-j-7", "remove_entries_4-j-3", "remove_entries_4-j-5", "remove_entries_4-j-7"),
             "insert_piece-j-1",
+        ),
+        _STAMPED,
+    ),
+    **dict.fromkeys(
+        (
+            *("unhinge_checkpoint_1-p-1", "unhinge_checkpoint_1-c-2", "unhinge_checkpoint_2-p-1"),
+            *("unhinge_checkpoint_2-c-2", "unhinge_writes_1-w-2", "unhinge_writes_2-w-2"),
+            *("insert_piece_of_checkpoint-r-1", "insert_piece_of_value-r-1", "insert_piece_of_write-r-1"),
+            *("checkpoints_of_namespace-w-1", "checkpoints_of_namespace-t-2", "checkpoints_of_namespace-c-3"),
+            *("checkpoints_of_namespace-c-5", "checkpoints_of_namespace-v-6", "checkpoints_of_namespace-c-7"),
+            *("checkpoints_of_namespace-t-8", "checkpoints_of_namespace-c-9", "checkpoints_of_namespace-w-10"),
+            *("checkpoints_of_namespace-v-11", "checkpoints_of_namespace-t-12", "checkpoints_of_thread-w-1"),
+            *("checkpoints_of_thread-t-2", "checkpoints_of_thread-c-3", "checkpoints_of_thread-c-5"),
+            *("checkpoints_of_thread-v-6", "checkpoints_of_thread-c-7", "checkpoints_of_thread-t-8"),
+            *("checkpoints_of_thread-c-9", "checkpoints_of_thread-w-10", "checkpoints_of_thread-v-11"),
+            *("checkpoints_of_thread-t-12", "checkpoints_of_all-w-1", "checkpoints_of_all-t-2"),
+            *("checkpoints_of_all-c-3", "checkpoints_of_all-c-4", "checkpoints_of_all-v-5"),
+            *("checkpoints_of_all-c-6", "checkpoints_of_all-t-7", "checkpoints_of_all-c-8"),
+            *("checkpoints_of_all-w-9", "checkpoints_of_all-v-10", "checkpoints_of_all-t-11"),
+            *("large_of_namespace-t-1", "large_of_namespace-c-2", "large_of_namespace-w-4"),
+            *("large_of_namespace-v-5", "large_of_namespace-p-6", "large_of_namespace-v-7"),
+            *("large_of_namespace-p-8", "large_of_namespace-w-9", "large_of_namespace-p-10"),
+            *("large_of_thread-t-1", "large_of_thread-c-2", "large_of_thread-w-4", "large_of_thread-v-5"),
+            *("large_of_thread-p-6", "large_of_thread-v-7", "large_of_thread-p-8", "large_of_thread-w-9"),
+            *("large_of_thread-p-10", "large_of_all-t-1", "large_of_all-c-2", "large_of_all-w-3"),
+            *("large_of_all-v-4", "large_of_all-p-5", "large_of_all-v-6", "large_of_all-p-7", "large_of_all-w-8"),
+            *("large_of_all-p-9", "deltas-c-1", "deltas-l-2", "deltas-t-3", "deltas-v-4", "deltas-c-5"),
+            *("deltas-w-6", "deltas-v-7", "deltas-c-8", "deltas-w-9", "deltas-c-10", "deltas-v-11"),
+            *("large_deltas-b-1", "large_deltas-l-2", "large_deltas-c-3", "large_deltas-t-4", "large_deltas-w-5"),
+            *("large_deltas-v-6", "large_deltas-c-7", "large_deltas-p-8", "large_deltas-v-9"),
+            *("large_deltas-p-10", "large_deltas-w-11", "large_deltas-p-12", "copy_values-f-1"),
+            *("copy_values-s-2", "copy_values-d-4", "copy_values-b-5", "copy_values-s-6", "copy_writes-f-1"),
+            *("copy_writes-s-2", "copy_writes-d-4", "copy_writes-b-5", "copy_writes-s-6", "copy_writes-f-8"),
+            *("copy_writes-s-9", "copy_writes-d-11", "copy_checkpoints-f-1", "copy_checkpoints-s-2"),
+            *(
+                "copy_checkpoints-d-4",
+                "copy_checkpoints-b-5",
+            ),
+        ),
+        _OF_A_THREAD,
+    ),
+    **dict.fromkeys(
+        (
+            *("unhinge_checkpoint_1-t-3", "unhinge_checkpoint_2-t-3", "put_checkpoint-t-1", "put_values-t-1"),
+            *("unhinge_writes_1-t-3", "unhinge_writes_2-t-3", "put_writes-t-1", "insert_piece_of_checkpoint-t-2"),
+            *("insert_piece_of_value-t-2", "insert_piece_of_write-t-2", "copy_values-t-3", "copy_values-t-7"),
+            *(
+                "copy_writes-t-3",
+                "copy_writes-t-7",
+                "copy_writes-t-10",
+                "copy_checkpoints-t-3",
+            ),
         ),
         _STAMPED,
     ),

@@ -6,8 +6,9 @@ import pytest
 
 from support import stores
 from support.postgres import ask, new_schema, server
-from threadkeep.storage.sql.columns import CONVERSATION, ENTRY, JOURNAL, MESSAGE, PIECE, Column
+from threadkeep.storage.sql.columns import CONVERSATION, ENTRY, JOURNAL, MESSAGE, PIECE, THREAD, Column
 from threadkeep.storage.sql.executor import read
+from threadkeep.storage.sql.statements.threads import KINDS
 
 pytestmark = pytest.mark.anyio
 
@@ -17,6 +18,8 @@ TABLES = {
     "journals": JOURNAL,
     "entries": ENTRY,
     "pieces": PIECE,
+    "threads": THREAD,
+    **KINDS,
 }
 SQLITE_TYPES = {"text": "TEXT", "json": "TEXT", "integer": "INTEGER", "boolean": "INTEGER"}
 ONLY_ON_SQLITE = {

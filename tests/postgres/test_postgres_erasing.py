@@ -2,7 +2,7 @@
 
 import pytest
 
-from support import stores
+from support import stores, threads
 from support.journals import append, put
 from support.postgres import ask, new_schema, server
 from support.records import conversation, new_message
@@ -30,12 +30,14 @@ async def test_an_erasure_leaves_no_row_in_any_table() -> None:
     await store.create_conversation(conversation(new_message("an aardvark"), title="Animals"))
     await put(store.state)
     await append(store.state, "x" * 1_000_000)
+    await threads.put(store.state, "1", values={("a", "1"): 1})
+    await threads.write(store.state, "1", ("a", 1))
     # A title, as the version before has put it.
     await ask(f"INSERT INTO {schema}.words SELECT * FROM {schema}.search_index_2 WHERE n < 0")
     await ask(f"DELETE FROM {schema}.search_index_2 WHERE n < 0")
     empty = [name for name, count in (await rows_in(schema)).items() if not count]
     assert not empty, f"This test has to keep something in {', '.join(empty)}."
-    assert await retention.erase(store) == (Erased(1, 1, 1), True)
+    assert await retention.erase(store) == (Erased(1, 1, 1, threads=1), True)
     left = [name for name, count in (await rows_in(schema)).items() if count]
     assert not left, f"Nothing removes the rows of {', '.join(left)}."
     await executor.close()
