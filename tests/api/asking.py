@@ -10,7 +10,7 @@ import httpx
 
 from support.backends import Backend
 from support.examples import T, some
-from threadkeep.http.problems import STATUS
+from threadkeep.http.problems import OPENAI, STATUS
 from threadkeep.ids import new_id
 
 API = "/api/conversations"
@@ -60,7 +60,8 @@ def _check_error(response: httpx.Response) -> None:
     body = response.json()
     assert list(body) == ["error"]
     error = body["error"]
-    assert {"code", "message"} <= {*error} <= {"code", "message", "details"}
+    of_openai = {"type", "param"} if response.request.url.path.startswith(OPENAI) else set()
+    assert {"code", "message", *of_openai} <= {*error} <= {"code", "message", "details", *of_openai}
     assert STATUS[error["code"]] == response.status_code
     assert isinstance(error.get("details", {}), dict)
     if error["code"] == "invalid":

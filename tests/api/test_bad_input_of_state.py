@@ -319,6 +319,7 @@ async def test_a_wrong_query_is_refused_and_named(client: httpx.AsyncClient, sub
         *(("after=-1", "after"), ("before=1.5", "before"), ("newest=yes", "newest"), ("head=1x", "head")),
         *(("since=0", "since"), ("cursor=", "cursor"), ("cursor=a%20b", "cursor"), ("cursor=~WyJl", "cursor")),
         *(("cursor=0", "cursor"), ("cursor=" + "a" * 4_001, "cursor"), ("after=1&cursor=~WyJl", "after")),
+        *(("only=", "only"), ("only=%0A", "only"), ("beyond=%0A", "beyond"), ("beyond=a&cursor=~WyJl", "beyond")),
     ):
         with subtests.test(query[:30]):
             check_refusal(await ask(client, "GET", f"{ENTRIES}?{query}"), at=at)

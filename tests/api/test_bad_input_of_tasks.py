@@ -58,7 +58,8 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     (TASK, {**CLAIM, "attempt": "a\u0085"}, "attempt"),
     (TASK, {**CLAIM, "leaseUntil": -1}, "leaseUntil"),
     (TASK, {**CLAIM, "leaseUntil": 1.5}, "leaseUntil"),
-    (TASK, {**CLAIM, "leaseUntil": 2**53}, "leaseUntil"),
+    (TASK, {**CLAIM, "leaseUntil": 2**53 - 1}, "leaseUntil"),
+    (TASK, {**CLAIM, "timeoutAt": 2**53 - 1}, "timeoutAt"),
     (TASK, {**CLAIM, "lease": 1}, "lease"),
     (TASK, {"do": "replace", "attempt": "a1"}, "nextAttempt"),
     (TASK, {"do": "settle", "attempt": "a1", "error": "a\u0000b"}, "error"),
@@ -200,7 +201,7 @@ async def test_a_change_that_is_late_does_nothing_and_says_so(client: httpx.Asyn
 async def test_a_lease_may_be_past_and_many_are_renewed_in_parts(backend: Backend) -> None:
     client = someone(backend)
     await send(client, "POST", TASKS, {"id": "kept", "lane": "one", "payload": 1})
-    await send(client, "POST", TASK, {**CLAIM, "leaseUntil": 2**53 - 1})
+    await send(client, "POST", TASK, {**CLAIM, "leaseUntil": 2**53 - 2, "timeoutAt": 2**53 - 2})
     past = {"holder": "h1", "tasks": ["kept"], "leaseUntil": 1}
     assert (await send(client, "POST", f"{QUEUE}/renew", past)).json() == {"tasks": ["kept"]}
     expired = (await ask(client, "GET", f"{TASKS}?view=expired")).json()["tasks"]

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.backends import NATIVE
+from threadkeep.http.problems import OPENAI
 from threadkeep.http.routes import ROUTES
 
 HELLO = {"role": "user", "content": [{"type": "text", "text": "Hello"}]}
@@ -298,6 +299,11 @@ GOOD: dict[tuple[str, str], list[Any]] = {
         {"updatedBefore": 1, "keep": "none"},
     ],
     ("POST", "/api/checkpoints/delete"): [{"runs": ["r"]}],
+    ("POST", f"{OPENAI}conversations"): [{"items": [{"role": "user", "content": "a"}], "metadata": {"a": "b"}}],
+    ("POST", f"{OPENAI}conversations/{{conversation}}"): [{"metadata": {"a": "b"}}],
+    ("POST", f"{OPENAI}conversations/{{conversation}}/items"): [
+        {"items": [{"role": "assistant", "content": [{"type": "output_text", "text": "a"}], "id": "b", "status": "c"}]}
+    ],
 }
 """What each route takes."""
 

@@ -81,3 +81,6 @@ async def test_a_wrong_row_is_skipped_and_anything_else_that_is_wrong_refused(ba
     check_refusal(await ask(client, "GET", f"/api/journals/{'s' * 65}/rows"), at="space")
     check_refusal(await ask(client, "POST", f"/api/journals/{'s' * 65}/rows", content=b"", headers=NDJSON), at="space")
     check_refusal(await ask(client, "PUT", ROWS, content=b"{}"), "method_not_allowed")
+    listed = await ask(client, "GET", "/api/journals/sessions?order=updated&status=s")
+    check_refusal(listed, at="status", says=("Leave out `order`",))
+    check_refusal(await ask(client, "GET", "/api/journals/sessions?order=key"), at="order")

@@ -253,6 +253,11 @@ def test_the_document_has_every_figure() -> None:
         "imports": [{"module": "entry", "own": 1.0, "whole": 675.4}],
         "memory": [{**one, "after": list(range(11))} for one in of.values()],
         "exports": [{**one, "bytes": 2**25, "added": 19.4} for one in of.values()],
+        "state": [
+            {"operation": "claim", "store": "sqlite", "from": 100, "to": 100_000, "few": 1.5, "many": 1.75}
+            | {"ratio": 1.17, "low": 1.1, "high": 1.2}
+        ],
+        "sessions": [{"store": "sqlite", "bytes": 10**8, "server": [7.3, 1.2], "client": [5.1, 4.2]}],
     }
     text = report(figures)
     for figure_in_it in (
@@ -263,6 +268,8 @@ def test_the_document_has_every_figure() -> None:
         "| append-one    | d1    | threadkeep ",
         "| 32 ",
         "| 19 ",
+        "| 100 to 100,000 | 1.50       | 1.75     | 1.17  | 1.10 to 1.20 |",
+        "| sqlite | 100          | 7 ",
     ):
         assert figure_in_it in text
     assert max(len(line) for line in text.splitlines() if "|" not in line) <= 120

@@ -6,6 +6,15 @@ from http import HTTPStatus
 
 from threadkeep_client import AuthenticatedClient
 from threadkeep_client.api.account import erase_everything
+from threadkeep_client.api.agent_state import (
+    append_entries,
+    delete_journal,
+    get_journal,
+    list_entries,
+    list_journals,
+    patch_journal,
+    put_journal,
+)
 from threadkeep_client.api.changes import list_changes
 from threadkeep_client.api.conversations import (
     create_conversation,
@@ -22,11 +31,13 @@ from threadkeep_client.api.search import search
 from threadkeep_client.api.server import get_health
 from threadkeep_client.models import (
     Appended,
+    AppendedEntries,
     Changes,
     Conversation,
     ConversationChanges,
     ConversationPage,
     Document,
+    EntryPage,
     Erasure,
     ErrorCode,
     ErrorDetails,
@@ -35,15 +46,22 @@ from threadkeep_client.models import (
     HitPage,
     ImageBlock,
     ImportReport,
+    Journal,
+    JournalChanges,
+    JournalPage,
     JsonObject,
     MessagePage,
     Metadata,
     NewConversation,
+    NewEntries,
+    NewEntry,
     NewMessage,
     NewMessages,
     NewOtherBlock,
     OtherBlock,
     PutConversation,
+    PutJournal,
+    PutJournalMode,
     Role,
     TextBlock,
     ThinkingBlock,
@@ -264,6 +282,43 @@ def export_everything_as_text_and_import_it_as_ndjson() -> None:
     assert report.skipped[0].error.code is ErrorCode.INVALID
 
 
+def keep_a_session_of_an_agent_and_read_it_back() -> None:
+    place = ("sessions", 'agent/"one"')
+    new = PutJournal(head={"leaf": None}, status="open")
+    journal = put_journal.sync(*place, client=client, body=new, idempotency_key="put-1")
+    assert isinstance(journal, Journal)
+    assert (journal.version, journal.head) == (1, {"leaf": None})
+    entries = [NewEntry(id="1", data={"text": "Hello"}), NewEntry(data=[1, None])]
+    for first in (HTTPStatus.CREATED, HTTPStatus.OK):
+        body = NewEntries(entries=entries, head={"leaf": "1"})
+        appended = append_entries.sync_detailed(*place, client=client, body=body, idempotency_key="append-1")
+        assert appended.status_code is first
+        assert isinstance(appended.parsed, AppendedEntries)
+        assert (appended.parsed.first, appended.parsed.last) == (0, 1)
+    page = list_entries.sync(*place, client=client, head=True)
+    assert isinstance(page, EntryPage)
+    assert [entry.data for entry in page.entries] == [{"text": "Hello"}, [1, None]]
+    assert page.journal.head == {"leaf": "1"}
+    listed = list_journals.sync("sessions", client=client, status="open")
+    assert isinstance(listed, JournalPage)
+    assert [journal.key for journal in listed.journals] == [place[1]]
+
+
+def write_to_a_journal_only_as_it_was_seen() -> None:
+    place = ("runs", "1")
+    put_journal.sync(*place, client=client, body=PutJournal(mode=PutJournalMode.REPLACE))
+    edited = patch_journal.sync(*place, client=client, body=JournalChanges(status="done"), if_match='"1"')
+    assert isinstance(edited, Journal)
+    late = append_entries.sync(*place, client=client, body=NewEntries(expected=1, close=True))
+    assert isinstance(late, ErrorResponse)
+    assert isinstance(late.error.details, ErrorDetails)
+    assert (late.error.details.reason, late.error.details.version) == ("stale", 2)
+    delete_journal.sync(*place, client=client)
+    gone = get_journal.sync(*place, client=client)
+    assert isinstance(gone, ErrorResponse)
+    assert gone.error.code is ErrorCode.NOT_FOUND
+
+
 def ask_whether_the_server_is_up() -> None:
     answer = get_health.sync(client=client)
     assert isinstance(answer, Health)
@@ -312,6 +367,8 @@ SNIPPETS: list[Callable[[], None]] = [
     put_a_conversation_under_an_id_of_ones_own_each_time_it_has_grown,
     export_a_conversation_and_import_it,
     export_everything_as_text_and_import_it_as_ndjson,
+    keep_a_session_of_an_agent_and_read_it_back,
+    write_to_a_journal_only_as_it_was_seen,
     ask_whether_the_server_is_up,
     delete_everything,
 ]

@@ -304,6 +304,49 @@ const snippets = {
     check(report.skipped[0]?.error.code === "invalid", "but for the one that is wrong");
   },
 
+  async "keep a session of an agent, and read it back"() {
+    const path = { space: "sessions", key: 'agent/"one"' };
+    const put = await client.PUT("/api/journals/{space}/{key}", {
+      params: { path, header: { "Idempotency-Key": "put-1" } },
+      body: { head: { leaf: null }, status: "open" },
+    });
+    check(put.response.status === 201 && put.data?.version === 1, "it is new");
+    const body = { entries: [{ id: "1", data: { text: "Hello" } }, { data: [1, null] }], head: { leaf: "1" } };
+    for (const status of [201, 200]) {
+      const params = { path, header: { "Idempotency-Key": "append-1" } };
+      const appended = await client.POST("/api/journals/{space}/{key}/entries", { params, body });
+      check(appended.response.status === status && appended.data?.last === 1, "it is appended once");
+    }
+    const { data: page } = await client.GET("/api/journals/{space}/{key}/entries", {
+      params: { path, query: { head: true } },
+    });
+    check(JSON.stringify(page?.entries.map((entry) => entry.data)) === '[{"text":"Hello"},[1,null]]', "all is there");
+    check(JSON.stringify(page?.journal.head) === '{"leaf":"1"}', "with its head");
+    const { data: listed } = await client.GET("/api/journals/{space}", {
+      params: { path: { space: "sessions" }, query: { status: "open" } },
+    });
+    check(listed?.journals[0]?.key === path.key && listed.nextCursor === null, "it is listed");
+  },
+
+  async "write to a journal only as it was seen"() {
+    const path = { space: "runs", key: "1" };
+    await client.PUT("/api/journals/{space}/{key}", { params: { path }, body: { mode: "replace" } });
+    const { data } = await client.PATCH("/api/journals/{space}/{key}", {
+      params: { path, header: { "If-Match": '"1"' } },
+      body: { status: "done" },
+    });
+    check(data?.status === "done", "it is edited");
+    const late = await client.POST("/api/journals/{space}/{key}/entries", {
+      params: { path },
+      body: { expected: 1, close: true },
+    });
+    const details = late.error?.error.details;
+    check(details?.reason === "stale" && details.version === 2, "it has changed");
+    await client.DELETE("/api/journals/{space}/{key}", { params: { path } });
+    const { error } = await client.GET("/api/journals/{space}/{key}", { params: { path } });
+    check(error?.error.code === "not_found", "it is gone");
+  },
+
   async "ask whether the server is up"() {
     const { data } = await client.GET("/api/health");
     check(data?.status === "ok" && data.store === "sqlite", "it is");

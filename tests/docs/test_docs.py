@@ -38,7 +38,7 @@ CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 CODES = {**STATUS, "internal": 500}
 """The status of each code of an error; a defect of ours is no error of the tree, and has a code of its own."""
 TIMES = {"createdAt", "updatedAt", "deletedAt", "exportedAt"}
-CURSORS = {"next", "nextCursor", "changes"}
+CURSORS = {"next", "nextCursor", "changes", "incarnation"}
 
 
 def without_times(value: Any) -> Any:
@@ -85,7 +85,7 @@ def test_the_commands_of_the_readme_answer_as_printed(url: str) -> None:
     assert sent_again[0] == {**answers[0], "messageCount": 2}
 
 
-@pytest.mark.parametrize("name", ["search", "sync", "export-and-import", "clients"])
+@pytest.mark.parametrize("name", ["search", "sync", "export-and-import", "clients", "agent-state"])
 def test_the_commands_of_a_guide_answer_as_printed(url: str, name: str) -> None:
     steps = steps_in((ROOT / f"docs/{name}.md").read_text())
     assert len(steps) >= 4

@@ -16,6 +16,7 @@ import pytest
 
 from support.backends import REQUEST_SECONDS, WORKERS, over_http, worker
 from support.in_process import as_user
+from support.kills import check_what_was_told, write_until_killed
 from support.records import all_messages, conversation, message, plain
 from support.routes import PUBLIC_ROUTES
 from threadkeep.conversations.records import MessageRecord
@@ -132,6 +133,18 @@ def test_no_request_of_any_kind_imports_anything_not_even_the_first(running: Loc
         ask_of_journals_and_blobs(ask)
         ask_of_tasks(ask)
         ask_of_threads(ask)
+        conversations = "/api/openai/v1/conversations"
+        place = f"{conversations}/{ask('POST', conversations, json={'items': [said]}).json()['id']}"
+        for method, step, options in (
+            ("GET", "", {}),
+            ("POST", "", {"json": {"metadata": {"a": "b"}}}),
+            ("POST", "/items", {"json": {"items": [{**said, "id": "mine"}]}}),
+            ("GET", "/items", {"params": {"limit": 1}}),
+            ("GET", "/items/mine", {}),
+            ("DELETE", "/items/mine", {}),
+            ("DELETE", "", {}),
+        ):
+            ask(method, place + step, f"{conversations}/{{conversation}}{step.replace('mine', '{item}')}", **options)
         for route in PUBLIC_ROUTES:
             ask(route.method, route.path)
         assert client.get(API, headers={"Authorization": "Bearer a.b.c"}).status_code == 401
@@ -233,3 +246,12 @@ async def test_what_was_acknowledged_before_a_kill_is_there_once_and_in_order(ru
         assert len(rows) == len(acknowledged) + CLIENTS
         assert [row.seq for row in rows] == [*range(1, len(rows) + 1)]
         assert len({plain(row.content)[0]["text"] for row in rows}) == len(rows)
+
+
+@pytest.mark.anyio
+async def test_what_was_acknowledged_of_an_agent_before_a_kill_is_there_once(running: LocalWorker) -> None:
+    async with over_http(running.store, running.url) as backend:
+        told = await write_until_killed(await backend.state("u"), running.kill)
+    running.start()
+    async with over_http(running.store, running.url) as backend:
+        await check_what_was_told(await backend.state("u"), told)

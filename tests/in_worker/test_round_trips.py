@@ -17,6 +17,7 @@ from in_worker.test_purging import eventually
 from support.backends import REQUEST_SECONDS, WORKERS, worker
 from support.in_process import as_user
 from support.routes import USER_ROUTES
+from threadkeep.agents.openai.items import minted
 from threadkeep.ids import new_id
 
 # What works in chunks, since there may be more of it than fits into one: see below.
@@ -51,6 +52,9 @@ WRITES = [{"idx": -1, "channel": "a", **LARGE_TYPED}, {"idx": 0, "channel": "a",
 RUN = {"metadata": {"run_id": "r"}}
 BLOB = "/api/blobs/counted/a%2Fb"
 LARGE_ENTRIES = [{"data": "x" * 2_000_000}, {"id": "large", "data": "x" * 1_000_000}]
+CONVERSATIONS = "/api/openai/v1/conversations"
+CONVERSATION = f"{CONVERSATIONS}/{minted('conv', 'made', 0)}"
+ITEMS = [{"id": "large", "role": "user", "content": "x" * 2_000_000}]
 STATE = [
     *[("PUT", JOURNAL, {"json": {"mode": mode, "head": 1}}) for mode in ("create", "create", "save", "replace")],
     ("PUT", JOURNAL, {"json": {"head": 1}, "headers": {"If-Match": '"9"'}}),
@@ -91,6 +95,22 @@ STATE = [
     ("POST", "/api/checkpoints/delete", {"json": {"runs": ["r"]}}),
     ("DELETE", THREAD, {}),
     ("DELETE", f"{THREAD}-2", {}),
+    ("POST", CONVERSATIONS, {"json": {"items": ITEMS, "metadata": {"a": "b"}}, "headers": {"Idempotency-Key": "made"}}),
+    ("GET", CONVERSATION, {}),
+    ("POST", CONVERSATION, {"json": {"metadata": {}}}),
+    (
+        "POST",
+        f"{CONVERSATION}/items",
+        {"json": {"items": [{"type": "function_call"}, {"role": "user", "content": "a"}]}},
+    ),
+    ("POST", f"{CONVERSATION}/items", {"json": {"items": ITEMS}}),
+    ("GET", f"{CONVERSATION}/items", {"params": {"limit": 2}}),
+    ("GET", f"{CONVERSATION}/items", {"params": {"after": "large", "order": "asc", "include[]": "a"}}),
+    ("GET", f"{CONVERSATION}/items/large", {}),
+    ("GET", f"{CONVERSATION}/items/none", {}),
+    ("DELETE", f"{CONVERSATION}/items/none", {}),
+    ("DELETE", CONVERSATION, {}),
+    ("GET", CONVERSATION, {}),
 ]
 QUEUE = "/api/queues/counted"
 TASK = f"{QUEUE}/tasks/a"
@@ -200,6 +220,8 @@ def pattern_of(path: str) -> str:
     path = re.sub("/tasks/[a-z]+", "/tasks/{task}", path.replace("queues/counted", "queues/{queue}"))
     path = path.replace(BLOB, "/api/blobs/{space}/{key}")
     path = path.replace(f"{THREAD}-2", THREAD).replace(THREAD, "/api/threads/{thread}")
+    path = path.replace(CONVERSATION, f"{CONVERSATIONS}/{{conversation}}")
+    path = re.sub("/items/.*", "/items/{item}", path)
     return path.replace("lanes/one", "lanes/{lane}")
 
 
@@ -214,6 +236,15 @@ def test_every_request_for_the_state_of_agents_is_one_round_trip(client: httpx.C
         del counted["turns"]
         counted.pop("storage.getAlarm", None)  # before what is deleted
         assert counted in EXPECTED[client.store], (method, path)  # type: ignore[attr-defined]
+
+
+def test_the_deletion_of_an_item_looks_first(client: httpx.Client) -> None:
+    client.post(CONVERSATIONS, json={"items": ITEMS}, headers={"Idempotency-Key": "made"})
+    client.get("/counts")
+    assert client.delete(f"{CONVERSATION}/items/large").status_code == 200
+    counted = client.get("/counts").json()
+    batches = counted.get("d1.batch", 0) + counted.get("storage.transactionSync", 0)
+    assert (batches, counted.get("object.fetch", 1)) == (2, 1)
 
 
 def test_a_request_takes_one_turn_of_the_event_loop_to_begin_and_one_for_each_wait(client: httpx.Client) -> None:
@@ -231,7 +262,7 @@ def test_a_page_of_large_messages_takes_two(client: httpx.Client) -> None:
     page = client.get(f"/api/conversations/{conversation}/messages").json()
     assert len(page["messages"]) == 1
     assert page["nextCursor"]
-    trips = [name for name in EXPECTED[client.store][-1] if name.startswith(("d1", "storage"))]  # type: ignore[attr-defined]
+    trips = [name for name in EXPECTED[client.store][1] if name.startswith(("d1", "storage"))]  # type: ignore[attr-defined]
     counted = client.get("/counts").json()
     assert {name: count for name, count in counted.items() if name.startswith(("d1", "storage"))} == dict.fromkeys(
         trips, 2

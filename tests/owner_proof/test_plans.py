@@ -16,13 +16,15 @@ WASTEFUL = {
     "count_all": (
         [
             "SEARCH c USING INDEX conversations_by_rev (user_id=?)",
-            "SEARCH j USING INDEX journals_by_status (user_id=?)",
+            "SEARCH j USING INDEX journals_by_key (user_id=?)",
             "SEARCH b USING INDEX blobs_by_key (user_id=?)",
+            "SEARCH t USING INDEX threads_by_time (user_id=?)",
             "SEARCH t USING INDEX tasks_by_lane (user_id=?)",
         ],
         "It counts all that a user has.",
     ),
-    "retire_all_journals": (["SEARCH j USING INDEX journals_by_status (user_id=?)"], "It marks all of a user."),
+    "retire_all_journals": (["SEARCH j USING INDEX journals_by_key (user_id=?)"], "It marks all of a user."),
+    "retire_all_threads": (["SEARCH t USING INDEX threads_by_time (user_id=?)"], "It marks all of a user."),
     "retire_all_blobs": (["SEARCH b USING INDEX blobs_by_key (user_id=?)"], "It marks all of a user."),
     "retire_all_tasks": (["SEARCH t USING INDEX tasks_by_lane (user_id=?)"], "It marks all of a user."),
     "retire_all_lanes": (["SEARCH l USING INDEX lanes_by_name (user_id=?)"], "It marks all of a user."),
@@ -30,12 +32,13 @@ WASTEFUL = {
     "remove_owner": (
         [
             "SEARCH c USING COVERING INDEX conversations_by_rev (user_id=?)",
-            "SEARCH j USING INDEX journals_by_status (user_id=?)",
+            "SEARCH j USING INDEX journals_by_key (user_id=?)",
             "SEARCH b USING INDEX blobs_by_key (user_id=?)",
+            "SEARCH t USING INDEX threads_by_time (user_id=?)",
             "SEARCH t USING INDEX tasks_by_lane (user_id=?)",
             "SEARCH l USING INDEX lanes_by_name (user_id=?)",
         ],
-        "It looks whether there is anything at all, and ends at the first.",
+        "It looks whether there is anything of a kind at all, and ends at the first.",
     ),
     "to_index_again": (["SCAN l"], _FIRST),
     "index_again_4": (["SCAN word_lists"], "It looks whether there is anything at all, and ends at the first."),
@@ -44,12 +47,13 @@ WASTEFUL = {
             "SCAN c USING COVERING INDEX conversations_by_deletion",
             "SCAN l",
             "SCAN o USING INDEX owners_behind",
-            "SCAN j USING COVERING INDEX journals_by_deletion",
-            "SCAN t USING COVERING INDEX tasks_by_deletion",
-            "SCAN d USING COVERING INDEX lanes_by_deletion",
-            "SCAN j USING INDEX journals_by_expiry",
-            "SCAN b USING COVERING INDEX blobs_by_deletion",
-            "SCAN b USING INDEX blobs_by_expiry",
+            *(
+                f"SCAN k USING {index}"
+                for kind in ("journals", "blobs", "threads")
+                for index in (f"COVERING INDEX {kind}_by_deletion", f"INDEX {kind}_by_expiry")
+            ),
+            "SCAN k USING COVERING INDEX tasks_by_deletion",
+            "SCAN k USING COVERING INDEX lanes_by_deletion",
         ],
         "It is about no user: it reads what is deleted or expires and who is behind, which alone are in these indexes.",
     ),
@@ -103,7 +107,7 @@ def test_what_reads_all_of_a_user_is_there_and_looks_only_for_the_first_unless_i
             *(
                 f"NOT EXISTS (SELECT 1 FROM {table} AS {table[0]} WHERE {table[0]}.user_id = :user"
                 f" AND {table[0]}.deleted_at IS NULL)"
-                for table in ("journals", "blobs", "tasks", "lanes")
+                for table in ("journals", "blobs", "threads", "tasks", "lanes")
             ),
         ),
         "index_again_4": ("NOT EXISTS (SELECT 1 FROM word_lists)",),
@@ -153,8 +157,8 @@ def test_every_table_is_watched() -> None:
         assert wasteful(f"SELECT t.user_id FROM {table} AS t") != []
 
 
-ARRAYS = {"ids", "messages", "conversations", "words", "titles", "places", "tasks"}
-COUNTS = {"limit", "conversation_limit", "looked", "skip"}
+ARRAYS = {"ids", "messages", "conversations", "words", "titles", "places", "tasks", "threads", "runs"}
+COUNTS = {"limit", "conversation_limit", "looked", "skip", "thread_limit", "checkpoint_limit", "value_limit"}
 
 
 def value_of(name: str, text: str) -> str | int:

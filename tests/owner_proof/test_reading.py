@@ -103,8 +103,7 @@ def test_one_of_them_reads_only_who_has_something_to_purge_or_to_index_again(dat
         f"The table {table} is not tied to the user."
         for table in (
             *("conversations AS c", "owners AS o", "word_lists AS l"),
-            *("journals AS j", "journals AS j", "blobs AS b", "blobs AS b"),
-            *("tasks AS t", "lanes AS l"),
+            *("tasks AS k", "lanes AS k", *["threads AS k"] * 2, *["journals AS k"] * 2, *["blobs AS k"] * 2),
         )
     ]
     read = {
@@ -112,6 +111,7 @@ def test_one_of_them_reads_only_who_has_something_to_purge_or_to_index_again(dat
         "owners": ("user_id", "rev", "indexed_rev"),
         "journals": ("user_id", "deleted_at", "expires_at"),
         "blobs": ("user_id", "deleted_at", "expires_at"),
+        "threads": ("user_id", "deleted_at", "expires_at"),
         "tasks": ("user_id", "deleted_at"),
         "lanes": ("user_id", "deleted_at"),
         "word_lists": ("user_id", "n"),
@@ -224,8 +224,11 @@ def test_no_statement_is_kept_where_the_proof_does_not_look() -> None:
     assert {name for name in made if not name.startswith("storage/sql/statements/")} == set()
     in_statements = {function for found in made.values() for function in found}
     names = {name.rstrip("_0123456789") for name in QUERIES}
-    of_several = {"_page", "_page_of_large", "_page_of_entries", "_page_of_journals", "_pieces", "_write", "_removal"}
-    of_several |= {"_page_of_tasks", "_change"}
+    of_several = {
+        *("_page", "_page_of_large", "_page_of_entries", "_page_of_journals", "_page_of_tasks", "_pieces", "_write"),
+        *("_change", "_removal", "removal", "removal_of_pieces", "_page_of_checkpoints", "_parts_of_large"),
+        *("_piece_of_thread", "_burial", "_retirement", "_move_to_grave", "_copy_of_thread"),
+    }
     assert in_statements <= names | of_several
     assert names - in_statements == {
         "index",
@@ -242,6 +245,11 @@ def test_no_statement_is_kept_where_the_proof_does_not_look() -> None:
         *("tasks_of_lane", "tasks_of_queue", "absorbed_tasks", "begin_absorbing", "make_ready", "claim_task"),
         *("apply_task", "recover_task", "replace_attempt", "requeue_task", "settle_task", "drop_task"),
         *("reserve_settlement", "finalize_settlement", "join_task", "leave_host", "note_task", "sweep_tasks"),
+        *(f"{what}_of_{whose}" for what in ("checkpoints", "large") for whose in ("namespace", "thread", "all")),
+        *("large_deltas", "unhinge_checkpoint", "unhinge_writes", "sweep_of_threads", "retire_named", "retire_older"),
+        *(f"insert_piece_of_{what}" for what in ("checkpoint", "value", "write")),
+        *("bury_of_named", "bury_of_older", "bury_of_runs", "move_of_runs", "move_older", "move_values", "move_writes"),
+        *("copy_checkpoints", "copy_values", "copy_writes"),
     } | {f"list_{size}messages_{where}" for size in ("", "large_") for where in ("before", "after")}
 
 

@@ -41,10 +41,11 @@ from owner_proof.walk import (
 )
 from threadkeep.conversations.store import Store
 from threadkeep.storage.sql.agents import sweep_state
-from threadkeep.storage.sql.columns import BLOB, ENTRY, JOURNAL, LANE, TASK
+from threadkeep.storage.sql.columns import BLOB, ENTRY, JOURNAL, LANE, TASK, THREAD, Column
 from threadkeep.storage.sql.conversations import users_to_purge
 from threadkeep.storage.sql.migrate import migrate
 from threadkeep.storage.sql.statements import Statements
+from threadkeep.storage.sql.statements.threads import KINDS
 from threadkeep.storage.sqlite.dialect import SQLITE, SqliteDialect
 from threadkeep.storage.sqlite.file import SqliteExecutor
 from threadkeep.storage.sqlite.migrations import MIGRATIONS
@@ -69,11 +70,15 @@ NEIGHBOURS = {
     "eve": [*OTHERWISE[:-1], index_before()],
 }
 TABLES = ("owners", "conversations", "messages", "word_lists")
+
+
 # Whatever bears a user; not by its place in the database, nor that of its journal.
-_JOURNALS = ", ".join(f"j.{column.name}" for column in JOURNAL)
-_ENTRIES = ", ".join(f"e.{column.name}" for column in ENTRY)
-_TASKS = ", ".join(f"t.{column.name}" for column in TASK)
-_LANES = ", ".join(f"l.{column.name}" for column in LANE)
+def _columns(alias: str, columns: tuple[Column, ...]) -> str:
+    return ", ".join(f"{alias}.{column.name}" for column in columns)
+
+
+_JOURNALS = _columns("j", JOURNAL)
+_ENTRIES = _columns("e", ENTRY)
 OF_AGENTS = {
     "journals": f"SELECT j.user_id, j.deleted_at, {_JOURNALS} FROM journals AS j",
     "entries": f"""
@@ -81,9 +86,17 @@ SELECT e.user_id, j.user_id AS j_of, j.space, j.key, j.incarnation, {_ENTRIES}
 FROM entries AS e LEFT JOIN journals AS j ON j.n = e.journal
 """,
     "pieces": "SELECT p.* FROM pieces AS p",
-    "blobs": f"SELECT b.user_id, b.deleted_at, {', '.join(f'b.{column.name}' for column in BLOB)} FROM blobs AS b",
-    "tasks": f"SELECT t.user_id, t.deleted_at, {_TASKS} FROM tasks AS t",
-    "lanes": f"SELECT l.user_id, l.deleted_at, {_LANES} FROM lanes AS l",
+    "blobs": f"SELECT b.user_id, b.deleted_at, {_columns('b', BLOB)} FROM blobs AS b",
+    "tasks": f"SELECT t.user_id, t.deleted_at, {_columns('t', TASK)} FROM tasks AS t",
+    "lanes": f"SELECT l.user_id, l.deleted_at, {_columns('l', LANE)} FROM lanes AS l",
+    "threads": f"SELECT t.user_id, t.deleted_at, {_columns('t', THREAD)} FROM threads AS t",
+    **{
+        table: f"""
+SELECT c.user_id, t.user_id AS t_of, t.name, t.deleted_at, t.stamp, {_columns("c", columns)}
+FROM {table} AS c LEFT JOIN threads AS t ON t.n = c.thread
+"""
+        for table, columns in KINDS.items()
+    },
 }
 # With the same letters before the words of all, only the statement itself keeps them apart.
 SAME_MARK = "samemark"
@@ -415,6 +428,7 @@ SUPERFLUOUS = {
     **dict.fromkeys(
         (
             *("list_journals-j-2", "list_journals_of_status-j-2", "append_verdict-e-1", "append_verdict-e-2"),
+            "list_journals_by_update-j-2",
             *("append_verdict-e-3", "append_verdict-e-4", "append_verdict-e-5", "append_verdict-e-6"),
             *("append_verdict-e-9", "append_verdict-e-10", "append_verdict-e-11", "append_verdict-e-12"),
             *("append-e-2", "append-e-3", "append-e-4", "append-e-5", "append-e-6", "append-e-7", "append-e-10"),
@@ -422,8 +436,10 @@ SUPERFLUOUS = {
             *("remove_entries_2-r-1", "remove_entries_2-e-2", "remove_entries_2-l-4", "remove_entries_2-e-6"),
             *("remove_entries_3-p-1", "remove_entries_3-e-2", "remove_entries_3-l-4", "remove_entries_3-e-6"),
             *("remove_entries_4-r-1", "remove_entries_4-e-2", "remove_entries_4-l-4", "remove_entries_4-e-6"),
-            *("first_entries-e-1", "first_entries-e-3", "newest_entries-e-1", "newest_entries-e-3"),
-            *("pieces_of_first-p-1", "pieces_of_first-e-2", "pieces_of_newest-p-1", "pieces_of_newest-e-2"),
+            *("first_entries-e-1", "first_entries-b-3", "first_entries-b-5", "first_entries-e-7"),
+            *("newest_entries-e-1", "newest_entries-b-3", "newest_entries-b-5", "newest_entries-e-7"),
+            *("pieces_of_first-p-1", "pieces_of_first-e-2", "pieces_of_first-b-4", "pieces_of_first-b-6"),
+            *("pieces_of_newest-p-1", "pieces_of_newest-e-2", "pieces_of_newest-b-4", "pieces_of_newest-b-6"),
             *("sweepable_entries-e-1", "sweepable_entries-j-2", "sweep_entries_1-p-1", "sweep_entries_1-e-2"),
             *("sweep_entries_1-j-3", "sweep_entries_2-r-1", "sweep_entries_2-e-2", "sweep_entries_2-j-3"),
             *("sweep_entries_3-p-1", "sweep_entries_3-e-2", "sweep_entries_3-j-3", "sweep_entries_4-r-1"),

@@ -303,13 +303,16 @@ SUPERFLUOUS = {
     **dict.fromkeys(
         (
             *("list_journals-j-2", "list_journals_of_status-j-2", "append_verdict-e-1", "append_verdict-e-2"),
+            "list_journals_by_update-j-2",
             *("append_verdict-e-3", "append_verdict-e-4", "append_verdict-e-5", "append_verdict-e-6"),
             *("append_verdict-e-9", "append_verdict-e-10", "append_verdict-e-11", "append_verdict-e-12"),
             *("append-e-2", "append-e-3", "append-e-4", "append-e-5", "append-e-6", "append-e-7", "append-e-10"),
             *("remove_entries_1-p-1", "remove_entries_1-e-2", "remove_entries_1-l-4", "remove_entries_1-e-6"),
             *("remove_entries_2-r-1", "remove_entries_2-e-2", "remove_entries_2-l-4", "remove_entries_2-e-6"),
-            *("first_entries-e-1", "first_entries-e-3", "newest_entries-e-1", "newest_entries-e-3"),
-            *("pieces_of_first-p-1", "pieces_of_first-e-2", "pieces_of_newest-p-1", "pieces_of_newest-e-2"),
+            *("first_entries-e-1", "first_entries-b-3", "first_entries-b-5", "first_entries-e-7"),
+            *("newest_entries-e-1", "newest_entries-b-3", "newest_entries-b-5", "newest_entries-e-7"),
+            *("pieces_of_first-p-1", "pieces_of_first-e-2", "pieces_of_first-b-4", "pieces_of_first-b-6"),
+            *("pieces_of_newest-p-1", "pieces_of_newest-e-2", "pieces_of_newest-b-4", "pieces_of_newest-b-6"),
             *("sweepable_entries-e-1", "sweepable_entries-j-2", "sweep_entries_1-p-1", "sweep_entries_1-e-2"),
             *("sweep_entries_1-j-3", "sweep_entries_2-r-1", "sweep_entries_2-e-2", "sweep_entries_2-j-3"),
             *("sweep_journals_1-j-1", "sweep_journals_1-k-2", "sweep_journals_1-e-3"),

@@ -6,8 +6,20 @@ import pytest
 
 from support import stores
 from support.postgres import ask, new_schema, server
-from threadkeep.storage.sql.columns import BLOB, CONVERSATION, ENTRY, JOURNAL, LANE, MESSAGE, PIECE, TASK, Column
+from threadkeep.storage.sql.columns import (
+    BLOB,
+    CONVERSATION,
+    ENTRY,
+    JOURNAL,
+    LANE,
+    MESSAGE,
+    PIECE,
+    TASK,
+    THREAD,
+    Column,
+)
 from threadkeep.storage.sql.executor import read
+from threadkeep.storage.sql.statements.threads import KINDS
 
 pytestmark = pytest.mark.anyio
 
@@ -20,6 +32,8 @@ TABLES = {
     "blobs": BLOB,
     "tasks": TASK,
     "lanes": LANE,
+    "threads": THREAD,
+    **KINDS,
 }
 SQLITE_TYPES = {"text": "TEXT", "json": "TEXT", "integer": "INTEGER", "boolean": "INTEGER"}
 ONLY_ON_SQLITE = {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from support import blobs, stores
+from support import blobs, stores, threads
 from support.journals import append, put
 from support.postgres import ask, new_schema, server
 from support.records import conversation, new_message
@@ -34,12 +34,14 @@ async def test_an_erasure_leaves_no_row_in_any_table() -> None:
     await blobs.put(store.state)
     await admit(store.state, "task", payload="x" * 1_000_000)
     await change_lane(store.state, "close", lane="another")
+    await threads.put(store.state, "1", values={("a", "1"): 1})
+    await threads.write(store.state, "1", ("a", 1))
     # A title, as the version before has put it.
     await ask(f"INSERT INTO {schema}.words SELECT * FROM {schema}.search_index_2 WHERE n < 0")
     await ask(f"DELETE FROM {schema}.search_index_2 WHERE n < 0")
     empty = [name for name, count in (await rows_in(schema)).items() if not count]
     assert not empty, f"This test has to keep something in {', '.join(empty)}."
-    assert await retention.erase(store) == (Erased(1, 1, 1, 1, tasks=1), True)
+    assert await retention.erase(store) == (Erased(1, 1, 1, 1, threads=1, tasks=1), True)
     left = [name for name, count in (await rows_in(schema)).items() if count]
     assert not left, f"Nothing removes the rows of {', '.join(left)}."
     await executor.close()

@@ -32,6 +32,7 @@ PASSWORD = "p@ss/word?#"
 TABLES = {
     *("owners", "conversations", "messages", "words", "search_index_2", "threadkeep_migrations"),
     *("journals", "entries", "pieces", "blobs", "tasks", "lanes"),
+    *("threads", "checkpoints", "checkpoint_values", "checkpoint_writes"),
 }
 
 

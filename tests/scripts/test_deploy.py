@@ -108,13 +108,22 @@ def test_what_it_builds_is_not_tracked() -> None:
     assert ignored.returncode == 0
 
 
-OF_SERVERS = ("threadkeep/server/", "threadkeep/cli/", "threadkeep/client/", "threadkeep/asgi.py")
+OF_SERVERS = (
+    "threadkeep/server/",
+    "threadkeep/cli/",
+    "threadkeep/client/",
+    "threadkeep/adapters/",
+    "threadkeep/asgi.py",
+)
 PRODUCTS = ("agentstate", "clickhouse", "memory", "postgres", "sqlite")
 OF_SQLITE = ("dialect.py", "first_index.py", "js_values.py", "migrations.py")
 OF_STORES = {
     "d1": {f"threadkeep/storage/sqlite/{name}" for name in ("d1.py", *OF_SQLITE)},
     "durable-object": {f"threadkeep/storage/sqlite/{name}" for name in ("durable_object.py", *OF_SQLITE)},
-    "memory": {"threadkeep/storage/memory/store.py"},
+    "memory": {
+        "threadkeep/storage/memory/store.py",
+        *(name for name in SOURCES if name.startswith("threadkeep/storage/memory/agents/")),
+    },
     "postgres": {
         f"threadkeep/storage/postgres/{name}.py"
         for name in ("connection", "dialect", "executor", "migrations", "scram", "url", "wire", "workers_socket")

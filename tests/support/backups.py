@@ -3,20 +3,26 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import apsw
 from msgspec import Raw
 
 from fakes.cloudflare_api import Database, dump
+from support import blobs, journals, tasks, threads
 from support.backends import over_sql
 from support.records import conversation, edit, message, new_message, plain
 from threadkeep.conversations.records import SearchQuery
 from threadkeep.conversations.search import text_of_content
 from threadkeep.ids import new_id
+from threadkeep.storage.sql.agents import base as pieces
+from threadkeep.storage.sql.agents import journals as of_journals
+from threadkeep.storage.sql.agents import tasks as of_tasks
+from threadkeep.storage.sql.agents import threads as of_threads
 from threadkeep.storage.sql.conversations import SqlStore
 from threadkeep.storage.sqlite.file import SqliteExecutor
 from threadkeep.storage.sqlite.first_index import indexed_words
@@ -36,10 +42,17 @@ ODD = "a\nb\\nc\r\\r 'quoted' \"twice\"; -- no /* comment */ \0 BEGIN TRANSACTIO
 """A text that is easily broken."""
 WORDS = ("monad", "漢", "zurich", "tool", "quoted", "gone", "padding", "kept")
 
+_ALONE = ("blobs", "tasks", "lanes", "threads")
+_OF_THREADS = ("checkpoints", "checkpoint_values", "checkpoint_writes")
 _TABLES = {
     "owners": "SELECT user_id, rev, floor FROM owners ORDER BY user_id",
     "conversations": "SELECT n, user_id, id, * FROM conversations WHERE user_id <> '' ORDER BY n",
     "messages": "SELECT n, user_id, conversation_id, * FROM messages WHERE user_id <> '' ORDER BY n",
+    "journals": "SELECT n, user_id, deleted_at, * FROM journals ORDER BY n",
+    "entries": "SELECT n, user_id, journal, * FROM entries ORDER BY n",
+    **{table: f"SELECT n, user_id, deleted_at, * FROM {table} ORDER BY n" for table in _ALONE},
+    **{table: f"SELECT n, user_id, thread, * FROM {table} ORDER BY n" for table in _OF_THREADS},
+    "pieces": "SELECT user_id, group_id, part, data FROM pieces ORDER BY user_id, group_id, part",
     "index": 'SELECT doc, "offset", term FROM temp.vocabulary ORDER BY doc, "offset"',
     "first index": "SELECT id FROM words_docsize ORDER BY id",
     "text of the first index": "SELECT n, user_id, text FROM word_lists ORDER BY n",
@@ -60,19 +73,41 @@ def to_keep(file: Path) -> Rows:
     rows = everything(file)
     with closing(apsw.Connection(str(file))) as database:
         columns = [name for (name,) in database.execute("SELECT name FROM pragma_table_info('conversations')")]
+        columns_of_journals = [name for (name,) in database.execute("SELECT name FROM pragma_table_info('journals')")]
         marked = set(database.execute("SELECT user_id, id FROM conversations WHERE deleted_at <= 0"))
     kept = {table: [row for row in rows[table] if row[1:3] not in marked] for table in ("conversations", "messages")}
     padding = 3 + columns.index("padding")
     kept["conversations"] = [(*row[:padding], "", *row[padding + 1 :]) for row in kept["conversations"]]
     numbers = {row[0] for row in kept["messages"]} | {-row[0] for row in kept["conversations"]}
-    users = {row[1] for row in kept["conversations"]}
+    of_agents = _state_to_keep(rows, columns_of_journals)
+    users = {row[1] for row in (*kept["conversations"], *of_agents["journals"])}
     return {
         "owners": [row for row in rows["owners"] if row[0] in users],
         **kept,
+        **of_agents,
         "index": [row for row in rows["index"] if row[0] in numbers],
         "first index": [],
         "text of the first index": [],
     }
+
+
+def _state_to_keep(rows: Rows, columns: list[str]) -> Rows:
+    """What agents keep, without what is deleted; a cursor of any journal has expired after a restore."""
+    generation = 3 + columns.index("generation")
+    journals = [
+        (*row[:generation], row[generation] + 1, *row[generation + 1 :]) for row in rows["journals"] if row[2] is None
+    ]
+    alone = {table: [row for row in rows[table] if row[2] is None] for table in _ALONE}
+    kept = {"journals": journals, "entries": _within(journals, rows["entries"]), **alone}
+    kept |= {table: _within(alone["threads"], rows[table]) for table in _OF_THREADS}
+    named = {(row[1], value) for table in kept.values() for row in table for value in row[2:] if isinstance(value, str)}
+    return {**kept, "pieces": [row for row in rows["pieces"] if row[:2] in named]}
+
+
+def _within(parents: list[tuple[Any, ...]], rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Rows of something that is kept."""
+    known = {row[:2] for row in parents}
+    return [row for row in rows if (row[2], row[1]) in known]
 
 
 def epochs(file: Path) -> dict[str, str]:
@@ -142,12 +177,42 @@ async def _fill(executor: SqliteExecutor, large: int) -> None:
                 await ada.sweep()
     last, _ = await other.create_conversation(conversation(new_message("Another's monad, in Zurich")))
     await other.append_messages(last.id, [message(f"tool {number}") for number in range(30)])
+    with ExitStack() as small:
+        for module in (of_journals, of_tasks, of_threads):
+            small.enter_context(patch.object(module, "WHOLE_BYTES_MAX", 4_000))
+        small.enter_context(patch.object(pieces, "PIECE_BYTES_MAX", 3_001))
+        await _fill_state(ada, other, erased)
     await erased.create_conversation(conversation(new_message("gone with everything")))
     await erased.erase()
     # What the API would not let in, and what other hands might.
     executor._connection.execute("UPDATE conversations SET title = ? WHERE title_source = 'default'", (ODD,))
     executor._connection.execute("UPDATE conversations SET model = ? WHERE id = ?", (ODD, titled.id))
     executor._connection.execute("UPDATE messages SET model = ? WHERE model IS NOT NULL AND unicode(model) > 0", (ODD,))
+
+
+async def _fill_state(ada: SqlStore, agent: SqlStore, erased: SqlStore) -> None:
+    """Has journals kept: with what is hard to keep, with pieces, with gaps; and some that are on their way out."""
+    long = Raw(b'[\n\r\n"' + ("\\\\n é漢😀 " * 400).encode() + b'", "y"]')
+    for store in (ada, agent):
+        await journals.put(store.state, 'a "key"; --', head={"odd": ODD}, kind="run", status="open", sort="2026")
+        await journals.append(store.state, ("one", ODD), "x", ("3", {"odd": ODD}), key='a "key"; --', remove=["x"])
+        await journals.append(store.state, ("x", 1), 2, key='a "key"; --', cut=1)
+        await journals.put(store.state, expires_in=3_600)
+        await journals.append(store.state, "before", long, "after")
+        await blobs.put(store.state, ODD.encode() * 100)
+        await tasks.running(store.state, "first", "second", payload={"odd": ODD * 100})
+        await tasks.change(store.state, "first", "note", attempt="a1", note={"odd": ODD})
+        await tasks.change_lane(store.state, "close", "closed")
+        await threads.put(store.state, "1", values={("a", "1"): ODD * 100}, metadata={"odd": ODD, "run_id": "r"})
+        await threads.write(store.state, "1", ("a", ODD * 100))
+    await agent.state.delete_blob(blobs.SPACE, blobs.KEY)
+    await agent.state.delete_thread(threads.THREAD)
+    await tasks.change_lane(agent.state, "open", "closed")
+    await journals.put(agent.state, "replaced", head="gone")
+    await journals.append(agent.state, "gone", long, key="replaced")
+    await journals.put(agent.state, "replaced", mode="replace", head="kept")
+    await journals.put(erased.state, "erased", head="gone")
+    await journals.append(erased.state, "gone", long, key="erased")
 
 
 def as_before(file: Path, older: Path) -> None:

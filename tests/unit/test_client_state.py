@@ -145,3 +145,23 @@ async def test_what_is_no_file_of_ours_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(Unavailable):
         async with open_state(tmp_path / "other"):
             raise AssertionError("it was opened")
+
+
+async def test_a_blob_that_was_damaged_on_its_way_is_not_taken_for_what_was_put() -> None:
+    digest = "sha-256=:LCa0a2j/xo/5m0U8HTBBNBNCLXBkg7+g+YpeiGJm564=:"  # of foo
+    headers = {"Content-Digest": digest, "X-Meta": "{}", "X-Created-At": "1", "Content-Type": "a/b"}
+    bodies = iter([b"foo", b"fou"])
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, content=next(bodies), headers=headers))
+    async with AsyncClient("http://threadkeep", transport=transport) as client:
+        blob, content = await client.state.get_blob(SPACE, KEY)
+        assert (blob.size, blob.created_at, blob.expires_at, content) == (3, 1, None, b"foo")
+        with pytest.raises(Unavailable, match="damaged on their way"):
+            await client.state.get_blob(SPACE, KEY)
+
+
+async def test_where_something_else_answers_there_is_no_blob() -> None:
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, text="Welcome!"))
+    async with AsyncClient("http://threadkeep", transport=transport) as client:
+        for call in (client.state.get_blob(SPACE, KEY), client.state.find_blob(SPACE, KEY)):
+            with pytest.raises(Unavailable, match="not Threadkeep answered 200"):
+                await call

@@ -39,7 +39,7 @@ WITHOUT_EXAMPLES = {
 }
 """What answers nothing, lines, this document, or a page."""
 VARYING = {
-    *("createdAt", "updatedAt", "exportedAt", "next", "nextCursor", "changes", "incarnation"),
+    *("created_at", "createdAt", "updatedAt", "exportedAt", "next", "nextCursor", "changes", "incarnation"),
     *(f"{name}At" for name in ("accepted", "ready", "started", "applied", "settled", "noted", "abort", "closed")),
     *("requestedStore", "store", "persistent", "reason"),
 }
@@ -111,10 +111,11 @@ async def _ask(client: httpx.AsyncClient, name: str) -> httpx.Response:
     example = OPERATIONS[name]
     url = path.format(**{place: quote(name, safe="") for place, name in NAMES.items()})
     body = {} if example.request is msgspec.UNSET else {"json": example.request}
+    headers = {} if example.name is None else {"Idempotency-Key": example.name}
     if isinstance(example.request, bytes):
-        media = next(iter(CALLS[name][2]["requestBody"]["content"]))
-        body = {"content": example.request, "headers": {"Content-Type": media}}
-    return await client.request(method, f"{url}?{example.query}", **body)
+        body = {"content": example.request}
+        headers["Content-Type"] = next(iter(CALLS[name][2]["requestBody"]["content"]))
+    return await client.request(method, f"{url}?{example.query}", headers=headers, **body)
 
 
 def _comparable(value: Any) -> Any:

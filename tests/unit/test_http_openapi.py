@@ -80,6 +80,14 @@ STATUSES = {
     "GET /api/checkpoints": "200 400 401 405 413 500 501 503",
     "POST /api/checkpoints/prune": "200 400 401 405 413 415 500 501 503",
     "POST /api/checkpoints/delete": "200 400 401 405 413 415 500 501 503",
+    "POST /api/openai/v1/conversations": "200 400 401 405 409 413 415 500 501 503",
+    "GET /api/openai/v1/conversations/{conversation}": "200 400 401 404 405 500 501 503",
+    "POST /api/openai/v1/conversations/{conversation}": "200 400 401 404 405 413 415 500 501 503",
+    "DELETE /api/openai/v1/conversations/{conversation}": "200 400 401 405 500 501 503",
+    "POST /api/openai/v1/conversations/{conversation}/items": "200 400 401 404 405 409 413 415 500 501 503",
+    "GET /api/openai/v1/conversations/{conversation}/items": "200 400 401 404 405 500 501 503",
+    "GET /api/openai/v1/conversations/{conversation}/items/{item}": "200 400 401 404 405 500 501 503",
+    "DELETE /api/openai/v1/conversations/{conversation}/items/{item}": "200 400 401 404 405 500 501 503",
     "DELETE /api/me": "200 202 400 401 405 500 501 503",
 }
 PARAMETERS = {
@@ -99,7 +107,9 @@ PARAMETERS = {
     "DELETE /api/journals/{space}/{key}": "If-Match key space",
     "POST /api/journals/{space}/{key}/producer": "Idempotency-Key key space",
     "POST /api/journals/{space}/{key}/entries": "Idempotency-Key key space",
-    "GET /api/journals/{space}/{key}/entries": "Last-Event-ID after before cursor head key limit newest space",
+    "GET /api/journals/{space}/{key}/entries": (
+        "Last-Event-ID after before beyond cursor head key limit newest only space"
+    ),
     "PUT /api/blobs/{space}/{key}": "Content-Digest X-Meta expiresIn key space",
     "GET /api/queues/{queue}/tasks": "after host lane limit queue view",
     "POST /api/queues/{queue}/tasks/{task}": "Idempotency-Key queue task",
@@ -112,6 +122,11 @@ PARAMETERS = {
     "GET /api/threads/{thread}/checkpoints": "before checkpoint cursor filter limit ns thread",
     "GET /api/threads/{thread}/deltas": "channels checkpoint cursor ns thread",
     "GET /api/checkpoints": "before checkpoint cursor filter limit",
+    "POST /api/openai/v1/conversations": "Idempotency-Key",
+    "POST /api/openai/v1/conversations/{conversation}": "Idempotency-Key conversation",
+    "POST /api/openai/v1/conversations/{conversation}/items": "Idempotency-Key X-Stainless-Retry-Count conversation",
+    "GET /api/openai/v1/conversations/{conversation}/items": "after conversation limit order",
+    "DELETE /api/openai/v1/conversations/{conversation}/items/{item}": "X-Stainless-Retry-Count conversation item",
     "DELETE /api/me": "confirm",
 }
 REQUIRED = {
@@ -129,6 +144,7 @@ LIMITS = {
     "GET /api/conversations/search": (20, 100),
     "GET /api/conversations/{id}/messages": (50, 200),
     "GET /api/journals/{space}": (100, 1_000),
+    "GET /api/openai/v1/conversations/{conversation}/items": (20, 100),
     "GET /api/journals/{space}/{key}/entries": (100, 1_000),
     "GET /api/queues/{queue}/tasks": (100, 1_000),
     "GET /api/threads": (100, 1_000),
@@ -159,6 +175,9 @@ BODIES = {
     "POST /api/threads/{thread}/writes": ["NewWrites"],
     "POST /api/checkpoints/prune": ["PruneThreads"],
     "POST /api/checkpoints/delete": ["DeleteRuns"],
+    "POST /api/openai/v1/conversations": ["NewOpenAIConversation"],
+    "POST /api/openai/v1/conversations/{conversation}": ["OpenAIConversationChanges"],
+    "POST /api/openai/v1/conversations/{conversation}/items": ["NewOpenAIItems"],
 }
 
 
@@ -229,6 +248,14 @@ def test_events_are_a_text_with_the_type_of_their_data(monkeypatch: pytest.Monke
             "x-itemSchema": {"$ref": "#/components/schemas/MessagePage"},
         }
     }
+
+
+def test_what_is_also_sent_as_events_says_so_beside_the_page_that_generators_see() -> None:
+    answer = OPERATIONS["GET /api/journals/{space}/{key}/entries"]["responses"]["200"]
+    assert list(answer["content"]) == ["application/json"]
+    events = answer["x-content"]["text/event-stream"]
+    assert events["x-itemSchema"] == {"$ref": "#/components/schemas/Entry"}
+    assert "the data of each is an `Entry`" in events["schema"]["description"]
 
 
 @pytest.mark.parametrize("name", STATUSES)

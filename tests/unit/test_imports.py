@@ -38,6 +38,7 @@ OURS = {
         f"threadkeep.agents.{name}"
         for name in ("journals.cursors", "journals.heads", "journals.rows", "tasks.notes", "threads.metadata")
     ),
+    *(f"threadkeep.agents.openai{name}" for name in ("", ".items", ".models", ".service")),
     "threadkeep.clock",
     "threadkeep.conversations",
     "threadkeep.conversations.content",
@@ -64,7 +65,8 @@ OURS = {
     *(
         f"threadkeep.http.routes.{name}"
         for name in (
-            *("base", "changes", "conversations", "export_and_import", "me", "messages", "public", "rows", "search"),
+            *("base", "changes", "conversations", "export_and_import", "me", "messages", "openai"),
+            *("public", "rows", "search"),
             *KINDS_OF_STATE,
         )
     ),
@@ -86,7 +88,10 @@ IN_SNAPSHOT = {
     "threadkeep.conversations.changes",
     "threadkeep.common_mistakes",
     "threadkeep.conversations.filters",
-    *(f"threadkeep.http.descriptions{name}" for name in ("", ".operation", *(f".{kind}" for kind in KINDS_OF_STATE))),
+    *(
+        f"threadkeep.http.descriptions{name}"
+        for name in ("", ".openai", ".operation", *(f".{kind}" for kind in KINDS_OF_STATE))
+    ),
     "threadkeep.http.docs",
     "threadkeep.http.openapi",
     "threadkeep.http.schemas",
@@ -170,10 +175,15 @@ for name in ("js", "pyodide", "pyodide.ffi", "workers"):
 """
 
 
+# PyJWT loads cryptography where it is, as it is beside the tests: the SDK of OpenAI's agents brings it along.
+HIDING = "sys.modules['cryptography'] = None"
+SHOWING = "del sys.modules['cryptography']; print(*sys.modules)"
+
+
 def loaded_by(modules: list[str], package: Path = PACKAGE, before: str = "") -> set[str]:
     """The modules that a fresh interpreter has once it has imported these."""
     code = f"import sys; sys.path[:0] = {[str(package.parent), str(SITE_PACKAGES)]!r}"
-    lines = [code, before, *(f"import {module}" for module in modules), "print(*sys.modules)"]
+    lines = [code, HIDING, before, *(f"import {module}" for module in modules), SHOWING]
     done = subprocess.run(
         [sys.executable, "-S", "-B", "-c", "\n".join(lines)], capture_output=True, text=True, check=True, timeout=60
     )
@@ -254,6 +264,7 @@ KNOWS: dict[str, set[str]] = {
     "validation": {"conversations", "errors", "validation_messages", "work"},
     "validation_messages": {"common_mistakes"},
     "agents": {"conversations", "errors", "ids", "validation", "work"},
+    "agents/openai": {"agents", "clock", "errors"},
     "conversations": {"clock", "errors", "ids", "tokenizer", "validation", "work"},
     "storage/objects": {"errors"},
     "storage/backends": {"errors", "storage/objects"},
@@ -265,8 +276,8 @@ KNOWS: dict[str, set[str]] = {
     },
     "http/descriptions": set(),
     "http/routes": {
-        *("__init__", "agents", "conversations", "errors", "http", "settings", "storage/backends", "storage/objects"),
-        "users",
+        *("__init__", "agents", "agents/openai", "conversations", "errors", "http", "settings", "storage/backends"),
+        *("storage/objects", "users"),
     },
     "worker": {
         *("clock", "conversations", "errors", "http", "settings", "storage/backends", "storage/objects"),
@@ -274,7 +285,11 @@ KNOWS: dict[str, set[str]] = {
     },
     "server": {"__init__", "conversations", "errors", "http", "http/routes", "settings", "storage/objects"},
     "asgi": {"server"},
-    "cli": {"__init__", "errors", "server", "settings", "storage/backends", "storage/objects"},
+    "cli": {
+        *("__init__", "client", "conformance", "errors", "server", "settings", "storage/backends", "storage/objects"),
+    },
+    "conformance": {"agents", "ids"},
+    "adapters": {"agents", "client", "clock", "errors", "ids"},
     "client": {"agents", "conversations", "errors", "settings", "storage/backends", "storage/objects"},
 }
 OF_ANY_PRODUCT = {
@@ -296,7 +311,7 @@ RESERVED = {
     "js": {"storage/sqlite/js_values", "storage/postgres/workers_socket", *WORKER},
     "jwt": {"http/auth"},
     "ulid": {"ids", "conversations/export_v1"},
-    "httpx": {f"client/{name}" for name in ("client", "blobs", "conversations", "transport")},
+    "httpx": {f"client/{name}" for name in ("client", "blobs", "conversations", "states", "transport")},
     "anyio": {"client/transport"},
     "urllib": {
         *("worker/environment", "http/router", "http/messages", "server/asgi", "storage/postgres/url"),
@@ -305,7 +320,7 @@ RESERVED = {
     "http": {"server/connection"},
     "os": {
         *("asgi", "http/messages", "cli/serve", "server/metrics", "server/serving", "storage/sqlite/file"),
-        *("client/client", "client/opening"),
+        *("client/client", "client/states", "cli/conformance", "adapters/openai_agents"),
     },
     "uvicorn": {"server/connection", "server/serving"},
     "h11": {"server/connection"},
@@ -322,7 +337,7 @@ RESERVED = {
         "server/serving",
         "storage/sql/database",
     },
-    "datetime": {"conversations/export_v1", "server/logs"},
+    "datetime": {"adapters/langgraph", "conversations/export_v1", "server/logs"},
     "unicodedata": {"tokenizer", "conversations/titles", "storage/postgres/scram"},
 }
 

@@ -107,6 +107,19 @@ async def test_only_what_is_newer_comes_over_what_is_there(state: StateStore) ->
     assert await rows(state, "1001,b") == []
 
 
+async def test_two_texts_that_are_no_json_are_not_taken_for_one(state: StateStore) -> None:
+    await send(state, ("a", "not JSON", 1_000))
+    assert (await send(state, ("a", "nor this", 1_000))).kept == 1
+    assert await rows(state) == [("a", "nor this", 1_000)]
+
+
+async def test_more_than_a_page_of_rows_comes_in_order(state: StateStore) -> None:
+    sent = [(f"{number:03d}", f"{number}", 1_000 + number) for number in range(250)]
+    assert (await send(state, *sent)).kept == 250
+    assert await rows(state) == sent
+    assert await rows(state, "1120,120") == sent[121:]
+
+
 async def test_a_write_that_was_cut_off_is_done_again(state: StateStore) -> None:
     await append(state, ("a", {"id": "a", "text": "é"}), key="s", create=True, head={"entries": None}, updated_at=1_000)
     assert (await send(state, ("s", SESSION, 1_000))).kept == 1

@@ -8,23 +8,29 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import msgspec
 import pytest
 
 from support import blobs, stores
 from support.journals import append, put
 from support.records import conversation, message, messages, new_message
 from support.tasks import absorb, admit, change, change_lane, claim
+from support.threads import encoded
 from threadkeep.agents.store import StateStore
+from threadkeep.agents.threads import service as threads
+from threadkeep.agents.threads.models import NewCheckpoint, NewValue, NewWrite, NewWrites
+from threadkeep.agents.threads.service import COUNTERS
 from threadkeep.conversations import retention
 from threadkeep.conversations.models import Erased
 from threadkeep.conversations.records import SearchQuery
 from threadkeep.errors import Conflict, CursorExpired, NotFound
 from threadkeep.storage.sql import conversations as sql_store
-from threadkeep.storage.sql.agents import sweep_blobs, sweep_journals, sweep_tasks
+from threadkeep.storage.sql.agents import sweep_blobs, sweep_journals, sweep_tasks, sweep_threads
 from threadkeep.storage.sql.conversations import SqlStore, tidy_index, users_to_purge
 from threadkeep.storage.sql.executor import KeepsLog, Query, Row, SharedExecutor, Statement, read, write
 from threadkeep.storage.sql.migrate import migrate
 from threadkeep.storage.sql.statements import Statements
+from threadkeep.storage.sql.statements.threads import KINDS
 from threadkeep.storage.sqlite.dialect import SQLITE, SqliteDialect
 from threadkeep.storage.sqlite.file import SqliteExecutor
 from threadkeep.storage.sqlite.first_index import indexed_words
@@ -58,6 +64,17 @@ NOT_OVERWRITTEN = {
     "tasks.settlement_big": "It is an id that we made.",
     "tasks.stamp": "It is an id that we made.",
     "tasks.state": "It is one of a few words of ours.",
+    "threads.stamp": "It is an id that we made.",
+    **{f"{table}.big": "It is an id that we made." for table in KINDS},
+    **{
+        f"{table}.{name}": "It is a name that a program gives, by which a row is found."
+        for table, names in {
+            "checkpoints": ("ns", "id"),
+            "checkpoint_values": ("ns", "channel", "version"),
+            "checkpoint_writes": ("ns", "checkpoint", "task"),
+        }.items()
+        for name in names
+    },
     "conversations.id": "It is an id, and has no words.",
     "conversations.padding": "It is empty: it is in no use any more.",
     "conversations.title_source": "It is one of four words that the schema lists.",
@@ -127,6 +144,7 @@ class Sparing:
             *(SQLITE.remove_messages, SQLITE.remove_conversations, SQLITE.remove_owner),
             *(*SQLITE.sweep_entries[2:], SQLITE.sweep_journals[1], *SQLITE.sweep_blobs[2:]),
             *(*SQLITE.sweep_tasks[2:], SQLITE.sweep_lanes[1]),
+            *(each for each in (*SQLITE.sweep_of_threads, *SQLITE.sweep_threads) if "DELETE" in each.text),
         )
         return await self._inner.run(*(each for each in statements if each.query not in removing))
 
@@ -343,6 +361,21 @@ async def keep_task(store: StateStore, word: str, *, size: int) -> None:
     await change_lane(store, "close", lane=f"another {word}")
 
 
+async def keep_threads(store: SqlStore) -> None:
+    """Have something in every column of threads, small and large."""
+    word, large = "unforgettable", "unforgettable " * 100_000
+    await store.state.claim_thread(word, request=word)
+    typed = [encoded(word), encoded(large)]
+    for id_, data in zip(("1", "2"), typed, strict=True):
+        value = NewValue(channel=word, version=id_, **data)
+        new = {"id": id_, "parent": word, "stored": {word: id_}, "values": [value], "epoch": 1, **data}
+        metadata = msgspec.Raw(msgspec.json.encode({"run_id": word, COUNTERS: {word: 1}}))
+        await threads.put_checkpoint(store.state, word, NewCheckpoint(metadata=metadata, **new))
+        write_ = NewWrite(idx=0, channel=word, **data)
+        writes = NewWrites(checkpoint=id_, task=word, path=word, writes=[write_], epoch=1)
+        await threads.put_writes(store.state, word, writes)
+
+
 async def test_every_text_is_overwritten_in_its_row_before_the_row_is_removed(database: SqliteExecutor) -> None:
     """A row that is removed stays in its page, but where the database overwrites what is deleted."""
     store = SqlStore(database, "ada")
@@ -354,18 +387,24 @@ async def test_every_text_is_overwritten_in_its_row_before_the_row_is_removed(da
     meta = '{"unforgettable":1}'
     await blobs.put(store.state, b"unforgettable", "unforgettable", media_type="un/forgettable", meta=meta)
     await keep_task(store.state, "unforgettable", size=100_000)
+    await keep_threads(store)
     texts = await texts_of(database, "ada")
     before = await values_of(database, texts, "ada")
     empty = [name for name, values in before.items() if not values]
     assert not empty, f"This test has to keep something in {', '.join(empty)}."
     await store.erase()
     await SqlStore(Sparing(database), "ada")._sweep_marked()
-    await sweep_journals(Sparing(database), "ada")
-    # A journal stays as it is for as long as it has entries.
-    move = write("UPDATE entries SET journal = -journal WHERE entries.user_id = 'ada'")
-    await database.run(move())
-    await sweep_journals(Sparing(database), "ada")
-    await database.run(move())
+    # A journal stays as it is for as long as it has entries, and a thread for as long as it has anything.
+    moves = [
+        write("UPDATE entries SET journal = -journal WHERE entries.user_id = 'ada'"),
+        *(write(f"UPDATE {table} SET thread = -thread WHERE {table}.user_id = 'ada'") for table in KINDS),
+    ]
+    for sweep in (sweep_journals, sweep_threads):
+        await sweep(Sparing(database), "ada")
+    await database.run(*(move() for move in moves))
+    for sweep in (sweep_journals, sweep_threads):
+        await sweep(Sparing(database), "ada")
+    await database.run(*(move() for move in moves))
     await sweep_blobs(Sparing(database), "ada")
     await sweep_tasks(Sparing(database), "ada")
     after = await values_of(database, texts, "ada")
@@ -486,6 +525,10 @@ async def test_a_new_database_has_nothing_of_anybody(database: SqliteExecutor) -
         "blobs",
         "tasks",
         "lanes",
+        "threads",
+        "checkpoints",
+        "checkpoint_values",
+        "checkpoint_writes",
         BEFORE,
     }
     for row in tables:

@@ -6,11 +6,12 @@ from typing import Any
 
 from tools.bench.contestants import FLOOR
 from tools.bench.operations import OPERATIONS
-from tools.bench.tables import first_table, growth_table, interval, milliseconds, ratio_table, table
+from tools.bench.tables import first_table, growth_table, interval, milliseconds, ratio_table, state_table, table
 
 Row = dict[str, Any]
 _NAMES = {"threadkeep": "Threadkeep", "hono": "JavaScript", "floor": "the floor"}
 _MODULES = 20
+_TIMES = ("first", "then")
 
 _INTRODUCTION = """\
 # Benchmarks
@@ -68,6 +69,7 @@ def report(figures: Row) -> str:
             *_proxy(figures),
             *_startup(figures),
             *_memory(figures),
+            *_state(figures),
             _METHOD.format(messages=figures["messages"], rounds=figures["rounds"]),
         ]
     )
@@ -178,6 +180,27 @@ def _memory(figures: Row) -> list[str]:
         "",
         "A streamed export of one conversation of 100,000 messages:\n",
         table(("", "store", "its size, MiB", "adds at the most, MiB"), exports),
+        "",
+    ]
+
+
+def _state(figures: Row) -> list[str]:
+    about = """\
+Journals, tasks and threads on a SQLite file and on Postgres, in one process, without HTTP: one journal with so many
+entries, a queue with so many open tasks, and a thread with so many checkpoints.
+"""
+    sessions = [
+        [row["store"], f"{row['bytes'] / 10**6:.0f}", *(f"{size:.0f}" for size in [*row["server"], *row["client"]])]
+        for row in figures["sessions"]
+    ]
+    heads = ("", "its size, MB", *(f"the {who} adds, {time}" for who in ("server", "client") for time in _TIMES))
+    return [
+        "## What agents keep\n",
+        about,
+        state_table(figures),
+        "",
+        "A session read in pages, by the Python client, twice: what is added to the memory at the most, in MiB.\n",
+        table(heads, sessions),
         "",
     ]
 

@@ -26,7 +26,10 @@ from tools.bench.report import chart_name, report
 from tools.bench.rounds import ROUNDS_MIN, Effort, Lab
 from tools.bench.seeds import Shape
 from tools.bench.startup import first_requests, imports, start_ups
-from tools.bench.tables import first_table, growth_table, native_table, proxy_line, ratio_table
+from tools.bench.state_growth import OPERATIONS as STATE_OPERATIONS
+from tools.bench.state_growth import state_growth
+from tools.bench.state_memory import memory_of_session
+from tools.bench.tables import first_table, growth_table, native_table, proxy_line, ratio_table, state_table
 from tools.checkout import ROOT, Problem, write_atomically
 from tools.exit_codes import Code
 from tools.local.install import Node
@@ -36,6 +39,7 @@ WORKER_STORES = ("d1", "durable-object")
 _PARTS = (
     *("ratios", "latencies", "growth", "sizes", "native", "native_ratios"),
     *("proxy", "startup", "first", "imports", "memory", "exports"),
+    *("state", "sessions"),
 )
 _PORTS = 2
 _MAIN = Shape(10_000)
@@ -64,7 +68,11 @@ class Options:
     def operations(self) -> list[Operation]:
         """Those that were asked for. Raises a Problem where there is none."""
         chosen = [operation for operation in OPERATIONS if operation.name.startswith(self.only or "")]
-        offered = NATIVE_OPERATIONS if self.store == "sqlite" else [operation.name for operation in OPERATIONS]
+        offered = (
+            [*NATIVE_OPERATIONS, *STATE_OPERATIONS]
+            if self.store == "sqlite"
+            else [operation.name for operation in OPERATIONS]
+        )
         if not any(name.startswith(self.only or "") for name in offered):
             names = ", ".join(offered)
             raise Problem(f"--only {self.only}: there is no such operation. There are {names}", Code.WRONG_VALUE)
@@ -107,6 +115,7 @@ def run(node: Node, options: Options, folder: Path) -> int:
         ("ratios", ratio_table),
         ("growth", growth_table),
         ("native", native_table),
+        ("state", state_table),
         ("first", first_table),
         ("proxy", proxy_line),
     ):
@@ -133,6 +142,7 @@ def _measure(lab: Lab, node: Node, options: Options, figures: dict[str, Any]) ->
         figures["proxy"] = proxy(lab, shape)
     if options.is_full or options.store == "sqlite":
         figures["native"], figures["native_ratios"] = native(lab, options.only or "")
+        figures["state"] = state_growth(lab, options.only or "")
     if options.quick and not options.only:
         for store in options.stores():
             figures["first"] += first_requests(lab, store, ["append-one"])
@@ -146,6 +156,7 @@ def _measure(lab: Lab, node: Node, options: Options, figures: dict[str, Any]) ->
         figures["exports"] += memory_of_export(lab, store)
     if options.is_full:
         figures["imports"] = imports(lab, node)
+        figures["sessions"] = memory_of_session(lab)
 
 
 @contextmanager

@@ -49,6 +49,18 @@ def native_table(figures: Row) -> str:
     return table(("operation", "in a SQLite file", "ms", "interval"), rows)
 
 
+def state_table(figures: Row) -> str:
+    """What agents keep: what the most rows cost by the fewest."""
+    rows = [
+        [
+            *(row["operation"], row["store"], f"{row['from']:,} to {row['to']:,}"),
+            *(milliseconds(row["few"]), milliseconds(row["many"]), f"{row['ratio']:.2f}", interval(row)),
+        ]
+        for row in figures["state"]
+    ]
+    return table(("operation", "store", "rows", "fewest, ms", "most, ms", "ratio", "interval"), rows)
+
+
 def first_table(figures: Row) -> str:
     """The first request of a fresh process."""
     rows = [

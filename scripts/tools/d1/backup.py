@@ -4,6 +4,7 @@ It needs what tools/d1/scratch.py needs.
 """
 
 import itertools
+import json
 import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -15,10 +16,11 @@ import apsw
 from tools.checkout import Problem, say
 from tools.cloudflare import wrangler
 from tools.d1.backup_file import BackupReader, Row, header_of, replacing, write_backup
+from tools.d1.chunks import literal
 from tools.d1.dumps import DumpedRow, Value, escaped, read_dump
 from tools.d1.migrate import Target, check, read_schema, schema_difference
 from tools.d1.rows import what_is_wrong
-from tools.d1.scratch import BASE, Scratch
+from tools.d1.scratch import Scratch, in_words, last_key
 from tools.exit_codes import Code
 from tools.local.install import Node, install
 from tools.migrations.files import Migration, rehearse
@@ -27,6 +29,8 @@ MARKER = "restoring "
 """What the epoch of the owner '' begins with while a restore is under way."""
 
 _ROWS_AT_ONCE = 200
+_ROWS_OF_A_PIECE = 50
+_HEX_BYTES = 700_000  # D1 has no value of more than 2 MB
 
 
 def back_up(target: Target, file: Path) -> None:
@@ -37,17 +41,17 @@ def back_up(target: Target, file: Path) -> None:
         node = install()
         target.configure()
         applied = _applied(target, node, migrations, expected)
-        newest = _newest(target, node)
-        say("exporting …")
-        target.export(node, BASE, folder / "dump.sql", failed="cannot export the database")
         with Scratch(folder / "scratch.sqlite", applied) as scratch:
+            newest = _newest(target, node, scratch)
+            say("exporting …")
+            target.export(node, scratch.tables(), folder / "dump.sql", failed="cannot export the database")
             doubtful = _fill(scratch, folder / "dump.sql", target.name)
             (folder / "dump.sql").unlink()
             _settle(scratch, target, node, doubtful)
             _check_whole(scratch, newest)
             scratch.forget_what_is_erased()
-            columns = {table: scratch.kept_columns(table) for table in BASE}
-            counts = {table: scratch.count(table) for table in BASE}
+            columns = {table: scratch.kept_columns(table) for table in scratch.tables()}
+            counts = {table: scratch.count(table) for table in columns}
             created_at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
             header = header_of(applied[-1].name, created_at, columns, counts)
             write_backup(folder / "backup", header, _rows(scratch, columns))
@@ -55,10 +59,7 @@ def back_up(target: Target, file: Path) -> None:
             scratch.migrate(migrations)
             wrong = what_is_wrong(scratch)
     size = os.path.getsize(file)
-    print(
-        f"{counts['conversations']} conversations with {counts['messages']} messages of {counts['owners']} users, "
-        f"{size} bytes"
-    )
+    print(f"{in_words(counts)}, {size} bytes")
     if wrong:
         say(f"warning: scripts/restore will refuse it: {wrong} Put that right in the database, and back it up again")
     say(f"{target.name} is in {file}, which holds what everybody wrote: keep it as you keep the database")
@@ -90,15 +91,12 @@ def _applied(
     )
 
 
-def _newest(target: Target, node: Node) -> dict[str, int]:
-    """The last row of each table, in the order of a dump."""
-    ((row,),) = ask(
-        target,
-        node,
-        "SELECT (SELECT n FROM conversations WHERE user_id <> '' ORDER BY n DESC LIMIT 1) AS conversations, "
-        "(SELECT n FROM messages WHERE user_id <> '' ORDER BY n DESC LIMIT 1) AS messages",
-    )
-    return {table: n or 0 for table, n in row.items()}
+def _newest(target: Target, node: Node, scratch: Scratch) -> dict[str, list[Any]]:
+    """The key of the last row of each table, in the order of a dump; nothing of one that has no rows."""
+    tables = [table for table in scratch.tables() if table != "owners"]  # who are looked for below
+    parts = [f"({last_key(table, scratch.key(table))}) AS {table}" for table in tables]
+    ((row,),) = ask(target, node, f"SELECT {', '.join(parts)}")
+    return {table: json.loads(key) for table, key in row.items() if key is not None}
 
 
 def _fill(scratch: Scratch, dump: Path, name: str) -> list[DumpedRow]:
@@ -123,42 +121,69 @@ def _fill(scratch: Scratch, dump: Path, name: str) -> list[DumpedRow]:
 
 def _settle(scratch: Scratch, target: Target, node: Node, doubtful: Sequence[DumpedRow]) -> None:
     """Asks for the texts that a dump leaves in doubt, and takes each answer that the dump could stand for."""
-    for start in range(0, len(doubtful), _ROWS_AT_ONCE):
-        parts = [
-            (table, list(rows))
-            for table, rows in itertools.groupby(doubtful[start : start + _ROWS_AT_ONCE], lambda row: row.table)
-        ]
-        answers = ask(target, node, ";\n".join(_texts(table, rows) for table, rows in parts))
+    keys = {table: scratch.key(table) for table in scratch.tables()}
+    for part in _parts(doubtful):
+        parts = [(table, list(rows)) for table, rows in itertools.groupby(part, lambda row: row.table)]
+        answers = ask(target, node, ";\n".join(_texts(table, keys[table], rows) for table, rows in parts))
         for (table, rows), texts in zip(parts, answers, strict=True):
-            found = {answer["n"]: answer for answer in texts}
+            found = {tuple(answer[name] for name in keys[table]): answer for answer in texts}
+            where = " AND ".join(f"{name} = ?" for name in keys[table])
             for row in rows:
-                n = row.values["n"]
+                key = _key_of(row, keys[table])
                 for column, dumped in row.escaped.items():
-                    text = bytes.fromhex(found[n][column]).decode() if n in found else ""
+                    text = "".join(found[key][name] for name in _names(column)) if key in found else ""
+                    text = bytes.fromhex(text).decode()
                     if escaped(text) != dumped:
                         raise Problem("somebody has written to the database meanwhile: run this again")
-                    scratch.run(f'UPDATE "{table}" SET "{column}" = ? WHERE n = ?', text, n)
+                    scratch.run(f'UPDATE "{table}" SET "{column}" = ? WHERE {where}', text, *key)
 
 
-def _texts(table: str, rows: Sequence[DumpedRow]) -> str:
+def _parts(rows: Sequence[DumpedRow]) -> Iterator[list[DumpedRow]]:
+    """As many rows as can be asked for together. A piece is as large as many others."""
+    part: list[DumpedRow] = []
+    size = 0
+    for row in rows:
+        size += _ROWS_OF_A_PIECE if row.table == "pieces" else 1
+        if part and size > _ROWS_AT_ONCE:
+            yield part
+            part, size = [], 0
+        part.append(row)
+    if part:
+        yield part
+
+
+def _texts(table: str, key: Sequence[str], rows: Sequence[DumpedRow]) -> str:
     """The statement that asks for the texts of some rows that are in doubt."""
     columns = sorted({column for row in rows for column in row.escaped})
-    wanted = ", ".join(f"hex({column}) AS {column}" for column in columns)
-    return f"SELECT n, {wanted} FROM {table} WHERE n IN ({', '.join(str(row.values['n']) for row in rows)})"
+    parts = [
+        f"hex(substr(CAST({column} AS BLOB), {1 + place * _HEX_BYTES}, {_HEX_BYTES})) AS {name}"
+        for column in columns
+        for place, name in enumerate(_names(column))
+    ]
+    wanted = ", ".join([*key, *parts])
+    keys = ", ".join(f"({', '.join(map(literal, _key_of(row, key)))})" for row in rows)
+    return f"SELECT {wanted} FROM {table} WHERE ({', '.join(key)}) IN (VALUES {keys})"
 
 
-def _check_whole(scratch: Scratch, newest: dict[str, int]) -> None:
+def _names(column: str) -> list[str]:
+    """What the parts of a text are called in an answer: no value may be long enough for all of its digits."""
+    return [f"{column}_{place}" for place in range(3)]
+
+
+def _key_of(row: DumpedRow, key: Sequence[str]) -> tuple[Value, ...]:
+    return tuple(row.values[name] for name in key)
+
+
+def _check_whole(scratch: Scratch, newest: dict[str, list[Any]]) -> None:
     """Raises a Problem where rows are missing that were there before: a dump has no end that one could look for."""
-    for table, n in newest.items():
-        ((last,),) = scratch.run(f'SELECT coalesce(max(n), 0) FROM "{table}"')
-        if last < n:
+    for table, key in newest.items():
+        last = [json.loads(found) for (found,) in scratch.run(last_key(table, scratch.key(table)))]
+        if not last or last[0] < key:
             raise Problem(f"the export is not whole, or the database has changed: {table} end early: run this again")
-    ((lost,),) = scratch.run(
-        "SELECT count(*) FROM conversations AS c "
-        "WHERE NOT EXISTS (SELECT 1 FROM owners AS o WHERE o.user_id = c.user_id)"
-    )
-    if lost:
-        raise Problem("the export is not whole: it has conversations without their owners: run this again")
+    for table in scratch.tables():
+        ((lost,),) = scratch.run(f'SELECT count(*) FROM "{table}" WHERE user_id NOT IN (SELECT user_id FROM owners)')
+        if lost:
+            raise Problem(f"the export is not whole: it has {table} without their owners: run this again")
 
 
 def _rows(scratch: Scratch, columns: dict[str, list[str]]) -> Iterator[tuple[str, Row]]:

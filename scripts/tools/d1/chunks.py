@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 # Source: https://developers.cloudflare.com/d1/platform/limits/
-# A statement has 100 kB, two digits stand for a byte, and a row of ours has two texts that may be long.
-_FIRST_PIECE_BYTES = 20_000
+# A statement has 100 kB, two digits stand for a byte, and a row of ours has up to four texts that may be long.
+_FIRST_PIECE_BYTES = 9_000
 _PIECE_BYTES = 45_000
 _STATEMENT_CHARACTERS = 90_000
 FILE_CHARACTERS = 8_000_000
@@ -42,26 +42,30 @@ def files_of(statements: Iterable[str]) -> Iterator[str]:
         yield _file(part)
 
 
-def inserts(table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
-    """Statements that add rows of a table whose key is `n`. One that is too long for a statement is filled by more."""
+def inserts(
+    table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], key: Sequence[str] = ("n",)
+) -> Iterator[str]:
+    """Statements that add rows of a table with this key. One that is too long for a statement is filled by more."""
+    end = f"\nON CONFLICT ({', '.join(key)}) DO NOTHING;\n"
     head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES\n"
     tuples: list[str] = []
     size = 0
     for row in rows:
         written = f"({', '.join(_beginning(value) for value in row)})"
         if tuples and size + len(written) > _STATEMENT_CHARACTERS:
-            yield _insert(head, tuples)
+            yield head + ",\n".join(tuples) + end
             tuples, size = [], 0
         tuples.append(written)
         size += len(written) + 2
         rests = [(column, value, rest) for column, value in zip(columns, row, strict=True) if (rest := _cut(value)[1])]
         if rests:
-            yield _insert(head, tuples)
+            yield head + ",\n".join(tuples) + end
             tuples, size = [], 0
+        where = " AND ".join(f"{name} = {literal(row[columns.index(name)])}" for name in key)
         for column, value, rest in rests:
-            yield from _fillings(table, column, row[columns.index("n")], value, rest)
+            yield from _fillings(table, column, where, value, rest)
     if tuples:
-        yield _insert(head, tuples)
+        yield head + ",\n".join(tuples) + end
 
 
 def index_entries(rows: Iterable[Sequence[Any]]) -> Iterator[str]:
@@ -112,10 +116,6 @@ def _file(statements: list[str]) -> str:
     return "".join([f"-- {uuid.uuid4()}\n", *statements])
 
 
-def _insert(head: str, tuples: list[str]) -> str:
-    return head + ",\n".join(tuples) + "\nON CONFLICT (n) DO NOTHING;\n"
-
-
 def _cut(value: Any) -> tuple[Any, bytes]:
     """The beginning of a long text, and the bytes that follow."""
     if not isinstance(value, str) or len(value) <= _FIRST_PIECE_BYTES // 4:
@@ -127,7 +127,7 @@ def _cut(value: Any) -> tuple[Any, bytes]:
     return encoded[:end].decode(), encoded[end:]
 
 
-def _fillings(table: str, column: str, n: int, value: str, rest: bytes) -> Iterator[str]:
+def _fillings(table: str, column: str, where: str, value: str, rest: bytes) -> Iterator[str]:
     """Statements that put the rest of a text, piece by piece, where it is to stand."""
     size = len(value.encode())
     blob = f"CAST({column} AS BLOB)"
@@ -137,7 +137,7 @@ def _fillings(table: str, column: str, n: int, value: str, rest: bytes) -> Itera
         after = f"substr({blob}, {before + len(piece) + 1})"
         yield (
             f"UPDATE {table} SET {column} = CAST(substr({blob}, 1, {before}) || {_blob(piece)} || {after} AS TEXT)\n"
-            f"WHERE n = {n} AND octet_length({column}) = {size};\n"
+            f"WHERE {where} AND octet_length({column}) = {size};\n"
         )
 
 

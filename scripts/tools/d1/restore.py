@@ -4,6 +4,7 @@ It needs what tools/d1/scratch.py needs.
 """
 
 import itertools
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,27 +20,22 @@ from tools.d1.backup_file import BackupReader
 from tools.d1.chunks import FORGET_LONG, files_of, index_entries, inserts, literal
 from tools.d1.migrate import Target, check, read_schema, schema_difference
 from tools.d1.rows import what_is_wrong
-from tools.d1.scratch import BASE, Scratch
+from tools.d1.scratch import BASE, Scratch, in_words, last_key
 from tools.exit_codes import Code
 from tools.local.install import Node, install
 from tools.migrations.files import Migration
 
-_COPIED = ("conversations", "messages")  # in this order; then the index, and owners last
+_COPIED = BASE[1:]  # in this order; then the index, and owners last
 
 # The marker is set only where there is nothing. `owners` is empty until the last step.
 _BEGIN = """
 INSERT INTO owners (user_id, epoch)
 SELECT '', '{marker}'
-WHERE NOT EXISTS (SELECT 1 FROM owners)
-  AND NOT EXISTS (SELECT 1 FROM conversations)
-  AND NOT EXISTS (SELECT 1 FROM messages)
-  AND NOT EXISTS (SELECT 1 FROM search_index_2_docsize)
-  AND NOT EXISTS (SELECT 1 FROM word_lists);
+WHERE {is_empty};
 SELECT
   (SELECT epoch FROM owners WHERE user_id = '') AS marker,
   EXISTS (SELECT 1 FROM owners WHERE user_id <> '') AS in_use,
-  (SELECT max(n) FROM conversations) AS conversations,
-  (SELECT max(n) FROM messages) AS messages,
+  {last_keys},
   (SELECT max(id) FROM search_index_2_docsize) AS indexed,
   EXISTS (SELECT 1 FROM word_lists) AS is_long_text_left;
 """
@@ -60,8 +56,8 @@ def restore(target: Target, file: Path) -> None:
         node = install()
         target.configure()
         _check_schema(target, node, expected, migrations)
-        counts = _counts(scratch)
-        state = _begin(target, node, sha256)
+        counts = in_words({table: scratch.count(table) for table in BASE})
+        state = _begin(target, node, scratch, sha256)
         if state["marker"] is None and _is_there(target, node, scratch):
             done = f"{target.name} holds this backup already"
         else:
@@ -96,7 +92,7 @@ def _read(file: Path, scratch: Scratch, migrations: Sequence[Migration]) -> str:
                 Code.NOT_A_BACKUP,
             )
         scratch.migrate(migrations[: names.index(header.schema) + 1])
-        if header.tables != {table: scratch.kept_columns(table) for table in BASE}:
+        if header.tables != {table: scratch.kept_columns(table) for table in scratch.tables()}:
             raise Problem(f"{file} has been changed: its tables are not those of {header.schema}", Code.NOT_A_BACKUP)
         try:
             for table, rows in itertools.groupby(reader.rows(), lambda row: row[0]):
@@ -105,11 +101,12 @@ def _read(file: Path, scratch: Scratch, migrations: Sequence[Migration]) -> str:
             raise Problem(f"{file} has been changed: {error}", Code.NOT_A_BACKUP) from None
         sha256 = reader.sha256
     scratch.migrate(migrations)
-    if header.rows != {table: scratch.count(table) for table in BASE}:
+    if header.rows != {table: scratch.count(table) for table in header.rows}:
         raise Problem(f"{file} has been changed: it holds rows of nobody", Code.NOT_A_BACKUP)
     if wrong := what_is_wrong(scratch):
         raise Problem(f"{file} holds what the service never keeps: {wrong}", Code.NOT_A_BACKUP)
     scratch.index()
+    scratch.run("UPDATE journals SET generation = generation + 1")  # so that cursors from after the backup expire
     return sha256
 
 
@@ -123,9 +120,15 @@ def _check_schema(
         )
 
 
-def _begin(target: Target, node: Node, sha256: str) -> dict[str, Any]:
-    """Marks an empty database as ours; returns how far a restore has come."""
-    (_, (state,)) = ask(target, node, _BEGIN.format(marker=MARKER + sha256))
+def _begin(target: Target, node: Node, scratch: Scratch, sha256: str) -> dict[str, Any]:
+    """Marks an empty database as ours; returns how far a restore has come: the last key of each table, as JSON."""
+    filled = (*BASE, "search_index_2_docsize", "word_lists")
+    begin = _BEGIN.format(
+        marker=MARKER + sha256,
+        is_empty="\n  AND ".join(f"NOT EXISTS (SELECT 1 FROM {table})" for table in filled),
+        last_keys=",\n  ".join(f"({last_key(table, scratch.key(table))}) AS {table}" for table in _COPIED),
+    )
+    (_, (state,)) = ask(target, node, begin)
     return state
 
 
@@ -156,9 +159,12 @@ def _load(target: Target, node: Node, scratch: Scratch, state: Mapping[str, Any]
 def _missing(scratch: Scratch, state: Mapping[str, Any]) -> Iterator[str]:
     """The statements that put in what is not there."""
     for table in _COPIED:
-        columns = scratch.columns(table)
-        rows = scratch.run(f"SELECT {', '.join(columns)} FROM {table} WHERE n >= ? ORDER BY n", state[table] or 0)
-        yield from inserts(table, columns, rows)
+        columns, key = scratch.columns(table), scratch.key(table)
+        last = [] if state[table] is None else json.loads(state[table])
+        names = ", ".join(key)
+        is_missing = f"WHERE ({names}) >= ({', '.join('?' * len(last))})" if last else ""
+        rows = scratch.run(f"SELECT {', '.join(columns)} FROM {table} {is_missing} ORDER BY {names}", *last)
+        yield from inserts(table, columns, rows, key)
     # In this order, so that the last that is indexed says which are. Titles stand below 0.
     reached = -INTEGER_MAX if state["indexed"] is None else state["indexed"]
     rows = scratch.run("SELECT n, user_id, text FROM word_lists WHERE n > ? ORDER BY n", reached)
@@ -216,14 +222,6 @@ def _measure(table: str, columns: Sequence[str]) -> str:
 
     So a long text is found out that still has NULs where a piece of it is missing.
     """
-    sizes = " + ".join(
-        f"coalesce(octet_length({column}) + length({column}), 0)" for column in columns if column != "epoch"
-    )
+    measured = [column for column in columns if (table, column) != ("owners", "epoch")]
+    sizes = " + ".join(f"coalesce(octet_length({column}) + length({column}), 0)" for column in measured)
     return f"SELECT count(*) AS row_count, coalesce(sum({sizes}), 0) AS text_size FROM {table} WHERE user_id <> ''"
-
-
-def _counts(scratch: Scratch) -> str:
-    return (
-        f"{scratch.count('conversations')} conversations with {scratch.count('messages')} messages of "
-        f"{scratch.count('owners')} users"
-    )

@@ -8,13 +8,14 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Raw, Struct
 
+from threadkeep.agents.checks import checked_label, checked_name, checked_space, digest_of
 from threadkeep.conversations.content import read_content, read_metadata
 from threadkeep.conversations.models import INTEGER_MAX, Count, Id, Role, TitleSource
 from threadkeep.errors import Invalid, ThreadkeepError
 from threadkeep.users import check_user_id
-from threadkeep.validation import check_nesting, convert
+from threadkeep.validation import check_nesting, convert, parse
 from threadkeep.work import finished
-from tools.d1.scratch import BASE, Scratch
+from tools.d1.scratch import BASE, IN_PIECES, STATE, Scratch, groups
 
 _Positive = Annotated[int, Meta(ge=1, le=INTEGER_MAX)]
 
@@ -67,39 +68,118 @@ class _Message(Struct):
     content: str
 
 
-_TYPES: dict[str, type[Struct]] = dict(zip(BASE, (_Owner, _Conversation, _Message), strict=True))
+class _Journal(Struct):
+    n: _Positive
+    user_id: str
+    space: str
+    key: str
+    incarnation: str
+    generation: Count
+    version: _Positive
+    identity: str
+    next_seq: Count
+    producer: str | None
+    epoch: Count
+    next_producer_seq: Count
+    kind: str | None
+    status: str | None
+    sort: str
+    closed_at: Count | None
+    expires_at: Count | None
+    created_at: Count
+    updated_at: Count
+    request: str
+    stamp: str
+    head: str
 
-# Table, what is wrong with a row beside others, and which rows those are.
+
+class _Entry(Struct):
+    n: _Positive
+    user_id: str
+    journal: _Positive
+    seq: Count
+    id: str | None
+    epoch: Count | None
+    producer_seq: Count | None
+    digest: str
+    append_digest: str
+    created_at: Count
+    bytes: Count
+    big: str | None
+    data: str | None
+
+
+class _Piece(Struct):
+    user_id: str
+    group_id: str
+    part: Count
+    data: str
+
+
+class _OfSomebody(Struct):
+    """Of agents' state, what every row has. The rest is what the schema takes."""
+
+    user_id: str
+
+
+_TYPES: dict[str, type[Struct]] = {
+    "owners": _Owner,
+    "conversations": _Conversation,
+    "messages": _Message,
+    "journals": _Journal,
+    "entries": _Entry,
+    "pieces": _Piece,
+}
+_JSON = {"journals": "head", "entries": "data"}
+"""The columns that hold any JSON."""
+
+# Table, what is wrong with a row beside others, and which rows of it, `t`, those are.
 _BESIDE_OTHERS = (
-    (
-        "conversations",
-        "is of nobody",
-        """SELECT c.n FROM conversations AS c
-        WHERE NOT EXISTS (SELECT 1 FROM owners AS o WHERE o.user_id = c.user_id)""",
+    *(
+        (table, "is of nobody", "NOT EXISTS (SELECT 1 FROM owners AS o WHERE o.user_id = t.user_id)")
+        for table in BASE
+        if table not in ("owners", "messages")
     ),
     (
         "messages",
         "is in no conversation of its user",
-        """SELECT m.n FROM messages AS m
-        WHERE NOT EXISTS (SELECT 1 FROM conversations AS c WHERE (c.user_id, c.id) = (m.user_id, m.conversation_id))""",
+        "NOT EXISTS (SELECT 1 FROM conversations AS c WHERE (c.user_id, c.id) = (t.user_id, t.conversation_id))",
     ),
     (
         "conversations",
         "does not count its messages, or they have a gap in their seq",  # which is at least 1, and unique
-        """SELECT c.n FROM conversations AS c
-        WHERE (
-          SELECT count(*) <> c.message_count OR coalesce(max(m.seq), 0) <> c.message_count
+        """(
+          SELECT count(*) <> t.message_count OR coalesce(max(m.seq), 0) <> t.message_count
           FROM messages AS m
-          WHERE (m.user_id, m.conversation_id) = (c.user_id, c.id)
+          WHERE (m.user_id, m.conversation_id) = (t.user_id, t.id)
         )""",
     ),
     *(
         (
             table,
             "has a rev after that of its owner",
-            f"SELECT t.n FROM {table} AS t JOIN owners AS o USING (user_id) WHERE t.rev > o.rev",
+            "EXISTS (SELECT 1 FROM owners AS o WHERE o.user_id = t.user_id AND t.rev > o.rev)",
         )
         for table in ("conversations", "messages")
+    ),
+    *((table, "is in nothing that is kept", f"NOT ({which})") for table, which in STATE.items()),
+    (
+        "entries",
+        "has a seq that its journal has not given yet",
+        "EXISTS (SELECT 1 FROM journals AS j WHERE (j.user_id, j.n) = (t.user_id, t.journal) AND t.seq >= j.next_seq)",
+    ),
+    ("entries", "has no text, or two", "(t.data IS NULL) = (t.big IS NULL)"),
+    ("pieces", "is of nothing", f"(t.user_id, t.group_id) NOT IN ({groups(STATE)})"),
+    *(
+        (
+            table,
+            "has lost its pieces",
+            f"""t.{column} IS NOT NULL AND NOT EXISTS (
+              SELECT 1 FROM pieces AS p WHERE (p.user_id, p.group_id) = (t.user_id, t.{column})
+            )""",
+        )
+        for table, column in IN_PIECES
+        if table not in ("entries", "blobs")  # the former have digests of it; a blob of no bytes has no pieces
     ),
 )
 
@@ -110,27 +190,36 @@ def what_is_wrong(scratch: Scratch) -> str | None:
 
 
 def _all_wrong(scratch: Scratch) -> Iterator[str]:
-    for table, type_ in _TYPES.items():
+    for table in BASE:
+        type_ = _TYPES.get(table, _OfSomebody)
         columns = type_.__struct_fields__
         for row in scratch.rows(table, columns):
             values = dict(zip(columns, row, strict=True))
             try:
-                _check(values, type_)
+                _check(table, values, type_)
             except ThreadkeepError as error:
                 key = "n" if "n" in values else "user_id"
                 yield f"the row of {table} with the {key} {values[key]!r} is wrong: {error.message}"
-    for table, what, query in _BESIDE_OTHERS:
-        for (n,) in scratch.run(query):
-            yield f"the row of {table} with the n {n} {what}."
+    for table, what, which in _BESIDE_OTHERS:
+        names = ", ".join(scratch.key(table))
+        for row in scratch.run(f"SELECT {names} FROM {table} AS t WHERE {which}"):
+            yield f"the row of {table} with the {names} {', '.join(map(repr, row))} {what}."
+    for n, digest, user_id, big in scratch.run("SELECT n, digest, user_id, big FROM entries WHERE big IS NOT NULL"):
+        query = "SELECT data FROM pieces WHERE user_id = ? AND group_id = ? ORDER BY part"
+        whole = "".join(data for (data,) in scratch.run(query, user_id, big))
+        if digest_of(sent=[Raw(whole.encode())]) != digest:
+            yield f"the row of entries with the n {n} does not have all of its pieces."
 
 
-def _check(values: dict[str, Any], type_: type[Struct]) -> None:
+def _check(table: str, values: dict[str, Any], type_: type[Struct]) -> None:
     """Raises Invalid or TooLarge for what the service would not have kept."""
     try:
         check_user_id(values["user_id"])
     except Invalid as error:
         raise Invalid(f"user_id: {error.message}") from error
     convert(values, type_)
+    if table in ("journals", "entries"):
+        _check_state(table, values)
     for column in ("metadata", "content"):
         if (text := values.get(column)) is not None:
             finished(check_nesting(text.encode(), whole=column))
@@ -140,3 +229,18 @@ def _check(values: dict[str, Any], type_: type[Struct]) -> None:
                 read_content(Raw(text.encode()), column, may_be_empty=values["role"] == "assistant")
     if type_ is _Owner and values["floor"] > values["rev"]:
         raise Invalid("floor: It is after `rev`.")
+
+
+def _check_state(table: str, values: dict[str, Any]) -> None:
+    """Raises Invalid for what the services of agents' state would not have kept."""
+    column = _JSON.get(table, "")
+    if (text := values.get(column)) is not None:
+        finished(check_nesting(text.encode(), whole=column))
+        parse(text.encode(), Raw, column)
+    if table == "journals":
+        checked_space(values["space"])
+        checked_name(values["key"], "key")
+        for label in ("kind", "status", "sort"):
+            checked_label(values[label], label)
+    if table == "entries" and values["id"] is not None:
+        checked_name(values["id"], "id")

@@ -3,7 +3,7 @@
 It needs what tools/migrations/files.py needs, and threadkeep itself, whose words are indexed.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,12 +19,33 @@ from tools.checkout import Problem
 from tools.exit_codes import Code
 from tools.migrations.files import Migration, failing_statement
 
-BASE = ("owners", "conversations", "messages")
+_OF_A_THREAD = "EXISTS (SELECT 1 FROM threads AS h WHERE (h.user_id, h.n) = (t.user_id, t.thread))"
+STATE = {
+    "journals": "t.deleted_at IS NULL",
+    "entries": "EXISTS (SELECT 1 FROM journals AS j WHERE (j.user_id, j.n) = (t.user_id, t.journal))",
+    "blobs": "t.deleted_at IS NULL",
+    "tasks": "t.deleted_at IS NULL",
+    "lanes": "t.deleted_at IS NULL",
+    "threads": "t.deleted_at IS NULL",
+    "checkpoints": _OF_A_THREAD,
+    "checkpoint_values": _OF_A_THREAD,
+    "checkpoint_writes": _OF_A_THREAD,
+}
+"""The tables of what agents keep, and which rows of each stay. Others are on their way out, and in no backup."""
+IN_PIECES = (
+    ("entries", "big"),
+    ("blobs", "group_id"),
+    ("tasks", "big"),
+    ("tasks", "settlement_big"),
+    ("checkpoints", "big"),
+    ("checkpoint_values", "big"),
+    ("checkpoint_writes", "big"),
+)
+"""Which of them have what is large in `pieces`, each with a column that names a group."""
+BASE = ("owners", "conversations", "messages", *STATE, "pieces")
 """What a backup holds, in the order of the tables in a dump. Everything else in the schema is made from it."""
 DERIVED = ("search_index_2", "word_lists", "words")
 """What is not in a backup: the index of words, and the first one with its text, which only older databases have."""
-EMPTY = ("journals", "entries", "pieces", "blobs", "tasks", "lanes")
-"""What is not in a backup, since nothing is ever in it on D1: no route leads there yet."""
 _LEFT_OUT = ("padding",)  # that of a new row is empty
 
 
@@ -63,9 +84,18 @@ class Scratch:
             if failure := failing_statement(self._database, migration):
                 raise Problem(failure)
             self._applied.append(migration)
-        for table in BASE:
-            if self.columns(table):
-                self.run(f"DELETE FROM \"{table}\" WHERE user_id = ''")
+        for table in self.tables():
+            self.run(f"DELETE FROM \"{table}\" WHERE user_id = ''")
+
+    def tables(self) -> list[str]:
+        """The tables of a backup that the schema has so far."""
+        return [table for table in BASE if self.columns(table)]
+
+    def key(self, table: str) -> list[str]:
+        """The columns of a table's key."""
+        return [
+            str(name) for (name,) in self.run("SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk", table)
+        ]
 
     def columns(self, table: str) -> list[str]:
         """The columns of a table; none where there is no such table."""
@@ -90,8 +120,7 @@ class Scratch:
     def rows(self, table: str, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         """All rows of a table, in the order of its key."""
         names = ", ".join(f'"{column}"' for column in columns)
-        key = "n" if "n" in columns else "user_id"
-        return self.run(f'SELECT {names} FROM "{table}" ORDER BY "{key}"')
+        return self.run(f'SELECT {names} FROM "{table}" ORDER BY {", ".join(self.key(table))}')
 
     def count(self, table: str) -> int:
         """How many rows a table has."""
@@ -106,11 +135,15 @@ class Scratch:
               WHERE c.user_id = messages.user_id AND c.id = messages.conversation_id AND c.deleted_at <= 0
             )""",
             "DELETE FROM conversations WHERE deleted_at <= 0",
-            """DELETE FROM owners WHERE NOT EXISTS (
-              SELECT 1 FROM conversations AS c WHERE c.user_id = owners.user_id
-            )""",
         ):
             self.run(statement)
+        kept = [table for table in self.tables() if table in STATE]
+        for table in kept:
+            self.run(f"DELETE FROM {table} AS t WHERE NOT ({STATE[table]})")
+        if kept:
+            self.run(f"DELETE FROM pieces WHERE (user_id, group_id) NOT IN ({groups(kept)})")
+        of_somebody = " UNION ALL ".join(f"SELECT user_id FROM {table}" for table in ("conversations", *kept))
+        self.run(f"DELETE FROM owners WHERE user_id NOT IN ({of_somebody})")
 
     def index(self) -> None:
         """Indexes as the service does what messages say, and titles that somebody or something gave.
@@ -128,3 +161,26 @@ class Scratch:
             )
             self.insert("word_lists", ("n", "user_id", "text"), (row for row in listed if row[-1]))
         self.run("INSERT INTO search_index_2 (rowid, text) SELECT n, text FROM word_lists")
+
+
+def groups(tables: Collection[str]) -> str:
+    """The query for whatever has pieces, of some tables."""
+    return " UNION ALL ".join(
+        f"SELECT user_id, {column} FROM {table} WHERE {column} IS NOT NULL"
+        for table, column in IN_PIECES
+        if table in tables
+    )
+
+
+def last_key(table: str, key: Sequence[str]) -> str:
+    """The query for the key of a table's last row of a user, as JSON; it answers nothing where there is none."""
+    order = ", ".join(f"{column} DESC" for column in key)
+    return f"SELECT json_array({', '.join(key)}) FROM {table} WHERE user_id <> '' ORDER BY {order} LIMIT 1"
+
+
+def in_words(counts: Mapping[str, int]) -> str:
+    """How much there is, by how many rows each table has."""
+    state = "".join(f", {counts[table]} {table}" for table in STATE if counts.get(table))
+    return (
+        f"{counts['conversations']} conversations with {counts['messages']} messages of {counts['owners']} users{state}"
+    )

@@ -30,6 +30,8 @@ _made: list[tuple[dict[str, Any], str]] = []
 class _Property(functools.cached_property[Any]):
     """A cached property that tells what it has made, if it is one of the folder."""
 
+    __module__ = functools.__name__  # by which pydantic knows that it is no field of a model
+
     def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
         value = super().__get__(instance, owner)
         if instance is not None and self.attrname and self.func.__code__.co_filename.startswith(f"{_FOLDER}{os.sep}"):

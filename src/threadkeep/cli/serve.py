@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Never
 
-from threadkeep import __version__
 from threadkeep.errors import ThreadkeepError
 from threadkeep.server.application import Application
 from threadkeep.server.logs import write_logs
@@ -37,9 +36,8 @@ class Refusal(Exception):
     """Why the server does not start, in one line."""
 
 
-def main() -> Never:
-    """Run the command, and exit: with 0 after a signal, with 1 if it cannot start, with 2 for a wrong flag."""
-    arguments = _arguments()
+def run(arguments: argparse.Namespace) -> Never:
+    """Serve as the flags say, and exit: with 0 after a signal, with 1 if it cannot start."""
     try:
         serve(arguments.host, arguments.port, arguments.workers, arguments.dev_user)
     except Refusal as refusal:
@@ -139,16 +137,14 @@ def _say(message: str) -> None:
     print(f"threadkeep: {message}", file=sys.stderr, flush=True)
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="threadkeep", description="Keeps AI conversations.")
-    parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(dest="command", required=True)
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command and its flags."""
     served = commands.add_parser("serve", help="serve the API", description="Serves the API until SIGTERM or Ctrl-C.")
     served.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
     served.add_argument("--port", type=_port, default=DEFAULT_PORT, help="the port (default: %(default)s; 0: any)")
     served.add_argument("--workers", type=_workers, default=1, help="how many processes serve (default: 1)")
     served.add_argument("--dev-user", metavar="NAME", help="let everybody in as this user; not in production")
-    return parser.parse_args()
+    served.set_defaults(run=run)
 
 
 def _port(text: str) -> int:

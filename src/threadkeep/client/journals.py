@@ -124,6 +124,8 @@ class RemoteJournals(Remote):
             "limit": query.limit,
             "head": query.with_head,
             "cursor": query.cursor,
+            "only": query.only,
+            "beyond": query.beyond,
         }
         return read(await self._transport.send("GET", f"{_path(space, key)}/entries", query=asked), EntryPage)
 

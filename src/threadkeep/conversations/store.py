@@ -9,7 +9,7 @@ does not exist here. Every method is all or nothing, and what it has returned is
 come at the same time, from many processes.
 
 A method is one round trip to the database. The exceptions: a page of messages that are too large together takes two;
-`sweep` takes up to nine, and `tidy` up to three. On Postgres a write takes two, since it locks the user's row first,
+`sweep` takes up to twelve, and `tidy` up to three. On Postgres a write takes two, since it locks the user's row first,
 and one more where the user has nothing yet; and over a driver that cannot send a batch, each statement takes one.
 
 Every write stamps what it touched with the next `rev` of the user's change counter.
@@ -236,7 +236,7 @@ class Upkeep(Protocol):
         """Overwrite and remove a part of what was erased or purged; answer whether there may be more to do.
 
         Once there is no more, ids are free again, and of a user who has nothing there is nothing: an epoch ends. What
-        an earlier version has indexed is brought into the index of this one by the same calls. One takes up to nine
+        an earlier version has indexed is brought into the index of this one by the same calls. One takes up to twelve
         round trips, and may be cut off between any two: whoever calls next goes on.
         """
 

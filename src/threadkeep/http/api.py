@@ -13,7 +13,7 @@ from threadkeep.errors import Invalid, ThreadkeepError, Unsupported
 from threadkeep.http.auth import Authenticator
 from threadkeep.http.bodies import check_headers, read_json
 from threadkeep.http.messages import Request, Response, bookmark_in, json_response, new_request_id, query_fields
-from threadkeep.http.problems import error_response
+from threadkeep.http.problems import OPENAI, error_response, say_for_openai
 from threadkeep.http.router import Router
 from threadkeep.http.routes import ROUTES
 from threadkeep.http.routes.base import FOR_EVERY_USER, Call, Route
@@ -117,6 +117,8 @@ class Api:
         response = outcome if isinstance(outcome, Response) else _failure(outcome, request_id)
         if request.method == "HEAD":
             response.body = b""
+        if request.path.startswith(OPENAI) and response.status >= 400:
+            say_for_openai(response)
         headers = response.headers
         headers["x-request-id"] = request_id
         headers["x-content-type-options"] = "nosniff"
@@ -155,7 +157,7 @@ class Api:
             raise Invalid(f"id: {path['id'][:40]!r} is not {ID_IN_WORDS}.", "id")
         self.backend.check_capability(route.needs)
         bookmark = bookmark_in(request.header("x-d1-bookmark"))
-        query = convert_texts(query_fields(request.query), route.query)
+        query = convert_texts(query_fields(request.query, route.ignores), route.query)
         body = None
         if route.body is not None:
             check_headers(request, route.media_types)

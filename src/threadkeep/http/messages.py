@@ -55,8 +55,8 @@ def json_response(status: int, value: Any, headers: dict[str, str] | None = None
     return Response(status, {"content-type": "application/json", **(headers or {})}, msgspec.json.encode(value) + b"\n")
 
 
-def query_fields(query: str) -> dict[str, str]:
-    """Return the fields of a query string. Raises Invalid if it is malformed, or has a field twice."""
+def query_fields(query: str, ignored: tuple[str, ...] = ()) -> dict[str, str]:
+    """Return the fields of a query string but those to ignore. Raises Invalid if it is malformed, or has one twice."""
     if not query:
         return {}
     try:
@@ -66,6 +66,7 @@ def query_fields(query: str) -> dict[str, str]:
             f"query: The query string must be UTF-8, percent-encoded, with at most {_QUERY_FIELDS_MAX} parameters.",
             "query",
         ) from error
+    pairs = [pair for pair in pairs if pair[0] not in ignored]
     fields = dict(pairs)
     if len(fields) < len(pairs):
         names = [name for name, _ in pairs]

@@ -128,8 +128,8 @@ def _operation(route: Route, schema_of: dict[Any, Schema]) -> Schema:
             response["content"] = {answer: _media_type(answer, schema_of, item=route.item)}
         elif answer is not None:
             response["content"] = {JSON: _media_type(JSON, schema_of, schema_of[answer], told.response)}
-            if route.sends_events:
-                response["content"][EVENTS] = _media_type(EVENTS, schema_of)
+            if route.sends_events:  # beside what a page is, or generators would have whoever asks tell them apart
+                response["x-content"] = {EVENTS: _media_type(EVENTS, schema_of)}
         if answer in _WITH_A_VERSION:
             response["headers"] = _HEADERS_OF_A_VERSION
         elif answer == BYTES:

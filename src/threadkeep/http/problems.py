@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 from threadkeep.errors import ThreadkeepError, TooLarge
 from threadkeep.http.messages import BODY_BYTES_MAX, Response, json_response
 
@@ -29,6 +31,10 @@ class HeadTooLarge(ThreadkeepError):
 
     code = "head_too_large"
 
+
+OPENAI = "/api/openai/v1/"
+"""Where the addresses begin that OpenAI's own clients ask."""
+_TYPES = {401: "authentication_error", 429: "rate_limit_error"}
 
 STATUS: dict[str, int] = {
     "invalid": 400,
@@ -65,6 +71,22 @@ def error_response(error: ThreadkeepError) -> Response:
     if error.code in ("unavailable", "rate_limited"):
         headers["retry-after"] = "1"
     return json_response(STATUS[error.code], {"error": body}, headers)
+
+
+def say_for_openai(response: Response) -> None:
+    """Add to an error what clients of OpenAI's API read of one: its type, and the parameter that is wrong.
+
+    They send a conflict again, which changes nothing here, unless they are told not to.
+    """
+    body = msgspec.json.decode(response.body) if isinstance(response.body, bytes) and response.body else None
+    if body is not None:
+        error = body["error"]
+        otherwise = "invalid_request_error" if response.status < 500 else "server_error"
+        error["type"] = _TYPES.get(response.status, otherwise)
+        error["param"] = error.get("details", {}).get("path")
+        response.body = msgspec.json.encode(body) + b"\n"
+    if response.status == STATUS["conflict"]:
+        response.headers["x-should-retry"] = "false"
 
 
 def body_too_large() -> TooLarge:

@@ -558,6 +558,34 @@ async def test_of_two_producers_the_later_one_goes_on_without_a_gap(backend: Bac
     assert await contents(store) == [["second", seq] for seq in range(8)]
 
 
+async def test_a_page_may_begin_beyond_an_entry_and_may_be_one_entry(backend: Backend) -> None:
+    store = await backend.state()
+    await put(store)
+    await put(store, "other")
+    await append(store, ("elsewhere", "other"), key="other")
+    await append(store, "first", ("a", "a"), ("large", "é" * 1_000_000), ("b", "b"), "last")
+
+    async def found(**query: Any) -> tuple[list[Any], bool]:
+        page = await read(store, **query)
+        return [plain(entry.data)[:5] for entry in page.entries], page.more
+
+    assert await found(only="b") == (["b"], False)
+    assert await found(only="b", newest=True) == (["b"], False)
+    assert await found(only="large") == (["é" * 5], False)
+    assert await found(beyond="a") == (["é" * 5], True)
+    assert await found(beyond="large") == (["b", "last"], False)
+    assert await found(beyond="b", newest=True) == (["é" * 5], True)
+    assert await found(beyond="large", newest=True, limit=1) == (["a"], True)
+    assert await found(beyond="b", before=4) == ([], False)
+    for unknown in ("c", "elsewhere"):
+        for query in ({"only": unknown}, {"beyond": unknown}, {"beyond": unknown, "newest": True}):
+            assert await found(**query) == ([], False)
+    page = await read(store, beyond="a", limit=1)
+    assert [plain(entry.data)[:5] for entry in (await read(store, cursor=page.next_cursor)).entries] == ["b", "last"]
+    page = await read(store, only="c")
+    assert plain((await read(store, cursor=page.next_cursor)).entries[0].data) == "first"
+
+
 async def test_what_is_moved_here_keeps_its_time_and_nothing_older_comes_over_it(backend: Backend) -> None:
     store = await backend.state()
     await append(store, ("a", 1), create=True, updated_at=5_000)

@@ -86,3 +86,8 @@ class EntryQuery(Struct, kw_only=True):
     with_head: bool = False
     cursor: str | None = None
     """A `next_cursor`, instead of `after`."""
+    only: str | None = None
+    """Only the entry of this id."""
+    beyond: str | None = None
+    """Only what comes after the entry of this id, or before it where the newest are asked for. Neither is there where
+    there is no such entry."""

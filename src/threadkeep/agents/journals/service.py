@@ -119,6 +119,9 @@ async def delete_journal(store: JournalStore, space: str, key: str, *, expected:
 
 async def read_entries(store: JournalStore, space: str, key: str, query: EntryQuery) -> EntryPage:
     """Read a page. Returns and raises as `JournalStore.read_entries`; also Invalid."""
+    for name, value in (("only", query.only), ("beyond", query.beyond)):
+        if value is not None:
+            checked_name(value, name)
     return await store.read_entries(checked_space(space), _checked_key(key), query)
 
 

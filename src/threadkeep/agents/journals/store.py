@@ -2,8 +2,8 @@
 
 A journal is a head and an ordered list of entries, under a key in a space; both are names that the client chose. It is
 written by one batch at a time, and each that changes anything raises its `version` by one. Each write has a name, its
-`request`: if the last write of a journal had the same name, this one is a repeat, changes nothing, and is answered as
-the first was.
+`request`: if one of the last writes of a journal, eight at least, had the same name, this one is a repeat, changes
+nothing, and is answered as the first was. A claim is a repeat only if nobody has claimed the journal since.
 
 A refusal is Conflict or Stale, with `details["reason"]`. A journal that has expired is one that was deleted.
 """
@@ -78,7 +78,7 @@ class JournalStore(Protocol):
         this order:
 
         1. There is no journal, and it is not to be created: NotFound; where another version than 0 is expected: Stale.
-        2. It is the last write again: a repeat.
+        2. It is one of the last writes again: a repeat.
         3. It was written later than at the `updated_at` that is given, and is to be kept: Stale `older`, with
            `updatedAt`.
         4. Somebody is its producer, or one is given, and id, epoch or incarnation differ: Stale `fenced`.

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 from threadkeep.agents.values import AnyJson, Name, OptionalText
-from threadkeep.conversations.models import INTEGER_MAX, Count, Time
+from threadkeep.conversations.models import INTEGER_MAX, TIME_IN_WORDS
 
 TASKS_MAX = 1_000
 """How many ids a renewal names, and tasks a page has."""
@@ -19,7 +19,11 @@ View = Literal["runnable", "unready", "running", "expired", "settling", "joined"
 
 Error = Annotated[str, Meta(max_length=ERROR_BYTES_MAX, description="Why it failed: at most 65,536 bytes in UTF-8.")]
 Object = Annotated[Raw, Meta(extra_json_schema={"type": "object"})]
-Lease = Annotated[int, Meta(ge=0, le=INTEGER_MAX, description="Unix milliseconds until when it is held; 0 for none.")]
+NUMBER_MAX = INTEGER_MAX - 1
+"""What is kept in a column of its own is at most this, which D1 still takes as it is."""
+Number = Annotated[int, Meta(ge=0, le=NUMBER_MAX)]
+At = Annotated[int, Meta(ge=0, le=NUMBER_MAX, description="Unix milliseconds.", extra=TIME_IN_WORDS)]
+Lease = Annotated[int, Meta(ge=0, le=NUMBER_MAX, description="Unix milliseconds until when it is held; 0 for none.")]
 Scalar = Annotated[int, Meta(ge=-INTEGER_MAX, le=INTEGER_MAX)] | Annotated[str, Meta(max_length=65_536)] | bool | None
 
 
@@ -94,10 +98,10 @@ class NewTask(Struct, rename="camel", kw_only=True, forbid_unknown_fields=True):
     payload: AnyJson
     ready: bool = True
     """Whether it may be claimed at once; otherwise from when it is changed by `ready`."""
-    accepted_at: Time | None = None
+    accepted_at: At | None = None
     """When it was accepted, where that was before it came here."""
-    attempts_max: Count = ATTEMPTS_MAX
-    timeout_at: Count = 0
+    attempts_max: Number = ATTEMPTS_MAX
+    timeout_at: Number = 0
 
 
 class _Change(Struct, rename="camel", kw_only=True, forbid_unknown_fields=True, tag_field="do"):
@@ -114,8 +118,8 @@ class Claim(_Change, tag="claim"):
     attempt: Name
     holder: Name
     lease_until: Lease
-    attempts_max: Count | None = None
-    timeout_at: Count | None = None
+    attempts_max: Number | None = None
+    timeout_at: Number | None = None
     """Taken where it has none."""
     restart: bool = False
     """Whether to count attempts from 1 again, and to take `timeoutAt` in any case."""
@@ -125,8 +129,8 @@ class Applied(_Change, tag="applied"):
     """The input of a running task has taken effect. The first time, its budget is set."""
 
     attempt: Name
-    attempts_max: Count | None = None
-    timeout_at: Count | None = None
+    attempts_max: Number | None = None
+    timeout_at: Number | None = None
 
 
 class Recover(_Change, tag="recover"):

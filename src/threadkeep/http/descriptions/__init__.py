@@ -7,6 +7,7 @@ from typing import Any
 
 from threadkeep.http.descriptions.blobs import BLOBS
 from threadkeep.http.descriptions.journals import JOURNALS
+from threadkeep.http.descriptions.openai import CONVERSATION, ITEM, OF_OPENAI, TAG
 from threadkeep.http.descriptions.operation import AGENT_STATE, Operation
 from threadkeep.http.descriptions.tasks import FIELDS_OF_TASKS, TASKS
 from threadkeep.http.descriptions.threads import THREADS
@@ -19,6 +20,7 @@ TAGS = {
     "Export and import": "Take conversations out as documents that anybody can read, and bring them in again.",
     AGENT_STATE: "What agents keep: journals, each a head and an ordered list of entries, tasks, in queues with lanes, "
     "blobs, of any bytes, and threads of checkpoints.",
+    TAG: "For OpenAI's own clients, whose base URL is the address of this server with /api/openai/v1.",
     "Account": "Everything that belongs to the current user.",
     "Server": "Whether the server is up, what it keeps, and how it is used. No credentials needed.",
 }
@@ -103,7 +105,7 @@ FIELDS = {
 
 CONVERSATION_ID = "01KAGQ3W6ZJ8Y0V4M2T7N5C9XB"
 NAMES = {"id": CONVERSATION_ID, "space": "sessions", "key": "alice/1", "queue": "agents"}
-NAMES |= {"task": "turn-1", "lane": "alice/1", "thread": "alice/1"}
+NAMES |= {"task": "turn-1", "lane": "alice/1", "thread": "alice/1", "conversation": CONVERSATION, "item": ITEM}
 """What stands in the paths of the examples."""
 _QUESTION_ID = "01KAGQ3WAH5RZ6E1D8K3F0P7QS"
 _ANSWER_ID = "01KAGQ4B2XN9T4V7C6H8J3M5WY"
@@ -299,6 +301,7 @@ OPERATIONS: dict[str, Operation] = {
     **BLOBS,
     **TASKS,
     **THREADS,
+    **OF_OPENAI,
     "erase_everything": Operation(
         tag="Account",
         answers={

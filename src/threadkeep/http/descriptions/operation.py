@@ -11,6 +11,8 @@ class Operation(Struct, kw_only=True):
     tag: str
     answers: dict[int, str]
     """What is in the answer, by status."""
+    name: str | None = None
+    """The name of the write of its example, by which ids are made that the examples after it have."""
     query: str = ""
     """The query of its example."""
     request: Any = UNSET

@@ -160,6 +160,8 @@ class Route(Struct):
     """Whether the handler itself reads the body, as bytes or as a stream. Otherwise it gets it as `Call.body`."""
     headers: tuple[Header, ...] = ()
     """Request headers of its own."""
+    ignores: tuple[str, ...] = ()
+    """Names in a query that say nothing here, however often they come."""
     is_public: bool = False
     """Whether it answers anybody, without a store."""
     needs: Capability | None = None

@@ -20,7 +20,7 @@ from threadkeep.agents.journals.models import (
     PutJournal,
 )
 from threadkeep.agents.journals.records import EntryQuery
-from threadkeep.agents.values import OptionalText
+from threadkeep.agents.values import Name, OptionalText
 from threadkeep.conversations.models import Count
 from threadkeep.errors import CursorExpired, Invalid, NotFound
 from threadkeep.http.events import Found, event, events_response, last_event_id, wants_events
@@ -47,6 +47,8 @@ class EntriesQuery(Struct, forbid_unknown_fields=True):
     newest: Annotated[bool, Meta(description="The last of them, instead of the first.")] = False
     limit: Annotated[int, Meta(ge=1, le=ENTRIES_MAX)] = 100
     head: Annotated[bool, Meta(description="Whether the journal comes with its head.")] = False
+    only: Annotated[Name, Meta(description="Only the entry of this id.")] | None = None
+    beyond: Annotated[Name, Meta(description="Those after the entry of this id, or before it.")] | None = None
     cursor: StateCursor | None = None
 
 
@@ -190,7 +192,7 @@ async def list_entries(call: Call) -> Response:
 
     They are the first, or the newest. `nextCursor` goes on after the last, now or later, until entries are removed or
     the journal is replaced. A page may be shorter than `limit` if entries are large; only `more` tells whether there
-    are more.
+    are more. Where there is no entry of `only` or `beyond`, there are none.
 
     With `Accept: text/event-stream` they are sent as events while they come, each with where to go on as its `id`.
     The event `closed` is the last of a journal that is closed, and `expired` says that entries were removed, so that
@@ -201,6 +203,8 @@ async def list_entries(call: Call) -> Response:
         return await _follow(call, query)
     if query.cursor is not None and query.after is not None:
         raise Invalid("after: Send either `after`, or the `cursor` to go on from.", "after")
+    if query.cursor is not None and query.beyond is not None:
+        raise Invalid("beyond: Send either `beyond`, or the `cursor` to go on from.", "beyond")
     asked = EntryQuery(
         after=query.after,
         before=query.before,
@@ -208,6 +212,8 @@ async def list_entries(call: Call) -> Response:
         limit=query.limit,
         with_head=query.head,
         cursor=query.cursor,
+        only=query.only,
+        beyond=query.beyond,
     )
     return json_response(200, await service.read_entries(call.state, *_place(call), asked))
 
@@ -229,7 +235,7 @@ async def pop_entry(call: Call) -> Response:
 
 async def _follow(call: Call, query: EntriesQuery) -> Response:
     """Answer with the entries as they come."""
-    for name in ("before", "newest", "head"):
+    for name in ("before", "newest", "head", "only", "beyond"):
         if getattr(query, name) not in (None, False):
             raise Invalid(f"{name}: Events come in order, from a place on. Leave it out.", name)
     place, last_id = _place(call), last_event_id(call.request)

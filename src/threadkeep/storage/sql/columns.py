@@ -153,7 +153,7 @@ CHECKPOINT_WRITE = (
     Column("task", "task", "text"),
     Column("idx", "idx", "integer"),
     Column("path", "path", "text", is_private=True),
-    Column("channel", "channel", "text"),
+    Column("channel", "channel", "text", is_private=True),
     Column("type", "type", "text", is_private=True),
     Column("bytes", "bytes", "integer", is_shown=False),
     Column("big", "big", "text", is_shown=False, is_nullable=True),

@@ -17,6 +17,8 @@ from threadkeep.storage.sqlite import first_index
 
 # As many pages as take some 30 ms to merge, for which others wait.
 _MERGED_PAGES = 500
+# On D1 a function takes at most 32 arguments, and an object two for each field.
+_FIELDS_MAX = 16
 
 
 class SqliteDialect(Dialect):
@@ -47,6 +49,19 @@ class SqliteDialect(Dialect):
 
     def object(self, fields: dict[str, str]) -> str:
         return f"json_object({_pairs(fields)})"
+
+    def document(self, columns: Iterable[Column], alias: str) -> str:
+        """See `Dialect`. What has more fields than a function takes is put together as text."""
+        columns = tuple(columns)
+        if len(columns) <= _FIELDS_MAX:
+            return super().document(columns, alias)
+        text = ""
+        literal = "{"
+        for column in columns:
+            value = f"coalesce({_as_text(column, column.of(alias))}, 'null')"
+            text += f"""'{literal}"{column.field}":' || {value} || """
+            literal = ","
+        return f"json({text}'}}')"
 
     def list_of(self, value: str) -> str:
         return f"json_group_array({value})"
@@ -245,6 +260,13 @@ def _pairs(fields: dict[str, str]) -> str:
 
 def _boolean(value: str) -> str:
     return f"CASE {value} WHEN 1 THEN 'true' WHEN 0 THEN 'false' END"
+
+
+def _as_text(column: Column, value: str) -> str:
+    """A value as the text of its JSON; NULL where it is that, unless it is a text."""
+    if column.type == "text":
+        return f"json_quote({value})"
+    return _boolean(value) if column.type == "boolean" else value
 
 
 def _piece(column: Column, value: str) -> tuple[str, str, str]:

@@ -30,6 +30,8 @@ _LIMITS = {
     apsw.SQLITE_LIMIT_VARIABLE_NUMBER: 100,
     apsw.SQLITE_LIMIT_SQL_LENGTH: 100_000,
     apsw.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 50,
+    apsw.SQLITE_LIMIT_FUNCTION_ARG: 32,
+    apsw.SQLITE_LIMIT_COMPOUND_SELECT: 5,
 }
 BATCH_SECONDS = 30
 """How long a batch may take beside the event loop, from when it is asked for: with its wait for those before it."""

@@ -17,6 +17,7 @@ from threadkeep.agents.journals.models import (
     JournalPage,
     Order,
 )
+from threadkeep.agents.journals.names import number_of, remembered
 from threadkeep.agents.journals.records import AppendRecord, EntryQuery, JournalEdit, JournalRecord
 from threadkeep.agents.journals.store import (
     cursor_expired,
@@ -50,7 +51,8 @@ class KeptJournal:
 
     journal: Journal
     identity: str
-    request: str
+    names: str
+    """Of its last writes."""
     entries: list[KeptEntry] = field(default_factory=list)
 
 
@@ -74,7 +76,7 @@ class MemoryJournals(MemoryState):
     async def put_journal(self, record: JournalRecord) -> tuple[Journal, bool]:
         place = (record.space, record.key)
         kept = self._journals.get(place)
-        if kept is not None and kept.request == record.request:
+        if kept is not None and number_of(kept.names, record.request) is not None:
             return replace(kept.journal), False
         version = 0 if kept is None else kept.journal.version
         if record.expected not in (None, version):
@@ -100,7 +102,7 @@ class MemoryJournals(MemoryState):
     async def patch_journal(self, space: str, key: str, edit: JournalEdit) -> Journal:
         kept = self._find(space, key)
         journal = kept.journal
-        if kept.request == edit.request:
+        if number_of(kept.names, edit.request) is not None:
             return replace(journal)
         if edit.expected not in (None, journal.version):
             raise stale(edit.expected, journal.version)
@@ -159,9 +161,9 @@ class MemoryJournals(MemoryState):
 
     async def acquire_producer(self, space: str, key: str, producer: str, *, request: str) -> Journal:
         kept = self._find(space, key)
-        if kept.request != request:
+        if number_of(kept.names, request) != kept.journal.epoch:
             epoch = kept.journal.epoch + 1
-            self._write(kept, request, None, producer=producer, epoch=epoch, next_producer_seq=0)
+            self._write(kept, request, None, epoch, producer=producer, epoch=epoch, next_producer_seq=0)
         return replace(kept.journal, head=UNSET)
 
     async def append_entries(self, space: str, key: str, record: AppendRecord) -> tuple[AppendedEntries, bool]:
@@ -196,6 +198,10 @@ class MemoryJournals(MemoryState):
         start = -1 if after is None else after
         rows = [each.entry for each in kept.entries if each.entry.seq > start]
         rows = [entry for entry in rows if query.before is None or entry.seq < query.before]
+        rows = [entry for entry in rows if query.only in (None, entry.id)]
+        if query.beyond is not None:
+            ends = [each.entry.seq for each in kept.entries if each.entry.id == query.beyond]
+            rows = [entry for entry in rows for end in ends if (entry.seq < end if query.newest else entry.seq > end)]
         if query.newest:
             rows.reverse()
         count = _count_that_fits([len(bytes(entry.data)) for entry in rows[: query.limit]])
@@ -246,18 +252,21 @@ class MemoryJournals(MemoryState):
             updated_at=time,
             head=record.head,
         )
-        kept = KeptJournal(journal, record.identity, record.request)
+        names = remembered("", record.request, 0) if record.request else ""
+        kept = KeptJournal(journal, record.identity, names)
         self._journals[record.space, record.key] = kept
         return kept
 
-    def _write(self, kept: KeptJournal, request: str, expires_in: int | None, **changes: Any) -> None:
-        """Write to a journal what a write that applies says of it."""
+    def _write(
+        self, kept: KeptJournal, request: str, expires_in: int | None, number: int | None = None, **changes: Any
+    ) -> None:
+        """Write to a journal what a write that applies says of it, and remember its name by a number."""
         time = self._clock()
         if expires_in is not None:
             changes["expires_at"] = time + expires_in
         changes.setdefault("updated_at", max(kept.journal.updated_at, time))
+        kept.names = remembered(kept.names, request, kept.journal.next_seq if number is None else number)
         kept.journal = replace(kept.journal, version=kept.journal.version + 1, **changes)
-        kept.request = request
 
     def _apply(self, kept: KeptJournal, record: AppendRecord) -> int:
         """Do what an append says; return the seq of its first entry."""
@@ -281,6 +290,7 @@ class MemoryJournals(MemoryState):
             kept,
             record.request,
             record.expires_in,
+            first,
             generation=journal.generation + (record.cut is not None or bool(record.remove)),
             next_seq=max(journal.next_seq, first + len(record.entries)),
             next_producer_seq=journal.next_producer_seq + (producer is not None),
@@ -297,8 +307,9 @@ def _verdict(kept: KeptJournal, record: AppendRecord, tasks: Tasks) -> tuple[str
     def repeated(first: int) -> tuple[str, Span]:
         return "repeat", ((first, first + count - 1) if count else (None, None))
 
-    if kept.request == record.request:
-        return repeated(journal.next_seq - count if at is None else at)
+    known_as = number_of(kept.names, record.request)
+    if known_as is not None:
+        return repeated(known_as)
     if journal.version and record.updated_at is not None and journal.updated_at > record.updated_at:
         return "older", None
     if producer is not None or journal.producer is not None:

@@ -17,6 +17,7 @@ from threadkeep.agents.journals.models import (
     JournalPage,
     Order,
 )
+from threadkeep.agents.journals.names import number_of
 from threadkeep.agents.journals.records import AppendRecord, EntryQuery, EntryRecord, JournalEdit, JournalRecord
 from threadkeep.agents.journals.store import (
     cursor_expired,
@@ -78,6 +79,7 @@ class _AppendVerdict(Struct, rename="camel"):
     reason: str
     version: int
     updated_at: int
+    names: str
     next_seq: int
     next_producer_seq: int
     produced_seq: int | None
@@ -111,7 +113,7 @@ class SqlJournals(SqlState):
             raise stale(record.expected, 0)
         kept = decode_answer(answers, _KeptJournal)
         is_new = kept.incarnation == values["incarnation"]
-        if not (is_new or record.request == kept.request):
+        if not is_new and number_of(kept.request, record.request) is None:
             if record.expected not in (None, kept.version):
                 raise stale(record.expected, kept.version)
             if record.identity != kept.identity:
@@ -146,7 +148,7 @@ class SqlJournals(SqlState):
         if not verdicts:
             raise no_journal(space, key)
         verdict = decode_answer(verdicts, _PatchVerdict)
-        if verdict.request != edit.request:
+        if number_of(verdict.request, edit.request) is None:
             if edit.expected not in (None, verdict.version):
                 raise stale(edit.expected, verdict.version)
             if edit.status_is not in (None, verdict.status):
@@ -261,12 +263,7 @@ class SqlJournals(SqlState):
     async def read_entries(self, space: str, key: str, query: EntryQuery) -> EntryPage:
         cursor = None if query.cursor is None else cursors.decode(query.cursor, cursors.AfterEntry)
         after = query.after if cursor is None else cursor.seq
-        values = self._values(space, key) | {
-            "after_seq": -1 if after is None else bounded(after),
-            "before_seq": BEYOND if query.before is None else bounded(query.before),
-            "limit": query.limit,
-            "page_bytes": PAGE_BYTES_MAX,
-        }
+        values = self._values(space, key) | _range_of(query, -1 if after is None else after)
         journal = self._sql.journal if query.with_head else self._sql.journal_without_head
         page_query, pieces_query = self._page_queries(newest=query.newest)
         answers, rows, pieces = await self._executor.run(
@@ -278,7 +275,7 @@ class SqlJournals(SqlState):
         if cursor is not None and not cursor.is_of(info):
             raise cursor_expired()
         page = _page(rows, pieces)
-        last = page.rows[-1].seq if page.rows else values["after_seq"]
+        last = page.rows[-1].seq if page.rows else -1 if after is None else after
         following = cursors.AfterEntry(info.incarnation, info.generation, last)
         return EntryPage(journal=info, entries=page.rows, more=page.more, next_cursor=cursors.encode(following))
 
@@ -287,10 +284,7 @@ class SqlJournals(SqlState):
         values = self._append_values(space, key, record) | {
             "pops": 1,
             "removes": 1,
-            "after_seq": -1,
-            "before_seq": BEYOND,
-            "limit": 1,
-            "page_bytes": PAGE_BYTES_MAX,
+            **_range_of(EntryQuery(newest=True, limit=1), -1),
         }
         page_query, pieces_query = self._page_queries(newest=True)
         rows, pieces, verdicts, *_ = await self._executor.run(
@@ -419,7 +413,7 @@ def _appended(verdict: _AppendVerdict, record: AppendRecord) -> tuple[AppendedEn
         first = verdict.next_seq if record.at is None else record.at
         return appended(first, first + count - 1, verdict.version + 1, count), True
     firsts = {
-        "again": verdict.next_seq - count if record.at is None else record.at,
+        "again": number_of(verdict.names, record.request),
         "produced": verdict.produced_seq,
         "placed": record.at,
         "kept": verdict.kept_first,
@@ -434,6 +428,21 @@ def _appended(verdict: _AppendVerdict, record: AppendRecord) -> tuple[AppendedEn
 def appended(first: int, last: int | None, version: int, count: int) -> AppendedEntries:
     """What is told of an append of so many entries."""
     return AppendedEntries(first, last, version) if count else AppendedEntries(None, None, version)
+
+
+def _range_of(query: EntryQuery, after: int) -> dict[str, Any]:
+    """What a statement is given that reads a page. An end that an id gives is beyond all where there is no such id."""
+    after_id = query.only or (None if query.newest else query.beyond)
+    before_id = query.only or (query.beyond if query.newest else None)
+    return {
+        "after_id": after_id,
+        "after_seq": bounded(after) if after_id is None else BEYOND,
+        "before_id": before_id,
+        "before_seq": (BEYOND if query.before is None else bounded(query.before)) if before_id is None else -1,
+        "inclusive": int(query.only is not None),
+        "limit": query.limit,
+        "page_bytes": PAGE_BYTES_MAX,
+    }
 
 
 def _shown(kept: _KeptJournal) -> Journal:

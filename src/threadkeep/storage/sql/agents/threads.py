@@ -254,16 +254,28 @@ class SqlThreads(SqlState):
             "threads": _listed(record.threads or []),
             "updated_before": bounded(record.updated_before),
         }
-        choice = self._sql.choose_older if record.threads is None else self._sql.choose_named
+        is_named = record.threads is not None
         if not record.keeps_latest:
-            return await self._remove_from_threads(values, choice, self._sql.retire_chosen)
-        removing = (self._sql.bury, self._sql.move_older, self._sql.move_writes, self._sql.move_values)
-        return await self._remove_from_threads(values, choice, *removing, self._sql.finish_pruning)
+            return await self._remove_from_threads(
+                values, self._sql.retire_named if is_named else self._sql.retire_older
+            )
+        return await self._remove_from_threads(
+            values,
+            self._sql.bury_of_named if is_named else self._sql.bury_of_older,
+            self._sql.move_older,
+            self._sql.move_writes,
+            self._sql.move_values,
+            self._sql.finish_pruning,
+        )
 
     async def delete_runs(self, runs: list[str]) -> bool:
-        values = self._choice_of_threads() | {"runs": _listed(runs)}
-        removing = (self._sql.bury, self._sql.move_of_runs, self._sql.move_writes, self._sql.move_values)
-        return await self._remove_from_threads(values, self._sql.choose_of_runs, *removing)
+        return await self._remove_from_threads(
+            self._choice_of_threads() | {"runs": _listed(runs)},
+            self._sql.bury_of_runs,
+            self._sql.move_of_runs,
+            self._sql.move_writes,
+            self._sql.move_values,
+        )
 
     async def _remove_from_threads(self, values: dict[str, Any], *queries: Query) -> bool:
         """Remove from threads that are chosen; return whether there may be more."""

@@ -9,6 +9,7 @@ What is in a head or an entry is text to the database, and is never looked into,
 
 from functools import cached_property
 
+from threadkeep.agents.journals.names import NAMES_CHARACTERS_MAX
 from threadkeep.storage.sql.columns import ENTRY, JOURNAL, PIECE, named, shown
 from threadkeep.storage.sql.executor import Query
 from threadkeep.storage.sql.statements.base import Base, assigned
@@ -83,7 +84,7 @@ WHERE j.user_id = :user
     j.expires_at <= :now
     OR (
       {self.dialect.integer(":retires")} = 1
-      AND j.request <> :request
+      AND NOT {self._is_known}
       AND j.version = coalesce({self.dialect.integer(":expected")}, j.version)
     )
   )
@@ -93,9 +94,11 @@ WHERE j.user_id = :user
     def insert_journal(self) -> Query:
         """Create a journal, unless its key is taken, or the caller expects that it is there."""
         given = {column.name: self.dialect.parameter(column) for column in JOURNAL}
+        request = self.dialect.text(":request")
         values = {
             "user_id": ":user",
             **given,
+            "request": f"CASE WHEN {request} = '' THEN '' ELSE '0=' || {request} || ' ' END",
             "generation": "0",
             "next_seq": "0",
             "producer": "NULL",
@@ -165,8 +168,16 @@ WHERE {_LIVE}
     @cached_property
     def acquire_producer(self) -> Query:
         """Begin the next epoch of a journal, for a producer."""
+        name = f"' ' || j.epoch || '=' || {self.dialect.text(':request')} || ' '"
         return self._write(
-            {"epoch": "epoch + 1", "producer": self.dialect.text(":producer"), "next_producer_seq": "0"}, "TRUE"
+            {
+                "epoch": "epoch + 1",
+                "producer": self.dialect.text(":producer"),
+                "next_producer_seq": "0",
+                "request": self._remembered("epoch + 1"),
+            },
+            "TRUE",
+            is_known=self.dialect.contains("' ' || j.request", name),
         )
 
     @cached_property
@@ -176,6 +187,7 @@ WHERE {_LIVE}
             "reason": self._verdict,
             "version": "j.version",
             "updatedAt": "j.updated_at",
+            "names": "j.request",
             "nextSeq": "j.next_seq",
             "nextProducerSeq": "j.next_producer_seq",
             "producedSeq": self._produced("e.seq"),
@@ -199,6 +211,7 @@ WHERE {_LIVE}
                 **self._labels,
                 "generation": "generation + :removes",
                 "next_seq": self.dialect.greatest("next_seq", next_seq),
+                "request": self._remembered(f"coalesce({self.dialect.integer(':at')}, next_seq)"),
                 "next_producer_seq": f"CASE WHEN {is_produced} THEN next_producer_seq ELSE next_producer_seq + 1 END",
                 "head": f"CASE WHEN :sets_head = 1 THEN {self.dialect.json(':head')} ELSE head END",
                 "closed_at": "CASE WHEN :closes = 1 THEN :now ELSE closed_at END",
@@ -374,12 +387,25 @@ SELECT CASE WHEN EXISTS ({self._retired}) THEN ({part}) ELSE NULL END AS answer
         columns = [column for column in shown(JOURNAL) if column.name != "head"] + named(JOURNAL, *more)
         return self.dialect.document(columns, "j")
 
-    def _write(self, values: dict[str, str], condition: str) -> Query:
+    @property
+    def _is_known(self) -> str:
+        """Whether a journal remembers a write of this name."""
+        return self.dialect.contains("j.request", f"'=' || {self.dialect.text(':request')} || ' '")
+
+    def _remembered(self, number: str) -> str:
+        """The names that a journal remembers, with that of this write. See `agents/journals/names.py`.
+
+        D1 takes every number as one with a fraction, and writes it so as a text.
+        """
+        names = f"CAST({number} AS bigint) || '=' || {self.dialect.text(':request')} || ' ' || request"
+        return f"substr({names}, 1, {NAMES_CHARACTERS_MAX})"
+
+    def _write(self, values: dict[str, str], condition: str, *, is_known: str | None = None) -> Query:
         """The statement that decides: it writes to a journal, once for each name of a write."""
         decided = {
             "version": "version + 1",
             "updated_at": self._now_or_later,
-            "request": ":request",
+            "request": self._remembered("next_seq"),
             "stamp": ":stamp",
         }
         assignments = ",\n  ".join(f"{name} = {value}" for name, value in (decided | values).items())
@@ -387,7 +413,7 @@ SELECT CASE WHEN EXISTS ({self._retired}) THEN ({part}) ELSE NULL END AS answer
 UPDATE {self.journals} AS j
 SET
   {assignments}
-WHERE {_LIVE} AND j.request <> :request AND {condition}
+WHERE {_LIVE} AND NOT {is_known or self._is_known} AND {condition}
 """)
 
     @property
@@ -419,7 +445,7 @@ WHERE {_LIVE} AND j.request <> :request AND {condition}
         is_empty = f"NOT EXISTS (SELECT 1 FROM {self.entries} AS e WHERE {_entry('e.seq >= 0')})"
         same = self._kept("sum(CASE WHEN e.digest = given.value ->> 1 THEN 1 ELSE 0 END)")
         return f"""CASE
-    WHEN j.request = :request THEN 'again'
+    WHEN {self._is_known} THEN 'again'
     WHEN j.version > 0 AND j.updated_at > {self.dialect.integer(":updated_at")} THEN 'older'
     WHEN (j.producer IS NOT NULL OR {producer} IS NOT NULL)
       AND (
@@ -564,8 +590,15 @@ ORDER BY p.part
 
     @property
     def _between(self) -> str:
+        """That an entry is of the journal, and in a range of seqs. An end of it may be given by the id of an entry."""
         journal = f"(SELECT j.n FROM {self.journals} AS j WHERE {_LIVE})"
-        return f"e.user_id = :user AND e.journal = {journal} AND e.seq > :after_seq AND e.seq < :before_seq"
+
+        def end(bound: str, step: str) -> str:
+            seq = f"SELECT b.seq FROM {self.entries} AS b WHERE b.user_id = :user AND b.journal = {journal}"
+            return f"coalesce(({seq} AND b.id = {self.dialect.text(f':{bound}_id')}) {step}, :{bound}_seq)"
+
+        after, before = end("after", "- :inclusive"), end("before", "+ :inclusive")
+        return f"e.user_id = :user AND e.journal = {journal} AND e.seq > {after} AND e.seq < {before}"
 
 
 def _entry(condition: str) -> str:

@@ -579,11 +579,15 @@ WHERE r.value IS NOT NULL
         return self.dialect.text(":target")
 
     def _waiting(self, alias: str) -> str:
-        """The condition that a task is queued in the lane of the one that this batch has stamped."""
+        """The condition that a task is queued in the lane of the one that this batch has stamped.
+
+        It is looked for in the lane. Postgres would go through all that is queued, by the index of states, as if it
+        found the first one soon; this form of the condition leaves that index out.
+        """
         lane = f"(SELECT h.lane FROM {self.tasks} AS h WHERE {self._stamped_host})"
         return (
             f"{alias}.user_id = :user AND {alias}.queue = :queue AND {alias}.lane = {lane}"
-            f" AND {alias}.is_open = 1 AND {alias}.state = 'queued'"
+            f" AND {alias}.is_open = 1 AND ({alias}.state = 'queued') IS TRUE"
         )
 
     @property

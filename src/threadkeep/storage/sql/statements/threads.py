@@ -37,7 +37,6 @@ _JSON = Column("value", "value", "json")
 _IS_THERE = "{t}.deleted_at IS NULL AND ({t}.expires_at IS NULL OR {t}.expires_at > :now)"
 _LIVE = f"t.user_id = :user AND t.name = :thread AND {_IS_THERE.format(t='t')}"
 _STAMPED = "t.user_id = :user AND t.name = :thread AND t.deleted_at IS NULL AND t.stamp = :stamp"
-_CHOSEN = "t.user_id = :user AND t.deleted_at IS NULL AND t.stamp = :stamp"
 _GRAVE = "g.user_id = :user AND g.deleted_at = :now AND g.stamp = :stamp"
 
 
@@ -349,7 +348,8 @@ SELECT {self.dialect.object(answer)} AS answer
 
     @cached_property
     def copy_pieces(self) -> tuple[Query, ...]:
-        """Copy the pieces of what was just copied."""
+        """Copy the pieces of what was just copied: of groups whose names begin with the stamp."""
+        stamp = self.dialect.text(":stamp")
         return tuple(
             self.dialect.write(f"""
 {self.insert(self.pieces, {"user_id": ":user", "group_id": "d.big", "part": "p.part", "data": "p.data"})}
@@ -358,7 +358,7 @@ FROM {self.threads} AS t
 {self.dialect.look_up("threads", "f", _SOURCE)}
 {self.dialect.look_up(table, "s", f"s.user_id = :user AND s.thread = f.n AND {_alike(table)}")}
 {self.dialect.look_up("pieces", "p", "p.user_id = :user AND p.group_id = s.big")}
-WHERE {_STAMPED} AND d.big = {self._new_group(table)}
+WHERE {_STAMPED} AND d.big > {stamp} AND d.big < {stamp} || '.'
 """)
             for table in KINDS
         )
@@ -374,37 +374,31 @@ WHERE {_STAMPED} AND d.big = {self._new_group(table)}
         return self.dialect.answer(f"SELECT {self.dialect.object(answer)} AS answer")
 
     @cached_property
-    def choose_named(self) -> Query:
-        """Choose some of the threads of these names. `:threads` is an array of arrays of one."""
-        thread = f"t.user_id = :user AND t.name = given.value ->> 0 AND {_IS_THERE.format(t='t')}"
-        return self._choice_of_threads(f"""
-  SELECT t.n
-  FROM {self.dialect.each(":threads", "given")}
-  {self.dialect.look_up("threads", "t", thread)}
-  WHERE {self._is_to_prune}
-  LIMIT :thread_limit
-""")
+    def retire_named(self) -> Query:
+        """Delete some of the threads of these names. `:threads` is an array of arrays of one."""
+        return self._retirement(self._named_threads("n"))
 
     @cached_property
-    def choose_older(self) -> Query:
-        """Choose some of the threads that nobody wrote to since a time."""
-        return self._choice_of_threads(f"""
-  SELECT t.n
-  FROM {self.threads} AS t
-  WHERE t.user_id = :user
-    AND {_IS_THERE.format(t="t")}
-    AND t.updated_at < {self.dialect.integer(":updated_before")}
-    AND {self._is_to_prune}
-  ORDER BY t.updated_at
-  LIMIT :thread_limit
-""")
+    def retire_older(self) -> Query:
+        """Delete some of the threads that nobody wrote to since a time."""
+        return self._retirement(self._older_threads("n"))
 
     @cached_property
-    def choose_of_runs(self) -> Query:
-        """Choose some of the threads that have checkpoints of these runs. `:runs` is an array of arrays of one."""
+    def bury_of_named(self) -> Query:
+        """Make a deleted thread beside some of the threads of these names, for what is to go from each."""
+        return self._burial(self._named_threads("name"))
+
+    @cached_property
+    def bury_of_older(self) -> Query:
+        """Make a deleted thread beside some of those that nobody wrote to since a time."""
+        return self._burial(self._older_threads("name"))
+
+    @cached_property
+    def bury_of_runs(self) -> Query:
+        """Make a deleted thread beside some of those that have checkpoints of these runs: an array of arrays of one."""
         thread = f"t.user_id = :user AND t.n = c.thread AND {_IS_THERE.format(t='t')}"
-        return self._choice_of_threads(f"""
-  SELECT t.n
+        return self._burial(f"""
+  SELECT DISTINCT t.name
   FROM {self.dialect.each(":runs", "given")}
   {self.dialect.look_up("checkpoints", "c", _OF_RUN)}
   {self.dialect.look_up("threads", "t", thread)}
@@ -412,42 +406,13 @@ WHERE {_STAMPED} AND d.big = {self._new_group(table)}
 """)
 
     @cached_property
-    def retire_chosen(self) -> Query:
-        """Delete the threads that were chosen."""
-        return self.dialect.write(f"""
-UPDATE {self.threads} AS t
-SET deleted_at = :now
-WHERE {_CHOSEN}
-""")
-
-    @cached_property
-    def bury(self) -> Query:
-        """Make a deleted thread beside each that was chosen, for what is to go from it."""
-        values = {
-            "user_id": ":user",
-            "name": "t.name",
-            "epoch": "0",
-            "is_pruned": "TRUE",
-            "deleted_at": ":now",
-            "created_at": ":now",
-            "updated_at": ":now",
-            "request": "''",
-            "stamp": ":stamp",
-        }
-        return self.dialect.write(f"""
-{self.insert(self.threads, values)}
-FROM {self.threads} AS t
-WHERE {_CHOSEN}
-""")
-
-    @cached_property
     def move_older(self) -> Query:
         """Move a part of the checkpoints that pruning does not keep."""
         latest = f"""
       SELECT a.thread, a.ns, max(a.id) AS id
-      FROM {self.threads} AS t
+      FROM {self._chosen_threads}
       {self.dialect.look_up("checkpoints", "a", "a.user_id = :user AND a.thread = t.n")}
-      WHERE {_CHOSEN}
+      WHERE {_GRAVE}
       GROUP BY a.thread, a.ns
 """
         first = "c.user_id = :user AND c.thread = l.thread AND c.ns = l.ns AND c.id = l.id"
@@ -468,9 +433,9 @@ WHERE {_CHOSEN}
   SELECT r.n
   FROM (
     SELECT a.n
-    FROM {self.threads} AS t
+    FROM {self._chosen_threads}
     {self.dialect.look_up("checkpoints", "a", "a.user_id = :user AND a.thread = t.n")}
-    WHERE {_CHOSEN}
+    WHERE {_GRAVE}
     EXCEPT
     SELECT k.n FROM kept AS k
   ) AS r
@@ -488,7 +453,8 @@ WHERE {_CHOSEN}
   SELECT c.n
   FROM {self.dialect.each(":runs", "given")}
   {self.dialect.look_up("checkpoints", "c", _OF_RUN)}
-  {self.dialect.look_up("threads", "t", f"{_CHOSEN} AND t.n = c.thread")}
+  {self.dialect.look_up("threads", "t", "t.user_id = :user AND t.n = c.thread AND t.deleted_at IS NULL")}
+  {self.dialect.look_up("threads", "g", f"{_GRAVE} AND g.name = t.name")}
   ORDER BY c.n
   LIMIT :checkpoint_limit
 """,
@@ -497,15 +463,13 @@ WHERE {_CHOSEN}
     @cached_property
     def move_writes(self) -> Query:
         """Move the writes that are pending on what was moved."""
-        thread = f"{_CHOSEN} AND t.name = g.name"
         write = "w.user_id = :user AND w.thread = t.n AND w.ns = c.ns AND w.checkpoint = c.id"
         return self._move_to_grave(
             "checkpoint_writes",
             f"""
   SELECT w.n
-  FROM {self.threads} AS g
+  FROM {self._chosen_threads}
   {self.dialect.look_up("checkpoints", "c", "c.user_id = :user AND c.thread = g.n")}
-  {self.dialect.look_up("threads", "t", thread)}
   {self.dialect.look_up("checkpoint_writes", "w", write)}
   WHERE {_GRAVE}
 """,
@@ -520,16 +484,16 @@ WHERE {_CHOSEN}
   SELECT r.n
   FROM (
     SELECT v.n
-    FROM {self.threads} AS t
+    FROM {self._chosen_threads}
     {self.dialect.look_up("checkpoint_values", "v", "v.user_id = :user AND v.thread = t.n")}
-    WHERE {_CHOSEN}
+    WHERE {_GRAVE}
     EXCEPT
     SELECT v.n
-    FROM {self.threads} AS t
+    FROM {self._chosen_threads}
     {self.dialect.look_up("checkpoints", "c", "c.user_id = :user AND c.thread = t.n")}
     CROSS JOIN {self.dialect.each("c.stored", "s")}
     {self.dialect.look_up("checkpoint_values", "v", _NAMED)}
-    WHERE {_CHOSEN}
+    WHERE {_GRAVE}
   ) AS r
   WHERE ({self._count_of_moved("checkpoints")}) < :checkpoint_limit
   ORDER BY r.n
@@ -541,9 +505,10 @@ WHERE {_CHOSEN}
     def finish_pruning(self) -> Query:
         """Say of the threads that were chosen that they are pruned, if that is done."""
         return self.dialect.write(f"""
-UPDATE {self.threads} AS t
+UPDATE {self.dialect.by_key("threads", "r")}
 SET is_pruned = TRUE
-WHERE {_CHOSEN}
+WHERE r.user_id = :user
+  AND r.n IN (SELECT t.n FROM {self._chosen_threads} WHERE {_GRAVE})
   AND ({self._count_of_moved("checkpoints")}) < :checkpoint_limit
   AND ({self._count_of_moved("checkpoint_values")}) < :value_limit
 """)
@@ -907,42 +872,74 @@ ORDER BY part
     )"""
 
     def _copy_of_thread(self, table: str, *before: str) -> Query:
-        """Copy a part of a table, if nothing is lacking of those before it."""
+        """Copy a part of a table, if nothing is lacking of those before it. Its pieces are another group's."""
         copied = {column.name: f"s.{column.name}" for column in KINDS[table]}
-        copied["big"] = f"CASE WHEN s.big IS NULL THEN NULL ELSE {self._new_group(table)} END"
+        group = f"{self.dialect.text(':stamp')} || '-{table}-' || CAST(i.position AS text)"
+        copied["big"] = f"CASE WHEN s.big IS NULL THEN NULL ELSE {group} END"
         is_next = "".join(f"\n  AND NOT EXISTS ({self._lacking_of_source(each)}\n  )" for each in before)
         return self.dialect.write(f"""
 {self.insert(self.dialect.table(table), {"user_id": ":user", "thread": "t.n", **copied})}
 FROM {self.threads} AS t
-{self.dialect.look_up(table, "s", f"s.user_id = :user AND s.n {self.dialect.among(self._part_of_copy(table))}")}
-WHERE {_STAMPED}{is_next}
+CROSS JOIN (
+  SELECT l.n, row_number() OVER copying AS position, sum(b.bytes) OVER copying AS bytes
+  FROM ({self._lacking_of_source(table)}
+    LIMIT :limit
+  ) AS l
+  {self.dialect.look_up(table, "b", "b.user_id = :user AND b.n = l.n")}
+  WINDOW copying AS (ORDER BY l.n)
+) AS i
+{self.dialect.look_up(table, "s", "s.user_id = :user AND s.n = i.n")}
+WHERE {_STAMPED} AND (i.position = 1 OR i.bytes <= :bytes){is_next}
 """)
 
-    def _part_of_copy(self, table: str) -> str:
-        """A part of what the thread lacks, by its `n`."""
+    @property
+    def _chosen_threads(self) -> str:
+        """The threads beside which there is one for what is to go from them."""
+        thread = "t.user_id = :user AND t.name = g.name AND t.deleted_at IS NULL"
+        return f"{self.threads} AS g {self.dialect.look_up('threads', 't', thread)}"
+
+    def _named_threads(self, column: str) -> str:
+        thread = f"t.user_id = :user AND t.name = given.value ->> 0 AND {_IS_THERE.format(t='t')}"
         return f"""
-      SELECT i.n
-      FROM (
-        SELECT l.n, row_number() OVER copying AS position, sum(b.bytes) OVER copying AS bytes
-        FROM ({self._lacking_of_source(table)}
-          LIMIT :limit
-        ) AS l
-        {self.dialect.look_up(table, "b", "b.user_id = :user AND b.n = l.n")}
-        WINDOW copying AS (ORDER BY l.n)
-      ) AS i
-      WHERE i.position = 1 OR i.bytes <= :bytes
+  SELECT DISTINCT t.{column}
+  FROM {self.dialect.each(":threads", "given")}
+  {self.dialect.look_up("threads", "t", thread)}
+  WHERE {self._is_to_prune}
+  LIMIT :thread_limit
 """
 
-    def _new_group(self, table: str) -> str:
-        """The name of the pieces of a copy: another one for each row that this batch may copy."""
-        return f"{self.dialect.text(':stamp')} || '-{table}-' || CAST(s.n AS text)"
+    def _older_threads(self, column: str) -> str:
+        return f"""
+  SELECT t.{column}
+  FROM {self.threads} AS t
+  WHERE t.user_id = :user
+    AND {_IS_THERE.format(t="t")}
+    AND t.updated_at < {self.dialect.integer(":updated_before")}
+    AND {self._is_to_prune}
+  ORDER BY t.updated_at
+  LIMIT :thread_limit
+"""
 
-    def _choice_of_threads(self, threads: str) -> Query:
+    def _retirement(self, threads: str) -> Query:
         return self.dialect.write(f"""
 UPDATE {self.dialect.by_key("threads", "r")}
-SET stamp = :stamp
-WHERE r.user_id = :user AND r.n IN ({threads})
+SET deleted_at = :now, stamp = :stamp
+WHERE r.user_id = :user AND r.n {self.dialect.among(threads)}
 """)
+
+    def _burial(self, threads: str) -> Query:
+        values = {
+            "user_id": ":user",
+            "name": "d.name",
+            "epoch": "0",
+            "is_pruned": "TRUE",
+            "deleted_at": ":now",
+            "created_at": ":now",
+            "updated_at": ":now",
+            "request": "''",
+            "stamp": ":stamp",
+        }
+        return self.dialect.write(f"{self.insert(self.threads, values)}\nFROM ({threads}) AS d")
 
     def _move_to_grave(self, table: str, rows: str) -> Query:
         """Move rows to the deleted thread that has the name of theirs."""
