@@ -39,7 +39,6 @@ OURS = {
         for name in (
             "journals.cursors",
             "journals.heads",
-            "journals.names",
             "journals.rows",
             "tasks.notes",
             "threads.metadata",
