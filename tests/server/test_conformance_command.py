@@ -5,9 +5,10 @@ import subprocess
 from pathlib import Path
 
 from support.in_process import SERVICE_KEY, VARIABLES
-from support.serving import PATIENCE_SECONDS, ready_line, serving
+from support.serving import PATIENCE_SECONDS
 from tools.checkout import ROOT
 from tools.local.install import python
+from tools.local.server import LocalServer
 
 OWN_STORE = """
 from threadkeep.client import open_state
@@ -40,9 +41,9 @@ def checked(folder: Path, *arguments: str, **variables: str) -> subprocess.Compl
 
 
 def test_a_server_of_ours_passes_over_http(tmp_path: Path) -> None:
-    with serving(tmp_path, variables={"AUTH_SERVICE_KEYS": VARIABLES["AUTH_SERVICE_KEYS"]}) as process:
-        address = ready_line(process)["address"]
-        done = checked(tmp_path, f"--url={address}", "--only=repeats", "--only=races", THREADKEEP_KEY=SERVICE_KEY)
+    keys = {"AUTH_SERVICE_KEYS": VARIABLES["AUTH_SERVICE_KEYS"]}
+    with LocalServer(tmp_path, store="sqlite", variables=keys) as running:
+        done = checked(tmp_path, f"--url={running.url}", "--only=repeats", "--only=races", THREADKEEP_KEY=SERVICE_KEY)
     assert done.returncode == 0, done.stdout
     repeats, races = done.stdout.splitlines()[-2:]
     assert repeats.startswith("repeats ")
