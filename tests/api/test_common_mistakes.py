@@ -43,6 +43,7 @@ A_VALUE = "an object, an array, a string in double quotes, a number, true, false
 
 JOURNAL = "/api/journals/{space}/{key}"
 THREAD = "/api/threads/{thread}"
+QUEUE = "/api/queues/{queue}"
 TYPED = {"type": "json", "data": "MQ=="}
 WRITE = {"idx": 0, "channel": "a", **TYPED}
 
@@ -286,6 +287,18 @@ GOOD: dict[tuple[str, str], list[Any]] = {
         {"entries": [{"data": 1}], "producer": {"id": "p", "incarnation": "i", "epoch": 1, "seq": 0}, "expected": 1},
         {"entries": [{"data": 1}], "at": 3, "sort": "1", "create": True, "close": True, "expiresIn": 60},
     ],
+    ("POST", f"{QUEUE}/tasks"): [
+        {"id": "a", "lane": "l", "payload": {"b": 1}, "kind": "k", "target": "t", "ready": False, "acceptedAt": 1},
+        {"id": "a", "lane": "l", "payload": 1, "attemptsMax": 3, "timeoutAt": 5},
+    ],
+    ("POST", f"{QUEUE}/tasks/{{task}}"): [
+        {"do": "claim", "attempt": "a", "holder": "h", "leaseUntil": 1, "attemptsMax": 1, "restart": True},
+        {"do": "reserve", "attempt": "a", "settlementId": "s", "settlement": {"b": 1}, "error": "e"},
+        {"do": "note", "attempt": "a", "note": {"b": 1}, "if": {"b": None}},
+        {"do": "absorb", "attempt": "a", "target": "t"},
+    ],
+    ("POST", f"{QUEUE}/renew"): [{"holder": "h", "tasks": ["a"], "leaseUntil": 1}],
+    ("POST", f"{QUEUE}/lanes/{{lane}}"): [{"do": "clear", "keep": "k"}],
     ("POST", f"{THREAD}/checkpoints"): [
         {"id": "2", "ns": "n", "parent": "1", "metadata": {"a": 1}, "stored": {"a": "1"}, "epoch": 0, **TYPED},
         {"id": "2", "values": [{"channel": "a", "version": "1", **TYPED}], "expiresIn": 60, **TYPED},
@@ -343,8 +356,9 @@ def wrong_bodies(draw: st.DrawFn) -> tuple[str, str, bytes]:
     return method, path, text
 
 
-def test_every_route_that_takes_a_body_is_tried() -> None:
-    assert {(route.method, route.path) for route in ROUTES if route.body is not None} == GOOD.keys()
+def test_every_route_that_takes_json_is_tried() -> None:
+    takes_json = [route for route in ROUTES if route.body is not None and "application/json" in route.media_types]
+    assert {(route.method, route.path) for route in takes_json} == GOOD.keys()
 
 
 @given(wrong_bodies())

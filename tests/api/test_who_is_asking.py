@@ -466,8 +466,8 @@ async def test_a_preflight_from_an_allowed_origin_says_what_may_be_sent(backend:
         assert methods <= {*response.headers["access-control-allow-methods"].split(", ")}
         names = response.headers["access-control-allow-headers"].lower().split(", ")
         assert {*names} == {
-            *("authorization", "content-type", "idempotency-key", "if-match"),
-            *("x-d1-bookmark", "x-request-id", "x-user-id"),
+            *("authorization", "content-digest", "content-type", "idempotency-key", "if-match", "last-event-id"),
+            *("x-d1-bookmark", "x-meta", "x-request-id", "x-stainless-retry-count", "x-user-id"),
         }
         assert int(response.headers["access-control-max-age"]) > 0
 
@@ -490,7 +490,10 @@ async def test_an_answer_is_shown_to_an_allowed_origin_and_to_no_other(
         response = await ask(client, "GET", API, headers={"Origin": origin})
         assert (response.status_code, shared_with(response)) == (200, origin)
     exposed = {*response.headers["access-control-expose-headers"].lower().split(", ")}
-    assert {"content-disposition", "etag", "location", "retry-after", "x-d1-bookmark", "x-request-id"} == exposed
+    assert exposed == {
+        *("content-digest", "content-disposition", "etag", "location", "retry-after"),
+        *("x-created-at", "x-d1-bookmark", "x-expires-at", "x-meta", "x-request-id"),
+    }
     for origin in FOREIGN:
         with subtests.test(origin):
             response = await ask(client, "GET", API, headers={"Origin": origin})
@@ -564,13 +567,17 @@ async def test_whatever_is_answered_bears_the_name_of_the_request(backend: Backe
 async def test_head_answers_as_get_does_without_a_body(backend: Backend, subtests: pytest.Subtests) -> None:
     client = someone(backend)
     created = await create(client, messages=[message()])
+    names = {"id": created["id"], "space": "s", "key": "k", "queue": "q", "task": "t", "thread": "t", "item": "i"}
     await send(client, "PUT", "/api/journals/s/k", {})
+    await send(client, "POST", "/api/queues/q/tasks", {"id": "t", "lane": "l", "payload": 1})
+    await ask(client, "PUT", "/api/blobs/s/k", content=b"bytes")
+    said = {"items": [{"id": "i", "role": "user", "content": "hello"}]}
+    names["conversation"] = (await send(client, "POST", "/api/openai/v1/conversations", said)).json()["id"]
+    queries = {"search": "?q=hello", "deltas": "?channels=[]"}
     for route in ROUTES:
         if route.method == "GET":
             with subtests.test(route.path):
-                path = route.path.format(id=created["id"], space="s", key="k", thread="t") + (
-                    {"search": "?q=hello", "deltas": "?channels=[]"}.get(route.path.rpartition("/")[2], "")
-                )
+                path = route.path.format(**names) + queries.get(route.path.rpartition("/")[2], "")
                 got, head = await ask(client, "GET", path), await ask(client, "HEAD", path)
                 assert (head.status_code, head.content) == (got.status_code, b"") == (200, b"")
                 for name in ("content-type", "etag", "cache-control"):

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from support import stores
-from support.threads import THREAD, page, put, write
 from threadkeep.agents.store import StateStore
 from threadkeep.agents.threads import service
+from threadkeep.conformance.helpers.threads import THREAD, page, put, write
 from threadkeep.storage.sqlite.file import SqliteExecutor
 
 pytestmark = pytest.mark.anyio

@@ -26,7 +26,7 @@ from threadkeep.agents.openai.models import (
 )
 from threadkeep.agents.store import StateStore
 from threadkeep.clock import now
-from threadkeep.errors import Invalid, NotFound, Stale, TooLarge
+from threadkeep.errors import Conflict, Invalid, NotFound, Stale, TooLarge
 
 SPACE = "openai.conversations"
 _NULL = Raw(b"null")
@@ -91,7 +91,13 @@ async def add_items(
         if _are_kept(items, new.items, page.entries):
             return _listed(page.entries, has_more=False)
     entries = _entries(items)
-    await _found(id_, service.append_entries(store, SPACE, id_, NewEntries(entries=entries), request=named))
+    append = service.append_entries(store, SPACE, id_, NewEntries(entries=entries), request=named)
+    appended, is_new = await _found(id_, append)
+    if not is_new and appended.first is not None and appended.last is not None:
+        query = EntryQuery(after=appended.first - 1, before=appended.last + 1, limit=len(entries))
+        kept = {entry.id: fields_of(entry.data) for entry in (await store.read_entries(SPACE, id_, query)).entries}
+        if any(kept.get(entry.id, fields_of(entry.data)) != fields_of(entry.data) for entry in entries):
+            raise _other_items()
     return _listed(entries, has_more=False)
 
 
@@ -133,6 +139,14 @@ async def _found(id_: str, call: Awaitable[T]) -> T:
         return await call
     except NotFound as error:
         raise NotFound(f"There is no conversation {id_[:80]}. Create one first.") from error
+
+
+def _other_items() -> Conflict:
+    """Something else was sent under the name of this request before."""
+    return Conflict(
+        "Other items were sent with this Idempotency-Key before. Send a new key with new items.",
+        {"reason": "conflict"},
+    )
 
 
 def _no_item(item: str) -> NotFound:
