@@ -84,6 +84,7 @@ OURS = {
 }
 # What the Worker imports beyond that, so that it is in its snapshot, and no request has to.
 IN_SNAPSHOT = {
+    "threadkeep.agents.journals.names",
     "threadkeep.agents.threads.cursors",
     "threadkeep.conversations.changes",
     "threadkeep.common_mistakes",
