@@ -13,6 +13,8 @@ from support.interrupts import pytest_keyboard_interrupt  # noqa: F401 a hook
 from tools.local.server import LocalServer
 from tools.local.worker import LocalWorker
 
+pytest.register_assert_rewrite("threadkeep.conformance")
+
 # A machine that is busy is slow, and nothing is wrong with that. httpx would give up after five seconds, and Hypothesis
 # refuse an example that takes longer than 0.2.
 for wait in ("connect", "read", "write", "pool"):

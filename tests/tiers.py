@@ -30,6 +30,7 @@ _SECONDS = {
     "tests/local_runtime/test_local_worker.py": 40,
     "tests/scripts/test_backup.py": 38,
     "tests/scripts/test_migrate.py": 30,
+    "tests/scripts/test_move_sessions.py": 25,
     "tests/server/test_load.py": 28,
     "tests/server/test_langgraph_killed.py": 27,
     "tests/scripts/test_setup.py": 25,

@@ -11,7 +11,7 @@ from asking import JSON, ask, check_refusal, send, someone
 from test_bad_input_of_state import BAD_NAMES, GOOD_NAMES, reason
 
 from support.backends import Backend
-from support.threads import encoded
+from threadkeep.conformance.helpers.threads import encoded
 from threadkeep.http.messages import BODY_BYTES_MAX
 
 pytestmark = pytest.mark.anyio

@@ -10,7 +10,7 @@ from test_two_users_of_state import Keeper
 
 from support.backends import Backend
 from support.routes import USER_ROUTES
-from support.threads import encoded
+from threadkeep.conformance.helpers.threads import encoded
 from threadkeep.ids import new_id
 
 pytestmark = pytest.mark.anyio

@@ -5,6 +5,7 @@ where answers are lost.
 """
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,6 +44,24 @@ def test_the_code_is_of_the_types_that_it_says_and_of_those_that_flue_asks_for(s
     command = [node.program, "node_modules/typescript/bin/tsc", "--project", "."]
     done = subprocess.run(command, cwd=where, capture_output=True, text=True, check=False, timeout=120)
     assert done.stdout + done.stderr == ""
+
+
+def test_what_the_pages_show_compiles(flue_2: tuple[Node, Path], tmp_path: Path) -> None:
+    node, where = flue_2
+    pages = {name: (ROOT / f"docs/{name}.md").read_text() for name in ("flue", "flue-connector")}
+    blocks = {name: re.findall(r"```ts\n(.*?)```", page, re.DOTALL) for name, page in pages.items()}
+    (tmp_path / "node_modules").symlink_to(where / "node_modules")
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    (tmp_path / "db.ts").write_text(blocks["flue"][0])
+    (tmp_path / "connector.ts").write_text(blocks["flue-connector"][0])
+    (tmp_path / "wrong.ts").write_text('import { threadkeep } from "threadkeep/flue";\nthreadkeep({ adress: "" });\n')
+    command = [node.program, "node_modules/typescript/bin/tsc", "--module", "nodenext", "--strict", "--skipLibCheck"]
+    options = ["--lib", "es2024,dom", "--noEmit", "db.ts", "connector.ts", "wrong.ts"]
+    done = subprocess.run([*command, *options], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+    assert re.findall(r"^(\S+)\(.*error (TS\d+)", done.stdout, re.MULTILINE) == [("wrong.ts", "TS2353")]
+    # It begins as the connectors of Flue do.
+    begin, _, _ = pages["flue-connector"].removeprefix("---\n").partition("---\n")
+    assert json.loads(begin) == {"category": "persist"}
 
 
 def test_what_flue_publishes_passes(suite: tuple[Node, Path], url: str, tmp_path: Path) -> None:

@@ -200,6 +200,25 @@ def test_whoever_goes_in_the_middle_of_an_export_leaves_no_error_behind(running:
     assert "PythonError" not in log
 
 
+@on_cloudflare_alone
+def test_whoever_stops_following_a_journal_leaves_no_error_behind(running: LocalWorker) -> None:
+    place, headers = "/api/journals/runs/left/entries", {"Accept": "text/event-stream"}
+    with httpx.Client(base_url=running.url, headers=as_user("eve"), timeout=REQUEST_SECONDS) as client:
+        client.post(place, json={"entries": [{"data": 1}], "create": True}).raise_for_status()
+        with client.stream("GET", place, headers=headers) as left:
+            next(left.iter_raw())
+        with client.stream("GET", place, headers=headers) as other:
+            comments = 0
+            for piece in other.iter_raw():  # by then, the other answer was to be gone on with
+                comments += piece.count(b":\n\n")
+                if comments >= 4:
+                    break
+        assert client.get(place).json()["entries"][0]["data"] == 1
+    log = running.log_path.read_text()
+    assert "Traceback" not in log
+    assert "PythonError" not in log
+
+
 @pytest.mark.anyio
 async def test_what_was_acknowledged_before_a_kill_is_there_once_and_in_order(running: LocalWorker) -> None:
     record = conversation()

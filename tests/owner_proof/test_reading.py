@@ -930,7 +930,10 @@ INDEXING = {
 UNINDEXING = [name for name in OF_A_USER if re.match(rf"DELETE FROM ({'|'.join(INDEXES)})\n", QUERIES[name].text)]
 
 
-OF_AGENTS = {"journals", "entries", "pieces", "blobs", "tasks", "lanes"}
+OF_AGENTS = {
+    *("journals", "entries", "pieces", "blobs", "tasks", "lanes"),
+    *("threads", "checkpoints", "checkpoint_values", "checkpoint_writes"),
+}
 
 
 def test_an_index_and_its_list_are_only_written_by_what_is_tried_here() -> None:

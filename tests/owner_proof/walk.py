@@ -1353,6 +1353,7 @@ THREADS: list[Step] = [
     put_checkpoint("expired", "2", expires_in=1),
     checkpoints("expired"),
     copy_thread("third", "expired"),
+    copy_thread("fourth", "runs"),
     put_checkpoint("late", "1", expires_in=LATE),
     put_checkpoint("soon", "1", expires_in=3),
     list_threads(),

@@ -2,11 +2,12 @@
 
 import pytest
 
-from support import blobs, stores, threads
-from support.journals import append, put
+from support import stores
 from support.postgres import ask, new_schema, server
 from support.records import conversation, new_message
-from support.tasks import admit, change_lane
+from threadkeep.conformance.helpers import blobs, threads
+from threadkeep.conformance.helpers.journals import append, put
+from threadkeep.conformance.helpers.tasks import admit, change_lane
 from threadkeep.conversations import retention
 from threadkeep.conversations.models import Erased
 

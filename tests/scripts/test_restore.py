@@ -12,7 +12,6 @@ import apsw
 import pytest
 from msgspec import Raw
 
-from support import blobs, journals
 from support.backups import (
     as_before,
     bring_up_to_date,
@@ -28,6 +27,7 @@ from support.backups import (
     to_keep,
 )
 from support.records import conversation, new_message
+from threadkeep.conformance.helpers import blobs, journals
 from threadkeep.conversations import retention
 from threadkeep.errors import CursorExpired
 from threadkeep.storage.sql.conversations import SqlStore

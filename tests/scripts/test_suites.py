@@ -1,5 +1,6 @@
 """scripts/suites: what it refuses, how it runs a program, and what it writes."""
 
+import json
 import re
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from tools.exit_codes import Code
 from tools.local.install import Node
 from tools.suites import table
 from tools.suites.registry import suites
-from tools.suites.runner import pairs
+from tools.suites.runner import pairs, run
 from tools.suites.suite import SERVED, STORES, Outcome, Suite, Target
 
 SCRIPT = ROOT / "scripts/suites"
@@ -24,7 +25,7 @@ class Example(Suite):
 
     name = "example"
     title = "an example"
-    minutes = 1 / 60
+    minutes = 1 / 10
 
     def __init__(self, program: str = "") -> None:
         self.program = program
@@ -100,6 +101,29 @@ def test_a_program_that_does_not_end_is_ended(tmp_path: Path) -> None:
     with pytest.raises(Problem, match=r"(?s)^example does not end within .*so far"):
         Example("import time; print('so far', flush=True); time.sleep(600)").run(Target("file", tmp_path))
     assert time.monotonic() - began < 60
+
+
+def written(passed: int, *failures: str) -> str:
+    """A program that writes this result."""
+    result = json.dumps({"passed": passed, "failures": failures})
+    return f"import os; open(os.environ['RESULT'], 'w').write({result!r})"
+
+
+class InAFile(Example):
+    """The same, without a server."""
+
+    stores = ("file",)
+
+
+def test_each_suite_is_run_and_told_of_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    suite = InAFile(written(2, "a: why"))
+    assert run({"file": [suite]}, tmp_path) == {("example", "file"): Outcome(2, ["a: why"])}
+    assert re.fullmatch(r"example on file: 2 of 3 \(\d+ s\)\n  failed: a: why\n", capsys.readouterr().out)
+
+
+def test_a_suite_that_runs_nothing_has_not_passed(tmp_path: Path) -> None:
+    with pytest.raises(Problem, match=r"^example has run no test on file"):
+        run({"file": [InAFile(written(0))]}, tmp_path)
 
 
 # The table.

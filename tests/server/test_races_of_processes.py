@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from support.backends import over_http, server
-from support.races import RACES, Race
+from threadkeep.conformance.helpers.races import RACES, Race
 from tools.local.server import LocalServer
 
 pytestmark = pytest.mark.anyio

@@ -13,9 +13,9 @@ import apsw
 from msgspec import Raw
 
 from fakes.cloudflare_api import Database, dump
-from support import blobs, journals, tasks, threads
 from support.backends import over_sql
 from support.records import conversation, edit, message, new_message, plain
+from threadkeep.conformance.helpers import blobs, journals, tasks, threads
 from threadkeep.conversations.records import SearchQuery
 from threadkeep.conversations.search import text_of_content
 from threadkeep.ids import new_id

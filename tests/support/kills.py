@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from support import tasks
-from support.journals import append, plain, put, read_all
 from threadkeep.agents.journals import service
 from threadkeep.agents.journals.models import NewProducer, Producer
 from threadkeep.agents.store import StateStore
 from threadkeep.agents.tasks.records import TaskQuery
+from threadkeep.conformance.helpers import tasks
+from threadkeep.conformance.helpers.journals import append, plain, put, read_all
 from threadkeep.errors import ThreadkeepError
 
 SPACE = "tests"

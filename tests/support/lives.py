@@ -11,9 +11,7 @@ import anyio
 import httpx
 import msgspec
 
-from support import blobs, tasks, threads
 from support.in_process import as_user
-from support.journals import SPACE, append, patch, put, raw, read_all
 from threadkeep.agents.journals import service as journals
 from threadkeep.agents.journals.models import NewProducer, Producer
 from threadkeep.agents.store import StateStore
@@ -21,6 +19,8 @@ from threadkeep.agents.tasks.records import TaskQuery
 from threadkeep.agents.threads import service as service_of_threads
 from threadkeep.client import RemoteState
 from threadkeep.client.transport import Transport
+from threadkeep.conformance.helpers import blobs, tasks, threads
+from threadkeep.conformance.helpers.journals import SPACE, append, patch, put, raw, read_all
 
 Life = Callable[[StateStore], Awaitable[Any]]
 Told = list[Any]

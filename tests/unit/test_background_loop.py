@@ -2,11 +2,15 @@
 
 import asyncio
 import gc
+import os
+import subprocess
+import sys
 import threading
 
 import pytest
 
 from threadkeep.adapters.background import BackgroundLoop
+from tools.checkout import ROOT
 
 
 async def same(value: int) -> int:
@@ -59,6 +63,19 @@ def test_it_ends_when_nobody_has_it_any_more() -> None:
     gc.collect()
     thread.join(60)
     assert not thread.is_alive()
+
+
+def test_a_process_ends_although_nobody_has_stopped_it() -> None:
+    program = """
+from threadkeep.adapters.background import BackgroundLoop
+async def same(value): return value
+loop = BackgroundLoop()
+print(loop.run(same(1)))
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1\n", "")
 
 
 def test_whoever_is_interrupted_while_they_wait_has_the_work_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from support.in_process import SERVICE_KEY, over_memory
-from support.journals import KEY, SPACE, append, contents, put
 from threadkeep.client import AsyncClient, RemoteState, open_state
+from threadkeep.conformance.helpers.journals import KEY, SPACE, append, contents, put
 from threadkeep.errors import Invalid, NotFound, Unavailable
 from threadkeep.storage.memory.store import MemoryDatabase
 from threadkeep.storage.sqlite import migrations

@@ -6,9 +6,9 @@ import httpx
 import pytest
 
 from support.in_process import SERVICE_KEY, over_memory
-from support.journals import KEY, SPACE, put
 from threadkeep.client import states
 from threadkeep.client.states import connect
+from threadkeep.conformance.helpers.journals import KEY, SPACE, put
 from threadkeep.errors import NotFound
 from threadkeep.storage.memory.store import MemoryDatabase
 

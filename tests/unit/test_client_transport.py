@@ -7,11 +7,11 @@ import httpx
 import pytest
 
 from support.in_process import SERVICE_KEY, over_memory
-from support.journals import KEY, SPACE, append, contents, patch, plain, put
 from threadkeep.agents.journals import service
 from threadkeep.agents.journals.models import NewProducer, Producer
 from threadkeep.client import AsyncClient, RemoteState
 from threadkeep.client.transport import PAUSE_SECONDS_MAX, TRIES_MAX, Transport
+from threadkeep.conformance.helpers.journals import KEY, SPACE, append, contents, patch, plain, put
 from threadkeep.conversations.models import NewConversation
 from threadkeep.conversations.records import ConversationEdit
 from threadkeep.conversations.service import conversation_record

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from support import stores
-from support.blobs import KEY, SPACE, content_of, put
+from threadkeep.conformance.helpers.blobs import KEY, SPACE, content_of, put
 from threadkeep.conversations.store import DatabaseStore
 from threadkeep.errors import NotFound
 from threadkeep.storage.memory.store import MemoryStore

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from support import stores
-from support.journals import KEY, SPACE, append, contents, put
+from threadkeep.conformance.helpers.journals import KEY, SPACE, append, contents, put
 from threadkeep.conversations.store import DatabaseStore
 from threadkeep.errors import NotFound
 from threadkeep.storage.memory.store import MemoryStore

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from support.in_process import VARIABLES, as_user, no_stream
-from support.journals import KEY, SPACE, append, put
 from threadkeep.agents.store import StateStore
+from threadkeep.conformance.helpers.journals import KEY, SPACE, append, put
 from threadkeep.conversations.store import DatabaseStore
 from threadkeep.http import events
 from threadkeep.http.api import connect

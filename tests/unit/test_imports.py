@@ -36,7 +36,13 @@ OURS = {
     ),
     *(
         f"threadkeep.agents.{name}"
-        for name in ("journals.cursors", "journals.heads", "journals.rows", "tasks.notes", "threads.metadata")
+        for name in (
+            "journals.cursors",
+            "journals.heads",
+            "journals.rows",
+            "tasks.notes",
+            "threads.metadata",
+        )
     ),
     *(f"threadkeep.agents.openai{name}" for name in ("", ".items", ".models", ".service")),
     "threadkeep.clock",
@@ -270,7 +276,7 @@ KNOWS: dict[str, set[str]] = {
     "storage/objects": {"errors"},
     "storage/backends": {"errors", "storage/objects"},
     "storage/sql": {"agents", "clock", "conversations", "errors", "ids", "tokenizer", "work"},
-    "storage/sql/statements": {"storage/sql"},
+    "storage/sql/statements": {"agents", "storage/sql"},
     "http": {
         *("__init__", "agents", "conversations", "errors", "http/descriptions", "http/routes", "ids", "settings"),
         *("storage/backends", "storage/objects", "users", "validation", "work"),
@@ -289,7 +295,8 @@ KNOWS: dict[str, set[str]] = {
     "cli": {
         *("__init__", "client", "conformance", "errors", "server", "settings", "storage/backends", "storage/objects"),
     },
-    "conformance": {"agents", "ids"},
+    "conformance": {"agents", "conformance/helpers", "errors", "ids"},
+    "conformance/helpers": {"agents", "errors", "validation"},
     "adapters": {"agents", "client", "clock", "errors", "ids"},
     "client": {"agents", "conversations", "errors", "settings", "storage/backends", "storage/objects"},
 }

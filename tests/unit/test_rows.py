@@ -7,10 +7,10 @@ import msgspec
 import pytest
 
 from support import stores
-from support.journals import SPACE, append, contents, plain, put
 from threadkeep.agents.journals.models import Row, RowsReport
 from threadkeep.agents.journals.rows import OPAQUE, keep_rows, parts_of, rows_of
 from threadkeep.agents.store import StateStore
+from threadkeep.conformance.helpers.journals import SPACE, append, contents, plain, put
 from threadkeep.errors import Invalid, ThreadkeepError, TooLarge, Unavailable
 
 pytestmark = pytest.mark.anyio

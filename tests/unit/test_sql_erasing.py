@@ -11,15 +11,16 @@ from unittest import mock
 import msgspec
 import pytest
 
-from support import blobs, stores
-from support.journals import append, put
+from support import stores
 from support.records import conversation, message, messages, new_message
-from support.tasks import absorb, admit, change, change_lane, claim
-from support.threads import encoded
 from threadkeep.agents.store import StateStore
 from threadkeep.agents.threads import service as threads
 from threadkeep.agents.threads.models import NewCheckpoint, NewValue, NewWrite, NewWrites
 from threadkeep.agents.threads.service import COUNTERS
+from threadkeep.conformance.helpers import blobs
+from threadkeep.conformance.helpers.journals import append, put
+from threadkeep.conformance.helpers.tasks import absorb, admit, change, change_lane, claim
+from threadkeep.conformance.helpers.threads import encoded
 from threadkeep.conversations import retention
 from threadkeep.conversations.models import Erased
 from threadkeep.conversations.records import SearchQuery

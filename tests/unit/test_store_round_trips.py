@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from support import blobs, tasks
-from support.journals import KEY, SPACE, append, patch, put, read
 from support.records import conversation, edit, message, new_message
 from support.stores import open_sqlite
+from threadkeep.conformance.helpers import blobs, tasks
+from threadkeep.conformance.helpers.journals import KEY, SPACE, append, patch, put, read
 from threadkeep.conversations import export_v1
 from threadkeep.conversations.records import ConversationFilter, SearchQuery
 from threadkeep.conversations.store import DatabaseStore

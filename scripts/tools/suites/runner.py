@@ -37,6 +37,8 @@ def run(plan: Mapping[str, Sequence[Suite]], folder: Path) -> dict[tuple[str, st
                 say(f"running {suite.name} on {store} …")
                 began = time.monotonic()
                 outcome = outcomes[suite.name, store] = suite.run(target)
+                if not outcome.passed and not outcome.failures:
+                    raise Problem(f"{suite.name} has run no test on {store}; {target.folder} may say why")
                 print(f"{suite.name} on {store}: {outcome} ({time.monotonic() - began:.0f} s)", flush=True)
                 for failure in outcome.failures:
                     print(f"  failed: {failure}", flush=True)

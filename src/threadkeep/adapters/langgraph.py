@@ -418,7 +418,12 @@ def _keep(strategy: str) -> Keep:
 def _place_of(config: RunnableConfig) -> tuple[str, str, str | None]:
     """The thread, the namespace and the checkpoint that a config names."""
     configurable = config["configurable"]
-    return str(configurable["thread_id"]), configurable.get("checkpoint_ns", ""), configurable.get("checkpoint_id")
+    return str(configurable["thread_id"]), configurable.get("checkpoint_ns") or "", _checkpoint_of(config)
+
+
+def _checkpoint_of(config: RunnableConfig | None) -> str | None:
+    """The checkpoint that a config names; an empty name is none."""
+    return (config["configurable"].get("checkpoint_id") or None) if config else None
 
 
 def _listing(
@@ -429,8 +434,8 @@ def _listing(
     return Listing(
         thread=None if thread is None else str(thread),
         ns=configurable.get("checkpoint_ns"),
-        id=configurable.get("checkpoint_id"),
-        before=None if before is None else before["configurable"].get("checkpoint_id"),
+        id=_checkpoint_of(config),
+        before=_checkpoint_of(before),
         filter=as_json(filter_) if filter_ else None,
     )
 

@@ -10,8 +10,8 @@ import pytest
 from threadkeep.agents.store import StateStore
 from threadkeep.ids import new_id
 
-KINDS = ("journals",)
-"""The kinds of state that there are, each a module of this package."""
+KINDS = ("journals", "tasks", "blobs", "threads", "repeats", "races")
+"""The parts of the suite, each a module of this package: a kind of state, or what must hold of all of them."""
 
 OpenState = Callable[[str], AbstractAsyncContextManager[StateStore]]
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from support import stores
 from support.backends import NATIVE, Backend, shared_by_all_tests
-from support.journals import SPACE, append, patch, put, read
 from threadkeep.agents.journals.models import Journal, Producer
 from threadkeep.agents.store import StateStore
+from threadkeep.conformance.helpers.journals import SPACE, append, patch, put, read
 from threadkeep.errors import ThreadkeepError
 
 pytestmark = pytest.mark.anyio

@@ -210,7 +210,8 @@ async def test_a_list_has_several_pages_and_is_as_long_as_it_is_asked_for(backen
     async def listed(**query: Any) -> list[str]:
         return [found.checkpoint["id"] async for found in saver.alist(query.pop("config", config_of()), **query)]
 
-    assert await listed() == newest
+    assert await listed() == await listed(config=config_of(checkpoint="")) == newest
+    assert (await kept(saver, config_of(checkpoint=""))).checkpoint["id"] == newest[0]
     assert await listed(limit=103) == newest[:103]
     assert await listed(limit=0) == await listed(limit=-1) == []
     assert await listed(limit=2, before=config_of(checkpoint=ids[50])) == [ids[49], ids[48]]

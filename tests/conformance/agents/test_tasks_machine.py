@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from support import stores
 from support.backends import NATIVE, Backend, shared_by_all_tests
-from support.journals import append, put
-from support.tasks import QUEUE, absorb, admit, change, change_lane, listed, renew, shown
 from threadkeep.agents.store import StateStore
 from threadkeep.agents.tasks.records import TaskQuery
+from threadkeep.conformance.helpers.journals import append, put
+from threadkeep.conformance.helpers.tasks import QUEUE, absorb, admit, change, change_lane, listed, renew, shown
 from threadkeep.errors import ThreadkeepError
 
 pytestmark = pytest.mark.anyio

@@ -8,9 +8,9 @@ import pytest
 
 from support import stores
 from support.backends import NATIVE, Backend, shared_by_all_tests
-from support.threads import copy, deltas, page, pages, plain, prune, put, valued, write
 from threadkeep.agents.store import StateStore
 from threadkeep.agents.threads import service
+from threadkeep.conformance.helpers.threads import copy, deltas, page, pages, plain, prune, put, valued, write
 from threadkeep.errors import ThreadkeepError
 
 pytestmark = pytest.mark.anyio

@@ -9,7 +9,7 @@ from tools.local.install import Node, install_flue
 from tools.suites.suite import Outcome, Suite, Target
 
 _PACKAGE = "@flue/runtime"
-_RETRIES = 3
+_RETRIES = 8
 """How often a test is run again: one of them waits a fixed 50 ms for what is a request here."""
 
 

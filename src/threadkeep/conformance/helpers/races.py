@@ -5,12 +5,12 @@ import itertools
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from support import blobs, tasks, threads
-from support.journals import KEY, SPACE, append, contents, plain, put, read, read_all
 from threadkeep.agents.journals import service
 from threadkeep.agents.journals.models import Guard, NewProducer, Producer
 from threadkeep.agents.store import StateStore
 from threadkeep.agents.threads import service as service_of_threads
+from threadkeep.conformance.helpers import blobs, tasks, threads
+from threadkeep.conformance.helpers.journals import KEY, SPACE, append, contents, plain, put, read, read_all
 from threadkeep.errors import Conflict, Stale
 
 T = TypeVar("T")

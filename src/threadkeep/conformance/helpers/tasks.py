@@ -4,11 +4,11 @@ from typing import Any
 
 import msgspec
 
-from support.journals import raw
 from threadkeep.agents.store import StateStore
 from threadkeep.agents.tasks import service
 from threadkeep.agents.tasks.models import Absorb, Change, Changed, Lane, LaneChange, NewTask, Renewal, Task
 from threadkeep.agents.tasks.records import TaskQuery
+from threadkeep.conformance.helpers.journals import raw
 from threadkeep.validation import decode
 
 QUEUE = 'a/queue "of" [ours]'
