@@ -276,7 +276,7 @@ KNOWS: dict[str, set[str]] = {
     "storage/objects": {"errors"},
     "storage/backends": {"errors", "storage/objects"},
     "storage/sql": {"agents", "clock", "conversations", "errors", "ids", "tokenizer", "work"},
-    "storage/sql/statements": {"agents", "storage/sql"},
+    "storage/sql/statements": {"storage/sql"},
     "http": {
         *("__init__", "agents", "conversations", "errors", "http/descriptions", "http/routes", "ids", "settings"),
         *("storage/backends", "storage/objects", "users", "validation", "work"),

@@ -199,7 +199,8 @@ entries, a queue with so many open tasks, and a thread with so many checkpoints.
         about,
         state_table(figures),
         "",
-        "A session read in pages, by the Python client, twice: what is added to the memory at the most, in MiB.\n",
+        "A session read in pages, by the Python client, twice: what is added to the memory at the most, in MiB.",
+        "workerd has no limit here, and collects what is left over only when that has come to some hundreds of MiB.\n",
         table(heads, sessions),
         "",
     ]

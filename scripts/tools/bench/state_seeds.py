@@ -29,6 +29,8 @@ class Copies:
 
     table: str
     differing: dict[str, str]
+    documents: tuple[str, ...] = ()
+    """Those of them that are JSON."""
 
 
 COPIES = (
@@ -44,6 +46,7 @@ COPIES = (
             "parent": f"'' || ({FIRST} + i - 1)",
             "stored": f"""'[["channel","' || ({FIRST} + i) || '"]]'""",
         },
+        documents=("stored",),
     ),
     Copies("checkpoint_values", {"version": f"'' || ({FIRST} + i)"}),
     Copies("checkpoint_writes", {"checkpoint": f"'' || ({FIRST} + i)"}),
@@ -98,7 +101,8 @@ async def _copy(executor: Executor, copies: Copies, times: int) -> None:
     first = f"FROM {table} AS r WHERE r.user_id = :user LIMIT 1"
     ((row,),) = await executor.run(dialect.read(f"SELECT r.* {first}")(user=USER))
     columns = [column for column in row if column != "n"]
-    values = ", ".join(copies.differing.get(column, f"r.{column}") for column in columns)
+    differing = copies.differing | {name: dialect.json(copies.differing[name]) for name in copies.documents}
+    values = ", ".join(differing.get(column, f"r.{column}") for column in columns)
     counted = f"WITH RECURSIVE g(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM g WHERE i < {times}) SELECT i FROM g"
     await executor.run(
         dialect.write(

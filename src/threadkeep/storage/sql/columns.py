@@ -6,6 +6,11 @@ A new field of theirs is a line here, a migration for each product, and a field 
 
 from typing import Literal, NamedTuple
 
+from threadkeep.agents.journals.names import NAMES_CHARACTERS_MAX
+
+NAMES_OF_WRITES_MAX = NAMES_CHARACTERS_MAX
+"""How many characters `request` of a journal has, which are the names of its last writes."""
+
 Type = Literal["text", "integer", "boolean", "json"]
 
 

@@ -9,8 +9,7 @@ What is in a head or an entry is text to the database, and is never looked into,
 
 from functools import cached_property
 
-from threadkeep.agents.journals.names import NAMES_CHARACTERS_MAX
-from threadkeep.storage.sql.columns import ENTRY, JOURNAL, PIECE, named, shown
+from threadkeep.storage.sql.columns import ENTRY, JOURNAL, NAMES_OF_WRITES_MAX, PIECE, named, shown
 from threadkeep.storage.sql.executor import Query
 from threadkeep.storage.sql.statements.base import Base, assigned
 
@@ -398,7 +397,7 @@ SELECT CASE WHEN EXISTS ({self._retired}) THEN ({part}) ELSE NULL END AS answer
         D1 takes every number as one with a fraction, and writes it so as a text.
         """
         names = f"CAST({number} AS bigint) || '=' || {self.dialect.text(':request')} || ' ' || request"
-        return f"substr({names}, 1, {NAMES_CHARACTERS_MAX})"
+        return f"substr({names}, 1, {NAMES_OF_WRITES_MAX})"
 
     def _write(self, values: dict[str, str], condition: str, *, is_known: str | None = None) -> Query:
         """The statement that decides: it writes to a journal, once for each name of a write."""

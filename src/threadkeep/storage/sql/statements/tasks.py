@@ -356,7 +356,7 @@ WHERE t.user_id = :user AND t.n IN (SELECT r.n {self._held})
     @cached_property
     def renewed(self) -> Query:
         """The ids of those whose leases were renewed."""
-        return self.dialect.answer(f"SELECT {self.dialect.list_of('r.id')} AS answer\n{self._held.strip()}")
+        return self.dialect.answer(f"SELECT {self.dialect.list_of('r.id')} AS answer\n{self._held.lstrip()}")
 
     # Lanes.
 
