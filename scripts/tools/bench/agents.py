@@ -29,21 +29,19 @@ def agents(lab: Lab, node: Node, only: str) -> tuple[list[Row], list[Row]]:
     chosen = [(framework, operations) for framework in FRAMEWORKS if (operations := framework.chosen(only))]
     for framework, operations in chosen:
         lab.progress.expect(len(framework.contestants) * (1 + len(operations) * (lab.effort.rounds + 1)))
-    for framework, operations in chosen:
-        with Places(lab.folder / f"agents-{framework.name}") as places, ExitStack() as stack:
-            peers: dict[Contestant, Peer] = {}
-            for contestant in framework.contestants:
-                peers[contestant] = started(framework, contestant, places.of(contestant), node)
-                stack.enter_context(peers[contestant])
-            turns = _fill(lab, peers)
-            for operation, job in operations.items():
-                medians = _take_turns(lab, peers, operation, job)
-                cell = {"operation": operation, "messages": turns * TURN}
-                latencies += [
-                    {**cell, "contestant": one.name, "place": one.place, **estimate(values).rounded()}
-                    for one, values in medians.items()
-                ]
-                ratios += [{**cell, **row} for row in _ratios(framework, medians)]
+    with Places(lab.folder / "agents") as places:
+        for framework, operations in chosen:
+            with ExitStack() as stack:
+                peers = {
+                    contestant: stack.enter_context(started(framework, contestant, places.of(contestant), node))
+                    for contestant in framework.contestants
+                }
+                turns = _fill(lab, peers)
+                for operation, job in operations.items():
+                    medians = _take_turns(lab, peers, operation, job)
+                    cell = {"operation": operation, "messages": turns * TURN}
+                    latencies += [{**cell, **row} for row in _latencies(medians)]
+                    ratios += [{**cell, **row} for row in _ratios(framework, medians)]
     return latencies, ratios
 
 
@@ -74,6 +72,13 @@ def _turns(seed: str, count: int) -> list[list[dict[str, Any]]]:
     """So many turns, each message with an id: always the same ones."""
     writer = Writer(seed)
     return [[{"id": writer.new_id(BEGIN), **message} for message in writer.turn()] for _ in range(count)]
+
+
+def _latencies(medians: Mapping[Contestant, list[float]]) -> list[Row]:
+    return [
+        {"contestant": contestant.name, "place": contestant.place, **estimate(values).rounded()}
+        for contestant, values in medians.items()
+    ]
 
 
 def _ratios(framework: Framework, medians: Mapping[Contestant, list[float]]) -> list[Row]:

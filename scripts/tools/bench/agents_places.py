@@ -24,12 +24,13 @@ _PROGRAMS = {LANGGRAPH: "langgraph_savers.py", OPENAI: "openai_sessions.py"}
 
 
 class Places:
-    """Where the contestants of a framework keep things. What serves them is started when the first of them needs it."""
+    """Where contestants keep things. What serves them is started when the first of them needs it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._ending = ExitStack()
         self._postgres: LocalPostgres | None = None
+        self._servers: dict[str, LocalServer] = {}
 
     def of(self, contestant: Contestant) -> str:
         """The file or the URL for a contestant."""
@@ -37,7 +38,9 @@ class Places:
             return str(self._folder / f"{contestant.name.strip('()')}.sqlite")
         if contestant.place == POSTGRES:
             return self._url() if contestant.beside is None else self._url(schema="threadkeep")
-        return self._ending.enter_context(self._server(contestant.place)).url
+        if contestant.place not in self._servers:
+            self._servers[contestant.place] = self._ending.enter_context(self._server(contestant.place))
+        return self._servers[contestant.place].url
 
     def _server(self, place: str) -> LocalServer:
         if place == SERVED_FILE:
@@ -68,6 +71,5 @@ def started(framework: Framework, contestant: Contestant, place: str, node: Node
         command = [node.program, folder / "bench.js"]
     else:
         command = [install_peers(), ROOT / "bench/peers" / _PROGRAMS[framework.name]]
-    return Peer(
-        str(contestant), [*command, contestant.name, place], {"THREADKEEP_KEY": _KEY, "THREADKEEP_USER": "bench"}
-    )
+    whose = {"THREADKEEP_KEY": _KEY, "THREADKEEP_USER": f"bench-{framework.name}"}
+    return Peer(str(contestant), [*command, contestant.name, place], whose)
