@@ -283,7 +283,7 @@ def test_the_section_about_agents_takes_the_place_of_the_one_before() -> None:
     figures = {"command": "scripts/bench --only agents", "date": "2026-11-20", "rounds": 5, **AGENTS}
     section = agents_section({**figures, "versions": {"@flue/runtime": "2.1.0", "zod": "4"}})
     assert "with @flue/runtime 2.1.0." in section
-    assert "conversation of 1,000\nmessages" in section
+    assert "the same 1,000 messages\nfirst" in section
     assert "Over HTTP: of 1 comparisons, Threadkeep is slower in 1 and faster in 0" in section
     with_it = with_section("# One\n\n## How it is measured\n\n- so\n", section)
     assert with_it == f"# One\n\n{section}\n## How it is measured\n\n- so\n"

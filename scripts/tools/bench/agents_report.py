@@ -15,14 +15,14 @@ _BEFORE = "## How it is measured\n"
 _ABOUT = """\
 Threadkeep's adapters beside the stores that frameworks bring: LangGraph's `AsyncSqliteSaver` and `AsyncPostgresSaver`,
 `SQLiteSession` of OpenAI's Agents SDK, and Flue's `sqlite()`. These run in the process of the agent. Over HTTP,
-Threadkeep is a plain server on the same machine, with one process. All are given the same conversation of {messages:,}
-messages, and wait for the disk when they write. A ratio below 1 means that Threadkeep is faster.
+Threadkeep is a plain server on the same machine, with one process. All are given the same {messages:,} messages
+first, and wait for the disk when they write. A ratio below 1 means that Threadkeep is faster.
 """
 _WHY = """\
 A call in the process is faster than a request, which takes some milliseconds before anything is kept; what is served is
 there for any number of processes and machines instead. A call of ours in the process does more than theirs: it checks
-what it is given, knows a write that is sent again, refuses writers that lost their claim, and overwrites what is
-deleted. What LangGraph serializes is kept as base64, so it is a third larger.
+what it is given, keeps a write once that is sent twice, and refuses a writer whose claim somebody else has taken. What
+LangGraph serializes is kept as base64, so it is a third larger.
 """
 _OPERATIONS = """\
 - `agents-langgraph-put`: put the checkpoint of a step, whose state is all messages and a turn of 4 more. There is a
@@ -63,6 +63,8 @@ def agents_section(figures: Row) -> str:
             about,
             agents_table(figures),
             "",
+            _verdict(figures),
+            _WHY,
             _OPERATIONS,
             textwrap.fill(when, 120, break_on_hyphens=False) + "\n",
         ]
