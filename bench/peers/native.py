@@ -11,17 +11,15 @@ import asyncio
 import json
 import os
 import sys
-import time
-from collections.abc import Awaitable, Callable
-from typing import Any
+
+from frameworks import items_of, message_of
+from jobs import Messages, timed
 
 from tools.bench.conversations import BEGIN, Writer
 
 LOADED = 50
 ITEMS = LOADED * 5 // 4  # a turn of four messages is five items to the OpenAI Agents SDK
 HISTORY_BATCH = 200
-
-Messages = list[dict[str, Any]]
 
 
 class Threadkeep:
@@ -65,27 +63,10 @@ class OpenAIAgents:
         self._session = SQLiteSession("conversation", file)
 
     async def append(self, messages: Messages) -> None:
-        await self._session.add_items([item for message in messages for item in self._items(message)])
+        await self._session.add_items([item for message in messages for item in items_of(message)])
 
     async def load(self) -> int:
         return len(await self._session.get_items(limit=ITEMS)) - ITEMS + LOADED
-
-    @staticmethod
-    def _items(message: dict[str, Any]) -> Messages:
-        """A message as its items: a text is one, and so is a call."""
-        items: Messages = []
-        for block in message["content"]:
-            if block["type"] == "text":
-                items.append({"role": message["role"], "content": block["text"]})
-            elif block["type"] == "tool_use":
-                arguments = json.dumps(block["input"])
-                items.append(
-                    {"type": "function_call", "call_id": block["id"], "name": block["name"], "arguments": arguments}
-                )
-            else:
-                output = json.dumps(block["content"])
-                items.append({"type": "function_call_output", "call_id": block["toolUseId"], "output": output})
-        return items
 
 
 class LangGraph:
@@ -105,7 +86,7 @@ class LangGraph:
         before = latest.checkpoint["channel_values"]["messages"] if latest else []
         step = (latest.metadata["step"] if latest else 0) + 1
         checkpoint = empty_checkpoint()
-        checkpoint["channel_values"] = {"messages": [*before, *map(self._message, messages)]}
+        checkpoint["channel_values"] = {"messages": [*before, *map(message_of, messages)]}
         checkpoint["channel_versions"] = {"messages": step}
         config = latest.config if latest else self._thread
         metadata = {"source": "loop", "step": step, "parents": {}}
@@ -115,24 +96,6 @@ class LangGraph:
         latest = await self._saver.aget_tuple(self._thread)
         return len(latest.checkpoint["channel_values"]["messages"][-LOADED:])
 
-    @staticmethod
-    def _message(message: dict[str, Any]) -> Any:
-        """A message as graphs hold it."""
-        from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
-
-        content = message["content"]
-        if message["role"] == "user":
-            return HumanMessage(content, id=message["id"])
-        if message["role"] == "tool":
-            result = content[0]
-            return ToolMessage(json.dumps(result["content"]), tool_call_id=result["toolUseId"], id=message["id"])
-        calls = [
-            {"name": block["name"], "args": block["input"], "id": block["id"]}
-            for block in content
-            if block["type"] == "tool_use"
-        ]
-        return AIMessage([block for block in content if block["type"] == "text"], tool_calls=calls, id=message["id"])
-
 
 CONTESTANTS = {"threadkeep": Threadkeep, "openai-agents": OpenAIAgents, "langgraph": LangGraph}
 
@@ -140,13 +103,6 @@ CONTESTANTS = {"threadkeep": Threadkeep, "openai-agents": OpenAIAgents, "langgra
 def with_ids(writer: Writer, messages: Messages) -> Messages:
     """The messages, each with an id."""
     return [{"id": writer.new_id(BEGIN), **message} for message in messages]
-
-
-async def timed(work: Callable[[], Awaitable[Any]]) -> float:
-    """What it takes, in milliseconds."""
-    began = time.perf_counter_ns()
-    await work()
-    return (time.perf_counter_ns() - began) / 1e6
 
 
 async def main() -> None:

@@ -17,6 +17,9 @@ from typing import Any
 import psutil
 import pytest
 
+from tools.bench.agents_contestants import FRAMEWORKS
+from tools.bench.agents_contestants import OPERATIONS as AGENTS_OPERATIONS
+from tools.bench.agents_report import HEADING, agents_section, with_section
 from tools.bench.chart import chart
 from tools.bench.conversations import TURN, Writer
 from tools.bench.estimates import estimate, ratio
@@ -25,7 +28,7 @@ from tools.bench.load import Load
 from tools.bench.operations import OPERATIONS, Target
 from tools.bench.report import report
 from tools.bench.response_comparison import compare
-from tools.bench.runner import WORKER_STORES, write_figures
+from tools.bench.runner import WORKER_STORES, Options, write_figures
 from tools.bench.seeds import Shape
 from tools.checkout import ROOT, Problem
 from tools.local.install import install
@@ -53,6 +56,40 @@ def test_a_small_run_prints_a_table_and_writes_the_ratios(tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["figures.json"]
 
 
+def test_a_small_run_measures_the_stores_of_agent_frameworks_beside_ours_and_writes_no_document(tmp_path: Path) -> None:
+    document, file = ROOT / "docs/benchmarks.md", tmp_path / "figures.json"
+    before = document.read_bytes()
+    done = bench("--smoke", "--only", "agents", "--json", file)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(file.read_text())
+    expected = [
+        (operation, contestant.name, contestant.place, contestant.beside)
+        for framework in FRAMEWORKS
+        for operation in framework.chosen("")
+        for contestant in framework.contestants
+    ]
+    measured = [(row["operation"], row["contestant"], row["place"]) for row in figures["agents"]]
+    assert measured == [cell[:3] for cell in expected]
+    compared = [(row["operation"], row["contestant"], row["place"], row["to"]) for row in figures["agents_ratios"]]
+    assert compared == [cell for cell in expected if cell[3] is not None]
+    for row in figures["agents_ratios"]:
+        assert 0 < row["low"] <= row["ratio"] <= row["high"]
+    assert figures["ratios"] == figures["native"] == figures["state"] == []
+    assert "| agents-flue-read " in done.stdout
+    assert document.read_bytes() == before
+
+
+def test_a_part_of_the_stores_of_agent_frameworks_can_be_measured() -> None:
+    assert Options("", only="agents-flue").agents() == ("agents-flue-append", "agents-flue-read")
+    assert Options("", only="append").agents() == Options("", quick=True).agents() == ()
+    assert Options("", store="sqlite").agents() == ()
+    assert Options("").agents() == Options("", only="agents").agents() == AGENTS_OPERATIONS
+    assert [Options("", only=only).has_all_of_agents for only in ("agents", "agents-", "agents-flue", "a", None)] == [
+        *(True, True, False, False, False)
+    ]
+    assert not Options("", only="agents", smoke=True).has_all_of_agents
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -61,6 +98,8 @@ def test_a_small_run_prints_a_table_and_writes_the_ratios(tmp_path: Path) -> Non
         (["--rounds", "4"], "--rounds"),
         (["--only", "nothing"], "there is no such operation"),
         (["--store", "sqlite", "--only", "search"], "There are append-turn, load-50"),
+        (["--store", "d1", "--only", "agents"], "there is no such operation"),
+        (["--only", "agents-nothing"], "agents-langgraph-put, agents-langgraph-load"),
     ],
 )
 def test_what_it_does_not_know_is_refused(arguments: list[str], says: str) -> None:
@@ -227,6 +266,34 @@ def test_a_chart_can_be_heard() -> None:
     assert "list, Threadkeep: 2.50 ms at 1,000" in drawn
 
 
+AGENTS: dict[str, Any] = {
+    "agents": [
+        {"operation": "agents-flue-read", "contestant": name, "place": place, "messages": 1_000}
+        | {"median": 2.0, "low": 1.0, "high": 3.0}
+        for name, place in (("sqlite()", "SQLite file"), ("threadkeep()", "HTTP, SQLite file"))
+    ],
+    "agents_ratios": [
+        {"operation": "agents-flue-read", "contestant": "threadkeep()", "place": "HTTP, SQLite file", "to": "sqlite()"}
+        | {"ratio": 7.32, "low": 5.3, "high": 9.0}
+    ],
+}
+
+
+def test_the_section_about_agents_takes_the_place_of_the_one_before() -> None:
+    figures = {"command": "scripts/bench --only agents", "date": "2026-11-20", "rounds": 5, **AGENTS}
+    section = agents_section({**figures, "versions": {"@flue/runtime": "2.1.0", "zod": "4"}})
+    assert "with @flue/runtime 2.1.0." in section
+    assert "the same 1,000 messages\nfirst" in section
+    assert "Over HTTP: of 1 comparisons, Threadkeep is slower in 1 and faster in 0" in section
+    with_it = with_section("# One\n\n## How it is measured\n\n- so\n", section)
+    assert with_it == f"# One\n\n{section}\n## How it is measured\n\n- so\n"
+    assert with_section(with_it, section) == with_it
+    changed = with_section(with_it, f"{HEADING}\nanother\n")
+    assert changed == f"# One\n\n{HEADING}\nanother\n\n## How it is measured\n\n- so\n"
+    with pytest.raises(Problem, match="has no section"):
+        with_section("# Another document\n", section)
+
+
 def test_the_document_has_every_figure() -> None:
     spread = {"median": 2.0, "low": 1.0, "high": 3.0}
     cell = {"operation": "list", "store": "d1", "connections": 1}
@@ -257,6 +324,7 @@ def test_the_document_has_every_figure() -> None:
             {"operation": "claim", "store": "sqlite", "from": 100, "to": 100_000, "few": 1.5, "many": 1.75}
             | {"ratio": 1.17, "low": 1.1, "high": 1.2}
         ],
+        **AGENTS,
         "sessions": [{"store": "sqlite", "bytes": 10**8, "server": [7.3, 1.2], "client": [5.1, 4.2]}],
     }
     text = report(figures)
@@ -270,6 +338,7 @@ def test_the_document_has_every_figure() -> None:
         "| 19 ",
         "| 100 to 100,000 | 1.50       | 1.75     | 1.17  | 1.10 to 1.20 |",
         "| sqlite | 100          | 7 ",
+        "| agents-flue-read | threadkeep() | HTTP, SQLite file | 2.00 | 1.00 to 3.00 | 7.32 ",
     ):
         assert figure_in_it in text
     assert max(len(line) for line in text.splitlines() if "|" not in line) <= 120

@@ -15,10 +15,14 @@ _PACKAGES = {
     "package-lock.json": ("wrangler", "workerd", "pyodide"),
     "bench/hono-d1/package-lock.json": ("hono", "zod"),
     "bench/load/package-lock.json": ("autocannon",),
+    "tests/suites/flue-2/package-lock.json": ("@flue/runtime",),
 }
 _REQUIREMENTS = {
     "worker": ("msgspec", "pyjwt", "workers-runtime-sdk"),
-    "bench": ("apsw", "openai-agents", "langgraph-checkpoint-sqlite"),
+    "bench": (
+        *("apsw", "asyncpg", "psycopg", "openai-agents"),
+        *("langgraph-checkpoint-sqlite", "langgraph-checkpoint-postgres"),
+    ),
 }
 
 

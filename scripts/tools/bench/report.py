@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
+from tools.bench.agents_report import agents_section
 from tools.bench.contestants import FLOOR
 from tools.bench.operations import OPERATIONS
 from tools.bench.tables import first_table, growth_table, interval, milliseconds, ratio_table, state_table, table
@@ -70,6 +71,7 @@ def report(figures: Row) -> str:
             *_startup(figures),
             *_memory(figures),
             *_state(figures),
+            agents_section(figures),
             _METHOD.format(messages=figures["messages"], rounds=figures["rounds"]),
         ]
     )

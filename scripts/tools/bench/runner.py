@@ -11,6 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tools.bench.agents import agents
+from tools.bench.agents_contestants import OPERATIONS as AGENTS_OPERATIONS
+from tools.bench.agents_report import agents_section, agents_table, with_section
 from tools.bench.chart import chart
 from tools.bench.growth import growth
 from tools.bench.load import Load
@@ -39,8 +42,9 @@ WORKER_STORES = ("d1", "durable-object")
 _PARTS = (
     *("ratios", "latencies", "growth", "sizes", "native", "native_ratios"),
     *("proxy", "startup", "first", "imports", "memory", "exports"),
-    *("state", "sessions"),
+    *("state", "sessions", "agents", "agents_ratios"),
 )
+_DOCUMENT = ROOT / "docs/benchmarks.md"
 _PORTS = 2
 _MAIN = Shape(10_000)
 _SMALL = Shape(200, others=2)
@@ -65,13 +69,28 @@ class Options:
         """Whether everything is measured, so that the documents are written."""
         return not (self.quick or self.smoke or self.store or self.only)
 
+    @property
+    def has_all_of_agents(self) -> bool:
+        """Whether all that there is about agents is measured, and that alone, so that its section is written."""
+        return (
+            bool(self.only)
+            and self.agents() == AGENTS_OPERATIONS
+            and not (self.operations() or self.quick or self.smoke)
+        )
+
+    def agents(self) -> tuple[str, ...]:
+        """The operations of agent frameworks' stores that were asked for."""
+        if self.store or not (self.only or self.is_full):
+            return ()
+        return tuple(name for name in AGENTS_OPERATIONS if name.startswith(self.only or ""))
+
     def operations(self) -> list[Operation]:
         """Those that were asked for. Raises a Problem where there is none."""
         chosen = [operation for operation in OPERATIONS if operation.name.startswith(self.only or "")]
         offered = (
             [*NATIVE_OPERATIONS, *STATE_OPERATIONS]
             if self.store == "sqlite"
-            else [operation.name for operation in OPERATIONS]
+            else [*(operation.name for operation in OPERATIONS), *(() if self.store else AGENTS_OPERATIONS)]
         )
         if not any(name.startswith(self.only or "") for name in offered):
             names = ", ".join(offered)
@@ -116,6 +135,7 @@ def run(node: Node, options: Options, folder: Path) -> int:
         ("growth", growth_table),
         ("native", native_table),
         ("state", state_table),
+        ("agents", agents_table),
         ("first", first_table),
         ("proxy", proxy_line),
     ):
@@ -125,7 +145,9 @@ def run(node: Node, options: Options, folder: Path) -> int:
         for store in options.stores():
             rows = [row for row in figures["sizes"] if row["store"] == store]
             write_figures(ROOT / "docs" / chart_name(store), chart(store, rows))
-        write_figures(ROOT / "docs/benchmarks.md", report(figures))
+        write_figures(_DOCUMENT, report(figures))
+    elif options.has_all_of_agents:
+        write_figures(_DOCUMENT, with_section(_DOCUMENT.read_text(), agents_section(figures)))
     if options.file is not None:
         write_figures(options.file, json.dumps(figures, indent=2) + "\n")
     return 0
@@ -133,7 +155,7 @@ def run(node: Node, options: Options, folder: Path) -> int:
 
 def _measure(lab: Lab, node: Node, options: Options, figures: dict[str, Any]) -> None:
     operations, shape = options.operations(), options.shape()
-    for store in options.stores():
+    for store in options.stores() if operations else ():
         with_floor = options.is_full and store == "d1"
         latencies, ratios = matrix(lab, store, shape, operations, port=options.port, with_floor=with_floor)
         figures["latencies"] += latencies
@@ -143,6 +165,8 @@ def _measure(lab: Lab, node: Node, options: Options, figures: dict[str, Any]) ->
     if options.is_full or options.store == "sqlite":
         figures["native"], figures["native_ratios"] = native(lab, options.only or "")
         figures["state"] = state_growth(lab, options.only or "")
+    if options.agents():
+        figures["agents"], figures["agents_ratios"] = agents(lab, node, options.only or "")
     if options.quick and not options.only:
         for store in options.stores():
             figures["first"] += first_requests(lab, store, ["append-one"])
