@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from owner_proof.breaking import Broken
+from owner_proof.kept import OF_AGENTS
 from owner_proof.reading import OF_NO_USER
 from owner_proof.walk import (
     AGAIN,
@@ -37,7 +38,6 @@ from threadkeep.storage.postgres.dialect import PostgresDialect, lock_owner_of, 
 from threadkeep.storage.postgres.executor import PostgresExecutor
 from threadkeep.storage.postgres.pool import translated
 from threadkeep.storage.sql.agents import sweep_state
-from threadkeep.storage.sql.columns import BLOB, ENTRY, JOURNAL, LANE, TASK
 from threadkeep.storage.sql.conversations import users_to_purge
 from threadkeep.storage.sql.executor import Row
 from threadkeep.storage.sql.statements import Statements
@@ -67,25 +67,11 @@ _WORDS = """
     LEFT JOIN {schema}.messages AS m ON m.n = l.n
     LEFT JOIN {schema}.conversations AS c ON c.n = -l.n"""
 _ROWS = "SELECT t.* FROM {schema}.{table} AS t"
-_JOURNALS = ", ".join(f"j.{column.name}" for column in JOURNAL)
-_ENTRIES = ", ".join(f"e.{column.name}" for column in ENTRY)
-_TASKS = ", ".join(f"t.{column.name}" for column in TASK)
-_LANES = ", ".join(f"l.{column.name}" for column in LANE)
-_OF_JOURNALS = """
-    SELECT e.user_id, j.user_id AS j_of, j.space, j.key, j.incarnation, {entries}
-    FROM {{schema}}.{{table}} AS e
-    LEFT JOIN {{schema}}.journals AS j ON j.n = e.journal"""
 ROWS = {
     **dict.fromkeys(("owners", "conversations", "messages"), _ROWS),
     "words": _WORDS,
     "search_index_2": _WORDS,
-    "journals": f"SELECT j.user_id, j.deleted_at, {_JOURNALS} FROM {{schema}}.{{table}} AS j",
-    "entries": _OF_JOURNALS.format(entries=_ENTRIES),
-    "pieces": _ROWS,
-    "blobs": f"SELECT b.user_id, b.deleted_at, {', '.join(f'b.{column.name}' for column in BLOB)}"
-    " FROM {schema}.{table} AS b",
-    "tasks": f"SELECT t.user_id, t.deleted_at, {_TASKS} FROM {{schema}}.{{table}} AS t",
-    "lanes": f"SELECT l.user_id, l.deleted_at, {_LANES} FROM {{schema}}.{{table}} AS l",
+    **{table: text.format(schema="{schema}.") for table, text in OF_AGENTS.items()},
 }
 _PLACES = """
     SELECT setval(pg_get_serial_sequence('{schema}.{table}', 'n'), max(t.n)) AS place FROM {schema}.{table} AS t"""
@@ -182,15 +168,8 @@ async def beside(connection: Any) -> AsyncIterator[PostgresExecutor]:
     await transaction.start()
     executor = PostgresExecutor(_Undone(connection), BESIDE)
     executor.statements = Statements(PostgresDialect(executor._schema))
-    for table in (
-        "conversations",
-        "messages",
-        "journals",
-        "entries",
-        "blobs",
-        "tasks",
-        "lanes",
-    ):  # no transaction undoes that a place was given
+    # No transaction undoes that a place was given.
+    for table in ("conversations", "messages", *OF_AGENTS.keys() - {"pieces"}):
         await connection.fetch(_PLACES.format(schema=executor._schema, table=table))
     yield executor
     await transaction.rollback()

@@ -113,6 +113,7 @@ OF_SERVERS = (
     "threadkeep/cli/",
     "threadkeep/client/",
     "threadkeep/adapters/",
+    "threadkeep/conformance/",
     "threadkeep/asgi.py",
 )
 PRODUCTS = ("agentstate", "clickhouse", "memory", "postgres", "sqlite")

@@ -23,7 +23,7 @@ _SNAPSHOTS_MAX = 24  # of 31 MB each; the tests make some ten
 _DATABASES_MAX = 4
 
 _NOT_FOR_WORKERS = tuple(
-    f"threadkeep/{part}" for part in ("server/", "cli/", "client/", "adapters/", "asgi.py")
+    f"threadkeep/{part}" for part in ("server/", "cli/", "client/", "adapters/", "conformance/", "asgi.py")
 )  # what of `src/` only a server or a client runs
 
 
