@@ -1,11 +1,11 @@
 """What people send by mistake, and exactly what they are told."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 from asking import API, JSON, MISSING, Kept, ask, check_message, import_document, message
 from hypothesis import given
@@ -376,4 +376,4 @@ def test_whatever_is_wrong_with_a_body_is_told_with_its_place_and_without_words_
                     assert skipped["error"]["code"] != "invalid" or skipped["error"]["details"]["path"]
                     check_message(skipped["error"]["message"])
 
-    anyio.run(send, tmp_path_factory.getbasetemp())
+    asyncio.run(send(tmp_path_factory.getbasetemp()))

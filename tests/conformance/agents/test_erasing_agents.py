@@ -45,7 +45,7 @@ async def test_an_erasure_takes_the_tasks_along_and_counts_them(backend: Backend
     assert (is_new, task.seq) == (True, 1)
     await backend.sweep(store)
     assert await states(state) == {"a": "queued"}
-    assert tasks.plain((await tasks.get(state, "a")).payload) == "anew"
+    assert journals.plain((await tasks.get(state, "a")).payload) == "anew"
     assert await store.erase() == Erased(0, 0, tasks=1)
     await backend.sweep(store)
     assert await store.erase() == Erased(0, 0)
