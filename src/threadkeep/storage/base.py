@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, get_args
 from threadkeep.errors import Unavailable, Unsupported
 
 if TYPE_CHECKING:
-    from threadkeep.agents.store import StateStore
     from threadkeep.conversations.store import DatabaseStore, UsersToExpire
     from threadkeep.settings import Settings
 
@@ -56,9 +55,6 @@ class Database(Protocol):
 
     def open_store(self, user_id: str, bookmark: str | None = None) -> "DatabaseStore":
         """A user's store. With a bookmark it sees at least what the store saw that gave it: see `Store.bookmark`."""
-
-    def open_state_store(self, user_id: str, bookmark: str | None = None) -> "StateStore":
-        """The state of a user's agents, where the back end keeps any. A bookmark is one of either store."""
 
     async def users_to_purge(self, until: int, limit: int) -> list[str]:
         """Some of the users who deleted something then or before, in Unix milliseconds, or have something to sweep."""

@@ -133,7 +133,7 @@ def backend(request: pytest.FixtureRequest) -> Backend:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(steps=st.lists(STEPS, max_size=30))
 async def test_every_back_end_does_as_the_memory_store_does(backend: Backend, steps: list[tuple[Any, ...]]) -> None:
-    model, store = stores.new_memory().open_state_store("ada"), await backend.state()
+    model, store = stores.new_memory().open_store("ada").state, await backend.state()
     for step in steps:
         assert await outcome(store, step) == await outcome(model, step), step
     assert await all_of(store) == await all_of(model)

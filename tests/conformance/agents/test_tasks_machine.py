@@ -163,7 +163,7 @@ def backend(request: pytest.FixtureRequest) -> Backend:
 async def test_every_back_end_does_as_the_memory_store_does(
     backend: Backend, beginning: list[tuple[Any, ...]], steps: list[tuple[Any, ...]]
 ) -> None:
-    model, store = stores.new_memory().open_state_store("ada"), await backend.state()
+    model, store = stores.new_memory().open_store("ada").state, await backend.state()
     for each in (model, store):
         await put(each, "one", lane="one")
         await put(each, "two")

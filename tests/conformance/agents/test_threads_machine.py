@@ -112,7 +112,7 @@ def backend(request: pytest.FixtureRequest) -> Backend:
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_every_back_end_does_as_the_memory_store_does(backend: Backend, seed: int) -> None:
     chance = random.Random(seed)
-    model, store = stores.new_memory().open_state_store("ada"), await backend.state()
+    model, store = stores.new_memory().open_store("ada").state, await backend.state()
     for number in range(STEPS):
         step = some_step(chance)
         assert await outcome(store, step) == await outcome(model, step), (number, step)

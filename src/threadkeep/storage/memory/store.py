@@ -116,9 +116,6 @@ class MemoryDatabase:
     def open_store(self, user_id: str, bookmark: str | None = None) -> "MemoryStore":
         return MemoryStore(self, user_id)
 
-    def open_state_store(self, user_id: str, bookmark: str | None = None) -> MemoryStateStore:
-        return self.open_store(user_id, bookmark).state
-
     def journals_of(self, user_id: str) -> Journals:
         """The journals of a user, to read and to change."""
         return self.owners.setdefault(user_id, _Owner()).journals

@@ -5,7 +5,6 @@ from collections.abc import Collection
 
 from threadkeep.conversations.store import UsersToExpire
 from threadkeep.errors import Unavailable
-from threadkeep.storage.sql.agents import SqlStateStore
 from threadkeep.storage.sql.conversations import SqlStore, tidy_index, users_to_expire, users_to_purge
 from threadkeep.storage.sql.executor import Executor, KeepsLog, SharedExecutor, read
 
@@ -23,9 +22,6 @@ class SqlDatabase:
 
     def open_store(self, user_id: str, bookmark: str | None = None) -> SqlStore:
         return SqlStore(self.executor, user_id)
-
-    def open_state_store(self, user_id: str, bookmark: str | None = None) -> SqlStateStore:
-        return self.open_store(user_id, bookmark).state
 
     async def users_to_purge(self, until: int, limit: int) -> list[str]:
         return await users_to_purge(self.executor, until, limit)

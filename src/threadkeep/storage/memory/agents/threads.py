@@ -177,7 +177,8 @@ class MemoryThreads(MemoryState):
             id_ = max((place[1] for place in kept.checkpoints if place[0] == query.ns), default="")
         record = kept.checkpoints.get((query.ns, id_))
         total = 0
-        for depth in range(ANCESTORS_MAX + 1):
+        depth = 0
+        while True:
             ancestor = None if record is None else kept.checkpoints.get((query.ns, record.parent or ""))
             if record is None or ancestor is None or not sought:
                 break
@@ -198,6 +199,7 @@ class MemoryThreads(MemoryState):
                     found[channel].seed = typed
             sought = [channel for channel in sought if channel not in seeds]
             record = ancestor
+            depth += 1
         return page
 
     async def copy_thread(self, thread: str, source: str, *, epoch: int = 0) -> bool:

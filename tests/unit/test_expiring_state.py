@@ -1,10 +1,11 @@
-"""Journals that expire: they are gone at once, by the clock of whoever asks, and are swept like what was deleted."""
+"""Journals and threads that expire: they are gone at once, by the clock of whoever asks, and are swept like what was deleted."""
 
 from collections.abc import Callable
 
 import pytest
 
 from support import stores
+from threadkeep.conformance.helpers import threads
 from threadkeep.conformance.helpers.journals import KEY, SPACE, append, contents, put
 from threadkeep.conversations.store import DatabaseStore
 from threadkeep.errors import NotFound
@@ -38,6 +39,16 @@ async def test_a_journal_that_has_expired_is_gone_and_its_key_is_free(open_at: C
     assert await contents(open_at(11_999).state) == ["renewed"]
     assert (await append(open_at(12_000).state, "anew", create=True))[0].first == 0
     assert await contents(open_at(99_000).state) == ["anew"]
+
+
+async def test_a_thread_that_has_expired_is_gone_and_its_name_is_free(open_at: Callable[[int], DatabaseStore]) -> None:
+    await threads.put(open_at(1_000).state, "1", expires_in=1)
+    assert await threads.ids(open_at(1_999).state) == ["1"]
+    later = open_at(2_000).state
+    assert await threads.ids(later) == []
+    assert (await later.list_threads()).threads == []
+    await threads.put(later, "2")
+    assert await threads.ids(open_at(99_000).state) == ["2"]
 
 
 async def test_purging_takes_what_has_expired_and_says_when_the_next_does() -> None:
