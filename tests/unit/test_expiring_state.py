@@ -1,4 +1,4 @@
-"""Journals and threads that expire: they are gone at once, by the clock of whoever asks, and are swept like what was deleted."""
+"""What expires, by the clock of whoever asks: it is gone at once, and is swept like what was deleted."""
 
 from collections.abc import Callable
 
