@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from support.backends import REQUEST_SECONDS, worker
@@ -17,6 +18,8 @@ from support.postgres_proxy import proxy
 from support.postgres_tls import AUTHORITY, tls_only
 from support.records import all_messages, conversation, message
 from threadkeep.client import RemoteStore
+from threadkeep.client.conversations import _new_message
+from threadkeep.conversations.models import NewMessages
 from threadkeep.errors import Unavailable
 from tools.checkout import ROOT, Problem
 from tools.local.postgres import LocalPostgres
@@ -179,8 +182,12 @@ async def test_a_write_that_nobody_hears_of_is_unavailable_and_can_be_repeated(
         created, _ = await store.create_conversation(conversation())
         sent = [message("perhaps")]
         between.breaks_after = breaks_after
-        with pytest.raises(Unavailable, match="could not be reached"):
-            await store.append_messages(created.id, sent)
+        # The store itself would send it again.
+        body = msgspec.json.encode(NewMessages(messages=[_new_message(each) for each in sent]))
+        headers = {"Content-Type": "application/json"}
+        refused = await client.post(f"/api/conversations/{created.id}/messages", content=body, headers=headers)
+        assert refused.status_code == 503
+        assert "could not be reached" in refused.text
         assert len(await all_messages(store, created.id)) == is_kept
         answer, is_new = await store.append_messages(created.id, sent)
         assert (is_new, answer.messages[0].seq) == (not is_kept, 1)
