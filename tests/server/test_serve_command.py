@@ -166,7 +166,7 @@ def test_a_flag_that_there_is_not_is_a_misuse(tmp_path: Path) -> None:
     [("uvicorn", "server"), ("h11", "server"), ("apsw", "sqlite"), ("prometheus_client", "server")],
 )
 def test_what_is_not_installed_is_named(module: str, extra: str, tmp_path: Path) -> None:
-    program = f"import sys; sys.modules[{module!r}] = None; from threadkeep.cli.serve import main; main()"
+    program = f"import sys; sys.modules[{module!r}] = None; from threadkeep.cli import main; main()"
     done = subprocess.run(
         [python(), "-c", program, "serve", "--port=0"],
         cwd=tmp_path,

@@ -166,7 +166,7 @@ BODIES = {
     "POST /api/queues/{queue}/tasks": ["NewTask"],
     "POST /api/queues/{queue}/tasks/{task}": [
         *("Ready", "Claim", "Applied", "Recover", "Replace", "Requeue", "Settle", "Drop", "Reserve", "Finalize"),
-        *("Join", "Leave", "Note", "Absorb"),
+        *("Join", "Leave", "NoteTask", "Absorb"),
     ],
     "POST /api/queues/{queue}/renew": ["Renewal"],
     "POST /api/queues/{queue}/lanes/{lane}": ["LaneChange"],

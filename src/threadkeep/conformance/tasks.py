@@ -631,7 +631,7 @@ async def test_a_note_that_cannot_be_one_is_refused(backend: Backend) -> None:
         with pytest.raises(error) as caught:
             await change(store, "t", "note", attempt="a1", **fields)
         assert caught.value.details == {"path": path}
-    note = service.Note(attempt="a1", note=Raw(b'{"x": "\\ud83d"}'))
+    note = service.NoteTask(attempt="a1", note=Raw(b'{"x": "\\ud83d"}'))
     with pytest.raises(Invalid) as half:
         await service.change_task(store, QUEUE, "t", note, request=None)
     assert half.value.path == "note"

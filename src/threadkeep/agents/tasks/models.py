@@ -203,7 +203,8 @@ class Leave(_Change, tag="leave"):
     attempt: Name
 
 
-class Note(_Change, tag="note"):
+# Generated clients have a variable named after each class, and this one has a field `note`.
+class NoteTask(_Change, tag="note"):
     """Merge a JSON Merge Patch (RFC 7396) into the note of a task."""
 
     attempt: Name
@@ -221,7 +222,7 @@ class Absorb(_Change, tag="absorb"):
 
 
 Change = (
-    Ready | Claim | Applied | Recover | Replace | Requeue | Settle | Drop | Reserve | Finalize | Join | Leave | Note
+    Ready | Claim | Applied | Recover | Replace | Requeue | Settle | Drop | Reserve | Finalize | Join | Leave | NoteTask
 )
 
 

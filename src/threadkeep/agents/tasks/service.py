@@ -18,7 +18,7 @@ from threadkeep.agents.tasks.models import (
     Lane,
     LaneChange,
     NewTask,
-    Note,
+    NoteTask,
     Queue,
     Renewal,
     Renewed,
@@ -126,7 +126,7 @@ def _checked(change: Change) -> Change:
         raise TooLarge(f"error: It has at most {ERROR_BYTES_MAX:,} bytes in UTF-8.", {"path": "error"})
     if isinstance(change, Reserve):
         return replace(change, settlement=Raw(bytes(change.settlement)))
-    if isinstance(change, Note):
+    if isinstance(change, NoteTask):
         if bytes(change.note).lstrip()[:1] != b"{":
             raise Invalid("note: A merge patch is an object. Name what is to be set, and null to remove it.", "note")
         if len(memoryview(change.note)) > NOTE_BYTES_MAX:

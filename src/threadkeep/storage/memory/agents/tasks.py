@@ -20,7 +20,7 @@ from threadkeep.agents.tasks.models import (
     Lane,
     LaneChange,
     Leave,
-    Note,
+    NoteTask,
     Ready,
     Recover,
     Renewed,
@@ -322,7 +322,7 @@ class MemoryTasks(MemoryState):
                 if isinstance(change, Join):
                     return {"state": "joined", "applied_at": _first(task.applied_at, time)}
                 return {"state": "queued", "host": None, "applied_at": None}
-            case Note() if (
+            case NoteTask() if (
                 task.attempt == change.attempt and task.state != "receipt" and has(Raw(bytes(task.note)), change.if_)
             ):
                 note = merged_note(Raw(bytes(task.note)), change.note)

@@ -13,7 +13,7 @@ from threadkeep.agents.tasks.models import (
     Changed,
     Lane,
     LaneChange,
-    Note,
+    NoteTask,
     Renewed,
     Reserve,
     Task,
@@ -125,7 +125,7 @@ class SqlTasks(SqlState):
     async def change_task(self, queue: str, task: str, record: ChangeRecord) -> Changed:
         change = record.change
         values = self._task_values(queue, task, record.request) | asdict(change)
-        if isinstance(change, Note):
+        if isinstance(change, NoteTask):
             return await self._note(change, values, record)
         statements: list[Statement] = []
         if isinstance(change, Reserve):
@@ -206,7 +206,7 @@ class SqlTasks(SqlState):
             "leave": self._sql.leave_host,
         }
 
-    async def _note(self, change: Note, values: dict[str, Any], record: ChangeRecord) -> Changed:
+    async def _note(self, change: NoteTask, values: dict[str, Any], record: ChangeRecord) -> Changed:
         """Merge a patch into a note: in the database, or here with the owner locked."""
         values |= {"wanted": as_json(change.if_), "note_bytes_max": NOTE_BYTES_MAX}
 
