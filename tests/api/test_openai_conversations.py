@@ -196,9 +196,12 @@ async def test_a_write_that_has_a_name_is_done_once(backend: Backend) -> None:
         assert (await write(API, again, "creates")).json() == updated
     assert texts_of((await client.get(f"{url}/items?order=asc")).json()["data"]) == ["0", "1", "2"]
     check_refusal(await write(API, {}, "a b"), at="idempotency-key")
-    for number in range(12):  # after which the name of the first write is forgotten
-        await write(f"{url}/items", {"items": [user_says("more")]}, f"{number:064}")
+    empty = (await write(API, {}, "empty")).json()
+    for place in (created, empty):
+        for number in range(12):  # after which the name of the first write is forgotten
+            await write(f"{API}/{place['id']}/items", {"items": [user_says("more")]}, f"{number:064}")
     assert (await write(API, body, "creates")).json() == updated
+    assert (await write(API, {}, "empty")).json() == empty
 
 
 async def test_large_items_come_in_pages_of_their_own(backend: Backend) -> None:
