@@ -25,10 +25,8 @@ CREATE INDEX cuts_by_rev ON cuts (user_id, rev);
 
 CREATE INDEX cuts_by_deletion ON cuts (user_id, deleted_at);
 
--- Where the active path ends, and how many messages it has: NULL for the last message, and for all of them.
+-- Where the active path ends: NULL for the last message, and 0 where everything on it was deleted.
 ALTER TABLE conversations ADD COLUMN leaf_seq INTEGER;
-
-ALTER TABLE conversations ADD COLUMN path_length INTEGER;
 
 -- What a conversation was forked from, as JSON.
 ALTER TABLE conversations ADD COLUMN forked_from TEXT;

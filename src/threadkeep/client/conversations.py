@@ -13,9 +13,11 @@ from threadkeep.conversations.models import (
     ConversationFields,
     ConversationPage,
     Deleted,
+    DeletedBranch,
     Erased,
     Erasure,
     HitPage,
+    LeafChoice,
     Message,
     MessageFields,
     MessagePage,
@@ -23,6 +25,7 @@ from threadkeep.conversations.models import (
     NewMessage,
     NewMessages,
     PutConversation,
+    Siblings,
     Tombstone,
     fields_of,
 )
@@ -130,19 +133,53 @@ class RemoteStore(Remote):
         return read(response, Conversation)
 
     async def append_messages(
-        self, conversation_id: str, messages: list[MessageRecord], *, expected_message_count: int | None = None
+        self,
+        conversation_id: str,
+        messages: list[MessageRecord],
+        *,
+        expected_message_count: int | None = None,
+        expected_leaf_id: str | None = None,
     ) -> tuple[Appended, bool]:
         new = NewMessages(
-            messages=[_new_message(message) for message in messages], expected_message_count=expected_message_count
+            messages=[_new_message(message) for message in messages],
+            expected_message_count=expected_message_count,
+            expected_leaf_id=expected_leaf_id,
         )
         response = await self._transport.send("POST", f"{_API}/{conversation_id}/messages", new, is_repeatable=True)
         return read(response, Appended), response.status_code == CREATED
 
     async def list_messages(
-        self, conversation_id: str, *, cursor: str | None = None, after: int | None = None, limit: int = 50
+        self,
+        conversation_id: str,
+        *,
+        branch: str | None = None,
+        cursor: str | None = None,
+        after: int | None = None,
+        limit: int = 50,
     ) -> MessagePage:
-        query = {"cursor": cursor, "after": after, "limit": limit}
+        query = {"branch": branch, "cursor": cursor, "after": after, "limit": limit}
         return read(await self._transport.send("GET", f"{_API}/{conversation_id}/messages", query=query), MessagePage)
+
+    async def list_branches(self, conversation_id: str, message_id: str) -> Siblings:
+        path = f"{_API}/{conversation_id}/messages/{message_id}/branches"
+        return read(await self._transport.send("GET", path), Siblings)
+
+    async def select_leaf(
+        self, conversation_id: str, message_id: str, *, descend: bool = True, expected_leaf_id: str | None = None
+    ) -> Conversation:
+        choice = LeafChoice(message_id=message_id, descend=descend, expected_leaf_id=expected_leaf_id)
+        response = await self._transport.send(
+            "PUT", f"{_API}/{conversation_id}/leaf", choice, is_repeatable=expected_leaf_id is None
+        )
+        return read(response, Conversation)
+
+    async def delete_branch(self, conversation_id: str, message_id: str) -> DeletedBranch:
+        path = f"{_API}/{conversation_id}/messages/{message_id}"
+        return read(await self._transport.send("DELETE", path), DeletedBranch)
+
+    async def restore_branch(self, conversation_id: str, message_id: str) -> Conversation:
+        path = f"{_API}/{conversation_id}/messages/{message_id}/restore"
+        return read(await self._transport.send("POST", path, is_repeatable=True), Conversation)
 
     async def changes(self, since: str | None = None, *, limit: int = 200) -> Changes:
         response = await self._transport.send("GET", f"{_API}/changes", query={"since": since, "limit": limit})
@@ -174,7 +211,8 @@ class RemoteStore(Remote):
 
 
 def _new_message(record: MessageRecord) -> NewMessage:
-    return NewMessage(**fields_of(MessageFields, record.message) | {"id": record.id})
+    others = {"id": record.id, "sibling_of": record.sibling_of, "is_root": record.is_root, "select": record.select}
+    return NewMessage(**fields_of(MessageFields, record.message) | others)
 
 
 class _Changes(Struct, rename="camel"):

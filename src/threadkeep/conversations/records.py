@@ -20,6 +20,14 @@ class MessageRecord(Struct, kw_only=True):
     """What a conversation without a title takes from this message."""
     words: str = ""
     """What of it is searched: its words, as `tokenizer.py` makes them, parted by spaces."""
+    path: str = ""
+    """Where it stands in the request."""
+    sibling_of: str | None = None
+    """A message that follows the same one."""
+    is_root: bool = False
+    """Whether it follows nothing."""
+    select: bool = True
+    """Whether the active path now ends with it."""
 
 
 class ConversationRecord(ConversationFields, kw_only=True):

@@ -1,8 +1,11 @@
 """The rules that hold on every back end: what is checked and completed before a store is asked to keep it."""
 
+from typing import Any
+
 from msgspec import UNSET, Raw, UnsetType, json
 from msgspec.structs import asdict
 
+from threadkeep.conversations.branches import check_links, check_links_of_new
 from threadkeep.conversations.content import (
     as_blocks,
     canonical,
@@ -38,13 +41,18 @@ _MESSAGE_SIZE = 1_000  # as much work as so many bytes, however small it is
 
 # Every field counts in a digest. Those named here have a place of their own in it, but for the id: what is known under
 # an id is what the digest is compared with.
-_LATER_OF_MESSAGE = later_fields(NewMessage, "id", "role", "content", "model", "parent_id", "token_count", "metadata")
+# `select` does not count: it says what to do with the conversation.
+_LATER_OF_MESSAGE = later_fields(
+    NewMessage, "id", "role", "content", "model", "parent_id", "token_count", "metadata", "select"
+)
 _LATER_OF_CONVERSATION = later_fields(NewConversation, "id", "title", "model", "metadata", "messages")
 
 
 async def create_conversation(store: Store, new: NewConversation) -> tuple[Conversation, bool]:
     """Create a conversation. Returns and raises as `Store.create_conversation`; also Invalid and TooLarge."""
-    return await store.create_conversation(await done(conversation_record(new)))
+    record = await done(conversation_record(new))
+    check_links_of_new(record.messages)
+    return await store.create_conversation(record)
 
 
 async def put_conversation(store: Store, conversation_id: str, new: PutConversation) -> tuple[Appended, bool]:
@@ -59,9 +67,16 @@ async def put_conversation(store: Store, conversation_id: str, new: PutConversat
 async def append_messages(store: Store, conversation_id: str, new: NewMessages | NewMessage) -> tuple[Appended, bool]:
     """Append messages, or one. Returns and raises as `Store.append_messages`; also Invalid and TooLarge."""
     if isinstance(new, NewMessage):
-        return await store.append_messages(conversation_id, [await done(message_record(new, "", new_id))])
+        record = await done(message_record(new, "", new_id))
+        check_links([record])
+        return await store.append_messages(conversation_id, [record])
     records = await done(message_records(new.messages))
-    return await store.append_messages(conversation_id, records, expected_message_count=new.expected_message_count)
+    return await store.append_messages(
+        conversation_id,
+        records,
+        expected_message_count=new.expected_message_count,
+        expected_leaf_id=new.expected_leaf_id,
+    )
 
 
 async def update_conversation(
@@ -113,6 +128,7 @@ def message_records(messages: list[NewMessage], new_id: NewId = new_id) -> Work[
         if first != index:
             path = f"messages[{index}].id"
             raise Invalid(f"{path}: {record.id} is also the id of messages[{first}]; give each its own.", path)
+    check_links(records)
     return records
 
 
@@ -158,8 +174,12 @@ def message_record(
     blocks = read_content(new.content, join(path, "content"), may_be_empty=new.role == "assistant")
     if not isinstance(new.metadata, UnsetType) and read_metadata(new.metadata, join(path, "metadata")) is None:
         new.metadata = UNSET  # to send null is to leave it out
+    later: dict[str, Any] = {}
+    if isinstance(new, NewMessage):
+        later = {"sibling_of": new.sibling_of, "is_root": new.is_root, "select": new.select}
     return MessageRecord(
         message=new,
+        path=path,
         id=new.id or new_id(),
         digest=digest(
             new.role,
@@ -169,12 +189,13 @@ def message_record(
             new.token_count,
             canonical(new.metadata),
             sent=new,
-            later=_LATER_OF_MESSAGE,
+            later=_LATER_OF_MESSAGE if isinstance(new, NewMessage) else (),
         ),
         size=size,
         created_at=created_at,
         title=title_from(blocks) if new.role == "user" else None,
         words=words_of(text_of(blocks)),
+        **later,
     )
 
 

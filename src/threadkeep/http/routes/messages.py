@@ -9,6 +9,7 @@ from threadkeep.conversations.models import (
     MESSAGES_LIMIT_MAX,
     Appended,
     Count,
+    Id,
     MessagePage,
     NewMessage,
     NewMessages,
@@ -17,10 +18,19 @@ from threadkeep.errors import Invalid
 from threadkeep.http.messages import Response, json_response
 from threadkeep.http.routes.base import Call, Cursor, Route
 
+Branch = Annotated[
+    Id,
+    Meta(
+        description="`active`, for the active path, `all`, or the id of the message with which a path ends. "
+        "By default `active`, and with `after` `all`."
+    ),
+]
+
 
 class MessagesQuery(Struct, forbid_unknown_fields=True):
     """Which messages to list."""
 
+    branch: Branch | None = None
     cursor: Cursor | None = None
     after: Annotated[Count, Meta(description="Read forward from the message that follows this `seq`.")] | None = None
     limit: Annotated[int, Meta(ge=1, le=MESSAGES_LIMIT_MAX)] = 50
@@ -36,6 +46,8 @@ class MessagesQuery(Struct, forbid_unknown_fields=True):
 async def list_messages(call: Call) -> Response:
     """List messages in order, the newest page first.
 
+    A page is of the active path, unless `branch` says otherwise; `branches` tells which of its messages have siblings,
+    for switching between them. With `after` and without `branch` it is of all branches, and so misses nothing.
     `nextCursor` leads to older messages; with `after`, which reads forward, to newer ones.
     A page may be shorter than `limit` if messages are large; only `nextCursor` tells whether there are more.
     """
@@ -44,7 +56,9 @@ async def list_messages(call: Call) -> Response:
         raise Invalid(
             "after: Send either `after`, to start reading forward, or `cursor`, to go on from a page.", "after"
         )
-    page = await call.store.list_messages(call.id, cursor=query.cursor, after=query.after, limit=query.limit)
+    page = await call.store.list_messages(
+        call.id, branch=query.branch, cursor=query.cursor, after=query.after, limit=query.limit
+    )
     return json_response(200, page)
 
 
@@ -61,7 +75,11 @@ async def append_messages(call: Call) -> Response:
     Several are stored all together, or not at all. Give each an `id` of your own, and the request can be repeated if
     its answer is lost: a message that is stored already is not stored twice, and if all of them are, the status is 200.
     Without ids, a repeated request appends again. With `expectedMessageCount`, the append fails with `stale` if
-    others have appended since.
+    others have appended since, and with `expectedLeafId`, if the active path ends elsewhere by now.
+
+    A message follows the end of the active path. To edit a question, append another with `siblingOf`, the id of the
+    first; to regenerate an answer, do the same with that. `parentId` names what a message follows instead, and `isRoot`
+    says that it follows nothing. Nothing is overwritten. With `select` false, the active path stays where it is.
     """
     appended, is_new = await service.append_messages(call.store, call.id, call.body)
     return json_response(201 if is_new else 200, appended)

@@ -6,7 +6,7 @@ guarded by the conditions of the whole. Where the state before cannot be told af
 
 from functools import cached_property
 
-from threadkeep.storage.sql.columns import CONVERSATION, MESSAGE, shown
+from threadkeep.storage.sql.columns import CONVERSATION, MESSAGE, given, shown
 from threadkeep.storage.sql.executor import Query
 from threadkeep.storage.sql.statements.base import Base
 
@@ -48,13 +48,14 @@ WHERE o.user_id = :user
     def insert_conversation(self) -> Query:
         """Create a conversation, unless an id of its messages is taken. `:ids` is an array of [id, digest].
 
-        `:expected` is how many messages the caller thinks that it has: a new one has none.
+        `:expected` is how many messages the caller thinks that it has: a new one has none. `:links`, of those messages
+        that say what they follow, may name each other alone.
         """
-        given = [column for column in CONVERSATION if column.name not in ("user_id", "deleted_at")]
+        brought = [column for column in given(CONVERSATION) if column.name != "user_id"]
         values = {
             "user_id": ":user",
             "rev": "o.rev + 1",
-            **{column.name: self.dialect.parameter(column) for column in given},
+            **{column.name: self.dialect.parameter(column) for column in brought},
             "id": ":conversation",
             "created_at": ":now",
             "updated_at": ":now",
@@ -71,6 +72,11 @@ WHERE o.user_id = :user
     SELECT 1
     FROM {self._known("given")}
   )
+  AND NOT EXISTS (
+    SELECT 1
+    FROM {self.dialect.each(":links", "link")}
+    WHERE link.value ->> 'where' = 'elsewhere'
+  )
 ON CONFLICT (user_id, id) DO NOTHING
 """)
 
@@ -80,6 +86,7 @@ ON CONFLICT (user_id, id) DO NOTHING
 
         Several of these may stand in one batch, each with a part of the messages, all with the same `:ids`. Where
         `:creates` is 1, only a conversation takes them that this batch has created: it bears the next rev already.
+        What new messages follow, by `:links`, must be there.
         """
         values = self._message_values(
             conversation_id=":conversation",
@@ -104,13 +111,18 @@ WHERE o.user_id = :user
     FROM {self._known("given")}
     WHERE m.conversation_id <> :conversation OR m.digest <> given.value ->> 1
   )
+  AND {self.is_expected_leaf}
+  AND NOT EXISTS (SELECT 1 FROM {self._unknown_links("link")})
   AND (SELECT k.seq FROM {self.messages} AS k WHERE k.user_id = :user AND k.id = new.value ->> 'id') IS NULL
 {self.dialect.order_of_given("new")}
 """)
 
     @cached_property
     def count_messages(self) -> Query:
-        """Tell the conversation how many messages it has, and its title if it has none yet."""
+        """Tell the conversation how many messages it has, where its path ends, and its title if it has none yet.
+
+        The path ends with the last of the new messages that `:unselected` does not name.
+        """
         last = f"""(
     SELECT max(m.seq) FROM {self.messages} AS m WHERE m.user_id = :user AND m.conversation_id = :conversation
   )"""
@@ -121,6 +133,14 @@ SET
   updated_at = {self.dialect.greatest("updated_at", ":now")},
   rev = {self.next_rev},
   message_count = {last},
+  leaf_seq = nullif(coalesce((
+    SELECT max(m.seq)
+    FROM {self.messages} AS m
+    WHERE m.user_id = :user
+      AND m.conversation_id = :conversation
+      AND m.seq > c.message_count
+      AND NOT EXISTS (SELECT 1 FROM {self.dialect.each(":unselected", "not_taken")} WHERE not_taken.value ->> 0 = m.id)
+  ), leaf_seq, message_count), {last}),
   title = CASE WHEN title_source = 'default' THEN coalesce({title}, title) ELSE title END,
   title_source = CASE
     WHEN title_source = 'default' AND {title} IS NOT NULL THEN 'first_message'
@@ -173,9 +193,19 @@ WHERE o.user_id = :user
       SELECT {self.dialect.list_of(receipt)}
       FROM {self._known("given")}
     """)
-        conversation = self.dialect.document(shown(CONVERSATION), "c")
+        unknown = self.dialect.subquery(f"""
+      SELECT {self.dialect.list_of("link.value ->> 'id'")}
+      FROM {self._unknown_links("link")}
+    """)
+        answer = self.dialect.object(
+            {
+                "messages": messages,
+                "unknown": unknown,
+                "conversation": self.dialect.document(shown(CONVERSATION), "c"),
+            }
+        )
         return self.dialect.answer(f"""
-SELECT {self.dialect.object({"messages": messages, "conversation": conversation})} AS answer
+SELECT {answer} AS answer
 FROM {self.owners} AS o
 JOIN {self.conversations} AS c ON c.user_id = :user AND c.id = :conversation
 WHERE o.user_id = :user AND c.deleted_at IS NULL
@@ -295,13 +325,13 @@ FROM {self.dialect.each(":conversations", "given")}
     @cached_property
     def import_conversations(self) -> Query:
         """Keep those of `:conversations` that are not there."""
-        given = [column for column in CONVERSATION if column.name not in ("user_id", "version", "deleted_at")]
+        brought = [column for column in given(CONVERSATION) if column.name not in ("user_id", "version")]
         values = {
             "user_id": ":user",
             "rev": "o.rev + 1",
             "version": "1",
             "expires_from": ":now",
-            **{column.name: self.dialect.given(column, "given.value") for column in given},
+            **{column.name: self.dialect.given(column, "given.value") for column in brought},
         }
         return self.dialect.write(f"""
 {self.insert(self.conversations, values)}
@@ -331,13 +361,33 @@ WHERE o.user_id = :user AND c.rev = o.rev + 1
         known = self.dialect.look_up("messages", "m", f"m.user_id = :user AND m.id = {given}.value ->> 0")
         return f"{self.dialect.each(':ids', given)}\n    {known}"
 
+    def _unknown_links(self, link: str) -> str:
+        """Those of `:links` which are of new messages and name one that is not there."""
+        other = self.is_kept("other.seq")
+        return f"""{self.dialect.each(":links", link)}
+    WHERE {link}.value ->> 'how' <> 'root'
+      AND NOT EXISTS (
+        SELECT 1 FROM {self.messages} AS known WHERE known.user_id = :user AND known.id = {link}.value ->> 'id'
+      )
+      AND NOT EXISTS (
+        SELECT 1
+        FROM {self.messages} AS other
+        WHERE other.user_id = :user
+          AND other.id = {link}.value ->> 'of'
+          AND other.conversation_id = :conversation
+          AND {other}
+      )
+      AND ({link}.value ->> 'where' = 'elsewhere' OR EXISTS (
+        SELECT 1 FROM {self.messages} AS known WHERE known.user_id = :user AND known.id = {link}.value ->> 'of'
+      ))"""
+
     def _message_values(self, **others: str) -> dict[str, str]:
         """What a row of messages is given, from `new` where nothing else is said."""
-        given = {column.name: self.dialect.given(column, "new.value") for column in MESSAGE}
-        role = given["role"]
-        given["role"] = f"CASE {role} WHEN 'developer' THEN 'system' ELSE {role} END"
-        given["sent_role"] = f"CASE {role} WHEN 'developer' THEN {role} END"
-        return {"user_id": ":user", "rev": "o.rev + 1", **given, **others}
+        values = {column.name: self.dialect.given(column, "new.value") for column in given(MESSAGE)}
+        role = values["role"]
+        values["role"] = f"CASE {role} WHEN 'developer' THEN 'system' ELSE {role} END"
+        values["sent_role"] = f"CASE {role} WHEN 'developer' THEN {role} END"
+        return {"user_id": ":user", "rev": "o.rev + 1", **values, **others}
 
 
 def _gives_way(name: str) -> str:
