@@ -246,8 +246,7 @@ def get_message(number: int, message: int) -> Step:
 
 
 def update_message(number: int, message: int, version: int | None = None, **fields: Any) -> Step:
-    changes = message_edit(**fields)
-    return lambda store: store.update_message(c(number), m(message), changes, expected_version=version)
+    return lambda store: store.update_message(c(number), m(message), message_edit(**fields), expected_version=version)
 
 
 def take_in(*numbers: int, title: str) -> Step:
@@ -1449,14 +1448,12 @@ WALK: list[Step] = [
     update_message(1, 2, metadata={"late": 1}, edited_at=1),
     update_message(1, 2, version=2, metadata={"mine": {"b": 2}}),
     update_message(1, 2, version=2, metadata={"stale": 1}),
-    update_message(1, 2, metadata={"large": "x" * 16_384}),
+    update_message(1, 2, metadata={"large": "x" * 16_374}),
     update_message(1, 2),
-    update_message(1, 1, metadata={"mine": 1}),
     update_message(1, 1, metadata=None),
     update_message(1, 90, metadata={"mine": 1}),
     update_message(90, 2, metadata={"mine": 1}),
     update_message(2, 2, metadata={"mine": 1}),
-    create(1, 1, 2, words="mine"),
     list_all(is_archived=True),
     list_all(is_archived=None, limit=1),
     list_all(is_archived=None, limit=1, cursor=c(2)),

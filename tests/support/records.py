@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from threadkeep.conversations import service
-from threadkeep.conversations.models import ConversationChanges, Message, NewConversation, NewMessage
+from threadkeep.conversations.models import ConversationChanges, Message, MessageChanges, NewConversation, NewMessage
 from threadkeep.conversations.records import ConversationEdit, ConversationRecord, MessageEdit, MessageRecord
 from threadkeep.conversations.service import conversation_edit
 from threadkeep.conversations.store import Store
@@ -58,8 +58,8 @@ def edit(**fields: Any) -> ConversationEdit:
 
 def message_edit(metadata: Any = UNSET, edited_at: int | None = None) -> MessageEdit:
     """An edit of a message; `metadata=None` clears."""
-    given = metadata if metadata is UNSET or metadata is None else Raw(msgspec.json.encode(metadata))
-    return MessageEdit(metadata=given, edited_at=edited_at)
+    sent = UNSET if metadata is UNSET else Raw(msgspec.json.encode(metadata))
+    return service.message_edit(MessageChanges(metadata=sent, edited_at=edited_at))
 
 
 def plain(value: Any) -> Any:

@@ -80,8 +80,9 @@ async def update_message(
     store: Store, conversation_id: str, message_id: str, changes: MessageChanges, expected_version: int | None
 ) -> Message:
     """Edit a message. Returns and raises as `Store.update_message`; also Invalid and TooLarge."""
-    edit = MessageEdit(metadata=_metadata_edit(changes.metadata), edited_at=changes.edited_at)
-    return await store.update_message(conversation_id, message_id, edit, expected_version=expected_version)
+    return await store.update_message(
+        conversation_id, message_id, message_edit(changes), expected_version=expected_version
+    )
 
 
 def conversation_record(new: NewConversation, new_id: NewId = new_id) -> Work[ConversationRecord]:
@@ -136,6 +137,11 @@ def conversation_edit(changes: ConversationChanges) -> ConversationEdit:
         metadata=_metadata_edit(changes.metadata),
         edited_at=changes.edited_at,
     )
+
+
+def message_edit(changes: MessageChanges) -> MessageEdit:
+    """Check an edit of a message. Raises Invalid or TooLarge with the path of what is wrong."""
+    return MessageEdit(metadata=_metadata_edit(changes.metadata), edited_at=changes.edited_at)
 
 
 def _metadata_edit(sent: Raw | UnsetType) -> Raw | UnsetType | None:
