@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from threadkeep.conversations.models import Branches, Message
 from threadkeep.conversations.records import MessageRecord
-from threadkeep.errors import Conflict, Invalid, NotFound, Stale
+from threadkeep.errors import Conflict, Invalid, Stale
 from threadkeep.validation import join
 
 ACTIVE = "active"
@@ -105,11 +105,6 @@ def leaf_stale(expected_leaf_id: str, leaf_id: str | None) -> Stale:
         "Read the conversation again, then repeat the request.",
         {"leafId": leaf_id},
     )
-
-
-def no_message(message_id: str) -> NotFound:
-    """There is none under this id in the conversation, or it is deleted, or it is another's."""
-    return NotFound(f"There is no message {message_id} in this conversation.")
 
 
 def no_branch(branch: str) -> Invalid:

@@ -11,6 +11,7 @@ from threadkeep.conversations.content import (
     canonical,
     digest,
     later_fields,
+    message_too_large,
     read_content,
     read_metadata,
 )
@@ -20,6 +21,8 @@ from threadkeep.conversations.models import (
     Appended,
     Conversation,
     ConversationChanges,
+    Message,
+    MessageChanges,
     MessageFields,
     NewConversation,
     NewMessage,
@@ -27,7 +30,7 @@ from threadkeep.conversations.models import (
     PutConversation,
     fields_of,
 )
-from threadkeep.conversations.records import ConversationEdit, ConversationRecord, MessageRecord
+from threadkeep.conversations.records import ConversationEdit, ConversationRecord, MessageEdit, MessageRecord
 from threadkeep.conversations.search import INDEXED_MAX, indexed_size, text_of
 from threadkeep.conversations.store import Store
 from threadkeep.conversations.titles import title_from
@@ -88,6 +91,15 @@ async def update_conversation(
     )
 
 
+async def update_message(
+    store: Store, conversation_id: str, message_id: str, changes: MessageChanges, expected_version: int | None
+) -> Message:
+    """Edit a message. Returns and raises as `Store.update_message`; also Invalid and TooLarge."""
+    return await store.update_message(
+        conversation_id, message_id, message_edit(changes), expected_version=expected_version
+    )
+
+
 def conversation_record(new: NewConversation, new_id: NewId = new_id) -> Work[ConversationRecord]:
     """Check a conversation to create. Raises Invalid or TooLarge with the path of what is wrong."""
     metadata = read_metadata(new.metadata, "metadata")
@@ -134,14 +146,26 @@ def message_records(messages: list[NewMessage], new_id: NewId = new_id) -> Work[
 
 def conversation_edit(changes: ConversationChanges) -> ConversationEdit:
     """Check an edit. Raises Invalid or TooLarge with the path of what is wrong."""
-    metadata = read_metadata(changes.metadata, "metadata")
     return ConversationEdit(
         title=changes.title,
         is_archived=changes.is_archived,
         model=changes.model,
-        metadata=UNSET if changes.metadata is UNSET else None if metadata is None else Raw(json.encode(metadata)),
+        metadata=_metadata_edit(changes.metadata),
         edited_at=changes.edited_at,
     )
+
+
+def message_edit(changes: MessageChanges) -> MessageEdit:
+    """Check an edit of a message. Raises Invalid or TooLarge with the path of what is wrong."""
+    return MessageEdit(metadata=_metadata_edit(changes.metadata), edited_at=changes.edited_at)
+
+
+def _metadata_edit(sent: Raw | UnsetType) -> Raw | UnsetType | None:
+    """What an edit says of metadata, checked."""
+    if isinstance(sent, UnsetType):
+        return UNSET
+    metadata = read_metadata(sent, "metadata")
+    return None if metadata is None else Raw(json.encode(metadata))
 
 
 class IndexBudget:
@@ -172,8 +196,14 @@ def message_record(
     size = _checked_size(new, path)
     yield max(_MESSAGE_SIZE, size)
     blocks = read_content(new.content, join(path, "content"), may_be_empty=new.role == "assistant")
-    if not isinstance(new.metadata, UnsetType) and read_metadata(new.metadata, join(path, "metadata")) is None:
-        new.metadata = UNSET  # to send null is to leave it out
+    if not isinstance(new.metadata, UnsetType):
+        metadata = read_metadata(new.metadata, join(path, "metadata"))
+        if metadata is None:
+            new.metadata = UNSET  # to send null is to leave it out
+        else:
+            sent = len(memoryview(new.metadata))
+            new.metadata = Raw(json.encode(metadata))
+            size += len(memoryview(new.metadata)) - sent
     later: dict[str, Any] = {}
     if isinstance(new, NewMessage):
         later = {"sibling_of": new.sibling_of, "is_root": new.is_root, "select": new.select}
@@ -206,9 +236,5 @@ def _checked_size(new: MessageFields, path: str) -> int:
         size += len(memoryview(new.metadata))
     if size > MESSAGE_BYTES_MAX:
         place = join(path, "content" if 2 * content >= size else "metadata")
-        raise TooLarge(
-            f"{place}: A message may have {MESSAGE_BYTES_MAX} bytes as JSON; this one has {size}. "
-            "Keep large things elsewhere, and a link to them here.",
-            {"path": place},
-        )
+        raise message_too_large(place, size)
     return size

@@ -15,7 +15,6 @@ from threadkeep.conversations.branches import (
     branches_of,
     leaf_stale,
     no_branch,
-    no_message,
     parent_is_deleted,
     preview_of,
 )
@@ -29,6 +28,7 @@ from threadkeep.conversations.models import (
     Siblings,
 )
 from threadkeep.conversations.records import MessageRecord
+from threadkeep.conversations.store import no_message
 
 
 @dataclass
@@ -39,6 +39,7 @@ class KeptMessage:
     words: str
     n: int
     rev: int
+    edited_at: int = 0
 
 
 @dataclass
@@ -213,7 +214,7 @@ class MemoryBranches:
         kept = self._find(conversation_id)
         seq = kept.seq_of(message_id)
         if seq is None:
-            raise no_message(message_id)
+            raise no_message(kept.conversation.id, message_id)
         deleted = kept.below(seq) if kept.is_kept(seq) else set()
         if deleted:
             kept.rev = self._owner.next_rev()
@@ -226,7 +227,7 @@ class MemoryBranches:
         kept = self._find(conversation_id)
         seq = kept.seq_of(message_id)
         if seq is None:
-            raise no_message(message_id)
+            raise no_message(kept.conversation.id, message_id)
         cut = next((cut for cut in kept.cuts if seq in cut.seqs), None)
         if cut is not None:
             parent = kept.parent_of(min(cut.seqs))
@@ -244,7 +245,7 @@ class MemoryBranches:
     def _seq_in(kept: KeptConversation, message_id: str) -> int:
         seq = kept.seq_of(message_id)
         if seq is None or not kept.is_kept(seq):
-            raise no_message(message_id)
+            raise no_message(kept.conversation.id, message_id)
         return seq
 
 

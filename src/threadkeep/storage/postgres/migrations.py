@@ -396,4 +396,11 @@ WHERE run_id IS NOT NULL""",
             """ALTER TABLE conversations ADD COLUMN forked_from text""",
         ),
     ),
+    Migration(
+        "0012_messages_edited.sql",
+        (
+            """ALTER TABLE messages ADD COLUMN version bigint NOT NULL DEFAULT 1""",
+            """ALTER TABLE messages ADD COLUMN metadata_edited_at bigint NOT NULL DEFAULT 0""",
+        ),
+    ),
 )

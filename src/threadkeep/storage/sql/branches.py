@@ -14,12 +14,10 @@ from threadkeep.conversations.branches import (
     branches_of,
     leaf_stale,
     no_branch,
-    no_message,
     parent_is_deleted,
     preview_of,
 )
 from threadkeep.conversations.models import (
-    INTEGER_MAX,
     PAGE_BYTES_MAX,
     Conversation,
     DeletedBranch,
@@ -27,13 +25,9 @@ from threadkeep.conversations.models import (
     MessagePage,
     Siblings,
 )
-from threadkeep.conversations.store import no_conversation
-from threadkeep.storage.sql.answers import answer_in, decoded
-from threadkeep.storage.sql.executor import Executor, Row, Statement
-from threadkeep.storage.sql.statements import Statements
-
-BEYOND = INTEGER_MAX - 1
-"""Beyond every time and seq there can be, and still an integer that D1 lets through."""
+from threadkeep.conversations.store import no_conversation, no_message
+from threadkeep.storage.sql.base import BEYOND, SqlOfUser, answer_in, decoded
+from threadkeep.storage.sql.executor import Row, Statement
 
 
 class _Child(Struct):
@@ -62,11 +56,8 @@ class _RestoreVerdict(Struct, rename="camel"):
     has_parent: bool
 
 
-class SqlBranches:
+class SqlBranches(SqlOfUser):
     """What `SqlStore` does with the messages of a conversation, and with its branches."""
-
-    _executor: Executor
-    _sql: Statements
 
     def _values(self, conversation_id: str) -> dict[str, Any]:
         raise NotImplementedError
@@ -133,7 +124,7 @@ class SqlBranches:
         )
         self._live(conversations, conversation_id)
         if not answers:
-            raise no_message(message_id)
+            raise no_message(conversation_id, message_id)
         found = decoded(answers, Siblings, conversation_id)
         found.siblings.sort(key=attrgetter("seq"))
         for sibling in found.siblings:
@@ -158,7 +149,7 @@ class SqlBranches:
         )
         leaf_id = self._live(before, conversation_id).leaf_id
         if not exists:
-            raise no_message(message_id)
+            raise no_message(conversation_id, message_id)
         if expected_leaf_id not in (None, leaf_id):
             raise leaf_stale(expected_leaf_id or "", leaf_id)
         return decoded(answers, Conversation, conversation_id)
@@ -173,7 +164,7 @@ class SqlBranches:
         )
         verdict = decoded(answers, _CutVerdict, conversation_id)
         if not verdict.is_there:
-            raise no_message(message_id)
+            raise no_message(conversation_id, message_id)
         return DeletedBranch(verdict.deleted, verdict.conversation)
 
     async def restore_branch(self, conversation_id: str, message_id: str) -> Conversation:
@@ -188,7 +179,7 @@ class SqlBranches:
         )
         verdict = decoded(verdicts, _RestoreVerdict, conversation_id)
         if not verdict.is_there:
-            raise no_message(message_id)
+            raise no_message(conversation_id, message_id)
         if verdict.is_deleted and not verdict.has_parent:
             raise parent_is_deleted()
         return decoded(answers, Conversation, conversation_id)

@@ -409,4 +409,11 @@ WHERE run_id IS NOT NULL""",
             """ALTER TABLE conversations ADD COLUMN forked_from TEXT""",
         ),
     ),
+    Migration(
+        "0014_messages_edited.sql",
+        (
+            """ALTER TABLE messages ADD COLUMN version INTEGER NOT NULL DEFAULT 1""",
+            """ALTER TABLE messages ADD COLUMN metadata_edited_at INTEGER NOT NULL DEFAULT 0""",
+        ),
+    ),
 )
