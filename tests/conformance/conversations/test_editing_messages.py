@@ -27,7 +27,8 @@ async def kept(store: Store, *sent: MessageRecord, **fields: Any) -> tuple[str, 
 
 async def test_a_message_is_got_as_it_is_listed(backend: Backend) -> None:
     store = await backend.store()
-    sent = [message("one", metadata={"a": 1.50}), message("two", role="developer", parentId=new_id(), tokenCount=3)]
+    one = message("one", metadata={"a": 1.50})
+    sent = [one, message("two", role="developer", parentId=one.id, tokenCount=3)]
     conversation_id, listed = await kept(store, *sent)
     assert [plain(await store.get_message(conversation_id, each.id)) for each in sent] == plain(listed)
     assert [each.version for each in listed] == [1, 1]

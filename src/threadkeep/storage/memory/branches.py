@@ -69,8 +69,8 @@ class KeptConversation:
         return not any(seq in cut.seqs for cut in self.cuts)
 
     def parent_of(self, seq: int) -> int:
-        """The `seq` of what a message follows."""
-        return self.messages[seq - 1].message.follows
+        """The `seq` of what a message follows, or would follow if it were there."""
+        return self.messages[seq - 1].message.follows if seq <= len(self.messages) else seq - 1
 
     def seq_of(self, message_id: str | None) -> int | None:
         """The `seq` of a message of this conversation, be it deleted; None where there is none."""
@@ -150,7 +150,7 @@ class MemoryBranches:
         elif leaf is None or not kept.is_kept(leaf):
             raise no_branch(branch)
         if is_path:
-            top = leaf or 0 if before is None else kept.parent_of(before)
+            top = min(leaf or 0 if before is None else kept.parent_of(before), len(kept.messages))
             seqs = sorted(kept.path(top))
         else:
             seqs = [row.message.seq for row in kept.messages if kept.is_kept(row.message.seq)]

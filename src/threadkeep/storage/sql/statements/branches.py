@@ -325,7 +325,7 @@ WHERE k.user_id = :user
     def _runs(self, top: str, goes_on: str, taken: str) -> str:
         """The ranges of a path, from its end on: `hi` and `lo` of each, and what `lo` follows."""
         return f"""runs (hi, lo, follows, taken) AS (
-    SELECT t.hi, {self._last_fork("seq", "t.hi", "1")}, {self._last_fork("follows", "t.hi", "0")}, 0
+    SELECT t.hi, {self._last_fork("seq", "t.hi", "1")}, {self._last_fork("follows", "t.hi", "0")}, {self.dialect.integer("0")}
     FROM (SELECT {top} AS hi) AS t
     WHERE t.hi > 0
     UNION ALL
