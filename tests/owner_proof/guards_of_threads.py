@@ -54,7 +54,7 @@ SUPERFLUOUS = {
             *("deltas-c-10", "deltas-v-11", "large_deltas-b-1", "large_deltas-l-2", "large_deltas-c-3"),
             *("large_deltas-t-4", "large_deltas-w-5", "large_deltas-v-6", "large_deltas-c-7"),
             *("large_deltas-p-8", "large_deltas-v-9", "large_deltas-p-10", "large_deltas-w-11"),
-            *("large_deltas-p-12", "copy_values-f-1", "copy_values-s-2", "copy_values-d-4"),
+            *("copy_values-f-1", "copy_values-s-2", "copy_values-d-4"),
             *("copy_values-b-5", "copy_values-s-6", "copy_writes-f-1", "copy_writes-s-2"),
             *("copy_writes-d-4", "copy_writes-b-5", "copy_writes-s-6", "copy_writes-f-8"),
             *("copy_writes-s-9", "copy_writes-d-11", "copy_checkpoints-f-1", "copy_checkpoints-s-2"),
@@ -92,7 +92,7 @@ SUPERFLUOUS = {
 ON_SQLITE = {
     **dict.fromkeys(
         (
-            *("large_of_namespace-w-9", "large_of_thread-w-9", "large_of_all-w-8"),
+            *("large_deltas-p-12", "large_of_namespace-w-9", "large_of_thread-w-9", "large_of_all-w-8"),
             *("unhinge_checkpoint_2-p-1", "unhinge_checkpoint_2-c-2", "unhinge_writes_2-w-2"),
             *("unhinge_writes_2-p-1", "sweep_of_threads_7-p-1", "sweep_of_threads_7-e-2"),
             *("sweep_of_threads_7-t-3", "sweep_of_threads_8-r-1", "sweep_of_threads_8-e-2"),
