@@ -945,7 +945,7 @@ def test_an_index_and_its_list_are_only_written_by_what_is_tried_here() -> None:
     of_queries = {"unindex_title": (1, 2), "index_again": (2,), "index_messages": (1, 2), "unindex_swept": (1, 2)}
     assert [f"{name}_{place}" for name, places in of_queries.items() for place in places] == UNINDEXING
     tables = {match[1] for text in INSERTS.values() if (match := re.match(r"INSERT (?:OR REPLACE )?INTO (\w+)", text))}
-    assert tables == {"owners", "conversations", "messages", "search_index_2", *OF_AGENTS}
+    assert tables == {"owners", "conversations", "messages", "forks", "cuts", "search_index_2", *OF_AGENTS}
 
 
 @pytest.mark.parametrize("name", sorted(INDEXING))
