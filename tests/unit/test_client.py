@@ -36,6 +36,7 @@ CONVERSATION = {
     "metadata": {},
     "version": 4,
     "deletedAt": None,
+    "leafId": None,
 }
 
 
