@@ -300,7 +300,12 @@ KNOWS: dict[str, set[str]] = {
     "conformance": {"agents", "conformance/helpers", "errors", "ids"},
     "conformance/helpers": {"agents", "errors", "validation"},
     "adapters": {"agents", "client", "clock", "errors", "ids"},
-    "client": {"agents", "conversations", "errors", "settings", "storage/backends", "storage/objects"},
+    "client/api": {"client", "ids"},
+    "client/sync": {"client", "conversations", "errors", "ids"},
+    "client": {
+        *("agents", "client/api", "client/sync", "conversations", "errors", "settings", "storage/backends"),
+        "storage/objects",
+    },
 }
 OF_ANY_PRODUCT = {
     *("agents", "clock", "conversations", "errors", "ids", "storage/objects", "storage/sql", "storage/sql/statements"),
@@ -321,16 +326,20 @@ RESERVED = {
     "js": {"storage/sqlite/js_values", "storage/postgres/workers_socket", *WORKER},
     "jwt": {"http/auth"},
     "ulid": {"ids", "conversations/export_v1"},
-    "httpx": {f"client/{name}" for name in ("client", "blobs", "conversations", "states", "transport")},
-    "anyio": {"client/transport"},
+    "httpx": {
+        *(f"client/{name}" for name in ("client", "blobs", "conversations", "states", "transport")),
+        *("client/sync/client", "client/sync/transport"),
+    },
+    "anyio": {"client/waiting"},
     "urllib": {
         *("worker/environment", "http/router", "http/messages", "server/asgi", "storage/postgres/url"),
         *(f"client/{kind}" for kind in KINDS_OF_STATE),
+        *("client/api/conversations", "client/sync/conversations"),
     },
     "http": {"server/connection"},
     "os": {
         *("asgi", "http/messages", "cli/serve", "server/metrics", "server/serving", "storage/sqlite/file"),
-        *("client/client", "client/states", "cli/conformance", "adapters/openai_agents"),
+        *("client/client", "client/sync/client", "client/states", "cli/conformance", "adapters/openai_agents"),
     },
     "uvicorn": {"server/connection", "server/serving"},
     "h11": {"server/connection"},
@@ -340,6 +349,7 @@ RESERVED = {
     "uuid": set(),
     "time": {
         "http/events",
+        "client/sync/waiting",
         "clock",
         "storage/sqlite/file",
         "server/application",

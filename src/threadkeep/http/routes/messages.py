@@ -9,7 +9,6 @@ from threadkeep.conversations.models import (
     MESSAGES_LIMIT_MAX,
     Appended,
     Count,
-    Id,
     Message,
     MessageChanges,
     MessagePage,
@@ -20,10 +19,13 @@ from threadkeep.errors import Invalid
 from threadkeep.http.bodies import JSON, MERGE_PATCH
 from threadkeep.http.messages import Response, etag, json_response
 from threadkeep.http.routes.base import IF_MATCH, Call, Cursor, Route
+from threadkeep.ids import ID_IN_WORDS, ID_PATTERN
 
 Branch = Annotated[
-    Id,
+    str,
     Meta(
+        pattern=rf"^(?:active|all)(?!\n)$|{ID_PATTERN}",
+        extra={"words": f"`active`, `all`, or {ID_IN_WORDS}"},
         description="`active`, for the active path, `all`, or the id of the message with which a path ends. "
         "By default `active`, and with `after` `all`."
     ),
