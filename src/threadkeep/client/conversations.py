@@ -209,6 +209,7 @@ class RemoteStore(Remote):
 
     async def search(self, query: SearchQuery, *, cursor: str | None = None, limit: int = 20) -> HitPage:
         fields = {"q": query.text, "role": query.role, "from": query.since, "to": query.until}
+        fields |= {"conversation": query.conversation_id, "branch": "active" if query.only_active else None}
         response = await self._transport.send(
             "GET", f"{_API}/search", query={**fields, "cursor": cursor, "limit": limit}
         )

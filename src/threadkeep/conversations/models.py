@@ -431,13 +431,19 @@ class SnippetPart(Struct):
     match: bool
 
 
-class Hit(Struct):
+class Hit(Struct, rename="camel"):
     """A message that was found, or, where `message` is null, a conversation by its title."""
 
     conversation: Conversation
     message: Message | None
     snippet: list[SnippetPart]
     """The piece of the original text around the match."""
+    is_active: bool
+    """Whether the message is on the active path of its conversation; of a title always."""
+    previous_seq: int | None
+    """The `seq` of the message that it follows; null where it is the first, and for a title."""
+    next_seq: int | None
+    """The `seq` of the message that follows it, on the active path or else the newest; null where none does."""
 
 
 class HitPage(Struct, rename="camel"):

@@ -276,6 +276,9 @@ OPERATIONS: dict[str, Operation] = {
                         {"text": "monoid", "match": True},
                         {"text": " in the category of endofunctors.", "match": False},
                     ],
+                    "isActive": True,
+                    "previousSeq": 1,
+                    "nextSeq": None,
                 }
             ],
             "nextCursor": None,
