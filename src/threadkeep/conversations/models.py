@@ -411,6 +411,16 @@ class Tombstone(Struct, rename="camel"):
     deleted_at: int
 
 
+class Removed(Struct, rename="camel"):
+    """Messages of a conversation that were deleted: remove them."""
+
+    conversation_id: KeptId
+    from_seq: int
+    to_seq: int
+    """The `seq` of the last of them."""
+    deleted_at: int
+
+
 class Changes(Struct, rename="camel"):
     """What has changed since a cursor, oldest change first. What changed twice is listed once, as it is now."""
 
@@ -422,6 +432,8 @@ class Changes(Struct, rename="camel"):
     """Where to go on from, now or at any later time."""
     has_more: bool
     """Whether there is more already."""
+    removed: list[Removed] = []
+    """Deleted branches, as ranges of `seq`. Those that are restored come again among the messages."""
 
 
 class SnippetPart(Struct):

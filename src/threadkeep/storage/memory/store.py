@@ -36,6 +36,7 @@ from threadkeep.conversations.models import (
     Message,
     MessageFields,
     Receipt,
+    Removed,
     fields_of,
 )
 from threadkeep.conversations.records import (
@@ -406,11 +407,12 @@ class MemoryStore(MemoryBranches):
             return Changes([], [], cursors.encode(end_of(owner)), has_more=False)
         position = cursors.decode_change(since)
         floor = follow(position, owner)
-        rows: list[tuple[tuple[int, int, int], int, KeptConversation | KeptMessage]] = []
+        rows: list[tuple[tuple[int, int, int], int, KeptConversation | KeptMessage | Removed]] = []
         for kept in self._owner.conversations.values():
             rows.append(((kept.rev, 0, kept.n), 20_000, kept))
             if kept.conversation.deleted_at is None:
-                rows += [((row.rev, 1, row.n), row.size, row) for row in kept.messages]
+                rows += [((row.rev, 1, row.n), row.size, row) for row in kept.messages if kept.is_kept(row.message.seq)]
+                rows += [((cut.rev, 2, each.from_seq), 0, each) for cut in kept.cuts for each in kept.ranges(cut)]
         rows = sorted(row for row in rows if row[0] > (position.rev, position.kind, position.n))
         page = rows[: count_that_fits([size for _, size, _ in rows[:limit]])]
         more = len(rows) > len(page)
@@ -420,6 +422,7 @@ class MemoryStore(MemoryBranches):
             [replace(kept.message) for _, _, kept in page if isinstance(kept, KeptMessage)],
             cursors.encode(after),
             more,
+            [each for _, _, each in page if isinstance(each, Removed)],
         )
 
     async def import_conversations(self, records: list[ImportRecord]) -> list[ThreadkeepError | None]:

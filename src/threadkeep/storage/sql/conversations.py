@@ -37,6 +37,7 @@ from threadkeep.conversations.models import (
     HitPage,
     Message,
     Receipt,
+    Removed,
     fields_of,
 )
 from threadkeep.conversations.records import (
@@ -124,6 +125,7 @@ class _ChangeRow(Struct):
     n: int
     conversation: Conversation | None
     message: Message | None
+    removed: Removed | None
 
 
 class _ChangeRows(_Rows):
@@ -471,6 +473,7 @@ class SqlStore(SqlMessages, SqlBranches):
             [row.message for row in page.rows if row.message],
             cursors.encode(after),
             page.more,
+            [row.removed for row in page.rows if row.removed],
         )
 
     async def search(self, query: SearchQuery, *, cursor: str | None = None, limit: int = 20) -> HitPage:
