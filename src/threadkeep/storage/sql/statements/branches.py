@@ -89,7 +89,7 @@ WHERE o.user_id = :user
                 "seq": "m.seq",
                 "role": "coalesce(m.sent_role, m.role)",
                 "createdAt": "m.created_at",
-                "preview": "substr(m.content, 1, :preview_bytes)",
+                "preview": self.dialect.beginning("m.content", ":previewed"),
                 "leafId": leaf,
                 "messageCount": "s.messages",
                 "isCurrent": self.dialect.is_true(f"{on_path} > 0"),
@@ -227,8 +227,8 @@ WHERE c.user_id = :user AND c.id = :conversation AND {cut} > 0
         verdict = self.dialect.object(
             {
                 "isThere": self.dialect.is_true(f"{self._seq_of_message} IS NOT NULL"),
-                "isDeleted": self.dialect.is_true(f"{self._first_of_cut} > 0"),
-                "hasParent": self.dialect.is_true(self._has_parent),
+                "isDeleted": self.dialect.is_true(f"{self._first_of_cut} IS NOT NULL"),
+                "hasParent": self.dialect.is_true(f"coalesce({self._has_parent}, FALSE)"),
             }
         )
         return self._of_conversation(verdict)
@@ -325,7 +325,11 @@ WHERE k.user_id = :user
     def _runs(self, top: str, goes_on: str, taken: str) -> str:
         """The ranges of a path, from its end on: `hi` and `lo` of each, and what `lo` follows."""
         return f"""runs (hi, lo, follows, taken) AS (
-    SELECT t.hi, {self._last_fork("seq", "t.hi", "1")}, {self._last_fork("follows", "t.hi", "0")}, {self.dialect.integer("0")}
+    SELECT
+      t.hi,
+      {self._last_fork("seq", "t.hi", "1")},
+      {self._last_fork("follows", "t.hi", "0")},
+      {self.dialect.integer("0")}
     FROM (SELECT {top} AS hi) AS t
     WHERE t.hi > 0
     UNION ALL
