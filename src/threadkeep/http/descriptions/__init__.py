@@ -283,6 +283,9 @@ OPERATIONS: dict[str, Operation] = {
                         {"text": "monoid", "match": True},
                         {"text": " in the category of endofunctors.", "match": False},
                     ],
+                    "isActive": True,
+                    "previousSeq": 1,
+                    "nextSeq": None,
                 }
             ],
             "nextCursor": None,
@@ -297,6 +300,7 @@ OPERATIONS: dict[str, Operation] = {
             "messages": [_question, _voted],
             "next": _CURSOR,
             "hasMore": False,
+            "removed": [{"conversationId": CONVERSATION_ID, "fromSeq": 3, "toSeq": 4, "deletedAt": _APPENDED_AT}],
         },
     ),
     "export_conversation": Operation(
