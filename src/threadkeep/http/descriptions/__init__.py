@@ -6,6 +6,7 @@ The examples tell one story, in this order: a test sends each request, and compa
 from typing import Any
 
 from threadkeep.http.descriptions.blobs import BLOBS
+from threadkeep.http.descriptions.context import CONTEXT
 from threadkeep.http.descriptions.journals import JOURNALS
 from threadkeep.http.descriptions.openai import CONVERSATION, ITEM, OF_OPENAI, TAG
 from threadkeep.http.descriptions.operation import AGENT_STATE, Operation
@@ -220,6 +221,7 @@ OPERATIONS: dict[str, Operation] = {
         answers={200: "A page of messages, in order."},
         response={"messages": [_question, _answer], "nextCursor": None},
     ),
+    **CONTEXT,
     "list_conversations": Operation(
         tag="Conversations",
         answers={200: "A page of conversations."},
