@@ -93,6 +93,33 @@ async def test_an_edit_by_etag_goes_through_once(client: httpx.AsyncClient) -> N
     assert (await send(client, "PATCH", url, {"isArchived": True})).json()["version"] == 5
 
 
+async def test_a_vote_is_kept_beside_a_message_and_goes_through_once(client: httpx.AsyncClient) -> None:
+    created = await create(client, messages=[message(), sent := message("Hello", metadata={"a": 1})])
+    url = f"{API}/{created['id']}/messages/{sent['id']}"
+    got = await ask(client, "GET", url)
+    assert (got.status_code, got.headers["etag"]) == (200, '"1"')
+    assert got.json() == (await ask(client, "GET", f"{API}/{created['id']}/messages")).json()["messages"][1]
+    etag = {"If-Match": got.headers["etag"]}
+    since = (await ask(client, "GET", f"{API}/changes")).json()["next"]
+    edited = await send(client, "PATCH", url, {"metadata": {"a": None, "vote": "up"}}, **etag)
+    assert (edited.status_code, edited.headers["etag"]) == (200, '"2"')
+    assert edited.json() == {**got.json(), "metadata": {"vote": "up"}, "version": 2}
+    stale = await send(client, "PATCH", url, {"metadata": {"vote": "down"}}, **etag)
+    check_refusal(stale, "stale")
+    assert stale.json()["error"]["details"] == {"message": edited.json()}
+    changes = (await ask(client, "GET", f"{API}/changes?since={since}")).json()
+    assert (changes["conversations"], changes["messages"]) == ([], [edited.json()])
+    for body in (sent, {"messages": [sent]}):
+        assert (await send(client, "POST", f"{API}/{created['id']}/messages", body)).status_code == 200
+    assert (await send(client, "PUT", f"{API}/{created['id']}", {"messages": [sent]})).status_code == 200
+    assert (await ask(client, "GET", url)).json() == edited.json()
+    merge_patch = {"Content-Type": "application/merge-patch+json", "If-Match": "*"}
+    cleared = await ask(client, "PATCH", url, content=b'{"metadata":null}', headers=merge_patch)
+    assert (cleared.json()["metadata"], cleared.json()["version"]) == (None, 3)
+    assert (await send(client, "PATCH", url, {})).json() == cleared.json()
+    assert (await ask(client, "GET", f"{API}/{created['id']}")).json() == created
+
+
 async def test_an_empty_edit_is_answered_and_changes_nothing(client: httpx.AsyncClient) -> None:
     created = await create(client, title="T")
     edited = await send(client, "PATCH", f"{API}/{created['id']}", {})
@@ -141,7 +168,8 @@ async def test_a_delete_by_etag_deletes_that_version_or_nothing(client: httpx.As
 async def test_what_never_was_is_not_found_whatever_is_asked_of_it(client: httpx.AsyncClient) -> None:
     for route in USER_ROUTES:
         if "{id}" in route.path and route.method != "PUT":  # which creates it
-            path, body = route.path.replace("{id}", MISSING), message() if route.path.endswith("messages") else {}
+            path = route.path.replace("{id}", MISSING).replace("{mid}", MISSING)
+            body = message() if route.path.endswith("messages") else {}
             asked = send(client, route.method, path, body) if route.body else ask(client, route.method, path)
             check_refusal(await asked, "not_found", says=(MISSING,))
 
@@ -244,6 +272,7 @@ async def test_a_message_is_appended_once_however_often_it_is_sent(client: httpx
         "seq": 1,
         "createdAt": appended["messages"][0]["createdAt"],
         "parentId": None,
+        "version": 1,
     }
 
 
@@ -439,6 +468,9 @@ async def test_the_openapi_document_has_every_status_that_a_route_answers(client
         ("POST", f"{url}/messages", f"{API}/{{id}}/messages", {**message(), **large}, {}),
         ("POST", f"{url}/messages", f"{API}/{{id}}/messages", {"messages": [message()], "expectedMessageCount": 0}, {}),
         ("POST", f"{API}/{MISSING}/messages", f"{API}/{{id}}/messages", message(), {}),
+        ("PATCH", f"{url}/messages/{sent['id']}", f"{API}/{{id}}/messages/{{mid}}", {}, {"If-Match": '"9"'}),
+        ("PATCH", f"{url}/messages/{sent['id']}", f"{API}/{{id}}/messages/{{mid}}", large, {}),
+        ("PATCH", f"{url}/messages/{MISSING}", f"{API}/{{id}}/messages/{{mid}}", {}, {}),
         ("DELETE", "/api/me?confirm=nobody", "/api/me", {}, {}),
         ("DELETE", "/api/me", "/api/me", {}, {"Authorization": "Bearer x"}),
     ):

@@ -33,6 +33,8 @@ def message(seq: int, stored: Stored) -> Message:
         token_count=None,
         model=None,
         parent_id=None,
+        follows=seq - 1,
+        version=1,
         metadata=Raw(json.dumps(metadata).encode()) if metadata else Raw(b""),
     )
 

@@ -16,7 +16,9 @@ from threadkeep.conversations.cursors import (
     AfterConversation,
     AfterHits,
     AfterMessage,
+    AfterOnPath,
     BeforeMessage,
+    BeforeOnPath,
     Cursor,
     MessageCursor,
     decode_change,
@@ -35,6 +37,10 @@ MESSAGE_CURSORS: list[MessageCursor] = [
     BeforeMessage(INTEGER_MAX),
     AfterMessage(0),
     AfterMessage(INTEGER_MAX),
+    BeforeOnPath(1),
+    BeforeOnPath(INTEGER_MAX),
+    AfterOnPath(0, 0),
+    AfterOnPath(INTEGER_MAX, INTEGER_MAX),
 ]
 CHANGE_CURSORS = [
     AfterChange("", 0, END_OF_REV, 0, 0),

@@ -114,12 +114,14 @@ IN_SNAPSHOT = {
     "threadkeep.storage.sql.agents",
     *(f"threadkeep.storage.sql.agents.{name}" for name in ("base", *KINDS_OF_STATE)),
     "threadkeep.storage.sql.arrays",
+    "threadkeep.storage.sql.base",
     "threadkeep.storage.sql.columns",
     "threadkeep.storage.sql.conversations",
     "threadkeep.storage.sql.database",
     "threadkeep.storage.sql.dialect",
     "threadkeep.storage.sql.executor",
     "threadkeep.storage.sql.marks",
+    "threadkeep.storage.sql.messages",
     "threadkeep.storage.sql.migrate",
     "threadkeep.storage.sql.statements",
     "threadkeep.validation_messages",
@@ -134,7 +136,7 @@ IN_SNAPSHOT = {
     "threadkeep.worker.turnstile",
     *(
         f"threadkeep.storage.sql.statements.{name}"
-        for name in ("base", "erasing", "indexing", "reading", "searching", "writing", *KINDS_OF_STATE)
+        for name in ("base", "erasing", "indexing", "messages", "reading", "searching", "writing", *KINDS_OF_STATE)
     ),
 }
 # All that a Worker is shipped with of the products' folders.

@@ -2,7 +2,7 @@
 
 import httpx
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, UnsetType
 
 from threadkeep.client.transport import CREATED, Remote, Transport, if_match, read
 from threadkeep.conversations.models import (
@@ -13,16 +13,20 @@ from threadkeep.conversations.models import (
     ConversationFields,
     ConversationPage,
     Deleted,
+    DeletedBranch,
     Erased,
     Erasure,
     HitPage,
+    LeafChoice,
     Message,
+    MessageChanges,
     MessageFields,
     MessagePage,
     NewConversation,
     NewMessage,
     NewMessages,
     PutConversation,
+    Siblings,
     Tombstone,
     fields_of,
 )
@@ -31,6 +35,7 @@ from threadkeep.conversations.records import (
     ConversationFilter,
     ConversationRecord,
     ImportRecord,
+    MessageEdit,
     MessageRecord,
     SearchQuery,
 )
@@ -101,7 +106,7 @@ class RemoteStore(Remote):
             title=edit.title,
             is_archived=edit.is_archived,
             model=edit.model,
-            metadata=Raw(b"null") if edit.metadata is None else edit.metadata,
+            metadata=_or_null(edit.metadata),
             edited_at=edit.edited_at,
         )
         response = await self._transport.send(
@@ -109,7 +114,7 @@ class RemoteStore(Remote):
             f"{_API}/{conversation_id}",
             changes,
             headers=if_match(expected_version),
-            is_repeatable=edit.edited_at is not None and expected_version is None,  # else it is another edit
+            is_repeatable=_is_repeatable(edit, expected_version),
         )
         return read(response, Conversation)
 
@@ -130,19 +135,68 @@ class RemoteStore(Remote):
         return read(response, Conversation)
 
     async def append_messages(
-        self, conversation_id: str, messages: list[MessageRecord], *, expected_message_count: int | None = None
+        self,
+        conversation_id: str,
+        messages: list[MessageRecord],
+        *,
+        expected_message_count: int | None = None,
+        expected_leaf_id: str | None = None,
     ) -> tuple[Appended, bool]:
         new = NewMessages(
-            messages=[_new_message(message) for message in messages], expected_message_count=expected_message_count
+            messages=[_new_message(message) for message in messages],
+            expected_message_count=expected_message_count,
+            expected_leaf_id=expected_leaf_id,
         )
         response = await self._transport.send("POST", f"{_API}/{conversation_id}/messages", new, is_repeatable=True)
         return read(response, Appended), response.status_code == CREATED
 
     async def list_messages(
-        self, conversation_id: str, *, cursor: str | None = None, after: int | None = None, limit: int = 50
+        self,
+        conversation_id: str,
+        *,
+        branch: str | None = None,
+        cursor: str | None = None,
+        after: int | None = None,
+        limit: int = 50,
     ) -> MessagePage:
-        query = {"cursor": cursor, "after": after, "limit": limit}
+        query = {"branch": branch, "cursor": cursor, "after": after, "limit": limit}
         return read(await self._transport.send("GET", f"{_API}/{conversation_id}/messages", query=query), MessagePage)
+
+    async def list_branches(self, conversation_id: str, message_id: str) -> Siblings:
+        path = f"{_API}/{conversation_id}/messages/{message_id}/branches"
+        return read(await self._transport.send("GET", path), Siblings)
+
+    async def select_leaf(
+        self, conversation_id: str, message_id: str, *, descend: bool = True, expected_leaf_id: str | None = None
+    ) -> Conversation:
+        choice = LeafChoice(message_id=message_id, descend=descend, expected_leaf_id=expected_leaf_id)
+        response = await self._transport.send(
+            "PUT", f"{_API}/{conversation_id}/leaf", choice, is_repeatable=expected_leaf_id is None
+        )
+        return read(response, Conversation)
+
+    async def delete_branch(self, conversation_id: str, message_id: str) -> DeletedBranch:
+        path = f"{_API}/{conversation_id}/messages/{message_id}"
+        return read(await self._transport.send("DELETE", path), DeletedBranch)
+
+    async def restore_branch(self, conversation_id: str, message_id: str) -> Conversation:
+        path = f"{_API}/{conversation_id}/messages/{message_id}/restore"
+        return read(await self._transport.send("POST", path, is_repeatable=True), Conversation)
+
+    async def get_message(self, conversation_id: str, message_id: str) -> Message:
+        return read(await self._transport.send("GET", _message_path(conversation_id, message_id)), Message)
+
+    async def update_message(
+        self, conversation_id: str, message_id: str, edit: MessageEdit, *, expected_version: int | None = None
+    ) -> Message:
+        response = await self._transport.send(
+            "PATCH",
+            _message_path(conversation_id, message_id),
+            MessageChanges(metadata=_or_null(edit.metadata), edited_at=edit.edited_at),
+            headers=if_match(expected_version),
+            is_repeatable=_is_repeatable(edit, expected_version),
+        )
+        return read(response, Message)
 
     async def changes(self, since: str | None = None, *, limit: int = 200) -> Changes:
         response = await self._transport.send("GET", f"{_API}/changes", query={"since": since, "limit": limit})
@@ -173,8 +227,22 @@ class RemoteStore(Remote):
         return read(await self._transport.send("DELETE", "/api/me", query={"confirm": self._user_id}), Erasure)
 
 
+def _message_path(conversation_id: str, message_id: str) -> str:
+    return f"{_API}/{conversation_id}/messages/{message_id}"
+
+
+def _or_null(metadata: Raw | UnsetType | None) -> Raw | UnsetType:
+    return Raw(b"null") if metadata is None else metadata
+
+
+def _is_repeatable(edit: ConversationEdit | MessageEdit, expected_version: int | None) -> bool:
+    """Whether an edit may be sent twice: else it is another edit the second time."""
+    return edit.edited_at is not None and expected_version is None
+
+
 def _new_message(record: MessageRecord) -> NewMessage:
-    return NewMessage(**fields_of(MessageFields, record.message) | {"id": record.id})
+    others = {"id": record.id, "sibling_of": record.sibling_of, "is_root": record.is_root, "select": record.select}
+    return NewMessage(**fields_of(MessageFields, record.message) | others)
 
 
 class _Changes(Struct, rename="camel"):

@@ -42,6 +42,19 @@ class AfterMessage(msgspec.Struct, tag="a", array_like=True, frozen=True):
     seq: Count
 
 
+class BeforeOnPath(msgspec.Struct, tag="p", array_like=True, frozen=True):
+    """The next page of messages is what this one follows, and what that follows."""
+
+    seq: Annotated[int, msgspec.Meta(ge=1, le=INTEGER_MAX)]
+
+
+class AfterOnPath(msgspec.Struct, tag="q", array_like=True, frozen=True):
+    """The next page of messages is newer than this place on the path to a leaf, whichever is active by then."""
+
+    seq: Count
+    leaf: Count
+
+
 class AfterHits(msgspec.Struct, tag="h", array_like=True, frozen=True):
     """The next page of hits comes after so many."""
 
@@ -59,7 +72,7 @@ class AfterChange(msgspec.Struct, tag="r", array_like=True, frozen=True):
     """The floor when the reader began at 0, for a reader that holds nothing which a tombstone could take away."""
 
 
-MessageCursor = BeforeMessage | AfterMessage
+MessageCursor = BeforeMessage | AfterMessage | BeforeOnPath | AfterOnPath
 Cursor = AfterConversation | MessageCursor | AfterHits | AfterChange
 C = TypeVar("C", bound=Cursor)
 

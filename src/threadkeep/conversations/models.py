@@ -144,6 +144,8 @@ class Conversation(Struct, rename="camel", kw_only=True):
     """Starts at 1 and counts changes of the conversation itself; appends do not count."""
     deleted_at: int | None
     """When it was deleted; null while it is there."""
+    leaf_id: KeptId | None
+    """The message with which the active path ends; null where there is none."""
 
 
 class Message(Struct, rename="camel", kw_only=True):
@@ -159,7 +161,12 @@ class Message(Struct, rename="camel", kw_only=True):
     token_count: int | None
     model: str | None
     parent_id: str | None
+    """As it was sent; `follows` says what it came to."""
+    follows: int
+    """The `seq` of the message that it follows; 0 where it begins a branch."""
     metadata: OptionalMetadata
+    version: int
+    """Starts at 1 and counts edits of the metadata, which is all of a message that changes."""
 
 
 # Content blocks. Only these fields of these types are checked; further fields and other types are kept.
@@ -255,6 +262,13 @@ class NewMessage(MessageFields, kw_only=True, forbid_unknown_fields=True):
 
     id: Id | None = None
     parent_id: Id | None = None
+    """The message that this one follows, where that is not the leaf of the active path."""
+    sibling_of: Id | None = None
+    """A message whose place this one takes on the active path: it is an edit of that question, or another answer."""
+    is_root: bool = False
+    """Whether it follows nothing, and begins a branch."""
+    select: bool = True
+    """Whether the active path now ends with it."""
 
 
 class ConversationFields(Struct, rename="camel", kw_only=True):
@@ -286,6 +300,18 @@ class NewMessages(Struct, rename="camel", kw_only=True, forbid_unknown_fields=Tr
     messages: Annotated[list[NewMessage], Meta(min_length=1, extra_json_schema={"maxItems": APPEND_MESSAGES_MAX})]
     expected_message_count: Count | None = None
     """How many messages the caller has seen; `stale` where there are others by now."""
+    expected_leaf_id: Id | None = None
+    """With which message the active path ended when the caller saw it; `stale` where that is another by now."""
+
+
+class LeafChoice(Struct, rename="camel", kw_only=True, forbid_unknown_fields=True):
+    """Which branch is to be the active one."""
+
+    message_id: Id
+    descend: bool = True
+    """Whether the path goes on below the message, to what was said last there, instead of ending with it."""
+    expected_leaf_id: Id | None = None
+    """With which message the active path ended when the caller saw it; `stale` where that is another by now."""
 
 
 class ConversationChanges(Struct, rename="camel", kw_only=True, forbid_unknown_fields=True):
@@ -294,6 +320,14 @@ class ConversationChanges(Struct, rename="camel", kw_only=True, forbid_unknown_f
     title: Title | UnsetType | None = UNSET
     is_archived: bool | UnsetType | None = UNSET
     model: Model | UnsetType | None = UNSET
+    metadata: OptionalMetadataField = UNSET
+    edited_at: Time | None = None
+    """When the user made the edit, for edits that arrive late; never taken as later than now."""
+
+
+class MessageChanges(Struct, rename="camel", kw_only=True, forbid_unknown_fields=True):
+    """A JSON Merge Patch (RFC 7396) of a message, of which only metadata can change: it merges, and null clears it."""
+
     metadata: OptionalMetadataField = UNSET
     edited_at: Time | None = None
     """When the user made the edit, for edits that arrive late; never taken as later than now."""
@@ -317,12 +351,57 @@ class ConversationPage(Struct, rename="camel"):
     """On the first page, where to follow the changes from: they reveal whatever moves while somebody pages."""
 
 
+class Branches(Struct, rename="camel"):
+    """Messages that all follow the same one, of which a page has one."""
+
+    follows: int
+    """The `seq` of that one; 0 for messages that follow nothing."""
+    seqs: list[int]
+    current: int
+    """The `seq` of the one on the page."""
+
+
 class MessagePage(Struct, rename="camel"):
     """Messages in order of `seq`."""
 
     messages: list[Message]
     next_cursor: str | None
     """Leads on in the direction of reading; null where there is no more."""
+    branches: list[Branches] = []
+    """For each message with siblings; on a page of all branches, none: there `follows` says it."""
+
+
+class Sibling(Struct, rename="camel"):
+    """One of the messages that follow the same one."""
+
+    id: KeptId
+    seq: int
+    role: Role
+    created_at: int
+    preview: str
+    """The words that it begins with."""
+    leaf_id: KeptId
+    """What was said last below it: where the path ends if it is selected."""
+    message_count: int
+    """How many messages there are from it on, in all branches below it."""
+    is_current: bool
+    """Whether it is on the active path."""
+
+
+class Siblings(Struct, rename="camel"):
+    """The messages that follow the same one, in order of `seq`: the newest 100, where there are more."""
+
+    follows: int
+    """The `seq` of that one; 0 for messages that follow nothing."""
+    siblings: list[Sibling]
+
+
+class DeletedBranch(Struct, rename="camel"):
+    """What a deleted branch was, and the conversation without it."""
+
+    deleted: int
+    """How many messages: the one that was named, and all that was said below it."""
+    conversation: Conversation
 
 
 class Tombstone(Struct, rename="camel"):
@@ -338,7 +417,7 @@ class Changes(Struct, rename="camel"):
     conversations: list[Any]
     """Each a `Conversation`, or a `Tombstone` where it is deleted."""
     messages: list[Message]
-    """Messages never change; these are new, or of a conversation that was restored."""
+    """These are new, or of a conversation that was restored, or their metadata was edited: `version` is then higher."""
     next: str
     """Where to go on from, now or at any later time."""
     has_more: bool

@@ -20,6 +20,14 @@ class MessageRecord(Struct, kw_only=True):
     """What a conversation without a title takes from this message."""
     words: str = ""
     """What of it is searched: its words, as `tokenizer.py` makes them, parted by spaces."""
+    path: str = ""
+    """Where it stands in the request."""
+    sibling_of: str | None = None
+    """A message that follows the same one."""
+    is_root: bool = False
+    """Whether it follows nothing."""
+    select: bool = True
+    """Whether the active path now ends with it."""
 
 
 class ConversationRecord(ConversationFields, kw_only=True):
@@ -75,5 +83,12 @@ class ConversationEdit(Struct, kw_only=True):
     title: str | UnsetType | None = UNSET
     is_archived: bool | UnsetType | None = UNSET
     model: str | UnsetType | None = UNSET
+    metadata: Raw | UnsetType | None = UNSET
+    edited_at: int | None = None
+
+
+class MessageEdit(Struct, kw_only=True):
+    """An edit of a message that passed every check: UNSET leaves metadata alone, None clears it, and else it merges."""
+
     metadata: Raw | UnsetType | None = UNSET
     edited_at: int | None = None

@@ -1,13 +1,17 @@
 """The rules that hold on every back end: what is checked and completed before a store is asked to keep it."""
 
+from typing import Any
+
 from msgspec import UNSET, Raw, UnsetType, json
 from msgspec.structs import asdict
 
+from threadkeep.conversations.branches import check_links, check_links_of_new
 from threadkeep.conversations.content import (
     as_blocks,
     canonical,
     digest,
     later_fields,
+    message_too_large,
     read_content,
     read_metadata,
 )
@@ -17,6 +21,8 @@ from threadkeep.conversations.models import (
     Appended,
     Conversation,
     ConversationChanges,
+    Message,
+    MessageChanges,
     MessageFields,
     NewConversation,
     NewMessage,
@@ -24,7 +30,7 @@ from threadkeep.conversations.models import (
     PutConversation,
     fields_of,
 )
-from threadkeep.conversations.records import ConversationEdit, ConversationRecord, MessageRecord
+from threadkeep.conversations.records import ConversationEdit, ConversationRecord, MessageEdit, MessageRecord
 from threadkeep.conversations.search import INDEXED_MAX, indexed_size, text_of
 from threadkeep.conversations.store import Store
 from threadkeep.conversations.titles import title_from
@@ -38,13 +44,18 @@ _MESSAGE_SIZE = 1_000  # as much work as so many bytes, however small it is
 
 # Every field counts in a digest. Those named here have a place of their own in it, but for the id: what is known under
 # an id is what the digest is compared with.
-_LATER_OF_MESSAGE = later_fields(NewMessage, "id", "role", "content", "model", "parent_id", "token_count", "metadata")
+# `select` does not count: it says what to do with the conversation.
+_LATER_OF_MESSAGE = later_fields(
+    NewMessage, "id", "role", "content", "model", "parent_id", "token_count", "metadata", "select"
+)
 _LATER_OF_CONVERSATION = later_fields(NewConversation, "id", "title", "model", "metadata", "messages")
 
 
 async def create_conversation(store: Store, new: NewConversation) -> tuple[Conversation, bool]:
     """Create a conversation. Returns and raises as `Store.create_conversation`; also Invalid and TooLarge."""
-    return await store.create_conversation(await done(conversation_record(new)))
+    record = await done(conversation_record(new))
+    check_links_of_new(record.messages)
+    return await store.create_conversation(record)
 
 
 async def put_conversation(store: Store, conversation_id: str, new: PutConversation) -> tuple[Appended, bool]:
@@ -59,9 +70,16 @@ async def put_conversation(store: Store, conversation_id: str, new: PutConversat
 async def append_messages(store: Store, conversation_id: str, new: NewMessages | NewMessage) -> tuple[Appended, bool]:
     """Append messages, or one. Returns and raises as `Store.append_messages`; also Invalid and TooLarge."""
     if isinstance(new, NewMessage):
-        return await store.append_messages(conversation_id, [await done(message_record(new, "", new_id))])
+        record = await done(message_record(new, "", new_id))
+        check_links([record])
+        return await store.append_messages(conversation_id, [record])
     records = await done(message_records(new.messages))
-    return await store.append_messages(conversation_id, records, expected_message_count=new.expected_message_count)
+    return await store.append_messages(
+        conversation_id,
+        records,
+        expected_message_count=new.expected_message_count,
+        expected_leaf_id=new.expected_leaf_id,
+    )
 
 
 async def update_conversation(
@@ -70,6 +88,15 @@ async def update_conversation(
     """Edit a conversation. Returns and raises as `Store.update_conversation`; also Invalid and TooLarge."""
     return await store.update_conversation(
         conversation_id, conversation_edit(changes), expected_version=expected_version
+    )
+
+
+async def update_message(
+    store: Store, conversation_id: str, message_id: str, changes: MessageChanges, expected_version: int | None
+) -> Message:
+    """Edit a message. Returns and raises as `Store.update_message`; also Invalid and TooLarge."""
+    return await store.update_message(
+        conversation_id, message_id, message_edit(changes), expected_version=expected_version
     )
 
 
@@ -113,19 +140,32 @@ def message_records(messages: list[NewMessage], new_id: NewId = new_id) -> Work[
         if first != index:
             path = f"messages[{index}].id"
             raise Invalid(f"{path}: {record.id} is also the id of messages[{first}]; give each its own.", path)
+    check_links(records)
     return records
 
 
 def conversation_edit(changes: ConversationChanges) -> ConversationEdit:
     """Check an edit. Raises Invalid or TooLarge with the path of what is wrong."""
-    metadata = read_metadata(changes.metadata, "metadata")
     return ConversationEdit(
         title=changes.title,
         is_archived=changes.is_archived,
         model=changes.model,
-        metadata=UNSET if changes.metadata is UNSET else None if metadata is None else Raw(json.encode(metadata)),
+        metadata=_metadata_edit(changes.metadata),
         edited_at=changes.edited_at,
     )
+
+
+def message_edit(changes: MessageChanges) -> MessageEdit:
+    """Check an edit of a message. Raises Invalid or TooLarge with the path of what is wrong."""
+    return MessageEdit(metadata=_metadata_edit(changes.metadata), edited_at=changes.edited_at)
+
+
+def _metadata_edit(sent: Raw | UnsetType) -> Raw | UnsetType | None:
+    """What an edit says of metadata, checked."""
+    if isinstance(sent, UnsetType):
+        return UNSET
+    metadata = read_metadata(sent, "metadata")
+    return None if metadata is None else Raw(json.encode(metadata))
 
 
 class IndexBudget:
@@ -156,10 +196,20 @@ def message_record(
     size = _checked_size(new, path)
     yield max(_MESSAGE_SIZE, size)
     blocks = read_content(new.content, join(path, "content"), may_be_empty=new.role == "assistant")
-    if not isinstance(new.metadata, UnsetType) and read_metadata(new.metadata, join(path, "metadata")) is None:
-        new.metadata = UNSET  # to send null is to leave it out
+    if not isinstance(new.metadata, UnsetType):
+        metadata = read_metadata(new.metadata, join(path, "metadata"))
+        if metadata is None:
+            new.metadata = UNSET  # to send null is to leave it out
+        else:
+            sent = len(memoryview(new.metadata))
+            new.metadata = Raw(json.encode(metadata))
+            size += len(memoryview(new.metadata)) - sent
+    later: dict[str, Any] = {}
+    if isinstance(new, NewMessage):
+        later = {"sibling_of": new.sibling_of, "is_root": new.is_root, "select": new.select}
     return MessageRecord(
         message=new,
+        path=path,
         id=new.id or new_id(),
         digest=digest(
             new.role,
@@ -169,12 +219,13 @@ def message_record(
             new.token_count,
             canonical(new.metadata),
             sent=new,
-            later=_LATER_OF_MESSAGE,
+            later=_LATER_OF_MESSAGE if isinstance(new, NewMessage) else (),
         ),
         size=size,
         created_at=created_at,
         title=title_from(blocks) if new.role == "user" else None,
         words=words_of(text_of(blocks)),
+        **later,
     )
 
 
@@ -185,9 +236,5 @@ def _checked_size(new: MessageFields, path: str) -> int:
         size += len(memoryview(new.metadata))
     if size > MESSAGE_BYTES_MAX:
         place = join(path, "content" if 2 * content >= size else "metadata")
-        raise TooLarge(
-            f"{place}: A message may have {MESSAGE_BYTES_MAX} bytes as JSON; this one has {size}. "
-            "Keep large things elsewhere, and a link to them here.",
-            {"path": place},
-        )
+        raise message_too_large(place, size)
     return size

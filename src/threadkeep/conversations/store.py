@@ -27,15 +27,19 @@ from threadkeep.conversations.models import (
     Conversation,
     ConversationPage,
     Deleted,
+    DeletedBranch,
     Erased,
     HitPage,
+    Message,
     MessagePage,
+    Siblings,
 )
 from threadkeep.conversations.records import (
     ConversationEdit,
     ConversationFilter,
     ConversationRecord,
     ImportRecord,
+    MessageEdit,
     MessageRecord,
     SearchQuery,
 )
@@ -140,32 +144,101 @@ class Store(Protocol):
         """
 
     async def append_messages(
-        self, conversation_id: str, messages: list[MessageRecord], *, expected_message_count: int | None = None
+        self,
+        conversation_id: str,
+        messages: list[MessageRecord],
+        *,
+        expected_message_count: int | None = None,
+        expected_leaf_id: str | None = None,
     ) -> tuple[Appended, bool]:
         """Append messages, all or none, in the order given; answer a receipt for each, and whether any is new.
 
         `seq` goes on from the last message without a gap. Of two writers at once both succeed, one after the other.
         Messages that are known already, by id and digest, are repeats: they are not stored again, and get the receipt
         of the first time. `updatedAt` moves to `max(itself, now)`.
+        A message may say what it follows: the parent or the sibling that it names, or nothing, as a root. Of those that
+        do not say it, the first new one follows the leaf of the active path, and each other one the message before it.
+        The path then ends with the last new one that is to be selected.
         A conversation whose title is the default takes the first title among the records (the first words of a user);
         that is not an edit: `version` stays.
 
         Raises, in this order: NotFound as `get_conversation` does; Conflict where an id belongs to another message,
-        with those ids in `details["ids"]`; Stale where `expected_message_count` is given and is not the count now,
-        with the count in `details["messageCount"]`, unless all messages are repeats.
+        with those ids in `details["ids"]`; Invalid, with the path, where a message follows one that is not there; Stale
+        where `expected_message_count` is given and is not the count now, with the count in `details["messageCount"]`,
+        or `expected_leaf_id` is not the leaf, with that in `details["leafId"]`, unless all messages are repeats.
         """
 
     async def list_messages(
-        self, conversation_id: str, *, cursor: str | None = None, after: int | None = None, limit: int = 50
+        self,
+        conversation_id: str,
+        *,
+        branch: str | None = None,
+        cursor: str | None = None,
+        after: int | None = None,
+        limit: int = 50,
     ) -> MessagePage:
         """A page of messages, in order of `seq`: the newest, or those that the cursor or `after` leads to.
 
-        `cursor` is a `nextCursor`, or the id of a message before which to read.
+        `branch` is `active` for the active path, `all` for all branches, or the id of the message with which a path
+        ends. Without it, the page is of the active path, or, with `after`, of all branches, so that who follows by
+        `seq` misses nothing. What is deleted is not among them.
+        `cursor` is a `nextCursor`, which goes on along the same path, or the id of a message before which to read.
         `after` reads forward from the message that follows this `seq`; 0 begins at the first. Not both.
         A page has at most `limit` rows (1 to 200), and fewer where they are large, but always one if there is any.
 
         Raises, in this order: Invalid for a text that is no cursor; NotFound as `get_conversation` does; Invalid for an
         id of no message of this conversation.
+        """
+
+    async def list_branches(self, conversation_id: str, message_id: str) -> Siblings:
+        """The messages that follow what this one follows, itself among them, and what there is below each.
+
+        Raises NotFound as `get_conversation` does, and where there is no such message, or it is deleted.
+        """
+
+    async def select_leaf(
+        self, conversation_id: str, message_id: str, *, descend: bool = True, expected_leaf_id: str | None = None
+    ) -> Conversation:
+        """Have the active path end with a message, or with what was said last below it; answer the conversation.
+
+        Neither `updatedAt` nor `version` moves. To choose what is chosen already changes nothing.
+
+        Raises NotFound as `list_branches` does; Stale, with the leaf in `details["leafId"]`, where that is not the
+        expected one.
+        """
+
+    async def delete_branch(self, conversation_id: str, message_id: str) -> DeletedBranch:
+        """Delete a message and all below it so that they can be restored; answer how many, 0 where it is deleted.
+
+        Where the active path led through it, it then leads to what was said last below the message before it.
+
+        Raises NotFound as `get_conversation` does, and where there never was such a message.
+        """
+
+    async def restore_branch(self, conversation_id: str, message_id: str) -> Conversation:
+        """Undo the deletion in which a message went, and answer the conversation. One that is there stays as it is.
+
+        Its messages count as changed. Where the active path ends with what the branch follows, it goes on into it.
+
+        Raises NotFound as `delete_branch` does; Conflict, with `parent_deleted` in `details["reason"]`, where what the
+        branch follows is deleted itself.
+        """
+
+    async def get_message(self, conversation_id: str, message_id: str) -> Message:
+        """A message. Raises NotFound as `get_conversation` does, and for an id of no message of this conversation."""
+
+    async def update_message(
+        self, conversation_id: str, message_id: str, edit: MessageEdit, *, expected_version: int | None = None
+    ) -> Message:
+        """Edit the metadata of a message, and answer the message as it is now.
+
+        Which edit applies is decided as in `update_conversation`. If it does, `version` goes up by one, and the message
+        counts as changed, though the conversation does not. Cleared metadata is null.
+        The digest stays that of the append: the message as it was sent then is a repeat.
+
+        Raises NotFound as `get_message` does; Stale, with the message as it is now in `details["message"]`, where the
+        version is not the expected one; TooLarge where the metadata would be over 16 KiB when it is merged, or the
+        message over what one may have.
         """
 
     async def search(self, query: SearchQuery, *, cursor: str | None = None, limit: int = 20) -> HitPage:
@@ -278,6 +351,11 @@ def no_conversation(conversation_id: str) -> NotFound:
     return NotFound(f"There is no conversation {conversation_id}.")
 
 
+def no_message(conversation_id: str, message_id: str) -> NotFound:
+    """There is none under this id in the conversation."""
+    return NotFound(f"There is no message {message_id} in the conversation {conversation_id}.")
+
+
 def conversation_conflict(conversation_id: str, taken_by: Conversation | None) -> Conflict:
     """The id of a conversation to create is taken, by one of the same user: None where that is being erased or purged.
 
@@ -323,6 +401,14 @@ def version_stale(expected_version: int | None, conversation: Conversation) -> S
         f"The conversation is at version {conversation.version}, not {expected_version}. "
         "Read it again, then repeat the request.",
         {"conversation": conversation},
+    )
+
+
+def message_stale(expected_version: int | None, message: Message) -> Stale:
+    """An edit was meant for another version of a message."""
+    return Stale(
+        f"The message is at version {message.version}, not {expected_version}. Read it again, then repeat the request.",
+        {"message": message},
     )
 
 

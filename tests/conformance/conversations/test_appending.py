@@ -32,24 +32,32 @@ async def test_a_message_comes_back_as_it_was_sent(backend: Backend) -> None:
         {"type": "image", "source": {"type": "base64", "data": "AAAA"}, "alt": "further field"},
         {"type": "of next year", "anything": [[], {}, ""]},
     ]
-    parent = new_id()
+    parent = message()
+    await store.append_messages(conversation_id, [parent])
     sent = message(
-        role="assistant", content=content, tokenCount=9007199254740991, model="m", parentId=parent, metadata={"a": [1]}
+        role="assistant",
+        content=content,
+        tokenCount=9007199254740991,
+        model="m",
+        parentId=parent.id,
+        metadata={"a": [1]},
     )
     appended, is_new = await store.append_messages(conversation_id, [sent])
     assert is_new
-    (kept,) = (await store.list_messages(conversation_id)).messages
+    _, kept = (await store.list_messages(conversation_id)).messages
     assert plain(kept) == {
         **dict.fromkeys(Message.__struct_encode_fields__),
         "id": sent.id,
         "conversationId": conversation_id,
-        "seq": 1,
+        "seq": 2,
+        "follows": 1,
+        "version": 1,
         "role": "assistant",
         "content": content,
         "createdAt": appended.messages[0].created_at,
         "tokenCount": 9007199254740991,
         "model": "m",
-        "parentId": parent,
+        "parentId": parent.id,
         "metadata": {"a": [1]},
     }
 

@@ -136,6 +136,7 @@ NEW_BY_NATURE: dict[type[Struct], dict[str, str]] = {
         "userId": "It belongs to whoever imports it.",
         "version": "It begins at 1: nobody has changed what was imported.",
         "deletedAt": "What is deleted is not exported.",
+        "leafId": "It is the new id of the message.",
     },
     Message: {
         "id": "Everything gets a new id.",
@@ -406,7 +407,7 @@ async def test_nothing_to_export_is_an_empty_stream_and_nothing_there_is_not_fou
 async def test_whatever_was_kept_is_imported_from_its_export(backend: Backend) -> None:
     source, target = client_of(backend), client_of(backend)
     deep = json.loads("[" * 95 + "]" * 95)
-    sent = {"role": "user", "content": [{"type": "x", "deep": deep}], "parentId": new_id()}
+    sent = {"role": "user", "content": [{"type": "x", "deep": deep}], "parentId": None}
     created = (await source.post("/api/conversations", json={})).json()
     appended = await source.post(f"/api/conversations/{created['id']}/messages", json=sent)
     assert appended.status_code == 201

@@ -7,7 +7,7 @@ import pytest
 
 from support.backends import Backend
 from support.fields import every_field
-from support.records import conversation, conversation_record, new_message, plain
+from support.records import conversation, conversation_record, message_records, new_message, plain
 from threadkeep.conversations.models import NewConversation, NewMessage
 from threadkeep.conversations.records import SearchQuery
 from threadkeep.ids import new_id
@@ -27,21 +27,26 @@ def differing(shown: Any, sent: dict[str, Any]) -> dict[str, Any]:
 
 async def test_every_field_of_a_message_is_shown_wherever_the_message_is(backend: Backend) -> None:
     store = await backend.store()
-    record = conversation(title="Mine")
+    parent_id = new_id()
+    record = conversation(new_message(id=parent_id), title="Mine")
     await store.create_conversation(record)
     since = (await store.changes()).next
-    sent = every_field(NewMessage, id=new_id(), content=[{"type": "text", "text": "an aardvark"}])
-    await store.append_messages(record.id, conversation(new_message(**sent)).messages)
+    content = [{"type": "text", "text": "an aardvark"}]
+    sent = every_field(NewMessage, id=new_id(), parentId=parent_id, content=content)
+    await store.append_messages(record.id, message_records([new_message(**sent)]))
     places = {
-        "a page forward": (await store.list_messages(record.id, after=0)).messages,
-        "a page backward": (await store.list_messages(record.id)).messages,
+        "a page forward": (await store.list_messages(record.id, after=1)).messages,
+        "a page of a path forward": (await store.list_messages(record.id, branch="active", after=1)).messages,
+        "a page backward": (await store.list_messages(record.id, branch="all")).messages[1:],
+        "a page of a path": (await store.list_messages(record.id)).messages[1:],
         "the changes": (await store.changes(since)).messages,
         "a hit": [hit.message for hit in (await store.search(SearchQuery(text="aardvark"))).hits],
     }
-    large = every_field(NewMessage, id=new_id(), content=LARGE)
-    await store.append_messages(record.id, conversation(new_message(**large)).messages)
-    await store.append_messages(record.id, conversation(new_message(**{**large, "id": new_id()})).messages)
-    places["a page of large ones"] = (await store.list_messages(record.id, after=1)).messages
+    large = every_field(NewMessage, id=new_id(), parentId=parent_id, content=LARGE)
+    await store.append_messages(record.id, message_records([new_message(**large)]))
+    await store.append_messages(record.id, message_records([new_message(**{**large, "id": new_id()})]))
+    places["a page of large ones"] = (await store.list_messages(record.id, after=2)).messages
+    places["a page of a path of large ones"] = (await store.list_messages(record.id)).messages
     for place, messages in places.items():
         assert len(messages) == 1, place
         assert differing(messages[0], large if "large" in place else sent) == {}, place

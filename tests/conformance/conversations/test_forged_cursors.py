@@ -14,7 +14,9 @@ from threadkeep.conversations.cursors import (
     AfterConversation,
     AfterHits,
     AfterMessage,
+    AfterOnPath,
     BeforeMessage,
+    BeforeOnPath,
     Cursor,
 )
 from threadkeep.conversations.records import SearchQuery
@@ -64,6 +66,8 @@ async def test_whatever_number_is_in_a_cursor_it_leads_somewhere_or_is_refused(
         AfterConversation: AfterConversation(1, record.id),
         BeforeMessage: BeforeMessage(1),
         AfterMessage: AfterMessage(1),
+        BeforeOnPath: BeforeOnPath(1),
+        AfterOnPath: AfterOnPath(1, 2),
         AfterHits: AfterHits(1),
         AfterChange: AfterChange(epoch, 1, 0, 0, 0),
     }[kind]

@@ -46,17 +46,18 @@ IDS = [
 async def test_any_id_names_a_conversation_and_a_message_of_its_own(backend: Backend) -> None:
     store = await backend.store()
     for id_ in IDS:
-        record = conversation(new_message(f"word of {id_}", id=id_, parentId=IDS[0]), id=id_, title=f"title {id_}")
+        child = new_message("child", parentId=id_)
+        record = conversation(new_message(f"word of {id_}", id=id_), child, id=id_, title=f"title {id_}")
         created, is_new = await store.create_conversation(record)
         assert (created.id, is_new) == (id_, True)
         assert (await store.create_conversation(record))[1] is False
     for id_ in IDS:
         assert (await store.get_conversation(id_)).title == f"title {id_}"
-        (kept,) = await all_messages(store, id_)
-        assert (kept.id, kept.conversation_id, kept.parent_id) == (id_, id_, IDS[0])
+        kept, child = await all_messages(store, id_)
+        assert (kept.id, kept.conversation_id, child.parent_id) == (id_, id_, id_)
         assert plain(kept.content) == [{"type": "text", "text": f"word of {id_}"}]
         appended, is_new = await store.append_messages(id_, [message("more")])
-        assert (appended.messages[0].seq, is_new) == (2, True)
+        assert (appended.messages[0].seq, is_new) == (3, True)
         assert (await store.update_conversation(id_, edit(title=f"new {id_}"))).title == f"new {id_}"
     listed = await store.list_conversations(limit=100)
     assert sorted(row.id for row in listed.conversations) == sorted(IDS)

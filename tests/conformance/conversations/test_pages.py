@@ -58,7 +58,8 @@ async def test_nothing_is_an_empty_page(backend: Backend) -> None:
     assert (page["conversations"], page["nextCursor"]) == ([], None)
     conversation_id = await conversation_of(store, 0)
     for options in ({}, {"after": 0}):
-        assert plain(await store.list_messages(conversation_id, **options)) == {"messages": [], "nextCursor": None}
+        page = plain(await store.list_messages(conversation_id, **options))
+        assert page == {"messages": [], "nextCursor": None, "branches": []}
 
 
 @pytest.mark.parametrize("limit", [1, 3, 7, 20])

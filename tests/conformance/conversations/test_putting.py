@@ -88,7 +88,7 @@ async def test_more_messages_are_appended_and_all_else_stays(backend: Backend) -
         (third.id, 3),
     ]
     after = plain(appended.conversation)
-    assert after == {**plain(before), "messageCount": 3, "updatedAt": after["updatedAt"]}
+    assert after == {**plain(before), "messageCount": 3, "updatedAt": after["updatedAt"], "leafId": third.id}
     assert after["updatedAt"] == appended.messages[2].created_at >= before.updated_at
     # Only what is new has to be sent.
     appended, _ = await store.put_conversation(conversation(new_message("Four"), id=record.id))

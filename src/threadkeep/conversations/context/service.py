@@ -1,5 +1,6 @@
 """Reads what a model is sent out of a store: the newest messages, in pages, as many as the budget allows."""
 
+from itertools import takewhile
 from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType
@@ -34,16 +35,22 @@ class Context(Struct, rename="camel", kw_only=True):
 
 
 async def context(
-    store: Store, conversation_id: str, dialect: Dialect, *, max_bytes: int = BYTES_DEFAULT, repair: bool = True
+    store: Store,
+    conversation_id: str,
+    dialect: Dialect,
+    *,
+    branch: str = "active",
+    max_bytes: int = BYTES_DEFAULT,
+    repair: bool = True,
 ) -> Context:
-    """What a model is sent of a conversation, in at most so many bytes.
+    """What a model is sent of a path of a conversation, in at most so many bytes.
 
-    Raises NotFound as `Store.get_conversation` does; TooLarge where what follows the last message of a user has more
-    bytes; Conflict, with the repairs, where there are some and `repair` is false.
+    Raises NotFound and Invalid as `Store.list_messages` does; TooLarge where what follows the last message of a user
+    has more bytes; Conflict, with the repairs, where there are some and `repair` is false.
     """
-    messages, is_rest = await _newest(store, conversation_id, max_bytes)
+    messages, is_rest = await _newest(store, conversation_id, branch, max_bytes)
     if is_rest:
-        messages = await _told(store, conversation_id, messages[0].seq) + messages
+        messages = await _told(store, conversation_id, messages) + messages
     seen = await done(view(messages, dialect, max_bytes, is_rest=is_rest))
     if seen is None:
         raise TooLarge(
@@ -57,12 +64,12 @@ async def context(
     return Context(messages=seen.written.messages, system=system, repairs=seen.repairs, truncated=seen.is_cut)
 
 
-async def _newest(store: Store, conversation_id: str, max_bytes: int) -> tuple[list[Message], bool]:
+async def _newest(store: Store, conversation_id: str, branch: str, max_bytes: int) -> tuple[list[Message], bool]:
     """The newest messages, in order, until they have so many bytes; and whether there are more."""
     pages: list[list[Message]] = []
     cursor, size, count = None, 0, 0
     while size <= max_bytes and count < MESSAGES_MAX:
-        page = await store.list_messages(conversation_id, cursor=cursor, limit=MESSAGES_LIMIT_MAX)
+        page = await store.list_messages(conversation_id, branch=branch, cursor=cursor, limit=MESSAGES_LIMIT_MAX)
         pages.append(page.messages)
         cursor = page.next_cursor
         if cursor is None:
@@ -72,11 +79,11 @@ async def _newest(store: Store, conversation_id: str, max_bytes: int) -> tuple[l
     return [message for page in reversed(pages) for message in page], cursor is not None
 
 
-async def _told(store: Store, conversation_id: str, before: int) -> list[Message]:
-    """What is told to the model at the beginning of a conversation of which only the end was read."""
-    page = await store.list_messages(conversation_id, after=0, limit=_TOLD_MAX)
-    first = next((index for index, message in enumerate(page.messages) if message.role not in TOLD), _TOLD_MAX)
-    return [message for message in page.messages[:first] if message.seq < before]
+async def _told(store: Store, conversation_id: str, newest: list[Message]) -> list[Message]:
+    """What is told to the model at the beginning of a path of which only the end was read."""
+    page = await store.list_messages(conversation_id, branch=newest[-1].id, after=0, limit=_TOLD_MAX)
+    told = takewhile(lambda message: message.role in TOLD and message.seq < newest[0].seq, page.messages)
+    return list(told)
 
 
 def _broken(seen: View) -> Conflict:

@@ -7,8 +7,18 @@ from msgspec import Meta, Struct, field
 from threadkeep.conversations.context import service
 from threadkeep.conversations.context.parts import Dialect
 from threadkeep.conversations.context.service import BYTES_DEFAULT, BYTES_MAX, Context
+from threadkeep.errors import Invalid
 from threadkeep.http.messages import Response, json_response
 from threadkeep.http.routes.base import Call, Route
+
+Branch = Annotated[
+    str,
+    Meta(
+        pattern="^[A-Za-z0-9._:@-]{1,128}$",
+        description="`active`, for the active path, or the id of the message with which a path ends.",
+        extra={"words": "`active`, or the id of a message"},
+    ),
+]
 
 
 class ContextQuery(Struct, forbid_unknown_fields=True):
@@ -18,6 +28,7 @@ class ContextQuery(Struct, forbid_unknown_fields=True):
     max_bytes: Annotated[
         int, Meta(ge=1, le=BYTES_MAX, description="How many bytes of JSON the messages may have together.")
     ] = field(default=BYTES_DEFAULT, name="maxBytes")
+    branch: Branch = "active"
     repair: Annotated[
         bool, Meta(description="Whether to repair what does not fit; otherwise that is a `conflict`.")
     ] = True
@@ -38,5 +49,9 @@ async def get_context(call: Call) -> Response:
     from one of a user on, after what `system` messages say at the beginning.
     """
     query: ContextQuery = call.query
-    seen = await service.context(call.store, call.id, query.dialect, max_bytes=query.max_bytes, repair=query.repair)
+    if query.branch == "all":
+        raise Invalid("branch: A model is sent one path. Name the message with which it ends, or `active`.", "branch")
+    seen = await service.context(
+        call.store, call.id, query.dialect, branch=query.branch, max_bytes=query.max_bytes, repair=query.repair
+    )
     return json_response(200, seen)

@@ -9,21 +9,22 @@ from itertools import islice
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, Raw
+from msgspec import UNSET, Raw, UnsetType
 from msgspec.structs import replace
 
 from threadkeep.clock import CLOCKS_APART_MILLISECONDS, Clock, now
 from threadkeep.conversations import cursors
+from threadkeep.conversations.branches import check_links_of_new, leaf_stale, link_invalid, links_of
 from threadkeep.conversations.changes import Owner, as_change, end_of, follow
-from threadkeep.conversations.content import merged_metadata, metadata_too_large
+from threadkeep.conversations.content import merged_metadata, message_too_large, metadata_too_large
 from threadkeep.conversations.filters import has, is_pinned
 from threadkeep.conversations.models import (
     DEFAULT_TITLE,
     DELETED_MAX,
     INTEGER_MAX,
     LOOKED_AT_MAX,
+    MESSAGE_BYTES_MAX,
     METADATA_BYTES_MAX,
-    PAGE_BYTES_MAX,
     Appended,
     Changes,
     Conversation,
@@ -34,7 +35,6 @@ from threadkeep.conversations.models import (
     HitPage,
     Message,
     MessageFields,
-    MessagePage,
     Receipt,
     fields_of,
 )
@@ -43,6 +43,7 @@ from threadkeep.conversations.records import (
     ConversationFilter,
     ConversationRecord,
     ImportRecord,
+    MessageEdit,
     MessageRecord,
     SearchQuery,
 )
@@ -53,36 +54,18 @@ from threadkeep.conversations.store import (
     count_stale,
     import_conflict,
     message_conflict,
+    message_stale,
     no_conversation,
+    no_message,
     version_stale,
 )
 from threadkeep.errors import ThreadkeepError
 from threadkeep.ids import new_id
 from threadkeep.storage.base import Place
 from threadkeep.storage.memory.agents import Blobs, Journals, MemoryStateStore, Tasks, Threads
+from threadkeep.storage.memory.branches import KeptConversation, KeptMessage, MemoryBranches, count_that_fits
 from threadkeep.tokenizer import words_of
 from threadkeep.work import done
-
-
-@dataclass
-class _KeptMessage:
-    message: Message
-    digest: str
-    size: int
-    words: str
-    n: int
-    rev: int
-
-
-@dataclass
-class _KeptConversation:
-    conversation: Conversation
-    digest: str
-    n: int
-    rev: int
-    messages: list[_KeptMessage] = field(default_factory=list)
-    edited_at: dict[str, int] = field(default_factory=dict)
-    expires_from: int = 0
 
 
 @dataclass
@@ -91,8 +74,8 @@ class _Owner:
     rev: int = 0
     floor: int = 0
     last_n: int = 0
-    conversations: dict[str, _KeptConversation] = field(default_factory=dict)
-    messages: dict[str, _KeptMessage] = field(default_factory=dict)
+    conversations: dict[str, KeptConversation] = field(default_factory=dict)
+    messages: dict[str, KeptMessage] = field(default_factory=dict)
     journals: Journals = field(default_factory=dict)
     blobs: Blobs = field(default_factory=dict)
     threads: Threads = field(default_factory=dict)
@@ -163,7 +146,7 @@ async def connect(_: Place) -> MemoryDatabase:
     return MemoryDatabase()
 
 
-class MemoryStore:
+class MemoryStore(MemoryBranches):
     """A `Store` in memory. See `conversations/store.py` for what each method promises."""
 
     bookmark: str | None = None
@@ -204,14 +187,15 @@ class MemoryStore:
         )
         return appended, False
 
-    def _create(self, record: ConversationRecord, expected_message_count: int | None = None) -> _KeptConversation:
+    def _create(self, record: ConversationRecord, expected_message_count: int | None = None) -> KeptConversation:
         taken = [message.id for message in record.messages if message.id in self._owner.messages]
         if taken:
             raise message_conflict(taken)
         if expected_message_count not in (None, 0):
             raise count_stale(expected_message_count, 0)
+        check_links_of_new(record.messages)
         time = self._clock()
-        kept = _KeptConversation(
+        kept = KeptConversation(
             self._conversation(
                 record,
                 title=record.title or DEFAULT_TITLE,
@@ -260,7 +244,7 @@ class MemoryStore:
             looked_at = [row for row in rows if row.updated_at > after][:LOOKED_AT_MAX]
             last = looked_at[-1] if len(looked_at) == LOOKED_AT_MAX else None
             rows = [row for row in looked_at if _is_wanted(row, only)]
-        count = _count_that_fits([len(msgspec.json.encode(row)) for row in rows[:limit]])
+        count = count_that_fits([len(msgspec.json.encode(row)) for row in rows[:limit]])
         page = [replace(row) for row in rows[:count]]
         if len(rows) > count:
             last = page[-1]
@@ -281,8 +265,7 @@ class MemoryStore:
         edited_at = time if edit.edited_at is None else min(edit.edited_at, time)
 
         def last_edited_at(name: str) -> int:
-            last = kept.edited_at.get(name, 0)
-            return 0 if last > time + CLOCKS_APART_MILLISECONDS else last
+            return _unless_ahead(kept.edited_at.get(name, 0), time)
 
         def wins(name: str) -> bool:
             return getattr(edit, name) is not UNSET and (
@@ -345,7 +328,12 @@ class MemoryStore:
         return replace(kept.conversation)
 
     async def append_messages(
-        self, conversation_id: str, messages: list[MessageRecord], *, expected_message_count: int | None = None
+        self,
+        conversation_id: str,
+        messages: list[MessageRecord],
+        *,
+        expected_message_count: int | None = None,
+        expected_leaf_id: str | None = None,
     ) -> tuple[Appended, bool]:
         kept = self._find(conversation_id)
         known = {
@@ -363,9 +351,13 @@ class MemoryStore:
         if taken:
             raise message_conflict(taken)
         fresh = [message for message in messages if message.id not in known]
+        if unknown := _unknown_links(kept, messages, known):
+            raise link_invalid(messages, unknown)
         count = kept.conversation.message_count
         if fresh and expected_message_count not in (None, count):
             raise count_stale(expected_message_count, count)
+        if fresh and expected_leaf_id not in (None, kept.conversation.leaf_id):
+            raise leaf_stale(expected_leaf_id or "", kept.conversation.leaf_id)
         if fresh:
             kept.rev = self._owner.next_rev()
         self._keep(kept, fresh, _title(messages), self._clock())
@@ -378,32 +370,35 @@ class MemoryStore:
             bool(fresh),
         )
 
-    async def list_messages(
-        self, conversation_id: str, *, cursor: str | None = None, after: int | None = None, limit: int = 50
-    ) -> MessagePage:
-        anchor, place = (None, None) if cursor is None else cursors.start_of_messages(cursor)
-        rows = self._find(conversation_id).messages
-        before = len(rows) + 1
-        found = next((row.message for row in rows if row.message.id == anchor), None)
-        if found is not None:
-            before = found.seq
-        elif isinstance(place, cursors.AfterMessage):
-            after = place.seq
-        elif place is not None:
-            before = place.seq
-        elif cursor is not None:
-            raise cursors.invalid()
-        if after is not None:
-            ahead = rows[after:]
-            page = ahead[: _count_that_fits([row.size for row in ahead[:limit]])]
-            more = len(ahead) > len(page)
-            next_cursor = cursors.encode(cursors.AfterMessage(page[-1].message.seq)) if more else None
-        else:
-            behind = rows[: before - 1][::-1]
-            page = behind[: _count_that_fits([row.size for row in behind[:limit]])][::-1]
-            more = len(behind) > len(page)
-            next_cursor = cursors.encode(cursors.BeforeMessage(page[0].message.seq)) if more else None
-        return MessagePage([replace(row.message) for row in page], next_cursor)
+    async def get_message(self, conversation_id: str, message_id: str) -> Message:
+        return replace(self._find_message(conversation_id, message_id).message)
+
+    async def update_message(
+        self, conversation_id: str, message_id: str, edit: MessageEdit, *, expected_version: int | None = None
+    ) -> Message:
+        kept = self._find_message(conversation_id, message_id)
+        message = kept.message
+        if expected_version not in (None, message.version):
+            raise message_stale(expected_version, replace(message))
+        time = self._clock()
+        edited_at = time if edit.edited_at is None else min(edit.edited_at, time)
+        last_edited_at = _unless_ahead(kept.edited_at, time)
+        loses = expected_version is None and edit.edited_at is not None and edited_at < last_edited_at
+        if isinstance(edit.metadata, UnsetType) or loses:
+            return replace(message)
+        before, metadata = _written(message.metadata), Raw(b"null")
+        if edit.metadata is not None:
+            metadata = merged_metadata(message.metadata, edit.metadata)
+        if len(_written(metadata)) > METADATA_BYTES_MAX:
+            raise metadata_too_large("metadata")
+        size = kept.size - len(before) + len(_written(metadata))
+        if size > MESSAGE_BYTES_MAX:
+            raise message_too_large("metadata", size)
+        kept.message = replace(message, metadata=metadata, version=message.version + 1)
+        kept.size = size
+        kept.edited_at = max(last_edited_at, edited_at)
+        kept.rev = self._owner.next_rev()
+        return replace(kept.message)
 
     async def changes(self, since: str | None = None, *, limit: int = 200) -> Changes:
         owner = self._place_in_changes()
@@ -411,18 +406,18 @@ class MemoryStore:
             return Changes([], [], cursors.encode(end_of(owner)), has_more=False)
         position = cursors.decode_change(since)
         floor = follow(position, owner)
-        rows: list[tuple[tuple[int, int, int], int, _KeptConversation | _KeptMessage]] = []
+        rows: list[tuple[tuple[int, int, int], int, KeptConversation | KeptMessage]] = []
         for kept in self._owner.conversations.values():
             rows.append(((kept.rev, 0, kept.n), 20_000, kept))
             if kept.conversation.deleted_at is None:
                 rows += [((row.rev, 1, row.n), row.size, row) for row in kept.messages]
         rows = sorted(row for row in rows if row[0] > (position.rev, position.kind, position.n))
-        page = rows[: _count_that_fits([size for _, size, _ in rows[:limit]])]
+        page = rows[: count_that_fits([size for _, size, _ in rows[:limit]])]
         more = len(rows) > len(page)
         after = cursors.AfterChange(owner.epoch, *page[-1][0], floor) if more else end_of(owner)
         return Changes(
-            [as_change(replace(kept.conversation)) for _, _, kept in page if isinstance(kept, _KeptConversation)],
-            [replace(kept.message) for _, _, kept in page if isinstance(kept, _KeptMessage)],
+            [as_change(replace(kept.conversation)) for _, _, kept in page if isinstance(kept, KeptConversation)],
+            [replace(kept.message) for _, _, kept in page if isinstance(kept, KeptMessage)],
             cursors.encode(after),
             more,
         )
@@ -438,7 +433,7 @@ class MemoryStore:
                 continue
             outcomes.append(None)
             rev = rev or self._owner.next_rev()
-            kept = _KeptConversation(
+            kept = KeptConversation(
                 self._conversation(
                     record,
                     title_source=record.title_source,
@@ -453,7 +448,8 @@ class MemoryStore:
             )
             self._owner.conversations[record.id] = kept
             for message in record.messages:
-                self._add(kept, message, record.created_at)
+                self._add(kept, message, record.created_at, len(kept.messages))
+            kept.select(len(kept.messages))
             kept.conversation = replace(kept.conversation, message_count=len(kept.messages))
         return outcomes
 
@@ -470,7 +466,7 @@ class MemoryStore:
     async def expire(self, before: int, spares: Collection[str] = ()) -> bool:
         return self._delete_oldest(self.expired(before, spares)) == DELETED_MAX
 
-    def expired(self, before: int, spares: Collection[str]) -> Iterator[_KeptConversation]:
+    def expired(self, before: int, spares: Collection[str]) -> Iterator[KeptConversation]:
         """What expires, and is not deleted yet."""
         for kept in self._unspared(spares):
             if kept.conversation.updated_at < before and kept.expires_from < before:
@@ -479,7 +475,7 @@ class MemoryStore:
     async def oldest_append(self, spares: Collection[str] = ()) -> int | None:
         return min((kept.conversation.updated_at for kept in self._unspared(spares)), default=None)
 
-    def _unspared(self, spares: Collection[str]) -> Iterator[_KeptConversation]:
+    def _unspared(self, spares: Collection[str]) -> Iterator[KeptConversation]:
         for kept in self._owner.conversations.values():
             conversation = kept.conversation
             if conversation.deleted_at is None and not (
@@ -488,7 +484,7 @@ class MemoryStore:
             ):
                 yield kept
 
-    def _delete_oldest(self, found: Iterable[_KeptConversation]) -> int:
+    def _delete_oldest(self, found: Iterable[KeptConversation]) -> int:
         """Delete so many of these as are deleted at once; return how many."""
         alive = [kept for kept in found if kept.conversation.deleted_at is None]
         part = sorted(alive, key=lambda kept: (kept.conversation.updated_at, kept.n))[:DELETED_MAX]
@@ -553,7 +549,7 @@ class MemoryStore:
                         found.append((place, row.size, conversation, row.message))
         found.sort(key=lambda item: item[0], reverse=True)
         rest = found[skip:]
-        page = rest[: _count_that_fits([size + 20_000 for _, size, _, _ in rest[:limit]])]
+        page = rest[: count_that_fits([size + 20_000 for _, size, _, _ in rest[:limit]])]
         count = skip + len(page)
         shown = [(replace(conversation), message and replace(message)) for _, _, conversation, message in page]
         return HitPage(
@@ -561,36 +557,50 @@ class MemoryStore:
             cursors.encode(cursors.AfterHits(count)) if len(rest) > len(page) and count <= cursors.HITS_MAX else None,
         )
 
-    def _find(self, conversation_id: str, *, even_deleted: bool = False) -> _KeptConversation:
+    def _find(self, conversation_id: str, *, even_deleted: bool = False) -> KeptConversation:
         kept = self._owner.conversations.get(conversation_id)
         if kept is None or (kept.conversation.deleted_at is not None and not even_deleted):
             raise no_conversation(conversation_id)
         return kept
 
+    def _find_message(self, conversation_id: str, message_id: str) -> KeptMessage:
+        kept = self._find(conversation_id)
+        for row in kept.messages:
+            if row.message.id == message_id and kept.is_kept(row.message.seq):
+                return row
+        raise no_message(conversation_id, message_id)
+
     def _conversation(self, record: ConversationRecord | ImportRecord, **others: Any) -> Conversation:
         """A conversation that has no messages yet."""
-        new = {"user_id": self._user_id, "message_count": 0, "version": 1, "deleted_at": None}
+        new = {"user_id": self._user_id, "message_count": 0, "version": 1, "deleted_at": None, "leaf_id": None}
         return Conversation(**fields_of(ConversationFields, record) | new | others)
 
-    def _add(self, kept: _KeptConversation, record: MessageRecord, time: int) -> None:
+    def _add(self, kept: KeptConversation, record: MessageRecord, time: int, follows: int) -> None:
         others = {
+            "follows": follows,
             "id": record.id,
             "conversation_id": kept.conversation.id,
             "seq": len(kept.messages) + 1,
             "created_at": time if record.created_at is None else record.created_at,
             "metadata": record.message.metadata or Raw(b"null"),
+            "version": 1,
         }
         message = Message(**fields_of(MessageFields, record.message) | others)
-        row = _KeptMessage(message, record.digest, record.size, record.words, self._owner.next_n(), kept.rev)
+        row = KeptMessage(message, record.digest, record.size, record.words, self._owner.next_n(), kept.rev)
         kept.messages.append(row)
         self._owner.messages[record.id] = row
 
-    def _keep(self, kept: _KeptConversation, records: list[MessageRecord], title: str | None, time: int) -> None:
+    def _keep(self, kept: KeptConversation, records: list[MessageRecord], title: str | None, time: int) -> None:
         """Store messages that are known to be new, and what follows from them."""
         if not records:
             return
+        before = kept.leaf
+        leaf = before
         for record in records:
-            self._add(kept, record, time)
+            self._add(kept, record, time, kept.link(record, before))
+            before = len(kept.messages)
+            leaf = before if record.select else leaf
+        kept.select(leaf)
         conversation = replace(
             kept.conversation,
             message_count=len(kept.messages),
@@ -601,11 +611,33 @@ class MemoryStore:
         kept.conversation = conversation
 
 
+def _unknown_links(kept: KeptConversation, sent: list[MessageRecord], known: Collection[str]) -> list[str]:
+    """Those of the messages that are new and follow what is not there."""
+    return [
+        link.id
+        for link in links_of(sent)
+        if link.of is not None
+        and link.id not in known
+        and (link.where == "elsewhere" or link.of in known)
+        and not ((seq := kept.seq_of(link.of)) and kept.is_kept(seq))
+    ]
+
+
 def _score(words: str, terms: list[Term]) -> float:
     """How well words fit: how many of them are what was searched for; 0 where any term is missing."""
     found = words.split()
     counts = [sum(starts_at(found, index, term) for index in range(len(found))) for term in terms]
     return sum(counts) / len(found) if all(counts) else 0
+
+
+def _unless_ahead(time: int, now: int) -> int:
+    """When something was last edited; 0 where a clock that was wrong said so."""
+    return 0 if time > now + CLOCKS_APART_MILLISECONDS else time
+
+
+def _written(metadata: Raw) -> bytes:
+    """Metadata as it counts towards the size of a message."""
+    return b"" if bytes(metadata) == b"null" else bytes(metadata)
 
 
 def _receipt(message: Message) -> Receipt:
@@ -627,13 +659,3 @@ def _is_wanted(row: Conversation, only: ConversationFilter) -> bool:
 
 def _place(conversation: Conversation) -> tuple[int, str]:
     return conversation.updated_at, conversation.id
-
-
-def _count_that_fits(sizes: list[int]) -> int:
-    """How many rows of these sizes make a page: at least one if there is any."""
-    total = 0
-    for index, size in enumerate(sizes):
-        total += size
-        if index and total > PAGE_BYTES_MAX:
-            return index
-    return len(sizes)

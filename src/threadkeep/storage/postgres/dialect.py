@@ -11,8 +11,9 @@ Rows come in as `jsonb`, which is taken apart fast. What is to stay as it was wr
 as `json`, which Postgres leaves alone.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from types import MappingProxyType
 
 import msgspec
 from msgspec import Raw
@@ -107,6 +108,9 @@ class PostgresDialect(Dialect):
     def greatest(self, *values: str) -> str:
         return f"greatest({', '.join(values)})"
 
+    def least(self, *values: str) -> str:
+        return f"least({', '.join(values)})"
+
     def bytes_of(self, value: str) -> str:
         return f"octet_length(CAST({value} AS text))"
 
@@ -128,8 +132,10 @@ class PostgresDialect(Dialect):
     def has_members(self, document: str) -> str:
         return "(:has_wanted = 1)"
 
-    def message_rows(self, columns: Iterable[Column], alias: str, more: str) -> str:
-        return self.object({"rows": self.list_of(self.document(columns, alias)), "more": more})
+    def message_rows(
+        self, columns: Iterable[Column], alias: str, more: str, others: Mapping[str, str] = MappingProxyType({})
+    ) -> str:
+        return self.object({"rows": self.list_of(self.document(columns, alias)), "more": more, **others})
 
     def indexing(self) -> Sequence[Query]:
         return [

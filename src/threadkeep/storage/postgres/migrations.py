@@ -370,4 +370,37 @@ WHERE run_id IS NOT NULL""",
             """ALTER TABLE checkpoint_writes ALTER COLUMN thread SET STATISTICS 0""",
         ),
     ),
+    Migration(
+        "0011_branches.sql",
+        (
+            """CREATE TABLE forks (
+  user_id text COLLATE "C" NOT NULL,
+  conversation_id text COLLATE "C" NOT NULL,
+  seq bigint NOT NULL,
+  follows bigint NOT NULL CHECK (follows >= 0 AND follows < seq),
+  PRIMARY KEY (user_id, conversation_id, seq)
+)""",
+            """CREATE INDEX forks_by_parent ON forks (user_id, conversation_id, follows, seq)""",
+            """CREATE TABLE cuts (
+  user_id text COLLATE "C" NOT NULL,
+  conversation_id text COLLATE "C" NOT NULL,
+  from_seq bigint NOT NULL,
+  to_seq bigint NOT NULL CHECK (to_seq >= from_seq),
+  rev bigint NOT NULL,
+  deleted_at bigint NOT NULL,
+  PRIMARY KEY (user_id, conversation_id, from_seq)
+)""",
+            """CREATE INDEX cuts_by_rev ON cuts (user_id, rev)""",
+            """CREATE INDEX cuts_by_deletion ON cuts (user_id, deleted_at)""",
+            """ALTER TABLE conversations ADD COLUMN leaf_seq bigint""",
+            """ALTER TABLE conversations ADD COLUMN forked_from text""",
+        ),
+    ),
+    Migration(
+        "0012_messages_edited.sql",
+        (
+            """ALTER TABLE messages ADD COLUMN version bigint NOT NULL DEFAULT 1""",
+            """ALTER TABLE messages ADD COLUMN metadata_edited_at bigint NOT NULL DEFAULT 0""",
+        ),
+    ),
 )

@@ -27,12 +27,23 @@ class Column(NamedTuple):
     """Whether readers get it."""
     is_nullable: bool = False
     shown_as: str = "{alias}.{name}"
-    """What readers get of it, in SQL."""
+    """What readers get of it, in SQL. Tables are named as in `{table[forks]}`."""
+    is_given: bool = True
+    """Whether a record brings it. What it does not bring comes about in the database."""
 
-    def of(self, alias: str) -> str:
-        """What readers get of it from a row."""
-        return self.shown_as.format(alias=alias, name=self.name)
 
+_LEAF_ID = """(
+    SELECT leaf.id
+    FROM {table[messages]} AS leaf
+    WHERE leaf.user_id = :user
+      AND leaf.conversation_id = {alias}.id
+      AND leaf.seq = coalesce({alias}.leaf_seq, {alias}.message_count)
+  )"""
+_FOLLOWS = """coalesce((
+    SELECT fork.follows
+    FROM {table[forks]} AS fork
+    WHERE fork.user_id = :user AND fork.conversation_id = {alias}.conversation_id AND fork.seq = {alias}.seq
+  ), {alias}.seq - 1)"""
 
 CONVERSATION = (
     Column("id", "id", "text"),
@@ -47,13 +58,15 @@ CONVERSATION = (
     Column("is_archived", "isArchived", "boolean"),
     Column("metadata", "metadata", "json", is_private=True),
     Column("version", "version", "integer"),
-    Column("deleted_at", "deletedAt", "integer", is_nullable=True),
+    Column("deleted_at", "deletedAt", "integer", is_nullable=True, is_given=False),
+    Column("leaf_seq", "leafId", "text", is_nullable=True, shown_as=_LEAF_ID, is_given=False),
 )
 
 MESSAGE = (
     Column("id", "id", "text"),
     Column("conversation_id", "conversationId", "text"),
     Column("seq", "seq", "integer"),
+    Column("follows", "follows", "integer", shown_as=_FOLLOWS, is_given=False),
     Column("digest", "digest", "text", is_private=True, is_shown=False),
     # The table takes no other roles than those it began with: `developer` is kept as `system`, and stands beside it.
     Column("role", "role", "text", shown_as="coalesce({alias}.sent_role, {alias}.role)"),
@@ -61,6 +74,7 @@ MESSAGE = (
     Column("token_count", "tokenCount", "integer", is_nullable=True),
     Column("model", "model", "text", is_private=True, is_nullable=True),
     Column("parent_id", "parentId", "text", is_nullable=True),
+    Column("version", "version", "integer"),
     Column("bytes", "bytes", "integer", is_shown=False),
     Column("metadata", "metadata", "json", is_private=True, is_nullable=True),
     # What is large stands last: a page is put together by copying what stands before it.
@@ -222,6 +236,11 @@ PIECE = (
 def shown(columns: tuple[Column, ...]) -> list[Column]:
     """Those that readers get."""
     return [column for column in columns if column.is_shown]
+
+
+def given(columns: tuple[Column, ...]) -> list[Column]:
+    """Those that a record brings."""
+    return [column for column in columns if column.is_given]
 
 
 def named(columns: tuple[Column, ...], *names: str) -> list[Column]:

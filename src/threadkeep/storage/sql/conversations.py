@@ -13,10 +13,11 @@ import msgspec
 from msgspec import UNSET, Struct
 from msgspec.structs import asdict
 
-from threadkeep.clock import CLOCKS_APART_MILLISECONDS, Clock, now
+from threadkeep.clock import Clock, now
 from threadkeep.conversations import cursors
+from threadkeep.conversations.branches import check_links_of_new, leaf_stale, link_invalid, links_of
 from threadkeep.conversations.changes import Owner, as_change, end_of, follow
-from threadkeep.conversations.content import merged_metadata, metadata_too_large
+from threadkeep.conversations.content import metadata_too_large
 from threadkeep.conversations.filters import as_written, has
 from threadkeep.conversations.models import (
     DEFAULT_TITLE,
@@ -35,7 +36,6 @@ from threadkeep.conversations.models import (
     Erased,
     HitPage,
     Message,
-    MessagePage,
     Receipt,
     fields_of,
 )
@@ -61,9 +61,12 @@ from threadkeep.errors import ThreadkeepError
 from threadkeep.ids import NewId, new_id
 from threadkeep.storage.sql.agents import SqlStateStore, sweep_state
 from threadkeep.storage.sql.arrays import arrays
+from threadkeep.storage.sql.base import decoded, times_of_edit
+from threadkeep.storage.sql.branches import SqlBranches
 from threadkeep.storage.sql.columns import CONVERSATION, MESSAGE
-from threadkeep.storage.sql.executor import Executor, Query, ReadsFirst, Row, Statement
+from threadkeep.storage.sql.executor import Executor, Query, Row, Statement
 from threadkeep.storage.sql.marks import mark_of
+from threadkeep.storage.sql.messages import SqlMessages
 from threadkeep.tokenizer import first_tokens, words_of
 from threadkeep.work import Work, done, finished
 
@@ -101,10 +104,6 @@ class _Place(Struct):
 class _FilteredRows(_ConversationRows):
     looked: int
     last: _Place | None
-
-
-class _MessageRows(_Rows):
-    rows: list[Message]
 
 
 class _HitRow(Struct):
@@ -150,6 +149,7 @@ class _AppendedMessage(Receipt):
 
 class _Appended(Struct, rename="camel"):
     messages: list[_AppendedMessage]
+    unknown: list[str]
     conversation: Conversation
 
 
@@ -204,20 +204,12 @@ class _ToCatchUp(Struct):
     count: int
 
 
-class SqlStore:
+class SqlStore(SqlMessages, SqlBranches):
     """A `Store` over an executor. See `conversations/store.py` for what each method promises."""
 
     def __init__(self, executor: Executor, user_id: str, clock: Clock = now, new_id: NewId = new_id) -> None:
-        self._executor = executor
-        self._sql = executor.statements
-        self._user_id = user_id
-        self._clock = clock
-        self._new_id = new_id
+        super().__init__(executor, user_id, clock, new_id)
         self._mark = mark_of(user_id)
-
-    @property
-    def bookmark(self) -> str | None:
-        return self._executor.bookmark
 
     @property
     def state(self) -> SqlStateStore:
@@ -233,7 +225,7 @@ class SqlStore:
             self._sql.created(**values),
             self._sql.bump_rev(**values),
         )
-        created = _decode(answers, _Created, record.id)
+        created = decoded(answers, _Created, record.id)
         if created.digest is None:
             raise message_conflict(created.conflicts)
         conversation = _conversation_in(created, record.id)
@@ -259,17 +251,19 @@ class SqlStore:
             self._sql.appended(**values),
             self._sql.bump_rev(**values),
         )
-        created = _decode(answers, _Created, record.id)
+        created = decoded(answers, _Created, record.id)
         if created.digest is None and created.conflicts:
             raise message_conflict(created.conflicts)
-        if created.digest is None:
+        if created.digest is None and expected_message_count:
             raise count_stale(expected_message_count, 0)
+        if created.digest is None:
+            check_links_of_new(record.messages)
         _conversation_in(created, record.id)
         return _appended(appended, record.id, record.messages, expected)[0], bool(created.is_new)
 
     async def get_conversation(self, conversation_id: str) -> Conversation:
         (answers,) = await self._executor.run(self._sql.get_conversation(**self._values(conversation_id)))
-        conversation = _decode(answers, Conversation, conversation_id)
+        conversation = decoded(answers, Conversation, conversation_id)
         if conversation.deleted_at is not None:
             raise no_conversation(conversation_id)
         return conversation
@@ -292,7 +286,7 @@ class SqlStore:
         if only is not None or is_archived is None:
             return await self._list_filtered(values, only or ConversationFilter(), cursor)
         answers = await self._listed(self._sql.list_conversations, values, cursor)
-        page = _decode(answers, _ConversationRows, "")
+        page = decoded(answers, _ConversationRows, "")
         page.rows.sort(key=attrgetter("updated_at", "id"), reverse=True)
         rows = page.rows[:limit]
         if len(answers[0]["answer"]) > PAGE_BYTES_MAX:
@@ -337,7 +331,7 @@ class SqlStore:
             "metadata_literal": literal,
         }
         answers = await self._listed(self._sql.list_filtered, values, cursor)
-        page = _decode(answers, _FilteredRows, "")
+        page = decoded(answers, _FilteredRows, "")
         page.rows.sort(key=attrgetter("updated_at", "id"), reverse=True)
         rows = page.rows[: values["limit"]]
         if len(answers[0]["answer"]) > PAGE_BYTES_MAX:
@@ -355,15 +349,10 @@ class SqlStore:
     async def update_conversation(
         self, conversation_id: str, edit: ConversationEdit, *, expected_version: int | None = None
     ) -> Conversation:
-        time = self._clock()
-        edited_at = time if edit.edited_at is None else min(edit.edited_at, time)
         values = {
             **self._values(conversation_id),
+            **times_of_edit(edit.edited_at, self._clock(), wins=expected_version is not None),
             "expected": expected_version,
-            "edited_at": edited_at,
-            # By arrival it wins whatever the clocks say that others were edited by.
-            "loses_from": _BEYOND if expected_version is not None or edit.edited_at is None else edited_at + 1,
-            "loses_until": time + CLOCKS_APART_MILLISECONDS,
             "sets_title": edit.title is not UNSET,
             "title": edit.title or DEFAULT_TITLE,
             "title_source": "user" if edit.title else "default",
@@ -373,7 +362,6 @@ class SqlStore:
             "is_archived": bool(edit.is_archived),
             "sets_metadata": edit.metadata is not UNSET,
             "clears_metadata": edit.metadata is None,
-            "metadata": _text(edit.metadata) if isinstance(edit.metadata, msgspec.Raw) else "{}",
             "metadata_bytes_max": METADATA_BYTES_MAX,
         }
         titles = []
@@ -383,29 +371,21 @@ class SqlStore:
                 *finished(self._indexing(values, [], [(conversation_id, edit.title)] if edit.title else [])),
             ]
 
-        def writes(**merged: str) -> list[Statement]:
+        def writes(metadata: msgspec.Raw) -> list[Statement]:
+            merging = {**values, "metadata": _text(metadata)}
             return [
-                self._sql.edit_verdict(**values | merged),
-                self._sql.edit_conversation(**values | merged),
+                self._sql.edit_verdict(**merging),
+                self._sql.edit_conversation(**merging),
                 *titles,
                 self._sql.bump_rev(**values),
                 self._sql.get_conversation(**values),
             ]
 
-        patch = edit.metadata
-        if isinstance(patch, msgspec.Raw) and not self._sql.dialect.merges_metadata:
-            assert isinstance(self._executor, ReadsFirst)  # noqa: S101 see the dialect
-
-            def merged_into(before: list[Row], patch: msgspec.Raw = patch) -> list[Statement]:
-                kept = msgspec.Raw(before[0]["answer"].encode())
-                return writes(metadata=_text(merged_metadata(kept, patch)))
-
-            results = await self._executor.run_on(self._sql.metadata(**values), merged_into)
-        else:
-            results = await self._executor.run(*writes())
+        patch = edit.metadata if isinstance(edit.metadata, msgspec.Raw) else None
+        results = await self._run_merging(self._sql.metadata(**values), patch, writes)
         verdicts, *_, answers = results or [[], []]
-        verdict = _decode(verdicts, _EditVerdict, conversation_id)
-        conversation = _decode(answers, Conversation, conversation_id)
+        verdict = decoded(verdicts, _EditVerdict, conversation_id)
+        conversation = decoded(answers, Conversation, conversation_id)
         if expected_version is not None and verdict.version != expected_version:
             raise version_stale(expected_version, conversation)
         if verdict.metadata_bytes > METADATA_BYTES_MAX:
@@ -419,7 +399,7 @@ class SqlStore:
             self._sql.delete_conversation(**values),
             self._sql.bump_rev(**values),
         )
-        conversation = _decode(before, Conversation, conversation_id)
+        conversation = decoded(before, Conversation, conversation_id)
         if conversation.deleted_at is None and expected_version not in (None, conversation.version):
             raise version_stale(expected_version, conversation)
 
@@ -437,64 +417,30 @@ class SqlStore:
             self._sql.bump_rev(**values),
             self._sql.get_conversation(**values),
         )
-        return _decode(answers, Conversation, conversation_id)
+        return decoded(answers, Conversation, conversation_id)
 
     async def append_messages(
-        self, conversation_id: str, messages: list[MessageRecord], *, expected_message_count: int | None = None
+        self,
+        conversation_id: str,
+        messages: list[MessageRecord],
+        *,
+        expected_message_count: int | None = None,
+        expected_leaf_id: str | None = None,
     ) -> tuple[Appended, bool]:
         expected = None if expected_message_count is None else min(expected_message_count, _BEYOND)
-        values = {**self._values(conversation_id), "ids": _ids(messages), "expected": expected}
+        values = {
+            **self._values(conversation_id),
+            "ids": _ids(messages),
+            "expected": expected,
+            "expected_leaf": expected_leaf_id,
+        }
         inserts = await done(self._inserts(messages, values, None, creates=False))
         *_, answers, _ = await self._executor.run(
             *inserts,
-            self._sql.appended(**values),
+            self._sql.appended(**values, links=_text(links_of(messages))),
             self._sql.bump_rev(**values),
         )
-        return _appended(answers, conversation_id, messages, expected)
-
-    async def list_messages(
-        self, conversation_id: str, *, cursor: str | None = None, after: int | None = None, limit: int = 50
-    ) -> MessagePage:
-        values: dict[str, Any] = {
-            **self._values(conversation_id),
-            "seq": _BEYOND if after is None else min(after, _BEYOND),
-            "message": "",
-            "limit": limit,
-            "page_bytes": PAGE_BYTES_MAX,
-        }
-        anchor, place = (None, None) if cursor is None else cursors.start_of_messages(cursor)
-        forward = after is not None or isinstance(place, cursors.AfterMessage)
-        if place is not None:
-            values["seq"] = min(place.seq, _BEYOND)
-        query = self._sql.list_messages_after if forward else self._sql.list_messages_before
-        if anchor is None:
-            (answers,) = await self._executor.run(query(**values))
-        else:
-            before = {**values, "seq": None, "message": anchor}
-            found, answers, *elsewhere = await self._executor.run(
-                self._sql.message_exists(**before),
-                self._sql.list_messages_before(**before),
-                *([] if place is None else [query(**values)]),
-            )
-            if not found and not elsewhere:
-                _answer(answers, conversation_id)
-                raise cursors.invalid()
-            if found:
-                values, forward = before, False
-            else:
-                (answers,) = elsewhere
-        if answers and answers[0]["answer"] is None:
-            query = self._sql.list_large_messages_after if forward else self._sql.list_large_messages_before
-            (answers,) = await self._executor.run(query(**values))
-        page = _decode(answers, _MessageRows, conversation_id)
-        rows = sorted(page.rows, key=attrgetter("seq"))
-        if not page.more:
-            return MessagePage(rows, None)
-        if forward:
-            rows = rows[:limit]
-            return MessagePage(rows, cursors.encode(cursors.AfterMessage(rows[-1].seq)))
-        rows = rows[-limit:]
-        return MessagePage(rows, cursors.encode(cursors.BeforeMessage(rows[0].seq)))
+        return _appended(answers, conversation_id, messages, expected, expected_leaf_id)
 
     async def changes(self, since: str | None = None, *, limit: int = 200) -> Changes:
         if since is None:
@@ -510,7 +456,7 @@ class SqlStore:
             "page_bytes": PAGE_BYTES_MAX,
         }
         (answers,) = await self._executor.run(self._sql.changes(**values))
-        page = _decode(answers, _ChangeRows, "")
+        page = decoded(answers, _ChangeRows, "")
         owner = page.owner or _NOBODY
         floor = follow(position, owner)
         page.rows.sort(key=attrgetter("rev", "kind", "n"))
@@ -541,7 +487,7 @@ class SqlStore:
             "page_bytes": PAGE_BYTES_MAX,
         }
         (answers,) = await self._executor.run(self._sql.search(**values))
-        page = _decode(answers, _HitRows, "")
+        page = decoded(answers, _HitRows, "")
         page.rows.sort(key=attrgetter("position"))
         count = skip + len(page.rows)
         return HitPage(
@@ -563,7 +509,7 @@ class SqlStore:
         known = {
             verdict.id: verdict
             for answers in results[: len(conversations)]
-            for verdict in _decode(answers, list[_ImportVerdict], "")
+            for verdict in decoded(answers, list[_ImportVerdict], "")
         }
         return [
             import_conflict()
@@ -585,7 +531,7 @@ class SqlStore:
             self._sql.retire_all_tasks(**values),
             self._sql.retire_all_lanes(**values),
         )
-        return _decode(results[0], Erased, "")
+        return decoded(results[0], Erased, "")
 
     async def expire(self, before: int, spares: Collection[str] = ()) -> bool:
         return await self._delete_older(**_unspared(spares), before=before, expires_before=before) == DELETED_MAX
@@ -646,7 +592,7 @@ class SqlStore:
             "bytes": _SWEPT_BYTES_MAX,
         }
         (answers,) = await self._executor.run(self._sql.sweepable(**values))
-        swept = _decode(answers, _Swept, "")
+        swept = decoded(answers, _Swept, "")
         values |= {"conversations": _text(swept.conversations), "messages": _text(swept.messages)}
         *_, answers = await self._executor.run(
             *(query(**values) for query in (*self._sql.unindex_swept, *self._sql.overwrite)),
@@ -661,7 +607,7 @@ class SqlStore:
         """Move a part of what an earlier version has indexed to the index of this one; return whether there was any."""
         values = {**self._values(""), "limit": _SWEPT_MESSAGES_MAX, "bytes": PAGE_BYTES_MAX}
         (answers,) = await self._executor.run(self._sql.to_index_again(**values))
-        part = _decode(answers, _ToIndexAgain, "")
+        part = decoded(answers, _ToIndexAgain, "")
         if not part.places:
             return False
         values |= {"places": _text(part.places), **await done(self._words_again(part))}
@@ -683,7 +629,7 @@ class SqlStore:
         (answers,) = await self._executor.run(self._sql.behind(**values))
         if not answers:
             return False
-        behind = _decode(answers, _Behind, "")
+        behind = decoded(answers, _Behind, "")
         values |= {
             "indexed_rev": behind.indexed_rev,
             "next_rev": behind.indexed_rev + 1,
@@ -691,7 +637,7 @@ class SqlStore:
             "until": behind.rev,
         }
         (answers,) = await self._executor.run(self._sql.to_catch_up(**values))
-        part = _decode(answers, _ToCatchUp, "")
+        part = decoded(answers, _ToCatchUp, "")
         part.rows.sort(key=attrgetter("rev", "n"))
         last = None if len(part.rows) == part.count < _SWEPT_MESSAGES_MAX else part.rows[-1]
         # The change of the last one may have more messages.
@@ -730,7 +676,9 @@ class SqlStore:
             **self._values(record.id),
             "epoch": self._new_id(),
             "ids": _ids(record.messages),
+            "links": _text(links_of(record.messages)),
             "expected": expected,
+            "expected_leaf": None,
             "digest": record.digest,
             "title": record.title or DEFAULT_TITLE,
             "title_source": "user" if record.title else "default",
@@ -742,15 +690,22 @@ class SqlStore:
     ) -> Work[list[Statement]]:
         """The statements that store messages, and that index them and a title that is given or that they give."""
         yield sum(message.size for message in messages)
+        links = links_of(messages)
+        unselected = [message.id for message in messages if not message.select]
+        values = {**values, "links": _text(links), "unselected": _text([[each] for each in unselected])}
         given = title or next((message.title for message in messages if message.title), None)
         rows = (self._message_row(message) for message in messages)
         # As many as it takes to keep each value small enough to cross.
         inserting = yield from _by_parts(
             arrays(rows), lambda part: [self._sql.insert_messages(**values, messages=part, creates=creates)]
         )
-        counting = [self._sql.count_messages(**{**values, "title": given})] if messages else []
+        counting = [
+            self._sql.fork_at_leaf(**values),
+            *([self._sql.fork_at_links(**values)] if links else []),
+            self._sql.count_messages(**{**values, "title": given}),
+        ]
         indexing = yield from self._indexing(values, messages, [(values["conversation"], given)] if given else [])
-        return [*inserting, *counting, *indexing]
+        return [*inserting, *(counting if messages else []), *indexing]
 
     def _imports(self, records: list[ImportRecord], values: dict[str, Any]) -> Work[list[Statement]]:
         """The statements that store the messages of conversations to import, and that index all of it."""
@@ -833,7 +788,7 @@ async def users_to_expire(
         "limit": limit,
     }
     (answers,) = await executor.run(executor.statements.users_to_expire(**values))
-    return _decode(answers, UsersToExpire, "")
+    return decoded(answers, UsersToExpire, "")
 
 
 async def tidy_index(executor: Executor) -> bool:
@@ -859,18 +814,26 @@ def _conversation_in(created: _Created, conversation_id: str) -> Conversation:
 
 
 def _appended(
-    rows: list[Row], conversation_id: str, messages: list[MessageRecord], expected: int | None
+    rows: list[Row],
+    conversation_id: str,
+    messages: list[MessageRecord],
+    expected: int | None,
+    expected_leaf_id: str | None = None,
 ) -> tuple[Appended, bool]:
     """What came of an append, and whether any message is new. Raises as `Store.append_messages` does."""
-    answer = _decode(rows, _Appended, conversation_id)
+    answer = decoded(rows, _Appended, conversation_id)
     conflicts = [row.id for row in answer.messages if not row.is_same]
     if conflicts:
         raise message_conflict(conflicts)
     new = sum(row.is_new for row in answer.messages)
     is_new = len(answer.messages) - new < len(messages)
     before = answer.conversation.message_count - new
+    if answer.unknown:
+        raise link_invalid(messages, answer.unknown)
     if is_new and expected not in (None, before):
         raise count_stale(expected, before)
+    if is_new and not new and expected_leaf_id is not None:
+        raise leaf_stale(expected_leaf_id, answer.conversation.leaf_id)
     receipts = {row.id: Receipt(row.id, row.seq, row.created_at) for row in answer.messages}
     return Appended([receipts[message.id] for message in messages], answer.conversation), is_new
 
@@ -912,15 +875,3 @@ def _ids(messages: list[MessageRecord]) -> str:
 def _text(value: Any) -> str:
     """A value as JSON."""
     return msgspec.json.encode(value).decode()
-
-
-def _decode(rows: list[Row], into: type[T], conversation_id: str) -> T:
-    """The one answer of a statement; no row means that the conversation is not there."""
-    return msgspec.json.decode(_answer(rows, conversation_id), type=into)
-
-
-def _answer(rows: list[Row], conversation_id: str) -> str:
-    if not rows:
-        raise no_conversation(conversation_id)
-    answer: str = rows[0]["answer"]
-    return answer

@@ -5,7 +5,8 @@ pieces of SQL, and gives back a piece of SQL.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from msgspec import Raw
@@ -57,7 +58,12 @@ class Dialect(ABC):
 
     def document(self, columns: Iterable[Column], alias: str) -> str:
         """A row as a JSON object."""
-        return self.object({column.field: self.shown(column, column.of(alias)) for column in columns})
+        return self.object({column.field: self.shown(column, self.of(column, alias)) for column in columns})
+
+    def of(self, column: Column, alias: str) -> str:
+        """What readers get of a column from a row."""
+        tables = {name: self.table(name) for name in ("messages", "forks")}
+        return column.shown_as.format(alias=alias, name=column.name, table=tables)
 
     def parameter(self, column: Column) -> str:
         """The value of a column, out of the parameter that has its name."""
@@ -144,6 +150,10 @@ class Dialect(ABC):
         """The greatest of these, none of which is NULL."""
 
     @abstractmethod
+    def least(self, *values: str) -> str:
+        """The least of these, none of which is NULL."""
+
+    @abstractmethod
     def bytes_of(self, value: str) -> str:
         """How many bytes a text has."""
 
@@ -171,8 +181,10 @@ class Dialect(ABC):
         """
 
     @abstractmethod
-    def message_rows(self, columns: Iterable[Column], alias: str, more: str) -> str:
-        """A page of messages or entries as JSON, `{"rows": […], "more": …}`: an aggregate."""
+    def message_rows(
+        self, columns: Iterable[Column], alias: str, more: str, others: Mapping[str, str] = MappingProxyType({})
+    ) -> str:
+        """A page of messages or entries as JSON, `{"rows": […], "more": …}`, with others beside: an aggregate."""
 
     # The index of words.
 

@@ -4,7 +4,8 @@ Where values are looked up, the join is a CROSS JOIN, which to SQLite means: in 
 all of a user's rows for each value. `NOT INDEXED` leaves it `n`, for the same reason.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from msgspec import Raw
 
@@ -58,7 +59,7 @@ class SqliteDialect(Dialect):
         text = ""
         literal = "{"
         for column in columns:
-            value = f"coalesce({_as_text(column, column.of(alias))}, 'null')"
+            value = f"coalesce({_as_text(column, self.of(column, alias))}, 'null')"
             text += f"""'{literal}"{column.field}":' || {value} || """
             literal = ","
         return f"json({text}'}}')"
@@ -98,6 +99,9 @@ class SqliteDialect(Dialect):
     def greatest(self, *values: str) -> str:
         return f"max({', '.join(values)})"
 
+    def least(self, *values: str) -> str:
+        return f"min({', '.join(values)})"
+
     def bytes_of(self, value: str) -> str:
         return f"octet_length({value})"
 
@@ -122,7 +126,9 @@ class SqliteDialect(Dialect):
   WHERE CASE WHEN wanted.type = 'null' THEN EXISTS ({found}) ELSE NOT {equal} END
 )"""
 
-    def message_rows(self, columns: Iterable[Column], alias: str, more: str) -> str:
+    def message_rows(
+        self, columns: Iterable[Column], alias: str, more: str, others: Mapping[str, str] = MappingProxyType({})
+    ) -> str:
         """See `Dialect`. To put text together takes SQLite half as long: what is JSON is not read once more.
 
         What may be NULL is quoted, which makes `null` of it: a NULL would leave the message out, and say nothing. So is
@@ -131,13 +137,14 @@ class SqliteDialect(Dialect):
         row: list[str] = []
         literal = "{"
         for column in columns:
-            before, value, behind = _piece(column, column.of(alias))
+            before, value, behind = _piece(column, self.of(column, alias))
             row += [f"'{literal}\"{column.field}\":{before}'", value]
             literal = f"{behind},"
         row.append(f"'{literal.removesuffix(',')}}}'")
         rows = f"coalesce(group_concat({' || '.join(row)}, ','), '')"
         more = f"CASE WHEN {more} THEN 'true' ELSE 'false' END"
-        return f"""'{{"rows":[' || {rows} || '],"more":' || {more} || '}}'"""
+        beside = "".join(f"""',"{name}":' || {value} || """ for name, value in others.items())
+        return f"""'{{"rows":[' || {rows} || '],"more":' || {more} || {beside}'}}'"""
 
     def indexing(self) -> Sequence[Query]:
         return [

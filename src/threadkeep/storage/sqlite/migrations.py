@@ -383,4 +383,37 @@ WHERE run_id IS NOT NULL""",
 ) STRICT""",
         ),
     ),
+    Migration(
+        "0013_branches.sql",
+        (
+            """CREATE TABLE forks (
+  user_id TEXT NOT NULL,
+  conversation_id TEXT NOT NULL,
+  seq INTEGER NOT NULL,
+  follows INTEGER NOT NULL CHECK (follows >= 0 AND follows < seq),
+  PRIMARY KEY (user_id, conversation_id, seq)
+) STRICT, WITHOUT ROWID""",
+            """CREATE INDEX forks_by_parent ON forks (user_id, conversation_id, follows, seq)""",
+            """CREATE TABLE cuts (
+  user_id TEXT NOT NULL,
+  conversation_id TEXT NOT NULL,
+  from_seq INTEGER NOT NULL,
+  to_seq INTEGER NOT NULL CHECK (to_seq >= from_seq),
+  rev INTEGER NOT NULL,
+  deleted_at INTEGER NOT NULL,
+  PRIMARY KEY (user_id, conversation_id, from_seq)
+) STRICT, WITHOUT ROWID""",
+            """CREATE INDEX cuts_by_rev ON cuts (user_id, rev)""",
+            """CREATE INDEX cuts_by_deletion ON cuts (user_id, deleted_at)""",
+            """ALTER TABLE conversations ADD COLUMN leaf_seq INTEGER""",
+            """ALTER TABLE conversations ADD COLUMN forked_from TEXT""",
+        ),
+    ),
+    Migration(
+        "0014_messages_edited.sql",
+        (
+            """ALTER TABLE messages ADD COLUMN version INTEGER NOT NULL DEFAULT 1""",
+            """ALTER TABLE messages ADD COLUMN metadata_edited_at INTEGER NOT NULL DEFAULT 0""",
+        ),
+    ),
 )

@@ -4,6 +4,11 @@ from threadkeep.storage.sql.columns import PIECE, Column
 from threadkeep.storage.sql.dialect import Dialect
 from threadkeep.storage.sql.executor import Query
 
+# A field does not give way where it was edited later, from `:loses_from` to `:loses_until`; that is never where an edit
+# wins by arrival, or by the version that it names. What is later still was stamped by a clock that was wrong.
+GIVES_WAY = "NOT BETWEEN :loses_from AND :loses_until"
+MOVES = "NOT BETWEEN :edited_at AND :loses_until"
+
 
 class Base:
     """Statements in the words of one dialect."""
@@ -13,6 +18,8 @@ class Base:
         self.owners = dialect.table("owners")
         self.conversations = dialect.table("conversations")
         self.messages = dialect.table("messages")
+        self.forks = dialect.table("forks")
+        self.cuts = dialect.table("cuts")
         self.journals = dialect.table("journals")
         self.entries = dialect.table("entries")
         self.blobs = dialect.table("blobs")
@@ -25,6 +32,28 @@ class Base:
         self.lanes = dialect.table("lanes")
         self.next_rev = f"(SELECT o.rev + 1 FROM {self.owners} AS o WHERE o.user_id = :user)"
         """What everything bears that this batch touches, until the counter follows."""
+
+    def is_kept(self, seq: str, conversation: str = ":conversation") -> str:
+        """Whether a message is in no deleted branch, by its `seq`. None of those ranges reaches into another."""
+        return f"""coalesce((
+    SELECT cut.to_seq
+    FROM {self.cuts} AS cut
+    WHERE cut.user_id = :user AND cut.conversation_id = {conversation} AND cut.from_seq <= {seq}
+    ORDER BY cut.from_seq DESC
+    LIMIT 1
+  ), -1) < {seq}"""
+
+    @property
+    def is_expected_leaf(self) -> str:
+        """Whether the active path of the conversation `c` ends with `:expected_leaf`, if anything is expected."""
+        expected = self.dialect.text(":expected_leaf")
+        return f"""({expected} IS NULL OR {expected} = (
+    SELECT leaf.id
+    FROM {self.messages} AS leaf
+    WHERE leaf.user_id = :user
+      AND leaf.conversation_id = :conversation
+      AND leaf.seq = coalesce(c.leaf_seq, c.message_count)
+  ))"""
 
     def insert(self, table: str, values: dict[str, str]) -> str:
         """An INSERT of what a SELECT gives, each column beside its value."""

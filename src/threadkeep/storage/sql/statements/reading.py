@@ -43,11 +43,14 @@ WHERE c.user_id = :user AND c.id = :conversation AND coalesce(c.deleted_at, 1) >
 
     @cached_property
     def message_exists(self) -> Query:
-        """Whether a cursor that is an id leads anywhere."""
+        """Whether a cursor that is an id, or the end of a path, leads anywhere."""
         return self.dialect.read(f"""
 SELECT 1 AS value
 FROM {self.messages} AS m
-WHERE m.user_id = :user AND m.conversation_id = :conversation AND m.id = :message
+WHERE m.user_id = :user
+  AND m.conversation_id = :conversation
+  AND m.id = :message
+  AND {self.is_kept("m.seq")}
 """)
 
     @cached_property
@@ -259,6 +262,7 @@ WHERE s.position = 1 OR (s.position <= :limit AND s.bytes <= :page_bytes)
           WHERE f.user_id = :user AND f.conversation_id = :conversation AND f.id = :message
         )
       )
+      AND {self.is_kept("m.seq")}
     ORDER BY m.seq DESC
     LIMIT :limit + 1
   )"""
@@ -268,7 +272,10 @@ WHERE s.position = 1 OR (s.position <= :limit AND s.bytes <= :page_bytes)
         return f"""listed AS (
     SELECT m.n, m.bytes, m.seq AS place
     FROM {self.messages} AS m
-    WHERE m.user_id = :user AND m.conversation_id = :conversation AND m.seq > :seq
+    WHERE m.user_id = :user
+      AND m.conversation_id = :conversation
+      AND m.seq > :seq
+      AND {self.is_kept("m.seq")}
     ORDER BY m.seq
     LIMIT :limit + 1
   )"""

@@ -852,7 +852,7 @@ ORDER BY part
 
     def _row_of_page(self, columns: list[Column], alias: str, more: dict[str, str]) -> str:
         """A row of a page as JSON, with its data where the page is no larger than one may be."""
-        fields = {column.field: self.dialect.shown(column, column.of(alias)) for column in columns}
+        fields = {column.field: self.dialect.shown(column, self.dialect.of(column, alias)) for column in columns}
         return self.dialect.object(
             fields | more | {"data": f"CASE WHEN p.bytes <= :page_bytes THEN {alias}.data ELSE NULL END"}
         )

@@ -6,14 +6,10 @@ guarded by the conditions of the whole. Where the state before cannot be told af
 
 from functools import cached_property
 
-from threadkeep.storage.sql.columns import CONVERSATION, MESSAGE, shown
+from threadkeep.storage.sql.columns import CONVERSATION, MESSAGE, given, shown
 from threadkeep.storage.sql.executor import Query
-from threadkeep.storage.sql.statements.base import Base
+from threadkeep.storage.sql.statements.base import GIVES_WAY, MOVES, Base
 
-# A field does not give way where it was edited later, from `:loses_from` to `:loses_until`; that is never where an edit
-# wins by arrival, or by the version that it names. What is later still was stamped by a clock that was wrong.
-_GIVES_WAY = "NOT BETWEEN :loses_from AND :loses_until"
-_MOVES = "NOT BETWEEN :edited_at AND :loses_until"
 _EDITED = ("title", "model", "is_archived", "metadata")
 
 
@@ -41,20 +37,24 @@ SET
   rev = rev + 1,
   indexed_rev = CASE WHEN indexed_rev = rev THEN rev + 1 ELSE indexed_rev END
 WHERE o.user_id = :user
-  AND EXISTS (SELECT 1 FROM {self.conversations} AS c WHERE c.user_id = :user AND c.rev = o.rev + 1)
+  AND (
+    EXISTS (SELECT 1 FROM {self.conversations} AS c WHERE c.user_id = :user AND c.rev = o.rev + 1)
+    OR EXISTS (SELECT 1 FROM {self.messages} AS m WHERE m.user_id = :user AND m.rev = o.rev + 1)
+  )
 """)
 
     @cached_property
     def insert_conversation(self) -> Query:
         """Create a conversation, unless an id of its messages is taken. `:ids` is an array of [id, digest].
 
-        `:expected` is how many messages the caller thinks that it has: a new one has none.
+        `:expected` is how many messages the caller thinks that it has: a new one has none. `:links`, of those messages
+        that say what they follow, may name each other alone.
         """
-        given = [column for column in CONVERSATION if column.name not in ("user_id", "deleted_at")]
+        brought = [column for column in given(CONVERSATION) if column.name != "user_id"]
         values = {
             "user_id": ":user",
             "rev": "o.rev + 1",
-            **{column.name: self.dialect.parameter(column) for column in given},
+            **{column.name: self.dialect.parameter(column) for column in brought},
             "id": ":conversation",
             "created_at": ":now",
             "updated_at": ":now",
@@ -71,6 +71,11 @@ WHERE o.user_id = :user
     SELECT 1
     FROM {self._known("given")}
   )
+  AND NOT EXISTS (
+    SELECT 1
+    FROM {self.dialect.each(":links", "link")}
+    WHERE link.value ->> 'where' = 'elsewhere'
+  )
 ON CONFLICT (user_id, id) DO NOTHING
 """)
 
@@ -80,6 +85,7 @@ ON CONFLICT (user_id, id) DO NOTHING
 
         Several of these may stand in one batch, each with a part of the messages, all with the same `:ids`. Where
         `:creates` is 1, only a conversation takes them that this batch has created: it bears the next rev already.
+        What new messages follow, by `:links`, must be there.
         """
         values = self._message_values(
             conversation_id=":conversation",
@@ -104,13 +110,18 @@ WHERE o.user_id = :user
     FROM {self._known("given")}
     WHERE m.conversation_id <> :conversation OR m.digest <> given.value ->> 1
   )
+  AND {self.is_expected_leaf}
+  AND NOT EXISTS (SELECT 1 FROM {self._unknown_links("link")})
   AND (SELECT k.seq FROM {self.messages} AS k WHERE k.user_id = :user AND k.id = new.value ->> 'id') IS NULL
 {self.dialect.order_of_given("new")}
 """)
 
     @cached_property
     def count_messages(self) -> Query:
-        """Tell the conversation how many messages it has, and its title if it has none yet."""
+        """Tell the conversation how many messages it has, where its path ends, and its title if it has none yet.
+
+        The path ends with the last of the new messages that `:unselected` does not name.
+        """
         last = f"""(
     SELECT max(m.seq) FROM {self.messages} AS m WHERE m.user_id = :user AND m.conversation_id = :conversation
   )"""
@@ -121,6 +132,14 @@ SET
   updated_at = {self.dialect.greatest("updated_at", ":now")},
   rev = {self.next_rev},
   message_count = {last},
+  leaf_seq = nullif(coalesce((
+    SELECT max(m.seq)
+    FROM {self.messages} AS m
+    WHERE m.user_id = :user
+      AND m.conversation_id = :conversation
+      AND m.seq > c.message_count
+      AND NOT EXISTS (SELECT 1 FROM {self.dialect.each(":unselected", "not_taken")} WHERE not_taken.value ->> 0 = m.id)
+  ), leaf_seq, message_count), {last}),
   title = CASE WHEN title_source = 'default' THEN coalesce({title}, title) ELSE title END,
   title_source = CASE
     WHEN title_source = 'default' AND {title} IS NOT NULL THEN 'first_message'
@@ -173,9 +192,19 @@ WHERE o.user_id = :user
       SELECT {self.dialect.list_of(receipt)}
       FROM {self._known("given")}
     """)
-        conversation = self.dialect.document(shown(CONVERSATION), "c")
+        unknown = self.dialect.subquery(f"""
+      SELECT {self.dialect.list_of("link.value ->> 'id'")}
+      FROM {self._unknown_links("link")}
+    """)
+        answer = self.dialect.object(
+            {
+                "messages": messages,
+                "unknown": unknown,
+                "conversation": self.dialect.document(shown(CONVERSATION), "c"),
+            }
+        )
         return self.dialect.answer(f"""
-SELECT {self.dialect.object({"messages": messages, "conversation": conversation})} AS answer
+SELECT {answer} AS answer
 FROM {self.owners} AS o
 JOIN {self.conversations} AS c ON c.user_id = :user AND c.id = :conversation
 WHERE o.user_id = :user AND c.deleted_at IS NULL
@@ -198,7 +227,7 @@ WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL
             {
                 "version": "c.version",
                 "metadataBytes": (
-                    f"CASE WHEN :sets_metadata = 1 AND c.metadata_edited_at {_GIVES_WAY} THEN {size} ELSE 0 END"
+                    f"CASE WHEN :sets_metadata = 1 AND c.metadata_edited_at {GIVES_WAY} THEN {size} ELSE 0 END"
                 ),
             }
         )
@@ -222,7 +251,7 @@ WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL
         assignments = [f"title_source = {title_source}"]
         for name in _EDITED:
             assignments.append(f"{name} = CASE WHEN {_gives_way(name)} THEN {new[name]} ELSE {name} END")
-            moves = f":sets_{name} = 1 AND {name}_edited_at {_MOVES}"
+            moves = f":sets_{name} = 1 AND {name}_edited_at {MOVES}"
             assignments.append(f"{name}_edited_at = CASE WHEN {moves} THEN :edited_at ELSE {name}_edited_at END")
         fits = f"{self.dialect.bytes_of(metadata)} <= :metadata_bytes_max"
         return self.dialect.write(f"""
@@ -295,13 +324,13 @@ FROM {self.dialect.each(":conversations", "given")}
     @cached_property
     def import_conversations(self) -> Query:
         """Keep those of `:conversations` that are not there."""
-        given = [column for column in CONVERSATION if column.name not in ("user_id", "version", "deleted_at")]
+        brought = [column for column in given(CONVERSATION) if column.name not in ("user_id", "version")]
         values = {
             "user_id": ":user",
             "rev": "o.rev + 1",
             "version": "1",
             "expires_from": ":now",
-            **{column.name: self.dialect.given(column, "given.value") for column in given},
+            **{column.name: self.dialect.given(column, "given.value") for column in brought},
         }
         return self.dialect.write(f"""
 {self.insert(self.conversations, values)}
@@ -331,17 +360,37 @@ WHERE o.user_id = :user AND c.rev = o.rev + 1
         known = self.dialect.look_up("messages", "m", f"m.user_id = :user AND m.id = {given}.value ->> 0")
         return f"{self.dialect.each(':ids', given)}\n    {known}"
 
+    def _unknown_links(self, link: str) -> str:
+        """Those of `:links` which are of new messages and name one that is not there."""
+        other = self.is_kept("other.seq")
+        return f"""{self.dialect.each(":links", link)}
+    WHERE {link}.value ->> 'how' <> 'root'
+      AND NOT EXISTS (
+        SELECT 1 FROM {self.messages} AS known WHERE known.user_id = :user AND known.id = {link}.value ->> 'id'
+      )
+      AND NOT EXISTS (
+        SELECT 1
+        FROM {self.messages} AS other
+        WHERE other.user_id = :user
+          AND other.id = {link}.value ->> 'of'
+          AND other.conversation_id = :conversation
+          AND {other}
+      )
+      AND ({link}.value ->> 'where' = 'elsewhere' OR EXISTS (
+        SELECT 1 FROM {self.messages} AS known WHERE known.user_id = :user AND known.id = {link}.value ->> 'of'
+      ))"""
+
     def _message_values(self, **others: str) -> dict[str, str]:
         """What a row of messages is given, from `new` where nothing else is said."""
-        given = {column.name: self.dialect.given(column, "new.value") for column in MESSAGE}
-        role = given["role"]
-        given["role"] = f"CASE {role} WHEN 'developer' THEN 'system' ELSE {role} END"
-        given["sent_role"] = f"CASE {role} WHEN 'developer' THEN {role} END"
-        return {"user_id": ":user", "rev": "o.rev + 1", **given, **others}
+        values = {column.name: self.dialect.given(column, "new.value") for column in given(MESSAGE)}
+        role = values["role"]
+        values["role"] = f"CASE {role} WHEN 'developer' THEN 'system' ELSE {role} END"
+        values["sent_role"] = f"CASE {role} WHEN 'developer' THEN {role} END"
+        return {"user_id": ":user", "rev": "o.rev + 1", **values, "version": "1", **others}
 
 
 def _gives_way(name: str) -> str:
-    return f":sets_{name} = 1 AND {name}_edited_at {_GIVES_WAY}"
+    return f":sets_{name} = 1 AND {name}_edited_at {GIVES_WAY}"
 
 
 def _lines(assignments: list[str]) -> str:

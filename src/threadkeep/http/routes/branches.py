@@ -1,0 +1,67 @@
+"""The branches of a conversation: see them, choose one, delete one and restore it."""
+
+from threadkeep.conversations.models import Conversation, DeletedBranch, LeafChoice, Siblings
+from threadkeep.http.messages import Response, etag, json_response
+from threadkeep.http.routes.base import Call, Route
+
+
+@Route(
+    "GET",
+    "/api/conversations/{id}/messages/{mid}/branches",
+    answers={200: Siblings},
+    fails=("not_found",),
+)
+async def list_branches(call: Call) -> Response:
+    """List the messages that follow the same one as this: other answers to a question, or its edits.
+
+    `leafId` is where the path ends if that branch is selected.
+    """
+    return json_response(200, await call.store.list_branches(call.id, call.path["mid"]))
+
+
+@Route(
+    "PUT",
+    "/api/conversations/{id}/leaf",
+    answers={200: Conversation},
+    fails=("not_found", "stale"),
+    body=LeafChoice,
+)
+async def select_leaf(call: Call) -> Response:
+    """Choose which branch is the active one: that in which a message stands.
+
+    The active path ends with what was said last below the message, or, with `descend` false, with the message itself:
+    that is to roll back. Whatever is not on the path stays, and can be chosen again. With `expectedLeafId`, it fails
+    with `stale` if the path ends elsewhere by now.
+    """
+    choice: LeafChoice = call.body
+    conversation = await call.store.select_leaf(
+        call.id, choice.message_id, descend=choice.descend, expected_leaf_id=choice.expected_leaf_id
+    )
+    return json_response(200, conversation, {"etag": etag(conversation.version)})
+
+
+@Route(
+    "DELETE",
+    "/api/conversations/{id}/messages/{mid}",
+    answers={200: DeletedBranch},
+    fails=("not_found",),
+)
+async def delete_message(call: Call) -> Response:
+    """Delete a message, and all that was said below it.
+
+    It can be restored for as long as the server keeps what is deleted, 30 days by default. Where it was on the active
+    path, that then leads to what was said last below the message before it. Deleting it again changes nothing.
+    """
+    return json_response(200, await call.store.delete_branch(call.id, call.path["mid"]))
+
+
+@Route(
+    "POST",
+    "/api/conversations/{id}/messages/{mid}/restore",
+    answers={200: Conversation},
+    fails=("not_found", "conflict"),
+)
+async def restore_message(call: Call) -> Response:
+    """Restore a deleted message, with all that was deleted along with it."""
+    conversation = await call.store.restore_branch(call.id, call.path["mid"])
+    return json_response(200, conversation, {"etag": etag(conversation.version)})
