@@ -32,7 +32,7 @@ def main() -> None:
         sent = json.loads(line)
         try:
             # Items of OpenAI have iterables, which pydantic reads only when they are asked for: JSON asks for all.
-            json.dumps(checks[sent["dialect"]](sent["messages"], strict=False), default=list)
+            json.dumps(checks[sent["dialect"]](sent["messages"], extra="forbid"), default=list)
             checks["system"](sent["system"])
         except ValidationError as error:
             sys.stdout.write(f"{number}: {sent['dialect']}: {str(error)[:600]}\n{line[:600]}\n")

@@ -261,6 +261,7 @@ def test_a_text_is_a_text_in_the_words_of_everybody() -> None:
         {"type": "chat", "message": {"role": "assistant", "content": "Yes."}},
         {"type": "chat", "message": {"role": "assistant", "content": None, "audio": {"id": "a", "transcript": "Yes."}}},
         {"type": "ai", "content": "Yes."},
+        {"type": "chat", "role": "critic", "content": "Yes."},
         {"lc": 1, "type": "constructor", "id": ["langchain", "AIMessage"], "kwargs": {"content": "Yes."}},
     ):
         assert written("assistant", "openai-chat", block) == [{"type": "text", "text": "Yes."}]

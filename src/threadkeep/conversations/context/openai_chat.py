@@ -31,7 +31,7 @@ _AUDIO = {"audio/wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
 
 def read_message(block: dict[str, Any], read: Read) -> list[Part]:
     """A whole message, as one that is more than a role and a content is kept."""
-    message = dict_in(block, "message")
+    message = dict_in(block, "message") or block  # LangChain's `ChatMessage` has this type as well
     role = string(message.get("role"))
     if role == "tool":
         return [Result(call_id=string(message.get("tool_call_id")), content=message.get("content"))]
@@ -64,7 +64,11 @@ class _Writer:
     def __init__(self, findings: Findings, read: Read) -> None:
         self._findings = findings
         self._read = read
-        self._ids = Ids(findings, _ID_MAX)
+        self.begin_turn()
+
+    def begin_turn(self) -> None:
+        """Let ids come again: here a result belongs to the message before it, whatever ids were before."""
+        self._ids = Ids(self._findings, _ID_MAX)
 
     def part(self, part: Part, role: str) -> Fragment | None:
         """A part that is no result; None where it cannot be said in this role."""
@@ -98,6 +102,7 @@ def write(turns: list[Turn], findings: Findings, read: Read) -> Written:
     writer = _Writer(findings, read)
     messages: list[Fragment] = []
     for turn in turns:
+        writer.begin_turn()
         written = fragments(turn, writer.part, findings)
         calls = [(part, call) for part, call in written if isinstance(part, Call)]
         joined: dict[int, list[tuple[Part, Fragment]]] = {}
