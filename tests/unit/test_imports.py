@@ -48,6 +48,14 @@ OURS = {
     "threadkeep.clock",
     "threadkeep.conversations",
     "threadkeep.conversations.content",
+    "threadkeep.conversations.context",
+    *(
+        f"threadkeep.conversations.context.{name}"
+        for name in (
+            *("ai_sdk", "anthropic", "langchain", "media", "openai_chat", "openai_responses"),
+            *("pairing", "parts", "reading", "service", "view", "written"),
+        )
+    ),
     "threadkeep.conversations.cursors",
     "threadkeep.conversations.export_v1",
     "threadkeep.conversations.models",
@@ -71,7 +79,7 @@ OURS = {
     *(
         f"threadkeep.http.routes.{name}"
         for name in (
-            *("base", "changes", "conversations", "export_and_import", "me", "messages", "openai"),
+            *("base", "changes", "context", "conversations", "export_and_import", "me", "messages", "openai"),
             *("public", "rows", "search"),
             *KINDS_OF_STATE,
         )
@@ -97,7 +105,7 @@ IN_SNAPSHOT = {
     "threadkeep.conversations.filters",
     *(
         f"threadkeep.http.descriptions{name}"
-        for name in ("", ".openai", ".operation", *(f".{kind}" for kind in KINDS_OF_STATE))
+        for name in ("", ".context", ".openai", ".operation", *(f".{kind}" for kind in KINDS_OF_STATE))
     ),
     "threadkeep.http.docs",
     "threadkeep.http.openapi",
@@ -275,6 +283,7 @@ KNOWS: dict[str, set[str]] = {
     "agents": {"conversations", "errors", "ids", "validation", "work"},
     "agents/openai": {"agents", "clock", "errors"},
     "conversations": {"clock", "errors", "ids", "tokenizer", "validation", "work"},
+    "conversations/context": {"conversations", "errors", "work"},
     "storage/objects": {"errors"},
     "storage/backends": {"errors", "storage/objects"},
     "storage/sql": {"agents", "clock", "conversations", "errors", "ids", "tokenizer", "work"},
@@ -285,8 +294,8 @@ KNOWS: dict[str, set[str]] = {
     },
     "http/descriptions": set(),
     "http/routes": {
-        *("__init__", "agents", "agents/openai", "conversations", "errors", "http", "settings", "storage/backends"),
-        *("storage/objects", "users"),
+        *("__init__", "agents", "agents/openai", "conversations", "conversations/context", "errors", "http"),
+        *("settings", "storage/backends", "storage/objects", "users"),
     },
     "worker": {
         *("clock", "conversations", "errors", "http", "settings", "storage/backends", "storage/objects"),

@@ -7,6 +7,7 @@ from typing import Any
 
 from threadkeep.http.descriptions.blobs import BLOBS
 from threadkeep.http.descriptions.branches import FIELDS_OF_BRANCHES, branches
+from threadkeep.http.descriptions.context import CONTEXT
 from threadkeep.http.descriptions.journals import JOURNALS
 from threadkeep.http.descriptions.openai import CONVERSATION, ITEM, OF_OPENAI, TAG
 from threadkeep.http.descriptions.operation import AGENT_STATE, Operation
@@ -228,6 +229,7 @@ OPERATIONS: dict[str, Operation] = {
         answers={200: "A page of messages, in order."},
         response={"messages": [_question, _answer], "nextCursor": None, "branches": []},
     ),
+    **CONTEXT,
     "update_message": Operation(
         tag="Messages",
         answers={200: "The message, as edited."},
