@@ -155,6 +155,11 @@ async def test_what_was_said_is_found(backend: Backend, kind: str) -> None:
     assert {hit.conversation.id for hit in hits} == {conversation.id}
     (hit,) = [hit async for hit in client.search("lodz", role="assistant", since=1, until=2**52)]
     assert [part.text for part in hit.snippet if part.match] == ["Łódź"]
+    assert (hit.is_active, hit.previous_seq, hit.next_seq) == (True, 1, None)
+    await conversation.append(role="assistant", content="lodz", sibling_of=hit.message.id)
+    assert len([hit async for hit in client.search("lodz", conversation=conversation.id)]) == 3
+    active = [hit async for hit in client.search("lodz", conversation=conversation.id, only_active=True)]
+    assert {hit.message.seq for hit in active} == {1, 3}
     (hit,) = [hit async for hit in client.search("trip")]
     assert (hit.message, hit.conversation.title) == (None, "A trip")
 
@@ -172,12 +177,30 @@ async def test_changes_are_followed(backend: Backend, kind: str) -> None:
     assert [each.id for page in pages for each in page.conversations] == [conversation.id]
     assert [each.id for page in pages for each in page.deleted] == [gone.id]
     assert [page async for page in client.changes(pages[-1].next)] == []
+    await conversation.delete_branch((await conversation.messages().page()).messages[-1].id)
+    pages.extend([page async for page in client.changes(pages[-1].next)])
+    assert [(each.from_seq, each.to_seq) for page in pages for each in page.removed] == [(3, 3)]
     polled = client.changes(pages[-1].next, poll_seconds=0.01).__aiter__()
     await conversation.append(role="user", content="later")
     page = await anext(polled)
     assert [message.text for message in page.messages] == ["later"]
     await conversation.append(role="user", content="later still")
     assert [message.text for message in (await anext(polled)).messages] == ["later still"]
+
+
+async def test_a_model_is_sent_what_it_can_take(backend: Backend, kind: str) -> None:
+    client = python_client(backend, someone(), kind)
+    call = {"type": "tool_use", "id": "c1", "name": "look_up", "input": {}}
+    conversation = await client.conversations.create(
+        messages=[{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}]
+    )
+    await conversation.append(id="a", role="assistant", content=[call])
+    sent = await conversation.context("anthropic", max_bytes=100_000)
+    assert [message["role"] for message in sent.messages] == ["user", "assistant", "user"]
+    assert (sent.system, sent.truncated) == ([{"type": "text", "text": "Be brief."}], False)
+    assert [repair.message_id for repair in sent.repairs] == ["a"]
+    assert (await conversation.context("openai-chat")).system is None
+    await refusal(conversation.context("anthropic", repair=False), Conflict)
 
 
 async def test_everything_is_taken_out_and_in_again(

@@ -61,13 +61,17 @@ class AsyncClient(AsyncDocuments, AsyncFollowing):
         role: Role | None = None,
         since: int | None = None,
         until: int | None = None,
+        conversation: str | None = None,
+        only_active: bool = False,
         limit: int = 20,
     ) -> AsyncPages[Hit, HitPage]:
         """Find messages and titles that have all of these words, and phrases in double quotes, best first.
 
-        `since` and `until` are times; with a `role`, only its messages. `limit` is how many a page has at most.
+        `since` and `until` are times; with a `role`, only its messages; with the id of a `conversation`, only those in
+        it. `only_active` leaves out what is not on the active path. `limit` is how many a page has at most.
         """
-        asked = {"q": text, "role": role, "from": since, "to": until, "limit": limit}
+        asked = {"q": text, "role": role, "from": since, "to": until, "conversation": conversation, "limit": limit}
+        asked |= {"branch": "active" if only_active else None}
 
         async def fetch(cursor: str | None) -> HitPage:
             query = {**asked, "cursor": cursor}

@@ -7,10 +7,12 @@ from typing import Any, NotRequired, TypedDict
 
 from msgspec import Struct, field
 
+from threadkeep.conversations.context.parts import Dialect, Repair
 from threadkeep.conversations.export_v1 import ImportReport
 from threadkeep.conversations.models import (
     Branches,
     Receipt,
+    Removed,
     Role,
     Sibling,
     Siblings,
@@ -23,8 +25,10 @@ __all__ = [
     "Appended",
     "Branches",
     "Changes",
+    "Context",
     "ConversationData",
     "ConversationEdit",
+    "Dialect",
     "Document",
     "Hit",
     "HitPage",
@@ -33,6 +37,8 @@ __all__ = [
     "MessagePage",
     "NewMessage",
     "Receipt",
+    "Removed",
+    "Repair",
     "Role",
     "Sibling",
     "Siblings",
@@ -137,13 +143,32 @@ class MessagePage(Struct, rename="camel"):
     """For each message that has siblings, the `seq` of all of them, for switching between them."""
 
 
-class Hit(Struct):
+class Context(Struct, rename="camel", kw_only=True):
+    """What a model is sent of a conversation."""
+
+    messages: list[dict[str, Any]]
+    """As the dialect has them: `messages` of Anthropic and of chat completions, `input` of Responses."""
+    system: list[dict[str, Any]] | None = None
+    """Only of Anthropic: the `system` of a request."""
+    repairs: list[Repair]
+    """Where it is not what is stored."""
+    truncated: bool
+    """Whether older messages were left out, so that the rest fits."""
+
+
+class Hit(Struct, rename="camel"):
     """A message that was found, or, where `message` is None, a conversation by its title."""
 
     conversation: ConversationData
     message: Message | None
     snippet: list[SnippetPart]
     """The piece of the text around the match."""
+    is_active: bool
+    """Whether the message is on the active path of its conversation."""
+    previous_seq: int | None
+    """The `seq` of the message that it follows; None where there is none."""
+    next_seq: int | None
+    """The `seq` of the message that follows it; None where none does."""
 
 
 class HitPage(Struct, rename="camel"):
@@ -159,6 +184,8 @@ class Changes(Struct, rename="camel", kw_only=True):
     conversations: list[ConversationData] = field(default_factory=list)
     deleted: list[Tombstone] = field(default_factory=list)
     """Conversations to remove, with their messages."""
+    removed: list[Removed] = field(default_factory=list)
+    """Messages to remove, as ranges of `seq`: branches that were deleted."""
     messages: list[Message]
     next: str
     """Where to go on from, now or at any later time."""

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 from msgspec import Raw, Struct, json
 
-from threadkeep.client.models import Changes, ConversationData, Message, Tombstone
+from threadkeep.client.models import Changes, ConversationData, Message, Removed, Tombstone
 from threadkeep.client.transport import Transport, read
 from threadkeep.client.waiting import sleep
 
@@ -14,6 +14,7 @@ class _Changes(Struct, rename="camel"):
     messages: list[Message]
     next: str
     has_more: bool
+    removed: list[Removed] = []
 
 
 class AsyncFollowing:
@@ -45,7 +46,7 @@ class AsyncFollowing:
 
 
 def _changes(page: _Changes) -> Changes:
-    changes = Changes(messages=page.messages, next=page.next, has_more=page.has_more)
+    changes = Changes(messages=page.messages, removed=page.removed, next=page.next, has_more=page.has_more)
     for row in page.conversations:
         if "title" in json.decode(row, type=dict[str, Raw]):
             changes.conversations.append(json.decode(row, type=ConversationData))

@@ -10,8 +10,10 @@ from threadkeep.client.api.documents import one_document
 from threadkeep.client.api.pages import AsyncPages
 from threadkeep.client.models import (
     Appended,
+    Context,
     ConversationData,
     ConversationEdit,
+    Dialect,
     Document,
     Message,
     MessagePage,
@@ -162,6 +164,17 @@ class AsyncConversationCalls:
         """Undo the deletion."""
         response = await self._transport.send("POST", f"{self._path}/restore", is_repeatable=True)
         return self._answered(read(response, AsyncConversation))
+
+    async def context(
+        self, dialect: Dialect, *, branch: str = "active", max_bytes: int | None = None, repair: bool = True
+    ) -> Context:
+        """What a model is sent of the conversation, for the API of a provider, such as `anthropic` or `openai-chat`.
+
+        The newest messages of the path that fit into `max_bytes`, with calls of tools and results that pair. Raises
+        Conflict where they do not in what is stored, and `repair` is False.
+        """
+        query = {"dialect": dialect, "branch": branch, "maxBytes": max_bytes, "repair": "true" if repair else "false"}
+        return read(await self._transport.send("GET", f"{self._path}/context", query=query), Context)
 
     async def export(self) -> Document:
         """The conversation with all of its messages, as a document to keep."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from msgspec import Raw, Struct, json
 
-from threadkeep.client.models import Changes, ConversationData, Message, Tombstone
+from threadkeep.client.models import Changes, ConversationData, Message, Removed, Tombstone
 from threadkeep.client.sync.transport import Transport, read
 from threadkeep.client.sync.waiting import sleep
 
@@ -16,6 +16,7 @@ class _Changes(Struct, rename="camel"):
     messages: list[Message]
     next: str
     has_more: bool
+    removed: list[Removed] = []
 
 
 class Following:
@@ -45,7 +46,7 @@ class Following:
 
 
 def _changes(page: _Changes) -> Changes:
-    changes = Changes(messages=page.messages, next=page.next, has_more=page.has_more)
+    changes = Changes(messages=page.messages, removed=page.removed, next=page.next, has_more=page.has_more)
     for row in page.conversations:
         if "title" in json.decode(row, type=dict[str, Raw]):
             changes.conversations.append(json.decode(row, type=ConversationData))
