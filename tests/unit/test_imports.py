@@ -79,6 +79,7 @@ OURS = {
     "threadkeep.ids",
     "threadkeep.setting_types",
     "threadkeep.settings",
+    "threadkeep.signals",
     "threadkeep.storage",
     "threadkeep.storage.backends",
     "threadkeep.storage.base",
@@ -266,6 +267,7 @@ KNOWS: dict[str, set[str]] = {
     "work": set(),
     "users": {"errors"},
     "setting_types": {"errors"},
+    "signals": set(),
     "settings": {"errors", "setting_types", "storage/backends", "users"},
     "common_mistakes": set(),
     "validation": {"conversations", "errors", "validation_messages", "work"},
@@ -279,18 +281,18 @@ KNOWS: dict[str, set[str]] = {
     "storage/sql/statements": {"storage/sql"},
     "http": {
         *("__init__", "agents", "conversations", "errors", "http/descriptions", "http/routes", "ids", "settings"),
-        *("storage/backends", "storage/objects", "users", "validation", "work"),
+        *("signals", "storage/backends", "storage/objects", "users", "validation", "work"),
     },
     "http/descriptions": set(),
     "http/routes": {
         *("__init__", "agents", "agents/openai", "conversations", "errors", "http", "settings", "storage/backends"),
-        *("storage/objects", "users"),
+        *("signals", "storage/objects", "users"),
     },
     "worker": {
-        *("clock", "conversations", "errors", "http", "settings", "storage/backends", "storage/objects"),
+        *("clock", "conversations", "errors", "http", "settings", "signals", "storage/backends", "storage/objects"),
         "validation_messages",
     },
-    "server": {"__init__", "conversations", "errors", "http", "http/routes", "settings", "storage/objects"},
+    "server": {"__init__", "conversations", "errors", "http", "http/routes", "settings", "signals", "storage/objects"},
     "asgi": {"server"},
     "cli": {
         *("__init__", "client", "conformance", "errors", "server", "settings", "storage/backends", "storage/objects"),
