@@ -180,12 +180,6 @@ async def test_changes_are_followed(backend: Backend, kind: str) -> None:
     await conversation.delete_branch((await conversation.messages().page()).messages[-1].id)
     pages.extend([page async for page in client.changes(pages[-1].next)])
     assert [(each.from_seq, each.to_seq) for page in pages for each in page.removed] == [(3, 3)]
-    polled = client.changes(pages[-1].next, poll_seconds=0.01).__aiter__()
-    await conversation.append(role="user", content="later")
-    page = await anext(polled)
-    assert [message.text for message in page.messages] == ["later"]
-    await conversation.append(role="user", content="later still")
-    assert [message.text for message in (await anext(polled)).messages] == ["later still"]
 
 
 async def test_a_model_is_sent_what_it_can_take(backend: Backend, kind: str) -> None:
@@ -207,10 +201,12 @@ async def test_everything_is_taken_out_and_in_again(
     backend: Backend, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = python_client(backend, someone(), kind)
-    first = await client.conversations.create(title="First", messages=[{"role": "user", "content": "Zürich"}])
+    first = await client.conversations.create(
+        title="First", messages=[{"role": "user", "content": "Zürich\u2028Genève"}]
+    )
     await client.conversations.create(title="Second")
     document = await first.export()
-    assert document["conversation"]["messages"][0]["content"] == [{"type": "text", "text": "Zürich"}]
+    assert document["conversation"]["messages"][0]["content"] == [{"type": "text", "text": "Zürich\u2028Genève"}]
     documents = [document async for document in client.export_documents()]
     assert {each["conversation"]["title"] for each in documents} == {"First", "Second"}
     file = io.BytesIO()

@@ -87,6 +87,7 @@ OURS = {
     "threadkeep.ids",
     "threadkeep.setting_types",
     "threadkeep.settings",
+    "threadkeep.signals",
     "threadkeep.storage",
     "threadkeep.storage.backends",
     "threadkeep.storage.base",
@@ -276,6 +277,7 @@ KNOWS: dict[str, set[str]] = {
     "work": set(),
     "users": {"errors"},
     "setting_types": {"errors"},
+    "signals": set(),
     "settings": {"errors", "setting_types", "storage/backends", "users"},
     "common_mistakes": set(),
     "validation": {"conversations", "errors", "validation_messages", "work"},
@@ -290,18 +292,18 @@ KNOWS: dict[str, set[str]] = {
     "storage/sql/statements": {"storage/sql"},
     "http": {
         *("__init__", "agents", "conversations", "errors", "http/descriptions", "http/routes", "ids", "settings"),
-        *("storage/backends", "storage/objects", "users", "validation", "work"),
+        *("signals", "storage/backends", "storage/objects", "users", "validation", "work"),
     },
     "http/descriptions": set(),
     "http/routes": {
         *("__init__", "agents", "agents/openai", "conversations", "conversations/context", "errors", "http"),
-        *("settings", "storage/backends", "storage/objects", "users"),
+        *("settings", "signals", "storage/backends", "storage/objects", "users"),
     },
     "worker": {
-        *("clock", "conversations", "errors", "http", "settings", "storage/backends", "storage/objects"),
+        *("clock", "conversations", "errors", "http", "settings", "signals", "storage/backends", "storage/objects"),
         "validation_messages",
     },
-    "server": {"__init__", "conversations", "errors", "http", "http/routes", "settings", "storage/objects"},
+    "server": {"__init__", "conversations", "errors", "http", "http/routes", "settings", "signals", "storage/objects"},
     "asgi": {"server"},
     "cli": {
         *("__init__", "client", "conformance", "errors", "server", "settings", "storage/backends", "storage/objects"),
@@ -309,11 +311,11 @@ KNOWS: dict[str, set[str]] = {
     "conformance": {"agents", "conformance/helpers", "errors", "ids"},
     "conformance/helpers": {"agents", "errors", "validation"},
     "adapters": {"agents", "client", "clock", "errors", "ids"},
-    "client/api": {"client", "ids"},
+    "client/api": {"client", "errors", "ids"},
     "client/sync": {"client", "conversations", "errors", "ids"},
     "client": {
-        *("agents", "client/api", "client/sync", "conversations", "errors", "settings", "storage/backends"),
-        "storage/objects",
+        *("agents", "client/api", "client/sync", "conversations", "conversations/context", "errors", "settings"),
+        *("storage/backends", "storage/objects"),
     },
 }
 OF_ANY_PRODUCT = {

@@ -4,9 +4,15 @@ from collections.abc import AsyncIterator
 
 from msgspec import Raw, Struct, json
 
+from threadkeep.client.api.events import events
 from threadkeep.client.models import Changes, ConversationData, Message, Removed, Tombstone
-from threadkeep.client.transport import Transport, read
+from threadkeep.client.transport import BrokenOff, Transport, read
 from threadkeep.client.waiting import sleep
+from threadkeep.errors import CursorExpired
+
+_PATH = "/api/conversations/changes"
+_PAUSE_SECONDS = 1.0
+"""Before a connection that broke is made again."""
 
 
 class _Changes(Struct, rename="camel"):
@@ -17,32 +23,41 @@ class _Changes(Struct, rename="camel"):
     removed: list[Removed] = []
 
 
+class _Expired(Struct):
+    message: str
+
+
 class AsyncFollowing:
     """What a client can follow."""
 
     _transport: Transport
 
     async def changes(
-        self, since: str | None = None, *, limit: int = 200, poll_seconds: float | None = None
+        self, since: str | None = None, *, limit: int = 200, follow: bool = False
     ) -> AsyncIterator[Changes]:
         """What has changed since a cursor, page by page, until everything that is there by now has come.
 
-        `since="0"` brings everything, and None only where to go on from. With `poll_seconds` it never ends: it asks
-        again after so long, whenever there is no more.
+        `since="0"` brings everything, and None only where to go on from. With `follow` it never ends: whatever changes
+        comes as it happens.
         Raises CursorExpired where the cursor is too old: forget what the server had, and begin with "0".
         """
-        while True:
+        has_more = True
+        while has_more:
             query = {"since": since, "limit": limit}
-            page = _changes(
-                read(await self._transport.send("GET", "/api/conversations/changes", query=query), _Changes)
-            )
+            page = read(await self._transport.send("GET", _PATH, query=query), _Changes)
             if page.next != since:
-                yield page
-            since = page.next
-            if not page.has_more:
-                if poll_seconds is None:
-                    return
-                await sleep(poll_seconds)
+                yield _changes(page)
+            since, has_more = page.next, page.has_more
+        while follow:
+            try:
+                async for event in events(self._transport, f"{_PATH}/stream", {"since": since, "limit": limit}):
+                    if event.name == "expired":
+                        raise CursorExpired(json.decode(event.data, type=_Expired).message)
+                    page = json.decode(event.data, type=_Changes)
+                    yield _changes(page)
+                    since = page.next
+            except BrokenOff:
+                await sleep(_PAUSE_SECONDS)
 
 
 def _changes(page: _Changes) -> Changes:

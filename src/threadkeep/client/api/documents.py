@@ -7,7 +7,7 @@ import msgspec
 from msgspec.structs import replace
 
 from threadkeep.client.models import Document, ImportReport
-from threadkeep.client.transport import Transport, read
+from threadkeep.client.transport import Transport, lines, read
 from threadkeep.ids import new_id
 
 BATCH_BYTES = 4_000_000
@@ -27,7 +27,7 @@ class AsyncDocuments:
     async def export_documents(self) -> AsyncIterator[Document]:
         """Every conversation that is not deleted, as a document. It is complete if it ends without an error."""
         async with self._transport.stream("/api/export") as response:
-            async for line in response.aiter_lines():
+            async for line in lines(response):
                 yield msgspec.json.decode(line)
 
     async def export_to(self, file: BinaryIO) -> int:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from threadkeep.client.models import Document, ImportReport
-from threadkeep.client.sync.transport import Transport, read
+from threadkeep.client.sync.transport import Transport, lines, read
 from threadkeep.ids import new_id
 
 BATCH_BYTES = 4_000_000
@@ -29,7 +29,7 @@ class Documents:
     def export_documents(self) -> Iterator[Document]:
         """Every conversation that is not deleted, as a document. It is complete if it ends without an error."""
         with self._transport.stream("/api/export") as response:
-            for line in response.iter_lines():
+            for line in lines(response):
                 yield msgspec.json.decode(line)
 
     def export_to(self, file: BinaryIO) -> int:

@@ -25,6 +25,10 @@ _BOOKMARK = "X-D1-Bookmark"
 _TRY_AGAIN = frozenset({429, 502, 503, 504})
 
 
+class BrokenOff(Unavailable):
+    """An answer ended before it was whole."""
+
+
 class Transport:
     """Sends what one user asks, each request after the bookmark of the last one.
 
@@ -79,7 +83,7 @@ class Transport:
                 raise _error(response)
             yield response
         except httpx.TransportError as error:
-            raise Unavailable("The answer broke off. Try again.") from error
+            raise BrokenOff("The answer broke off. Try again.") from error
         finally:
             response.close()
 
@@ -120,15 +124,17 @@ class Transport:
             pause *= 2
 
 
-class Remote:
-    """What is asked over a transport, of whatever kind it is."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-
-    @property
-    def bookmark(self) -> str | None:
-        return self._transport.bookmark
+def lines(response: httpx.Response) -> Iterator[bytes]:
+    """The lines of an answer that is read as it comes. Only a line feed ends one: text may have other breaks in it."""
+    begun: list[bytes] = []
+    for piece in response.iter_bytes():
+        first, *others = piece.split(b"\n")
+        begun.append(first)
+        for following in others:
+            yield b"".join(begun)
+            begun = [following]
+    if last := b"".join(begun):
+        yield last
 
 
 def read(response: httpx.Response, into: type[T]) -> T:

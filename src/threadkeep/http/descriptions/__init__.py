@@ -305,6 +305,11 @@ OPERATIONS: dict[str, Operation] = {
             "removed": [{"conversationId": CONVERSATION_ID, "fromSeq": 3, "toSeq": 4, "deletedAt": _APPENDED_AT}],
         },
     ),
+    "stream_changes": Operation(
+        tag="Changes",
+        answers={200: "What has changed since the cursor, and then what changes, as Server-Sent Events."},
+        query="since=0",
+    ),
     "export_conversation": Operation(
         tag="Export and import",
         answers={200: "The conversation with all of its messages, as a document."},
