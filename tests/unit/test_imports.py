@@ -47,6 +47,7 @@ OURS = {
     *(f"threadkeep.agents.openai{name}" for name in ("", ".items", ".models", ".service")),
     "threadkeep.clock",
     "threadkeep.conversations",
+    "threadkeep.conversations.branches",
     "threadkeep.conversations.content",
     "threadkeep.conversations.context",
     *(
@@ -79,7 +80,8 @@ OURS = {
     *(
         f"threadkeep.http.routes.{name}"
         for name in (
-            *("base", "changes", "context", "conversations", "export_and_import", "me", "messages", "openai"),
+            *("base", "branches", "changes", "context", "conversations", "export_and_import", "me", "messages"),
+            "openai",
             *("public", "rows", "search"),
             *KINDS_OF_STATE,
         )
@@ -106,7 +108,7 @@ IN_SNAPSHOT = {
     "threadkeep.conversations.filters",
     *(
         f"threadkeep.http.descriptions{name}"
-        for name in ("", ".context", ".openai", ".operation", *(f".{kind}" for kind in KINDS_OF_STATE))
+        for name in ("", ".branches", ".context", ".openai", ".operation", *(f".{kind}" for kind in KINDS_OF_STATE))
     ),
     "threadkeep.http.docs",
     "threadkeep.http.openapi",
@@ -116,6 +118,7 @@ IN_SNAPSHOT = {
     *(f"threadkeep.storage.sql.agents.{name}" for name in ("base", *KINDS_OF_STATE)),
     "threadkeep.storage.sql.arrays",
     "threadkeep.storage.sql.base",
+    "threadkeep.storage.sql.branches",
     "threadkeep.storage.sql.columns",
     "threadkeep.storage.sql.conversations",
     "threadkeep.storage.sql.database",
@@ -137,7 +140,17 @@ IN_SNAPSHOT = {
     "threadkeep.worker.turnstile",
     *(
         f"threadkeep.storage.sql.statements.{name}"
-        for name in ("base", "erasing", "indexing", "messages", "reading", "searching", "writing", *KINDS_OF_STATE)
+        for name in (
+            "base",
+            "branches",
+            "erasing",
+            "indexing",
+            "messages",
+            "reading",
+            "searching",
+            "writing",
+            *KINDS_OF_STATE,
+        )
     ),
 }
 # All that a Worker is shipped with of the products' folders.
@@ -296,7 +309,7 @@ KNOWS: dict[str, set[str]] = {
     },
     "http/descriptions": set(),
     "http/routes": {
-        *("__init__", "agents", "agents/openai", "conversations", "conversations/context", "errors", "http"),
+        *("__init__", "agents", "agents/openai", "conversations", "conversations/context", "errors", "http", "ids"),
         *("settings", "signals", "storage/backends", "storage/objects", "users"),
     },
     "worker": {
