@@ -146,6 +146,10 @@ QUESTIONS: dict[tuple[str, str], list[Question]] = {
         lambda user, id_, message_id: (f"{API}/{id_}/messages?after=0", None),
         lambda user, id_, message_id: (f"{API}/{id_}/messages?cursor={message_id}", None),
     ],
+    ("GET", "/api/conversations/{id}/context"): [
+        lambda user, id_, message_id: (f"{API}/{id_}/context?dialect=anthropic", None),
+        lambda user, id_, message_id: (f"{API}/{id_}/context?dialect=openai-responses&maxBytes=150", None),
+    ],
     ("POST", "/api/conversations/{id}/messages"): [
         lambda user, id_, message_id: (f"{API}/{id_}/messages", message(user.secret)),
         lambda user, id_, message_id: (f"{API}/{id_}/messages", message(user.secret, id=message_id)),

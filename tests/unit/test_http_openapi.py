@@ -46,6 +46,7 @@ STATUSES = {
     "GET /api/conversations/{id}/export": "200 400 401 404 405 500 501 503",
     "GET /api/export": "200 400 401 405 500 501 503",
     "POST /api/import": "200 400 401 405 413 415 500 501 503",
+    "GET /api/conversations/{id}/context": "200 400 401 404 405 409 413 500 501 503",
     "GET /api/conversations/{id}/messages": "200 400 401 404 405 500 501 503",
     "POST /api/conversations/{id}/messages": "200 201 400 401 404 405 409 412 413 415 500 501 503",
     "GET /api/conversations/{id}/messages/{mid}": "200 400 401 404 405 500 501 503",

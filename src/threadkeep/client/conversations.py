@@ -26,6 +26,7 @@ from threadkeep.conversations.models import (
     NewMessage,
     NewMessages,
     PutConversation,
+    Removed,
     Siblings,
     Tombstone,
     fields_of,
@@ -205,10 +206,11 @@ class RemoteStore(Remote):
             msgspec.json.decode(row, type=Conversation if "title" in _fields(row) else Tombstone)
             for row in changes.conversations
         ]
-        return Changes(conversations, changes.messages, changes.next, changes.has_more)
+        return Changes(conversations, changes.messages, changes.next, changes.has_more, changes.removed)
 
     async def search(self, query: SearchQuery, *, cursor: str | None = None, limit: int = 20) -> HitPage:
         fields = {"q": query.text, "role": query.role, "from": query.since, "to": query.until}
+        fields |= {"conversation": query.conversation_id, "branch": "active" if query.only_active else None}
         response = await self._transport.send(
             "GET", f"{_API}/search", query={**fields, "cursor": cursor, "limit": limit}
         )
@@ -250,6 +252,7 @@ class _Changes(Struct, rename="camel"):
     messages: list[Message]
     next: str
     has_more: bool
+    removed: list[Removed] = []
 
 
 def _fields(row: Raw) -> dict[str, Raw]:

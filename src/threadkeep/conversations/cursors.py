@@ -18,7 +18,7 @@ HITS_MAX = 10_000
 """How far into a search anybody can page: nobody reads that far, and each page has to pass all hits before it."""
 
 END_OF_REV = 2
-"""A kind after that of every row; see `AfterChange`."""
+"""The last kind of a row; see `AfterChange`. A version that knew no third kind ended its revs with it."""
 
 Bound = Annotated[int, msgspec.Meta(ge=0, le=INTEGER_MAX - 1)]
 
@@ -62,7 +62,7 @@ class AfterHits(msgspec.Struct, tag="h", array_like=True, frozen=True):
 
 
 class AfterChange(msgspec.Struct, tag="r", array_like=True, frozen=True):
-    """The next changes come after this one: by rev, then conversations (0) before messages (1), then by row."""
+    """The next changes come after this one: by rev, then conversations (0), messages (1), what is removed (2), then by row."""
 
     epoch: Annotated[str, msgspec.Meta(max_length=26)]
     rev: Bound

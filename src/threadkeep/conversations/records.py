@@ -64,6 +64,10 @@ class SearchQuery(Struct, kw_only=True):
     """Only what was created then or later."""
     until: int | None = None
     """Only what was created before."""
+    conversation_id: str | None = None
+    """Only messages of this conversation, and no titles."""
+    only_active: bool = False
+    """Only messages on the active path of their conversation."""
 
 
 class ConversationFilter(Struct, kw_only=True):

@@ -7,6 +7,7 @@ from typing import Any
 
 from threadkeep.http.descriptions.blobs import BLOBS
 from threadkeep.http.descriptions.branches import FIELDS_OF_BRANCHES, branches
+from threadkeep.http.descriptions.context import CONTEXT
 from threadkeep.http.descriptions.journals import JOURNALS
 from threadkeep.http.descriptions.openai import CONVERSATION, ITEM, OF_OPENAI, TAG
 from threadkeep.http.descriptions.operation import AGENT_STATE, Operation
@@ -228,6 +229,7 @@ OPERATIONS: dict[str, Operation] = {
         answers={200: "A page of messages, in order."},
         response={"messages": [_question, _answer], "nextCursor": None, "branches": []},
     ),
+    **CONTEXT,
     "update_message": Operation(
         tag="Messages",
         answers={200: "The message, as edited."},
@@ -283,6 +285,9 @@ OPERATIONS: dict[str, Operation] = {
                         {"text": "monoid", "match": True},
                         {"text": " in the category of endofunctors.", "match": False},
                     ],
+                    "isActive": True,
+                    "previousSeq": 1,
+                    "nextSeq": None,
                 }
             ],
             "nextCursor": None,
@@ -297,7 +302,13 @@ OPERATIONS: dict[str, Operation] = {
             "messages": [_question, _voted],
             "next": _CURSOR,
             "hasMore": False,
+            "removed": [{"conversationId": CONVERSATION_ID, "fromSeq": 3, "toSeq": 4, "deletedAt": _APPENDED_AT}],
         },
+    ),
+    "stream_changes": Operation(
+        tag="Changes",
+        answers={200: "What has changed since the cursor, and then what changes, as Server-Sent Events."},
+        query="since=0",
     ),
     "export_conversation": Operation(
         tag="Export and import",

@@ -36,6 +36,7 @@ from threadkeep.conversations.models import (
     Message,
     MessageFields,
     Receipt,
+    Removed,
     fields_of,
 )
 from threadkeep.conversations.records import (
@@ -47,7 +48,7 @@ from threadkeep.conversations.records import (
     MessageRecord,
     SearchQuery,
 )
-from threadkeep.conversations.search import Term, hits, parse_query, starts_at
+from threadkeep.conversations.search import Found, Term, hits, parse_query, starts_at
 from threadkeep.conversations.store import (
     UsersToExpire,
     conversation_conflict,
@@ -406,11 +407,12 @@ class MemoryStore(MemoryBranches):
             return Changes([], [], cursors.encode(end_of(owner)), has_more=False)
         position = cursors.decode_change(since)
         floor = follow(position, owner)
-        rows: list[tuple[tuple[int, int, int], int, KeptConversation | KeptMessage]] = []
+        rows: list[tuple[tuple[int, int, int], int, KeptConversation | KeptMessage | Removed]] = []
         for kept in self._owner.conversations.values():
             rows.append(((kept.rev, 0, kept.n), 20_000, kept))
             if kept.conversation.deleted_at is None:
-                rows += [((row.rev, 1, row.n), row.size, row) for row in kept.messages]
+                rows += [((row.rev, 1, row.n), row.size, row) for row in kept.messages if kept.is_kept(row.message.seq)]
+                rows += [((cut.rev, 2, each.from_seq), 0, each) for cut in kept.cuts for each in kept.ranges(cut)]
         rows = sorted(row for row in rows if row[0] > (position.rev, position.kind, position.n))
         page = rows[: count_that_fits([size for _, size, _ in rows[:limit]])]
         more = len(rows) > len(page)
@@ -420,6 +422,7 @@ class MemoryStore(MemoryBranches):
             [replace(kept.message) for _, _, kept in page if isinstance(kept, KeptMessage)],
             cursors.encode(after),
             more,
+            [each for _, _, each in page if isinstance(each, Removed)],
         )
 
     async def import_conversations(self, records: list[ImportRecord]) -> list[ThreadkeepError | None]:
@@ -525,33 +528,48 @@ class MemoryStore(MemoryBranches):
     async def search(self, query: SearchQuery, *, cursor: str | None = None, limit: int = 20) -> HitPage:
         terms = parse_query(query.text)
         skip = cursors.decode_hits(cursor).count if cursor is not None else 0
+        within = None if query.conversation_id is None else self._find(query.conversation_id)
         if not terms:
             return HitPage([], None)
         since, until = query.since or 0, query.until if query.until is not None else INTEGER_MAX
-        found: list[tuple[tuple[float, int, int], int, Conversation, Message | None]] = []
-        for kept in self._owner.conversations.values():
+        found: list[tuple[tuple[float, int, int], int, Found]] = []
+        for kept in self._owner.conversations.values() if within is None else [within]:
             conversation = kept.conversation
             if conversation.deleted_at is not None:
                 continue
             if (
                 query.role is None
+                and within is None
                 and conversation.title_source != "default"
                 and since <= conversation.created_at < until
             ):
                 score = _score(words_of(conversation.title), terms)
                 if score:
-                    found.append(((score, conversation.created_at, 0), 0, conversation, None))
+                    found.append(((score, conversation.created_at, 0), 0, Found(conversation, None, True, None)))
+            path = list(kept.path(kept.leaf))
             for row in kept.messages:
+                seq = row.message.seq
+                if not kept.is_kept(seq) or (query.only_active and seq not in path):
+                    continue
                 if query.role in (None, row.message.role) and since <= row.message.created_at < until:
                     score = _score(row.words, terms)
                     if score:
                         place = (score, row.message.created_at, row.message.seq)
-                        found.append((place, row.size, conversation, row.message))
+                        if seq in path:
+                            next_seq = path[path.index(seq) - 1] if seq != kept.leaf else None
+                        else:
+                            next_seq = max(kept.children_of(seq), default=None)
+                        found.append((place, row.size, Found(conversation, row.message, seq in path, next_seq)))
         found.sort(key=lambda item: item[0], reverse=True)
         rest = found[skip:]
-        page = rest[: count_that_fits([size + 20_000 for _, size, _, _ in rest[:limit]])]
+        page = rest[: count_that_fits([size + 20_000 for _, size, _ in rest[:limit]])]
         count = skip + len(page)
-        shown = [(replace(conversation), message and replace(message)) for _, _, conversation, message in page]
+        shown = [
+            each._replace(
+                conversation=replace(each.conversation), message=replace(each.message) if each.message else None
+            )
+            for _, _, each in page
+        ]
         return HitPage(
             await done(hits(shown, terms)),
             cursors.encode(cursors.AfterHits(count)) if len(rest) > len(page) and count <= cursors.HITS_MAX else None,

@@ -37,6 +37,7 @@ from threadkeep.conversations.models import (
     HitPage,
     Message,
     Receipt,
+    Removed,
     fields_of,
 )
 from threadkeep.conversations.records import (
@@ -47,7 +48,7 @@ from threadkeep.conversations.records import (
     MessageRecord,
     SearchQuery,
 )
-from threadkeep.conversations.search import blocks_of, hits, indexed_size, parse_query, text_of, text_of_content
+from threadkeep.conversations.search import Found, blocks_of, hits, indexed_size, parse_query, text_of, text_of_content
 from threadkeep.conversations.store import (
     UsersToExpire,
     conversation_conflict,
@@ -106,10 +107,12 @@ class _FilteredRows(_ConversationRows):
     last: _Place | None
 
 
-class _HitRow(Struct):
+class _HitRow(Struct, rename="camel"):
     position: int
     conversation: Conversation
     message: Message | None
+    is_active: bool
+    next_seq: int | None
 
 
 class _HitRows(_Rows):
@@ -122,6 +125,7 @@ class _ChangeRow(Struct):
     n: int
     conversation: Conversation | None
     message: Message | None
+    removed: Removed | None
 
 
 class _ChangeRows(_Rows):
@@ -469,12 +473,15 @@ class SqlStore(SqlMessages, SqlBranches):
             [row.message for row in page.rows if row.message],
             cursors.encode(after),
             page.more,
+            [row.removed for row in page.rows if row.removed],
         )
 
     async def search(self, query: SearchQuery, *, cursor: str | None = None, limit: int = 20) -> HitPage:
         terms = parse_query(query.text)
         skip = cursors.decode_hits(cursor).count if cursor is not None else 0
         if not terms:
+            if query.conversation_id is not None:
+                await self.get_conversation(query.conversation_id)
             return HitPage([], None)
         values = {
             **self._values(""),
@@ -482,16 +489,20 @@ class SqlStore(SqlMessages, SqlBranches):
             "role": query.role,
             "since": min(query.since or 0, _BEYOND),
             "until": _BEYOND if query.until is None else min(query.until, _BEYOND),
+            "within": query.conversation_id,
             "limit": limit,
             "skip": skip,
             "page_bytes": PAGE_BYTES_MAX,
         }
-        (answers,) = await self._executor.run(self._sql.search(**values))
-        page = decoded(answers, _HitRows, "")
+        searching = self._sql.search_active if query.only_active else self._sql.search
+        (answers,) = await self._executor.run(searching(**values))
+        page = decoded(answers, _HitRows, query.conversation_id or "")
         page.rows.sort(key=attrgetter("position"))
         count = skip + len(page.rows)
         return HitPage(
-            await done(hits([(row.conversation, row.message) for row in page.rows], terms)),
+            await done(
+                hits([Found(row.conversation, row.message, row.is_active, row.next_seq) for row in page.rows], terms)
+            ),
             cursors.encode(cursors.AfterHits(count)) if page.more and count <= cursors.HITS_MAX else None,
         )
 
