@@ -309,7 +309,10 @@ async def test_one_message_is_appended_like_several_but_expects_nothing() -> Non
     store: Any = Asked()
     await append_messages(store, ID, new_message(id=OTHER_ID))
     await append_messages(store, ID, NewMessages(messages=[new_message(id=ID)], expected_message_count=3))
-    assert store.asked == [(ID, [OTHER_ID], {}), (ID, [ID], {"expected_message_count": 3})]
+    assert store.asked == [
+        (ID, [OTHER_ID], {"expected_message_count": None}),
+        (ID, [ID], {"expected_message_count": 3}),
+    ]
 
 
 @pytest.mark.anyio
