@@ -61,6 +61,7 @@ OURS = {
     "threadkeep.conversations.export_v1",
     "threadkeep.conversations.models",
     "threadkeep.conversations.records",
+    "threadkeep.conversations.resent",
     "threadkeep.conversations.retention",
     "threadkeep.conversations.search",
     "threadkeep.conversations.service",
