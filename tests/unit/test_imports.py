@@ -277,7 +277,7 @@ KNOWS: dict[str, set[str]] = {
     "conversations": {"clock", "errors", "ids", "tokenizer", "validation", "work"},
     "storage/objects": {"errors"},
     "storage/backends": {"errors", "storage/objects"},
-    "storage/sql": {"agents", "clock", "conversations", "errors", "ids", "tokenizer", "work"},
+    "storage/sql": {"agents", "clock", "conversations", "errors", "ids", "signals", "tokenizer", "work"},
     "storage/sql/statements": {"storage/sql"},
     "http": {
         *("__init__", "agents", "conversations", "errors", "http/descriptions", "http/routes", "ids", "settings"),
@@ -304,7 +304,7 @@ KNOWS: dict[str, set[str]] = {
 }
 OF_ANY_PRODUCT = {
     *("agents", "clock", "conversations", "errors", "ids", "storage/objects", "storage/sql", "storage/sql/statements"),
-    *("tokenizer", "work"),
+    *("signals", "tokenizer", "work"),
 }
 """What a product's folder may know."""
 WORKER = {f"worker/{name}" for name in ("durable_object", "entrypoint", "environment", "requests", "sdk_patches")}
