@@ -25,8 +25,6 @@ class Signals:
         """How many there were."""
         self.carry: Callable[[str], None] | None = None
         """Tells other processes of a write, where somebody has undertaken to."""
-        self.begin: Callable[[], None] | None = None
-        """Is told when somebody begins to wait, and nobody did."""
         self._is_deaf = False
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self._last: dict[str, int] = {}  # the number of the last of each user, oldest first
@@ -81,10 +79,7 @@ class Signals:
         import asyncio
 
         waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        is_first = not self._waiting
         self._waiting.setdefault(user, set()).add(waiting)
-        if is_first and self.begin is not None:
-            self.begin()
         is_deaf = self._is_deaf
         try:
             with suppress(TimeoutError):

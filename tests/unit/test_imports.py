@@ -302,7 +302,7 @@ KNOWS: dict[str, set[str]] = {
     "conversations/context": {"conversations", "errors", "work"},
     "storage/objects": {"errors"},
     "storage/backends": {"errors", "storage/objects"},
-    "storage/sql": {"agents", "clock", "conversations", "errors", "ids", "tokenizer", "work"},
+    "storage/sql": {"agents", "clock", "conversations", "errors", "ids", "signals", "tokenizer", "work"},
     "storage/sql/statements": {"storage/sql"},
     "http": {
         *("__init__", "agents", "conversations", "errors", "http/descriptions", "http/routes", "ids", "settings"),
@@ -334,7 +334,7 @@ KNOWS: dict[str, set[str]] = {
 }
 OF_ANY_PRODUCT = {
     *("agents", "clock", "conversations", "errors", "ids", "storage/objects", "storage/sql", "storage/sql/statements"),
-    *("tokenizer", "work"),
+    *("signals", "tokenizer", "work"),
 }
 """What a product's folder may know."""
 WORKER = {f"worker/{name}" for name in ("durable_object", "entrypoint", "environment", "requests", "sdk_patches")}

@@ -71,6 +71,7 @@ class Application:
         self._signals = Signals()
         self._opening = asyncio.Lock()
         self._purging: asyncio.Task[None] | None = None
+        self._hearing: asyncio.Task[None] | None = None
         self._metrics: Metrics | None = None
 
     @property
@@ -94,11 +95,12 @@ class Application:
 
     async def close(self) -> None:
         """Close the back end."""
-        if self._purging is not None:
-            self._purging.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._purging
-            self._purging = None
+        for task in (self._purging, self._hearing):
+            if task is not None:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+        self._purging = self._hearing = None
         if self._database is not None:
             database, self._database = self._database, None
             await database.close()
@@ -209,6 +211,7 @@ class Application:
     async def _opened_database(self) -> Database:
         database = await self.api.backend.connect(ServerPlace(self.api.settings))
         self._purging = asyncio.create_task(self._purge_for_ever(database))
+        self._hearing = asyncio.create_task(database.hear(self._signals))
         return database
 
     async def _purge_for_ever(self, database: Database) -> None:

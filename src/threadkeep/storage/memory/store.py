@@ -62,6 +62,7 @@ from threadkeep.conversations.store import (
 )
 from threadkeep.errors import ThreadkeepError
 from threadkeep.ids import new_id
+from threadkeep.signals import Signals
 from threadkeep.storage.base import Place
 from threadkeep.storage.memory.agents import Blobs, Journals, MemoryStateStore, Tasks, Threads
 from threadkeep.storage.memory.branches import KeptConversation, KeptMessage, MemoryBranches, count_that_fits
@@ -131,6 +132,9 @@ class MemoryDatabase:
 
     async def tidy_index(self) -> bool:
         return False
+
+    async def hear(self, signals: Signals) -> None:
+        """No other process sees it."""
 
     async def tidy(self) -> None:
         """It has no logs."""
