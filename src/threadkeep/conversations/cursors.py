@@ -62,7 +62,7 @@ class AfterHits(msgspec.Struct, tag="h", array_like=True, frozen=True):
 
 
 class AfterChange(msgspec.Struct, tag="r", array_like=True, frozen=True):
-    """The next changes come after this one: by rev, then conversations (0), messages (1), what is removed (2), then by row."""
+    """The next changes come after this one: by rev, then conversations (0), messages (1), removals (2), then row."""
 
     epoch: Annotated[str, msgspec.Meta(max_length=26)]
     rev: Bound

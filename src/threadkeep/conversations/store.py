@@ -250,8 +250,8 @@ class Store(Protocol):
 
         A page has at most `limit` hits (1 to 100), and fewer where they are large, but always one if there is any.
 
-        Raises Invalid for a query without a word or with more than 32, and for a cursor that leads nowhere; NotFound, as
-        `get_conversation` does, for a conversation to search in that is not there.
+        Raises Invalid for a query without a word or with more than 32, and for a cursor that leads nowhere; NotFound
+        for a conversation to search in that is not there.
         """
 
     async def changes(self, since: str | None = None, *, limit: int = 200) -> Changes:

@@ -454,9 +454,10 @@ class MemoryStore(MemoryBranches):
                 expires_from=self._clock(),
             )
             self._owner.conversations[record.id] = kept
-            for message in record.messages:
-                self._add(kept, message, record.created_at, len(kept.messages))
-            kept.select(len(kept.messages))
+            forks = dict(record.forks)
+            for before, message in enumerate(record.messages):
+                self._add(kept, message, record.created_at, forks.get(before + 1, before))
+            kept.select(record.leaf_seq or len(kept.messages))
             kept.conversation = replace(kept.conversation, message_count=len(kept.messages))
         return outcomes
 

@@ -606,7 +606,10 @@ class SqlStore(SqlMessages, SqlBranches):
         swept = decoded(answers, _Swept, "")
         values |= {"conversations": _text(swept.conversations), "messages": _text(swept.messages)}
         *_, answers = await self._executor.run(
-            *(query(**values) for query in (*self._sql.unindex_swept, *self._sql.overwrite)),
+            *(
+                query(**values)
+                for query in (*self._sql.unindex_swept, *self._sql.overwrite, *self._sql.remove_branches)
+            ),
             self._sql.remove_messages(**values),
             self._sql.remove_conversations(**values),
             self._sql.remove_owner(**values),
@@ -730,9 +733,11 @@ class SqlStore(SqlMessages, SqlBranches):
         inserting = yield from _by_parts(
             arrays(rows), lambda part: [self._sql.import_messages(**values, messages=part)]
         )
+        forks = [(record.id, *fork) for record in records for fork in record.forks]
+        forking = yield from _by_parts(arrays(forks), lambda part: [self._sql.import_forks(**values, forks=part)])
         titles = [(record.id, record.title) for record in records if record.title_source != "default"]
         indexing = yield from self._indexing(values, messages, titles)
-        return [*inserting, *indexing]
+        return [*inserting, *forking, *indexing]
 
     def _indexing(
         self, values: dict[str, Any], messages: list[MessageRecord], titles: list[tuple[str, str]]
@@ -776,6 +781,7 @@ class SqlStore(SqlMessages, SqlBranches):
         """What the database takes of a conversation that is imported, by the names of its columns."""
         row = asdict(record)
         row["message_count"] = len(row.pop("messages"))
+        del row["forks"]
         for name in _JSON_OF_CONVERSATION:
             row[name] = self._sql.dialect.nested(row[name])
         return row

@@ -14,8 +14,8 @@ class Searching(Base):
     @cached_property
     def search(self) -> Query:
         """A page of hits."""
-        return self._search(
-            f"{self._listed('hits')},\n  {self._paths('listed')}",
+        return self._page_of_hits(
+            f"{self._listed_hits('hits')},\n  {self._paths_of_hits('listed')}",
             "LEFT JOIN paths AS p ON p.conversation_id = s.conversation_id AND s.seq >= p.lo AND s.seq <= p.hi",
         )
 
@@ -23,19 +23,19 @@ class Searching(Base):
     def search_active(self) -> Query:
         """A page of those hits that are on the active path of their conversation, or titles."""
         on_path = "p.conversation_id = h.conversation_id AND h.seq >= p.lo AND h.seq <= p.hi"
-        return self._search(
-            f"""{self._paths("hits")},
+        return self._page_of_hits(
+            f"""{self._paths_of_hits("hits")},
   active AS (
     SELECT h.score, h.time, h.n, h.seq, h.bytes, h.conversation_id
     FROM hits AS h
     LEFT JOIN paths AS p ON {on_path}
     WHERE h.seq = 0 OR p.lo IS NOT NULL
   ),
-  {self._listed("active")}""",
+  {self._listed_hits("active")}""",
             "LEFT JOIN paths AS p ON p.conversation_id = s.conversation_id AND s.seq >= p.lo AND s.seq <= p.hi",
         )
 
-    def _search(self, choosing: str, on_path: str) -> Query:
+    def _page_of_hits(self, choosing: str, on_path: str) -> Query:
         """A page of hits, of which `choosing` makes `listed` and `paths`.
 
         The index is asked for words behind the owner's mark, so no row of anybody else's is read; that every row is
@@ -50,7 +50,7 @@ class Searching(Base):
                             "conversation": self.dialect.document(shown(CONVERSATION), "c"),
                             "message": self.or_null(self.dialect.document(shown(MESSAGE), "m"), "m"),
                             "isActive": self.dialect.is_true("m.n IS NULL OR p.lo IS NOT NULL"),
-                            "nextSeq": f"CASE WHEN m.n IS NULL THEN NULL ELSE {self._next} END",
+                            "nextSeq": f"CASE WHEN m.n IS NULL THEN NULL ELSE {self._next_of_hit} END",
                         }
                     )
                 ),
@@ -107,7 +107,7 @@ HAVING {within} IS NULL OR (
 ) > 0
 """)
 
-    def _listed(self, hits: str) -> str:
+    def _listed_hits(self, hits: str) -> str:
         return f"""listed AS (
     SELECT h.score, h.time, h.n, h.seq, h.bytes, h.conversation_id
     FROM {hits} AS h
@@ -115,7 +115,7 @@ HAVING {within} IS NULL OR (
     LIMIT :limit + 1 OFFSET :skip
   )"""
 
-    def _paths(self, hits: str) -> str:
+    def _paths_of_hits(self, hits: str) -> str:
         """The active paths of the conversations of hits, as ranges, from the leaf down to the first hit.
 
         `above` is where the path goes on above a range, 0 where it ends.
@@ -150,7 +150,7 @@ HAVING {within} IS NULL OR (
       ), {otherwise})"""
 
     @property
-    def _next(self) -> str:
+    def _next_of_hit(self) -> str:
         """The `seq` of what follows the hit `m`: on the active path `p`, or else the newest."""
         here = "fork.user_id = :user AND fork.conversation_id = m.conversation_id"
         return f"""CASE
