@@ -52,7 +52,6 @@ async def test_a_message_comes_back_as_it_was_sent(backend: Backend) -> None:
         "conversationId": conversation_id,
         "seq": 2,
         "follows": 1,
-        "version": 1,
         "role": "assistant",
         "content": content,
         "createdAt": appended.messages[0].created_at,

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from msgspec import Struct
 
 from threadkeep.conversations import export_v1
+from threadkeep.conversations.branches import ALL
 from threadkeep.errors import ThreadkeepError
 from threadkeep.http.bodies import JSON, NDJSON, media_type
 from threadkeep.http.messages import Response, json_response
@@ -26,7 +27,7 @@ IDEMPOTENCY_KEY = Header(
 class ExportQuery(Struct, forbid_unknown_fields=True):
     """What of a conversation to export."""
 
-    branch: Branch = export_v1.ALL
+    branch: Branch = ALL
 
 
 @Route(
