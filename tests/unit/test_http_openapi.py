@@ -37,7 +37,8 @@ STATUSES = {
     "DELETE /api/conversations": "200 202 400 401 405 500 501 503",
     "POST /api/conversations": "200 201 400 401 405 409 413 415 500 501 503",
     "GET /api/conversations/changes": "200 400 401 405 410 500 501 503",
-    "GET /api/conversations/search": "200 400 401 405 500 501 503",
+    "GET /api/conversations/changes/stream": "200 400 401 405 500 501 503",
+    "GET /api/conversations/search": "200 400 401 404 405 500 501 503",
     "GET /api/conversations/{id}": "200 400 401 404 405 500 501 503",
     "PUT /api/conversations/{id}": "200 201 400 401 405 409 412 413 415 500 501 503",
     "PATCH /api/conversations/{id}": "200 400 401 404 405 412 413 415 500 501 503",
@@ -101,7 +102,10 @@ PARAMETERS = {
     "GET /api/conversations": "archived createdAfter createdBefore cursor limit metadata model",
     "DELETE /api/conversations": "archived before confirm",
     "GET /api/conversations/changes": "limit since",
-    "GET /api/conversations/search": "cursor from limit q role to",
+    "GET /api/conversations/changes/stream": "Last-Event-ID limit since",
+    "GET /api/conversations/search": "branch conversation cursor from limit q role to",
+    "GET /api/conversations/{id}/export": "branch id",
+    "GET /api/conversations/{id}/context": "branch dialect id maxBytes repair",
     "PATCH /api/conversations/{id}": "If-Match id",
     "DELETE /api/conversations/{id}": "If-Match id",
     "POST /api/import": "Idempotency-Key",
@@ -139,6 +143,7 @@ PARAMETERS = {
 }
 REQUIRED = {
     ("q", "GET /api/conversations/search"),
+    ("dialect", "GET /api/conversations/{id}/context"),
     ("before", "DELETE /api/conversations"),
     ("confirm", "DELETE /api/conversations"),
     ("confirm", "DELETE /api/me"),
@@ -149,6 +154,7 @@ REQUIRED = {
 LIMITS = {
     "GET /api/conversations": (20, 100),
     "GET /api/conversations/changes": (200, 500),
+    "GET /api/conversations/changes/stream": (200, 500),
     "GET /api/conversations/search": (20, 100),
     "GET /api/conversations/{id}/messages": (50, 200),
     "GET /api/journals/{space}": (100, 1_000),

@@ -302,7 +302,7 @@ OPERATIONS: dict[str, Operation] = {
             "messages": [_question, _voted],
             "next": _CURSOR,
             "hasMore": False,
-            "removed": [{"conversationId": CONVERSATION_ID, "fromSeq": 3, "toSeq": 4, "deletedAt": _APPENDED_AT}],
+            "removed": [],
         },
     ),
     "stream_changes": Operation(
