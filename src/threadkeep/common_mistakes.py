@@ -55,6 +55,14 @@ ABOUT_FIELDS: dict[str, dict[str, str]] = {
         ),
         **dict.fromkeys(("message", "messages"), "To append messages, use POST /api/conversations/{id}/messages."),
     },
+    "MessageChanges": {
+        **dict.fromkeys(("version", "etag"), "Send the version in the header `If-Match`."),
+        **dict.fromkeys(
+            ("role", "content", "model", "tokencount", "parentid", "text", "parts"),
+            "Of a message, only `metadata` can be edited. To say something else, append another message.",
+        ),
+        **dict.fromkeys(("vote", "rating", "feedback", "note", "tags"), 'Send it in `metadata`: {"metadata": {…}}.'),
+    },
     "ListQuery": {
         **_PAGES,
         **_LIMITS,

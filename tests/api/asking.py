@@ -155,6 +155,10 @@ class Kept:
     is_worker: bool
     """Whether a Worker keeps it."""
 
+    def path(self, path: str) -> str:
+        """A path, with the conversation for `{id}`, and its first message for `{mid}`."""
+        return path.replace("{id}", self.id).replace("{mid}", self.message_ids[0])
+
     def some(self, values: Iterable[T]) -> list[T]:
         """All of these; on a push, every third where a Worker is asked: the other front doors are asked for all."""
         return some(values, in_a_worker=self.is_worker)
@@ -170,8 +174,9 @@ class Kept:
         says: tuple[str, ...] = (),
         **headers: str,
     ) -> None:
-        """Ask for something that must be refused. In `path`, `{id}` stands for the conversation."""
-        path = path.replace("{id}", self.id)
+        """Ask for something that must be refused. In `path`, `{id}` and `{mid}` stand for the conversation and its
+        first message."""
+        path = self.path(path)
         if body is None:
             response = await ask(self.client, method, path, headers=headers)
         else:

@@ -33,6 +33,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.front_door]
 
 CONVERSATION = f"{API}/{{id}}"
 MESSAGES = f"{API}/{{id}}/messages"
+MESSAGE = f"{MESSAGES}/{{mid}}"
 SEARCH = f"{API}/search"
 CHANGES = f"{API}/changes"
 IMPORT = "/api/import"
@@ -51,7 +52,8 @@ CREATE = Route("POST", API)
 PUT = Route("PUT", CONVERSATION)
 EDIT = Route("PATCH", CONVERSATION)
 APPEND = Route("POST", MESSAGES)
-ROUTES_WITH_BODY = (CREATE, PUT, EDIT, APPEND)
+EDIT_MESSAGE = Route("PATCH", MESSAGE)
+ROUTES_WITH_BODY = (CREATE, PUT, EDIT, APPEND, EDIT_MESSAGE)
 
 
 class Place(NamedTuple):
@@ -134,7 +136,7 @@ NO_JSON = {
 
 
 async def test_what_is_not_json_is_refused(kept: Kept, subtests: pytest.Subtests) -> None:
-    for route in ROUTES_WITH_BODY:
+    for route in (CREATE, PUT, EDIT, APPEND):
         for name, text in kept.some(NO_JSON.items()):
             with subtests.test(f"{name} to {route}"):
                 await kept.refuses(*route, text, at="body")
@@ -425,7 +427,7 @@ async def test_a_body_over_8_mebibytes_is_refused(kept: Kept, subtests: pytest.S
     for route in ROUTES_WITH_BODY:
         with subtests.test(str(route)):
             content = parts() if is_chunked else b'{"title":"' + part * 144 + b'"}'
-            path = route.path.replace("{id}", kept.id)
+            path = kept.path(route.path)
             response = await ask(kept.client, route.method, path, content=content, headers=JSON)
             check_refusal(response, "too_large", at="body", says=("8388608",))
 
@@ -620,6 +622,38 @@ async def test_a_path_with_what_is_no_id_is_refused(kept: Kept, subtests: pytest
                     await kept.refuses(route.method, path, route.body and {}, says=("UTF-8",))
 
 
+async def test_a_path_with_what_is_no_id_of_a_message_is_refused(kept: Kept, subtests: pytest.Subtests) -> None:
+    for method, body in (("GET", None), ("PATCH", {})):
+        for escaped in kept.some(("x" * 129, "a%20b", "all", "%00", "a%2Fb", "%C3%BC", "~a", "restore", "%zz")):
+            with subtests.test(f"{method} {escaped[:40]}"):
+                await kept.refuses(method, f"{MESSAGES}/{escaped}", body, at="mid", says=("1 to 128",))
+        await kept.refuses(method, f"{MESSAGES}/%ff", body, at="mid", says=("UTF-8",))
+        for missing in (MISSING, kept.elsewhere_id):
+            await kept.refuses(method, f"{MESSAGES}/{missing}", body, code="not_found", says=(missing, kept.id))
+        await kept.refuses(method, f"{API}/{MISSING}/messages/{{mid}}", body, code="not_found", says=(MISSING,))
+
+
+@pytest.mark.reaches_a_store
+async def test_a_wrong_edit_of_a_message_is_refused_and_named(kept: Kept, subtests: pytest.Subtests) -> None:
+    for body, at, code in (
+        ({"metadata": "up"}, "metadata", "invalid"),
+        ({"metadata": ["up"]}, "metadata", "invalid"),
+        ({"metadata": {"a\0b": 1}}, "metadata", "invalid"),
+        ({"metadata": {"a": "x" * METADATA_BYTES_MAX}}, "metadata", "too_large"),
+        ({"metadata": {"a": 1}, "editedAt": -1}, "editedAt", "invalid"),
+        ({"metadata": {"a": 1}, "editedAt": "now"}, "editedAt", "invalid"),
+        *(({name: None, "metadata": {"a": 1}}, name, "invalid") for name in ("content", "role", "id", "vote", "seq")),
+    ):
+        with subtests.test(str(body)[:60]):
+            await kept.refuses(*EDIT_MESSAGE, body, at=at, code=code)
+    for version in ('"x"', "1", '"1", "2"', "", '"-1"'):
+        with subtests.test(version):
+            await kept.refuses(*EDIT_MESSAGE, {"metadata": {"a": 1}}, at="if-match", **{"If-Match": version})
+    for version in ('"0"', '"2"', '"999999999999999"'):
+        with subtests.test(version):
+            await kept.refuses(*EDIT_MESSAGE, {"metadata": {"a": 1}}, code="stale", **{"If-Match": version})
+
+
 async def test_the_same_id_twice_in_one_request_is_refused_and_named(kept: Kept) -> None:
     twice = message()
     for route in (CREATE, PUT, APPEND):
@@ -661,7 +695,7 @@ async def test_the_id_of_a_message_of_another_conversation_is_a_conflict(kept: K
         ("PUT", CONVERSATION, {"messages": [message(), taken], "expectedMessageCount": 99}),
         ("PUT", f"{API}/{new_id()}", {"messages": [message(), taken], "expectedMessageCount": 99}),
     ):
-        response = await send(kept.client, method, path.replace("{id}", kept.id), body)
+        response = await send(kept.client, method, kept.path(path), body)
         check_refusal(response, "conflict")
         assert response.json()["error"]["details"] == {"ids": [kept.elsewhere_id]}
 
@@ -919,7 +953,7 @@ async def cursors_of(kept: Kept) -> dict[str, str]:
     cursors = {}
     for path, field in lists.items():
         query = {"limit": 1, **({"q": "ada"} if path == SEARCH else {}), **({"since": 0} if path == CHANGES else {})}
-        response = await ask(kept.client, "GET", path.replace("{id}", kept.id), params=query)
+        response = await ask(kept.client, "GET", kept.path(path), params=query)
         cursors[path] = response.json()[field]
     return cursors
 
@@ -1255,7 +1289,7 @@ async def test_a_method_that_an_address_does_not_take_is_refused_and_the_others_
     for path, taken in TAKEN.items():
         for method in sorted({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"} - taken):
             with subtests.test(f"{method} {path}"):
-                response = await ask(kept.client, method, path.replace("{id}", kept.id))
+                response = await ask(kept.client, method, kept.path(path))
                 assert response.status_code == 405
                 assert response.headers["allow"] == ", ".join(sorted(taken))
                 if method != "HEAD":
@@ -1273,7 +1307,7 @@ async def test_an_address_where_nothing_is_is_not_found(kept: Kept, subtests: py
     for path in (
         *("/", "/nowhere", "/api", "/api/", "/API/conversations", "//api/conversations", "/api//conversations"),
         *("/docs/", "/openapi.json/", "/api/health/x", "/api/conversations;x=1", "/api/conversations%3Flimit=1"),
-        *(f"{CONVERSATION}/nowhere", f"{CONVERSATION}/restore/x", f"{MESSAGES}/", f"{MESSAGES}/{MISSING}"),
+        *(f"{CONVERSATION}/nowhere", f"{CONVERSATION}/restore/x", f"{MESSAGES}/", f"{MESSAGE}/x"),
         *("/api%2Fconversations", "/%ff", "/%00", "/" + "x" * 10_000),
     ):
         for method in ("GET", "POST", "DELETE"):
@@ -1296,13 +1330,14 @@ async def test_a_slash_too_many_is_not_found_and_the_address_without_it_is_named
         (f"{API}/status/", f"{API}/status"),
         (f"{CONVERSATION}/", CONVERSATION),
         (f"{MESSAGES}/", MESSAGES),
+        (f"{MESSAGE}/", MESSAGE),
         ("/api/me/", "/api/me"),
         ("/docs/", "/docs"),
     ):
         for method in ("GET", "POST", "PATCH", "DELETE"):
             with subtests.test(f"{method} {path}"):
                 says = (f"Did you mean {meant}, without the extra slash? The page /docs",)
-                response = await ask(kept.client, method, path.replace("{id}", kept.id))
+                response = await ask(kept.client, method, kept.path(path))
                 check_refusal(response, "not_found", says=says)
 
 
@@ -1322,9 +1357,9 @@ async def test_a_body_of_another_type_is_refused(kept: Kept, subtests: pytest.Su
         ):
             with subtests.test(f"{content_type} to {route}"):
                 headers = {} if content_type is None else {"Content-Type": content_type}
-                path = route.path.replace("{id}", kept.id)
+                path = kept.path(route.path)
                 response = await ask(kept.client, route.method, path, content=b"{}", headers=headers)
-                others = " or `application/merge-patch+json`" if route is EDIT else ""
+                others = " or `application/merge-patch+json`" if route in (EDIT, EDIT_MESSAGE) else ""
                 says = (f"with `Content-Type: application/json`{others}.",)
                 check_refusal(response, "unsupported_media_type", at="content-type", says=says)
 
@@ -1338,7 +1373,7 @@ async def test_a_body_that_is_compressed_is_refused_whatever_it_is_sent_to(
                 with subtests.test(f"{coding} to {path} as {content_type}"):
                     headers = {**content_type, "Content-Encoding": coding}
                     body = gzip.compress(b"{}") if "gzip" in coding else b"{}"
-                    place = path.replace("{id}", kept.id)
+                    place = kept.path(path)
                     response = await ask(kept.client, method, place, content=body, headers=headers)
                     says = ("Send it without Content-Encoding.",)
                     check_refusal(response, "unsupported_media_type", at="content-encoding", says=says)

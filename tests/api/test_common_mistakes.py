@@ -18,6 +18,7 @@ from threadkeep.http.routes import ROUTES
 HELLO = {"role": "user", "content": [{"type": "text", "text": "Hello"}]}
 CONVERSATION = f"{API}/{{id}}"
 MESSAGES = f"{CONVERSATION}/messages"
+ONE_MESSAGE = f"{MESSAGES}/{{mid}}"
 
 MESSAGE = (
     "The fields here are `id`, `role`, `content`, `tokenCount`, `model`, `parentId` and `metadata`."  # of a message
@@ -206,6 +207,20 @@ EDITS: list[tuple[Any, str]] = [
     ),
 ]
 
+VOTED = "The fields here are `metadata` and `editedAt`."  # of an edit of a message
+VOTES: list[tuple[Any, str]] = [
+    (
+        {"content": "Hello"},
+        (
+            "content: Unknown field `content`. Of a message, only `metadata` can be edited. To say something else, "
+            f"append another message. {VOTED}"
+        ),
+    ),
+    ({"vote": 1}, f'vote: Unknown field `vote`. Send it in `metadata`: {{"metadata": {{…}}}}. {VOTED}'),
+    ({"version": 1}, f"version: Unknown field `version`. Send the version in the header `If-Match`. {VOTED}"),
+    ({"metadata": "up"}, "metadata: Metadata must be a JSON object."),
+]
+
 # A query
 
 QUERIES = {
@@ -246,7 +261,12 @@ QUERIES = {
 
 
 def mistakes() -> Iterator[tuple[str, str, Any, str]]:
-    for method, path, rows in (("POST", MESSAGES, APPENDS), ("POST", API, CREATES), ("PATCH", CONVERSATION, EDITS)):
+    for method, path, rows in (
+        ("POST", MESSAGES, APPENDS),
+        ("POST", API, CREATES),
+        ("PATCH", CONVERSATION, EDITS),
+        ("PATCH", ONE_MESSAGE, VOTES),
+    ):
         yield from ((method, path, body, told) for body, told in rows)
     yield from (("GET", path, None, told) for path, told in QUERIES.items())
 
@@ -258,7 +278,7 @@ async def test_a_common_mistake_is_told_what_to_send_instead(kept: Kept, subtest
         with subtests.test(f"{method} {path} {str(body)[:60]}"):
             content = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
             headers = {} if content is None else JSON
-            response = await ask(kept.client, method, path.replace("{id}", kept.id), content=content, headers=headers)
+            response = await ask(kept.client, method, kept.path(path), content=content, headers=headers)
             assert response.status_code == 400, response.text
             error = response.json()["error"]
             assert error["message"] == told
@@ -271,6 +291,7 @@ GOOD: dict[tuple[str, str], list[Any]] = {
     ("POST", API): [{"id": MISSING, "title": "T", "model": "m", "metadata": {"a": 1}, "messages": [message()]}],
     ("PUT", CONVERSATION): [{"title": "T", "model": "m", "metadata": {"a": 1}, "messages": [message()]}],
     ("PATCH", CONVERSATION): [{"title": "T", "isArchived": True, "model": None, "metadata": {"a": 1}, "editedAt": 1}],
+    ("PATCH", ONE_MESSAGE): [{"metadata": {"a": 1}, "editedAt": 1}],
     ("POST", MESSAGES): [
         {**message(), "tokenCount": 1, "model": "m", "parentId": MISSING, "metadata": {"a": 1}},
         {"messages": [message(), {**HELLO, "content": [{"type": "tool_use", "id": "1", "name": "n", "input": {}}]}]},
@@ -370,7 +391,9 @@ def test_whatever_is_wrong_with_a_body_is_told_with_its_place_and_without_words_
     async def send(folder: Path) -> None:
         async with NATIVE["memory"](folder) as backend:
             client = backend.client_of("ada")
-            response = await ask(client, method, path.replace("{id}", MISSING), content=body, headers=JSON)
+            response = await ask(
+                client, method, path.replace("{id}", MISSING).replace("{mid}", MISSING), content=body, headers=JSON
+            )
             if path == "/api/import" and response.is_success:
                 for skipped in response.json()["skipped"]:
                     assert skipped["error"]["code"] != "invalid" or skipped["error"]["details"]["path"]

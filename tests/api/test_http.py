@@ -12,6 +12,7 @@ from support.backends import Backend
 from support.routes import USER_ROUTES
 from threadkeep import __version__
 from threadkeep.clock import now
+from threadkeep.conversations.resent import RESENT_MAX
 from threadkeep.http.problems import STATUS
 from threadkeep.http.routes import ROUTES
 from threadkeep.ids import is_id, new_id
@@ -93,6 +94,97 @@ async def test_an_edit_by_etag_goes_through_once(client: httpx.AsyncClient) -> N
     assert (await send(client, "PATCH", url, {"isArchived": True})).json()["version"] == 5
 
 
+async def test_a_vote_is_kept_beside_a_message_and_goes_through_once(client: httpx.AsyncClient) -> None:
+    created = await create(client, messages=[message(), sent := message("Hello", metadata={"a": 1})])
+    url = f"{API}/{created['id']}/messages/{sent['id']}"
+    got = await ask(client, "GET", url)
+    assert (got.status_code, got.headers["etag"]) == (200, '"1"')
+    assert got.json() == (await ask(client, "GET", f"{API}/{created['id']}/messages")).json()["messages"][1]
+    etag = {"If-Match": got.headers["etag"]}
+    since = (await ask(client, "GET", f"{API}/changes")).json()["next"]
+    edited = await send(client, "PATCH", url, {"metadata": {"a": None, "vote": "up"}}, **etag)
+    assert (edited.status_code, edited.headers["etag"]) == (200, '"2"')
+    assert edited.json() == {**got.json(), "metadata": {"vote": "up"}, "version": 2}
+    stale = await send(client, "PATCH", url, {"metadata": {"vote": "down"}}, **etag)
+    check_refusal(stale, "stale")
+    assert stale.json()["error"]["details"] == {"message": edited.json()}
+    changes = (await ask(client, "GET", f"{API}/changes?since={since}")).json()
+    assert (changes["conversations"], changes["messages"]) == ([], [edited.json()])
+    for body in (sent, {"messages": [sent]}):
+        assert (await send(client, "POST", f"{API}/{created['id']}/messages", body)).status_code == 200
+    assert (await send(client, "PUT", f"{API}/{created['id']}", {"messages": [sent]})).status_code == 200
+    assert (await ask(client, "GET", url)).json() == edited.json()
+    merge_patch = {"Content-Type": "application/merge-patch+json", "If-Match": "*"}
+    cleared = await ask(client, "PATCH", url, content=b'{"metadata":null}', headers=merge_patch)
+    assert (cleared.json()["metadata"], cleared.json()["version"]) == (None, 3)
+    assert (await send(client, "PATCH", url, {})).json() == cleared.json()
+    assert (await ask(client, "GET", f"{API}/{created['id']}")).json() == created
+
+
+async def test_a_message_sent_again_as_it_is_now_is_a_repeat(client: httpx.AsyncClient) -> None:
+    sent = [message(), message("Hello", role="assistant", metadata={"a": 1}, model="m"), message("Thanks")]
+    created = await create(client, messages=sent)
+    url = f"{API}/{created['id']}"
+    for each in sent[:2]:
+        await send(client, "PATCH", f"{url}/messages/{each['id']}", {"metadata": {"vote": 1}})
+    kept = (await ask(client, "GET", f"{url}/messages")).json()["messages"]
+    as_now = [{name: row[name] for name in sent[1] if row[name] is not None} for row in kept]
+    receipts = [{name: row[name] for name in ("id", "seq", "createdAt")} for row in kept]
+    for method, path, body in (
+        ("POST", f"{url}/messages", {"messages": as_now, "expectedMessageCount": 9}),
+        ("POST", f"{url}/messages", {"messages": [sent[0], *as_now[1:]]}),
+        ("PUT", url, {"messages": as_now}),
+    ):
+        again = await send(client, method, path, body)
+        assert (again.status_code, again.json()["messages"]) == (200, receipts)
+        assert again.json()["conversation"] == created
+    assert (await send(client, "POST", f"{url}/messages", as_now[1])).json()["messages"] == receipts[1:2]
+    more = {"messages": [as_now[0], new := message("More"), as_now[1]]}
+    stale = await send(client, "POST", f"{url}/messages", {**more, "expectedMessageCount": 2})
+    check_refusal(stale, "stale")
+    for path, method, status in ((url, "PUT", 200), (f"{url}/messages", "POST", 200)):
+        appended = await send(client, method, path, more)
+        assert (appended.status_code, [row["seq"] for row in appended.json()["messages"]]) == (status, [1, 4, 2])
+    assert (await send(client, "POST", f"{url}/messages", {"messages": [*as_now, message()]})).status_code == 201
+    listed = (await ask(client, "GET", f"{url}/messages")).json()["messages"]
+    assert (listed[:3], listed[3]["id"], len(listed)) == (kept, new["id"], 5)
+
+
+async def test_a_message_sent_again_as_it_never_was_is_a_conflict(client: httpx.AsyncClient) -> None:
+    sent, elsewhere = message("Hello", metadata={"a": 1}), message()
+    created = await create(client, messages=[sent])
+    await create(client, messages=[elsewhere])
+    url = f"{API}/{created['id']}"
+    await send(client, "PATCH", f"{url}/messages/{sent['id']}", {"metadata": {"a": True}})
+    as_now = {**sent, "metadata": {"a": True}}
+    before = await everything(client)
+    for other in (
+        {**as_now, "metadata": {"a": 2}},
+        {**as_now, "metadata": {}},
+        {**as_now, "role": "assistant"},
+        {**as_now, "parentId": sent["id"]},
+        {**as_now, "content": [{"type": "text", "text": "Bye"}]},
+    ):
+        for method, path in (("POST", f"{url}/messages"), ("PUT", url)):
+            refused = await send(client, method, path, {"messages": [message(), other]})
+            check_refusal(refused, "conflict")
+            assert refused.json()["error"]["details"] == {"ids": [sent["id"]]}
+    both = await send(client, "PUT", url, {"messages": [as_now, {**elsewhere, "role": "tool"}]})
+    assert both.json()["error"]["details"] == {"ids": sorted([sent["id"], elsewhere["id"]])}
+    assert await everything(client) == before
+    assert (await send(client, "PUT", url, {"messages": [as_now]})).status_code == 200
+
+
+async def test_of_very_many_messages_sent_again_as_they_are_now_none_is_looked_up(client: httpx.AsyncClient) -> None:
+    many = [message(str(number)) for number in range(RESENT_MAX + 1)]
+    url = f"{API}/{(await create(client, messages=many))['id']}"
+    for each in many:
+        await send(client, "PATCH", f"{url}/messages/{each['id']}", {"metadata": {"vote": 1}})
+    as_now = [{**each, "metadata": {"vote": 1}} for each in many]
+    assert (await send(client, "PUT", url, {"messages": as_now[1:]})).status_code == 200
+    check_refusal(await send(client, "PUT", url, {"messages": as_now}), "conflict")
+
+
 async def test_an_empty_edit_is_answered_and_changes_nothing(client: httpx.AsyncClient) -> None:
     created = await create(client, title="T")
     edited = await send(client, "PATCH", f"{API}/{created['id']}", {})
@@ -141,7 +233,8 @@ async def test_a_delete_by_etag_deletes_that_version_or_nothing(client: httpx.As
 async def test_what_never_was_is_not_found_whatever_is_asked_of_it(client: httpx.AsyncClient) -> None:
     for route in USER_ROUTES:
         if "{id}" in route.path and route.method != "PUT":  # which creates it
-            path, body = route.path.replace("{id}", MISSING), message() if route.path.endswith("messages") else {}
+            path = route.path.replace("{id}", MISSING).replace("{mid}", MISSING)
+            body = message() if route.path.endswith("messages") else {}
             asked = send(client, route.method, path, body) if route.body else ask(client, route.method, path)
             check_refusal(await asked, "not_found", says=(MISSING,))
 
@@ -244,6 +337,7 @@ async def test_a_message_is_appended_once_however_often_it_is_sent(client: httpx
         "seq": 1,
         "createdAt": appended["messages"][0]["createdAt"],
         "parentId": None,
+        "version": 1,
     }
 
 
@@ -439,6 +533,9 @@ async def test_the_openapi_document_has_every_status_that_a_route_answers(client
         ("POST", f"{url}/messages", f"{API}/{{id}}/messages", {**message(), **large}, {}),
         ("POST", f"{url}/messages", f"{API}/{{id}}/messages", {"messages": [message()], "expectedMessageCount": 0}, {}),
         ("POST", f"{API}/{MISSING}/messages", f"{API}/{{id}}/messages", message(), {}),
+        ("PATCH", f"{url}/messages/{sent['id']}", f"{API}/{{id}}/messages/{{mid}}", {}, {"If-Match": '"9"'}),
+        ("PATCH", f"{url}/messages/{sent['id']}", f"{API}/{{id}}/messages/{{mid}}", large, {}),
+        ("PATCH", f"{url}/messages/{MISSING}", f"{API}/{{id}}/messages/{{mid}}", {}, {}),
         ("DELETE", "/api/me?confirm=nobody", "/api/me", {}, {}),
         ("DELETE", "/api/me", "/api/me", {}, {"Authorization": "Bearer x"}),
     ):

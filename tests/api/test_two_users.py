@@ -158,6 +158,13 @@ QUESTIONS: dict[tuple[str, str], list[Question]] = {
             {"messages": [message(user.secret)], "expectedMessageCount": 2},
         ),
     ],
+    ("GET", "/api/conversations/{id}/messages/{mid}"): [
+        lambda user, id_, message_id: (f"{API}/{id_}/messages/{message_id}", None),
+    ],
+    ("PATCH", "/api/conversations/{id}/messages/{mid}"): [
+        lambda user, id_, message_id: (f"{API}/{id_}/messages/{message_id}", {"metadata": {"b": user.secret}}),
+        lambda user, id_, message_id: (f"{API}/{id_}/messages/{message_id}", {"metadata": None}),
+    ],
     # Last, since nothing of one's own is left after these.
     ("DELETE", "/api/conversations"): [
         lambda user, id_, message_id: (f"{API}?before={2**53 - 1}&archived=any&confirm={user.name}", None),
@@ -435,6 +442,17 @@ async def test_the_version_and_count_of_another_user_do_not_matter(two: Two) -> 
     stale = await two.bob.ask("POST", f"{shared}/messages", body)
     assert (stale.status_code, stale.json()["error"]["details"]) == (412, {"messageCount": 3})
     assert (await two.alice.ask("PATCH", shared, {"title": "New"}, **headers)).status_code == 200
+
+
+async def test_the_version_of_another_users_message_does_not_matter(two: Two) -> None:
+    url = f"{API}/{two.shared}/messages/{two.shared_messages[0]}"
+    before = await everything(two.alice.client)
+    voted = await two.bob.ask("PATCH", url, {"metadata": {"vote": two.bob.secret}})
+    assert (voted.status_code, voted.headers["etag"]) == (200, '"2"')
+    stale = await two.bob.ask("PATCH", url, {"metadata": None}, **{"If-Match": '"1"'})
+    assert (stale.status_code, stale.json()["error"]["details"]) == (412, {"message": voted.json()})
+    assert await everything(two.alice.client) == before
+    assert (await two.alice.ask("GET", url)).headers["etag"] == '"1"'
 
 
 async def test_a_bookmark_of_another_user_shows_nothing_of_theirs(two: Two) -> None:

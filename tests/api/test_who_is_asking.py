@@ -393,7 +393,7 @@ async def test_without_credentials_every_route_of_a_user_is_refused(
 ) -> None:
     for route in USER_ROUTES:
         with subtests.test(f"{route.method} {route.path}"):
-            path = route.path.replace("{id}", MISSING)
+            path = route.path.replace("{id}", MISSING).replace("{mid}", MISSING)
             for headers in (JSON, {**JSON, "X-User-Id": "alice"}):
                 response = await ask(backend.client, route.method, path, content=b"{}", headers=headers)
                 check_refusal(response, "unauthenticated", says=("Authorization",))
@@ -459,7 +459,9 @@ async def test_a_preflight_from_an_allowed_origin_says_what_may_be_sent(backend:
             "Access-Control-Request-Method": "PATCH",
             "Access-Control-Request-Headers": "authorization,content-type,if-match",
         }
-        response = await ask(backend.client, "OPTIONS", path.replace("{id}", MISSING), headers=headers)
+        response = await ask(
+            backend.client, "OPTIONS", path.replace("{id}", MISSING).replace("{mid}", MISSING), headers=headers
+        )
         assert (response.status_code, response.content) == (204, b"")
         assert shared_with(response) == ALLOWED
         methods = {route.method for route in ROUTES if route.path == path}
@@ -566,8 +568,17 @@ async def test_whatever_is_answered_bears_the_name_of_the_request(backend: Backe
 
 async def test_head_answers_as_get_does_without_a_body(backend: Backend, subtests: pytest.Subtests) -> None:
     client = someone(backend)
-    created = await create(client, messages=[message()])
-    names = {"id": created["id"], "space": "s", "key": "k", "queue": "q", "task": "t", "thread": "t", "item": "i"}
+    created = await create(client, messages=[sent := message()])
+    names = {
+        "id": created["id"],
+        "mid": sent["id"],
+        "space": "s",
+        "key": "k",
+        "queue": "q",
+        "task": "t",
+        "thread": "t",
+        "item": "i",
+    }
     await send(client, "PUT", "/api/journals/s/k", {})
     await send(client, "POST", "/api/queues/q/tasks", {"id": "t", "lane": "l", "payload": 1})
     await ask(client, "PUT", "/api/blobs/s/k", content=b"bytes")

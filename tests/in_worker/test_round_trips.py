@@ -193,6 +193,10 @@ def test_every_request_of_a_user_is_matched_once_and_is_one_round_trip(client: h
         ("GET", f"{own}/messages", {"params": {"after": 0}}),
         ("GET", f"{own}/messages", {"params": {"cursor": message}}),
         ("GET", f"{own}/messages", {"params": {"cursor": "WyJiIiwyXQ"}}),
+        ("GET", f"{own}/messages/{message}", {}),
+        ("PATCH", f"{own}/messages/{message}", {"json": {"metadata": {"a": 1}}}),
+        ("PATCH", f"{own}/messages/{message}", {"json": {"metadata": None}, "headers": {"If-Match": '"1"'}}),
+        ("PATCH", f"{own}/messages/{message}", {"json": {}}),
         ("POST", f"{own}/messages", {"json": {"messages": large}}),
         ("DELETE", own, {}),
         ("DELETE", "/api/conversations", {"params": {"before": 1, "confirm": "counted"}}),
@@ -201,7 +205,9 @@ def test_every_request_of_a_user_is_matched_once_and_is_one_round_trip(client: h
         ("PUT", f"/api/conversations/{new_id()}", {"json": {"title": "D", "messages": []}}),
     ]
     patterns = {(route.method, route.path) for route in USER_ROUTES if route.needs != "agents"} - STREAMS
-    assert patterns == {(method, path.replace(conversation, "{id}")) for method, path, _ in requests[:-2]}
+    assert patterns == {
+        (method, path.replace(conversation, "{id}").replace(message, "{mid}")) for method, path, _ in requests[:-2]
+    }
     client.get("/api/conversations")  # an object that wakes up applies its migrations first
     client.get("/counts")
     alarms = iter(ALARMS)

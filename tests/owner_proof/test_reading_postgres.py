@@ -17,7 +17,7 @@ TABLES = {name for statement in SCHEMA for name in re.findall(r"^CREATE TABLE (\
 KEPT = re.compile(
     r'ALTER TABLE \w+\s+(ALTER COLUMN user_id TYPE text COLLATE "C", )?'
     r"ALTER COLUMN (user_id|journal|thread) SET STATISTICS 0"
-    r"|ALTER TABLE \w+ ADD COLUMN \w+ (bigint NOT NULL DEFAULT 0|bigint|text)"
+    r"|ALTER TABLE \w+ ADD COLUMN \w+ (bigint NOT NULL DEFAULT [01]|bigint|text)"
 )
 GUARDS = {
     f"{name}-{number}": (name, guard.span())

@@ -42,7 +42,8 @@ from threadkeep.storage.sqlite.migrations import MIGRATIONS
 pytestmark = pytest.mark.anyio
 
 # JSON is merged by SQLite itself, and so is not read before an edit.
-QUERIES = {name: query for name, query in SQLITE.queries().items() if name not in ("metadata", "head", "note_before")}
+NOT_READ = ("metadata", "metadata_of_message", "head", "note_before")
+QUERIES = {name: query for name, query in SQLITE.queries().items() if name not in NOT_READ}
 USER = "ada"
 # All hold the ids that the user will use: in another place, with the same content, deleted, and on the way out. Two
 # have nearly the same name; they come before and after the user in every index. Of most, the version before has indexed

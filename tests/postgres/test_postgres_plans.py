@@ -154,6 +154,8 @@ VALUES: dict[str, Any] = {
     "model": None,
     "metadata": "{}",
     "metadata_bytes_max": 9,
+    "message_bytes_max": 999,
+    "clears_metadata": 0,
     **dict.fromkeys(("sets_title", "sets_model", "sets_is_archived", "sets_metadata"), 1),
     "is_archived": 0,
     "edited_at": 9,

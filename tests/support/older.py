@@ -81,6 +81,8 @@ class Version:
             answer = response.json()
             for field in CURSORS & answer.keys():
                 answer[field] = answer[field] and answer[field].removeprefix("~")  # by then they had no mark
+            for message in answer.get("messages", ()):
+                assert message.pop("version", 1) == 1  # by then they had none
             assert (response.status_code, answer) == (200, each["answer"]), each["path"]
 
 

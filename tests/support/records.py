@@ -6,8 +6,8 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from threadkeep.conversations import service
-from threadkeep.conversations.models import ConversationChanges, Message, NewConversation, NewMessage
-from threadkeep.conversations.records import ConversationEdit, ConversationRecord, MessageRecord
+from threadkeep.conversations.models import ConversationChanges, Message, MessageChanges, NewConversation, NewMessage
+from threadkeep.conversations.records import ConversationEdit, ConversationRecord, MessageEdit, MessageRecord
 from threadkeep.conversations.service import conversation_edit
 from threadkeep.conversations.store import Store
 from threadkeep.ids import NewId, new_id
@@ -54,6 +54,12 @@ def edit(**fields: Any) -> ConversationEdit:
     if metadata is not UNSET:
         fields["metadata"] = Raw(msgspec.json.encode(metadata))
     return conversation_edit(ConversationChanges(**fields))
+
+
+def message_edit(metadata: Any = UNSET, edited_at: int | None = None) -> MessageEdit:
+    """An edit of a message; `metadata=None` clears."""
+    sent = UNSET if metadata is UNSET else Raw(msgspec.json.encode(metadata))
+    return service.message_edit(MessageChanges(metadata=sent, edited_at=edited_at))
 
 
 def plain(value: Any) -> Any:

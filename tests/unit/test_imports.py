@@ -52,6 +52,7 @@ OURS = {
     "threadkeep.conversations.export_v1",
     "threadkeep.conversations.models",
     "threadkeep.conversations.records",
+    "threadkeep.conversations.resent",
     "threadkeep.conversations.retention",
     "threadkeep.conversations.search",
     "threadkeep.conversations.service",
@@ -106,12 +107,14 @@ IN_SNAPSHOT = {
     "threadkeep.storage.sql.agents",
     *(f"threadkeep.storage.sql.agents.{name}" for name in ("base", *KINDS_OF_STATE)),
     "threadkeep.storage.sql.arrays",
+    "threadkeep.storage.sql.base",
     "threadkeep.storage.sql.columns",
     "threadkeep.storage.sql.conversations",
     "threadkeep.storage.sql.database",
     "threadkeep.storage.sql.dialect",
     "threadkeep.storage.sql.executor",
     "threadkeep.storage.sql.marks",
+    "threadkeep.storage.sql.messages",
     "threadkeep.storage.sql.migrate",
     "threadkeep.storage.sql.statements",
     "threadkeep.validation_messages",
@@ -126,7 +129,7 @@ IN_SNAPSHOT = {
     "threadkeep.worker.turnstile",
     *(
         f"threadkeep.storage.sql.statements.{name}"
-        for name in ("base", "erasing", "indexing", "reading", "searching", "writing", *KINDS_OF_STATE)
+        for name in ("base", "erasing", "indexing", "messages", "reading", "searching", "writing", *KINDS_OF_STATE)
     ),
 }
 # All that a Worker is shipped with of the products' folders.

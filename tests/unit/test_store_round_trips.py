@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from support.records import conversation, edit, message, new_message
+from support.records import conversation, edit, message, message_edit, new_message
 from support.stores import open_sqlite
 from threadkeep.conformance.helpers import blobs, tasks
 from threadkeep.conformance.helpers.journals import KEY, SPACE, append, patch, put, read
@@ -63,6 +63,9 @@ def calls(first: str, second: str, sent: str) -> Sequence[tuple[str, tuple[Any, 
         ("list_conversations", (), {"only": ConversationFilter(model="m", metadata=("a", "1"))}),
         ("update_conversation", (first, edit(title="B", metadata={"a": 1})), {}),
         ("append_messages", (first, [message(id=sent), message()]), {}),
+        ("get_message", (first, sent), {}),
+        ("update_message", (first, sent, message_edit({"a": 1})), {}),
+        ("update_message", (first, sent, message_edit()), {"expected_version": 2}),
         ("list_messages", (first,), {}),
         ("list_messages", (first,), {"cursor": sent}),
         ("list_messages", (first,), {"cursor": "WyJiIiwyXQ"}),  # a cursor as they were, which may be an id

@@ -2,7 +2,7 @@
 
 import httpx
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, UnsetType
 
 from threadkeep.client.transport import CREATED, Remote, Transport, if_match, read
 from threadkeep.conversations.models import (
@@ -17,6 +17,7 @@ from threadkeep.conversations.models import (
     Erasure,
     HitPage,
     Message,
+    MessageChanges,
     MessageFields,
     MessagePage,
     NewConversation,
@@ -31,6 +32,7 @@ from threadkeep.conversations.records import (
     ConversationFilter,
     ConversationRecord,
     ImportRecord,
+    MessageEdit,
     MessageRecord,
     SearchQuery,
 )
@@ -101,7 +103,7 @@ class RemoteStore(Remote):
             title=edit.title,
             is_archived=edit.is_archived,
             model=edit.model,
-            metadata=Raw(b"null") if edit.metadata is None else edit.metadata,
+            metadata=_or_null(edit.metadata),
             edited_at=edit.edited_at,
         )
         response = await self._transport.send(
@@ -109,7 +111,7 @@ class RemoteStore(Remote):
             f"{_API}/{conversation_id}",
             changes,
             headers=if_match(expected_version),
-            is_repeatable=edit.edited_at is not None and expected_version is None,  # else it is another edit
+            is_repeatable=_is_repeatable(edit, expected_version),
         )
         return read(response, Conversation)
 
@@ -144,6 +146,21 @@ class RemoteStore(Remote):
         query = {"cursor": cursor, "after": after, "limit": limit}
         return read(await self._transport.send("GET", f"{_API}/{conversation_id}/messages", query=query), MessagePage)
 
+    async def get_message(self, conversation_id: str, message_id: str) -> Message:
+        return read(await self._transport.send("GET", _message_path(conversation_id, message_id)), Message)
+
+    async def update_message(
+        self, conversation_id: str, message_id: str, edit: MessageEdit, *, expected_version: int | None = None
+    ) -> Message:
+        response = await self._transport.send(
+            "PATCH",
+            _message_path(conversation_id, message_id),
+            MessageChanges(metadata=_or_null(edit.metadata), edited_at=edit.edited_at),
+            headers=if_match(expected_version),
+            is_repeatable=_is_repeatable(edit, expected_version),
+        )
+        return read(response, Message)
+
     async def changes(self, since: str | None = None, *, limit: int = 200) -> Changes:
         response = await self._transport.send("GET", f"{_API}/changes", query={"since": since, "limit": limit})
         changes = read(response, _Changes)
@@ -171,6 +188,19 @@ class RemoteStore(Remote):
 
     async def _erase(self) -> Erasure:
         return read(await self._transport.send("DELETE", "/api/me", query={"confirm": self._user_id}), Erasure)
+
+
+def _message_path(conversation_id: str, message_id: str) -> str:
+    return f"{_API}/{conversation_id}/messages/{message_id}"
+
+
+def _or_null(metadata: Raw | UnsetType | None) -> Raw | UnsetType:
+    return Raw(b"null") if metadata is None else metadata
+
+
+def _is_repeatable(edit: ConversationEdit | MessageEdit, expected_version: int | None) -> bool:
+    """Whether an edit may be sent twice: else it is another edit the second time."""
+    return edit.edited_at is not None and expected_version is None
 
 
 def _new_message(record: MessageRecord) -> NewMessage:

@@ -9,7 +9,13 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 from msgspec.structs import FieldInfo, fields
 
-from threadkeep.conversations.models import BLOCKS, METADATA_BYTES_MAX, AnthropicToolResult, ToolResultBlock
+from threadkeep.conversations.models import (
+    BLOCKS,
+    MESSAGE_BYTES_MAX,
+    METADATA_BYTES_MAX,
+    AnthropicToolResult,
+    ToolResultBlock,
+)
 from threadkeep.errors import Invalid, TooLarge
 from threadkeep.validation import convert, join, not_json
 
@@ -72,6 +78,15 @@ def metadata_too_large(path: str) -> TooLarge:
     """The error for metadata over its limit, whether as sent or as merged."""
     return TooLarge(
         f"{path}: Metadata may have {METADATA_BYTES_MAX} bytes as JSON, and this would be more; keep less in it.",
+        {"path": path},
+    )
+
+
+def message_too_large(path: str, size: int) -> TooLarge:
+    """The error for a message over its limit, whether as sent or as edited."""
+    return TooLarge(
+        f"{path}: A message may have {MESSAGE_BYTES_MAX} bytes as JSON; this one has {size}. "
+        "Keep large things elsewhere, and a link to them here.",
         {"path": path},
     )
 

@@ -160,6 +160,8 @@ class Message(Struct, rename="camel", kw_only=True):
     model: str | None
     parent_id: str | None
     metadata: OptionalMetadata
+    version: int
+    """Starts at 1 and counts edits of the metadata, which is all of a message that changes."""
 
 
 # Content blocks. Only these fields of these types are checked; further fields and other types are kept.
@@ -299,6 +301,14 @@ class ConversationChanges(Struct, rename="camel", kw_only=True, forbid_unknown_f
     """When the user made the edit, for edits that arrive late; never taken as later than now."""
 
 
+class MessageChanges(Struct, rename="camel", kw_only=True, forbid_unknown_fields=True):
+    """A JSON Merge Patch (RFC 7396) of a message, of which only metadata can change: it merges, and null clears it."""
+
+    metadata: OptionalMetadataField = UNSET
+    edited_at: Time | None = None
+    """When the user made the edit, for edits that arrive late; never taken as later than now."""
+
+
 def fields_of(kind: type[Struct], source: Struct) -> dict[str, Any]:
     """Return what a struct says for each field of another kind, by the names that both have in Python."""
     return {name: getattr(source, name) for name in kind.__struct_fields__}
@@ -338,7 +348,7 @@ class Changes(Struct, rename="camel"):
     conversations: list[Any]
     """Each a `Conversation`, or a `Tombstone` where it is deleted."""
     messages: list[Message]
-    """Messages never change; these are new, or of a conversation that was restored."""
+    """These are new, or of a conversation that was restored, or their metadata was edited: `version` is then higher."""
     next: str
     """Where to go on from, now or at any later time."""
     has_more: bool

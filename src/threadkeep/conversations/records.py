@@ -77,3 +77,10 @@ class ConversationEdit(Struct, kw_only=True):
     model: str | UnsetType | None = UNSET
     metadata: Raw | UnsetType | None = UNSET
     edited_at: int | None = None
+
+
+class MessageEdit(Struct, kw_only=True):
+    """An edit of a message that passed every check: UNSET leaves metadata alone, None clears it, and else it merges."""
+
+    metadata: Raw | UnsetType | None = UNSET
+    edited_at: int | None = None

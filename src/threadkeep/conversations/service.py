@@ -1,13 +1,14 @@
 """The rules that hold on every back end: what is checked and completed before a store is asked to keep it."""
 
 from msgspec import UNSET, Raw, UnsetType, json
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from threadkeep.conversations.content import (
     as_blocks,
     canonical,
     digest,
     later_fields,
+    message_too_large,
     read_content,
     read_metadata,
 )
@@ -17,6 +18,8 @@ from threadkeep.conversations.models import (
     Appended,
     Conversation,
     ConversationChanges,
+    Message,
+    MessageChanges,
     MessageFields,
     NewConversation,
     NewMessage,
@@ -24,7 +27,8 @@ from threadkeep.conversations.models import (
     PutConversation,
     fields_of,
 )
-from threadkeep.conversations.records import ConversationEdit, ConversationRecord, MessageRecord
+from threadkeep.conversations.records import ConversationEdit, ConversationRecord, MessageEdit, MessageRecord
+from threadkeep.conversations.resent import append_all
 from threadkeep.conversations.search import INDEXED_MAX, indexed_size, text_of
 from threadkeep.conversations.store import Store
 from threadkeep.conversations.titles import title_from
@@ -53,15 +57,26 @@ async def put_conversation(store: Store, conversation_id: str, new: PutConversat
         raise Invalid("id: This is not the id in the path. Leave it out, or send the same.", "id")
     created = NewConversation(**fields_of(NewConversation, new) | {"id": conversation_id})
     record = await done(conversation_record(created))
-    return await store.put_conversation(record, expected_message_count=new.expected_message_count)
+
+    async def put(messages: list[MessageRecord]) -> tuple[Appended, bool]:
+        return await store.put_conversation(
+            replace(record, messages=messages), expected_message_count=new.expected_message_count
+        )
+
+    return await append_all(store, conversation_id, record.messages, put)
 
 
 async def append_messages(store: Store, conversation_id: str, new: NewMessages | NewMessage) -> tuple[Appended, bool]:
     """Append messages, or one. Returns and raises as `Store.append_messages`; also Invalid and TooLarge."""
     if isinstance(new, NewMessage):
-        return await store.append_messages(conversation_id, [await done(message_record(new, "", new_id))])
-    records = await done(message_records(new.messages))
-    return await store.append_messages(conversation_id, records, expected_message_count=new.expected_message_count)
+        records, expected = [await done(message_record(new, "", new_id))], None
+    else:
+        records, expected = await done(message_records(new.messages)), new.expected_message_count
+
+    async def append(messages: list[MessageRecord]) -> tuple[Appended, bool]:
+        return await store.append_messages(conversation_id, messages, expected_message_count=expected)
+
+    return await append_all(store, conversation_id, records, append)
 
 
 async def update_conversation(
@@ -70,6 +85,15 @@ async def update_conversation(
     """Edit a conversation. Returns and raises as `Store.update_conversation`; also Invalid and TooLarge."""
     return await store.update_conversation(
         conversation_id, conversation_edit(changes), expected_version=expected_version
+    )
+
+
+async def update_message(
+    store: Store, conversation_id: str, message_id: str, changes: MessageChanges, expected_version: int | None
+) -> Message:
+    """Edit a message. Returns and raises as `Store.update_message`; also Invalid and TooLarge."""
+    return await store.update_message(
+        conversation_id, message_id, message_edit(changes), expected_version=expected_version
     )
 
 
@@ -118,14 +142,26 @@ def message_records(messages: list[NewMessage], new_id: NewId = new_id) -> Work[
 
 def conversation_edit(changes: ConversationChanges) -> ConversationEdit:
     """Check an edit. Raises Invalid or TooLarge with the path of what is wrong."""
-    metadata = read_metadata(changes.metadata, "metadata")
     return ConversationEdit(
         title=changes.title,
         is_archived=changes.is_archived,
         model=changes.model,
-        metadata=UNSET if changes.metadata is UNSET else None if metadata is None else Raw(json.encode(metadata)),
+        metadata=_metadata_edit(changes.metadata),
         edited_at=changes.edited_at,
     )
+
+
+def message_edit(changes: MessageChanges) -> MessageEdit:
+    """Check an edit of a message. Raises Invalid or TooLarge with the path of what is wrong."""
+    return MessageEdit(metadata=_metadata_edit(changes.metadata), edited_at=changes.edited_at)
+
+
+def _metadata_edit(sent: Raw | UnsetType) -> Raw | UnsetType | None:
+    """What an edit says of metadata, checked."""
+    if isinstance(sent, UnsetType):
+        return UNSET
+    metadata = read_metadata(sent, "metadata")
+    return None if metadata is None else Raw(json.encode(metadata))
 
 
 class IndexBudget:
@@ -156,8 +192,14 @@ def message_record(
     size = _checked_size(new, path)
     yield max(_MESSAGE_SIZE, size)
     blocks = read_content(new.content, join(path, "content"), may_be_empty=new.role == "assistant")
-    if not isinstance(new.metadata, UnsetType) and read_metadata(new.metadata, join(path, "metadata")) is None:
-        new.metadata = UNSET  # to send null is to leave it out
+    if not isinstance(new.metadata, UnsetType):
+        metadata = read_metadata(new.metadata, join(path, "metadata"))
+        if metadata is None:
+            new.metadata = UNSET  # to send null is to leave it out
+        else:
+            sent = len(memoryview(new.metadata))
+            new.metadata = Raw(json.encode(metadata))
+            size += len(memoryview(new.metadata)) - sent
     return MessageRecord(
         message=new,
         id=new.id or new_id(),
@@ -185,9 +227,5 @@ def _checked_size(new: MessageFields, path: str) -> int:
         size += len(memoryview(new.metadata))
     if size > MESSAGE_BYTES_MAX:
         place = join(path, "content" if 2 * content >= size else "metadata")
-        raise TooLarge(
-            f"{place}: A message may have {MESSAGE_BYTES_MAX} bytes as JSON; this one has {size}. "
-            "Keep large things elsewhere, and a link to them here.",
-            {"path": place},
-        )
+        raise message_too_large(place, size)
     return size

@@ -29,6 +29,7 @@ from threadkeep.conversations.models import (
     Deleted,
     Erased,
     HitPage,
+    Message,
     MessagePage,
 )
 from threadkeep.conversations.records import (
@@ -36,6 +37,7 @@ from threadkeep.conversations.records import (
     ConversationFilter,
     ConversationRecord,
     ImportRecord,
+    MessageEdit,
     MessageRecord,
     SearchQuery,
 )
@@ -168,6 +170,23 @@ class Store(Protocol):
         id of no message of this conversation.
         """
 
+    async def get_message(self, conversation_id: str, message_id: str) -> Message:
+        """A message. Raises NotFound as `get_conversation` does, and for an id of no message of this conversation."""
+
+    async def update_message(
+        self, conversation_id: str, message_id: str, edit: MessageEdit, *, expected_version: int | None = None
+    ) -> Message:
+        """Edit the metadata of a message, and answer the message as it is now.
+
+        Which edit applies is decided as in `update_conversation`. If it does, `version` goes up by one, and the message
+        counts as changed, though the conversation does not. Cleared metadata is null.
+        The digest stays that of the append: the message as it was sent then is a repeat.
+
+        Raises NotFound as `get_message` does; Stale, with the message as it is now in `details["message"]`, where the
+        version is not the expected one; TooLarge where the metadata would be over 16 KiB when it is merged, or the
+        message over what one may have.
+        """
+
     async def search(self, query: SearchQuery, *, cursor: str | None = None, limit: int = 20) -> HitPage:
         """Messages and titles that hold every word and phrase of the query, best first, then newest.
 
@@ -278,6 +297,11 @@ def no_conversation(conversation_id: str) -> NotFound:
     return NotFound(f"There is no conversation {conversation_id}.")
 
 
+def no_message(conversation_id: str, message_id: str) -> NotFound:
+    """There is none under this id in the conversation."""
+    return NotFound(f"There is no message {message_id} in the conversation {conversation_id}.")
+
+
 def conversation_conflict(conversation_id: str, taken_by: Conversation | None) -> Conflict:
     """The id of a conversation to create is taken, by one of the same user: None where that is being erased or purged.
 
@@ -323,6 +347,14 @@ def version_stale(expected_version: int | None, conversation: Conversation) -> S
         f"The conversation is at version {conversation.version}, not {expected_version}. "
         "Read it again, then repeat the request.",
         {"conversation": conversation},
+    )
+
+
+def message_stale(expected_version: int | None, message: Message) -> Stale:
+    """An edit was meant for another version of a message."""
+    return Stale(
+        f"The message is at version {message.version}, not {expected_version}. Read it again, then repeat the request.",
+        {"message": message},
     )
 
 

@@ -153,8 +153,9 @@ class Api:
     async def _serve(self, request: Request, found: _Found, user_id: str, open_store: OpenStore) -> Response:
         """Check all that was sent, open the store of the user, and call the handler."""
         route, path = found
-        if not is_id(path.get("id", "none")):  # everything else in a path is a name, which the services check
-            raise Invalid(f"id: {path['id'][:40]!r} is not {ID_IN_WORDS}.", "id")
+        for name in ("id", "mid"):  # everything else in a path is a name, which the services check
+            if not is_id(path.get(name, "none")):
+                raise Invalid(f"{name}: {path[name][:40]!r} is not {ID_IN_WORDS}.", name)
         self.backend.check_capability(route.needs)
         bookmark = bookmark_in(request.header("x-d1-bookmark"))
         query = convert_texts(query_fields(request.query, route.ignores), route.query)

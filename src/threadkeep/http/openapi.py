@@ -61,7 +61,7 @@ _ITEMS: dict[str, tuple[str, Any]] = {
 
 _ID: Schema = {"type": "string", "pattern": ID_PATTERN, "maxLength": ID_CHARACTERS_MAX}
 _NAME: Schema = {"type": "string", "minLength": 1, "maxLength": NAME_BYTES_MAX, "description": "A name of your own."}
-_IN_PATHS: dict[str, Schema] = {"id": _ID, "space": {**_NAME, "maxLength": SPACE_BYTES_MAX}}
+_IN_PATHS: dict[str, Schema] = {"id": _ID, "mid": _ID, "space": {**_NAME, "maxLength": SPACE_BYTES_MAX}}
 """What parameters of paths are, by their names; those of any other name are names."""
 _WITH_A_VERSION = (Conversation, Journal, AppendedEntries)
 _HEADERS_OF_A_VERSION = {

@@ -192,6 +192,7 @@ def _describe_errors(components: dict[str, Schema]) -> None:
                 "description": "Why a `conflict` or something `stale` is one, where there are several reasons.",
             },
             "conversation": {"anyOf": [reference("Conversation")]},
+            "message": {"anyOf": [reference("Message")]},
             "messageCount": {"type": "integer"},
             "version": {"type": "integer"},
             "nextProducerSeq": {"type": "integer"},

@@ -41,6 +41,7 @@ async def test_a_message_comes_back_as_it_was_sent(backend: Backend) -> None:
     (kept,) = (await store.list_messages(conversation_id)).messages
     assert plain(kept) == {
         **dict.fromkeys(Message.__struct_encode_fields__),
+        "version": 1,
         "id": sent.id,
         "conversationId": conversation_id,
         "seq": 1,

@@ -223,6 +223,27 @@ async def test_an_import_under_one_key_is_done_once_however_often_it_is_sent(bac
     assert len(await exported(client)) == 20
 
 
+async def test_metadata_is_exported_as_it_is_now_and_an_import_undoes_no_edit(backend: Backend) -> None:
+    client, key = client_of(backend), {"Idempotency-Key": "votes"}
+    body = lines(document(0))
+    (entry,) = (report := await imported(client, body, **key))["imported"]
+    listed = (await client.get(f"/api/conversations/{entry['id']}/messages")).json()["messages"]
+    url = f"/api/conversations/{entry['id']}/messages/{listed[0]['id']}"
+    edited = (await client.patch(url, json={"metadata": {"vote": "up"}})).json()
+    assert await imported(client, body, **key) == report
+    assert (await client.get(url)).json() == edited
+    (as_now,) = await exported(client)
+    sent = as_now["conversation"]["messages"][0]
+    assert (sent["metadata"]["vote"], "version" in sent) == ("up", False)
+    refused = await imported(client, lines(as_now), **key)
+    assert [skipped["error"]["code"] for skipped in refused["skipped"]] == ["conflict"]
+    for _ in range(2):  # under a key of its own
+        (copy,) = (await imported(client, lines(as_now), **{"Idempotency-Key": "moved"}))["imported"]
+    copied = (await client.get(f"/api/conversations/{copy['id']}/messages")).json()["messages"][0]
+    assert (copied["metadata"], copied["version"]) == (edited["metadata"], 1)
+    assert len(await exported(client)) == 2
+
+
 async def test_another_document_in_a_place_of_the_same_key_is_skipped_as_a_conflict(backend: Backend) -> None:
     client = client_of(backend)
     await imported(client, lines(document(0), document(1)), **{"Idempotency-Key": "k"})

@@ -7,7 +7,7 @@ import msgspec
 from msgspec.structs import replace
 
 from owner_proof.walk.steps import Step, not_too_many
-from support.records import conversation, edit, message_records, new_message
+from support.records import conversation, edit, message_edit, message_records, new_message
 from threadkeep.conversations import cursors
 from threadkeep.conversations.records import ConversationFilter, ImportRecord, SearchQuery
 from threadkeep.conversations.store import Store
@@ -51,6 +51,14 @@ def append(number: int, *messages: int, words: str = "", expected: int | None = 
 
 def update(number: int, version: int | None = None, **fields: Any) -> Step:
     return lambda store: store.update_conversation(c(number), edit(**fields), expected_version=version)
+
+
+def get_message(number: int, message: int) -> Step:
+    return lambda store: store.get_message(c(number), m(message))
+
+
+def update_message(number: int, message: int, version: int | None = None, **fields: Any) -> Step:
+    return lambda store: store.update_message(c(number), m(message), message_edit(**fields), expected_version=version)
 
 
 def take_in(*numbers: int, title: str) -> Step:
@@ -223,6 +231,19 @@ WALK: list[Step] = [
     update(1, metadata={"large": "x" * 16_384}),
     update(1, metadata=None),
     update(90, title="Not mine"),
+    get_message(1, 2),
+    get_message(1, 90),
+    get_message(90, 2),
+    update_message(1, 2, metadata={"mine": {"a": 1}}),
+    update_message(1, 2, metadata={"late": 1}, edited_at=1),
+    update_message(1, 2, version=2, metadata={"mine": {"b": 2}}),
+    update_message(1, 2, version=2, metadata={"stale": 1}),
+    update_message(1, 2, metadata={"large": "x" * 16_374}),
+    update_message(1, 2),
+    update_message(1, 1, metadata=None),
+    update_message(1, 90, metadata={"mine": 1}),
+    update_message(90, 2, metadata={"mine": 1}),
+    update_message(2, 2, metadata={"mine": 1}),
     list_all(is_archived=True),
     list_all(is_archived=None, limit=1),
     list_all(is_archived=None, limit=1, cursor=c(2)),
@@ -239,6 +260,7 @@ WALK: list[Step] = [
     append(2, 6, words="mine"),
     put(2, 6, words="mine"),
     update(2, title="Deleted"),
+    update_message(2, 4, metadata={"deleted": 1}),
     read_all(2, limit=2),
     list_all(limit=1),
     create(2),
@@ -266,6 +288,7 @@ WALK: list[Step] = [
     follow_after(delete(3)),
     search_all("mine"),
     follow_after(restore(3)),
+    follow_after(update_message(3, 7, metadata={"mine": 3})),
     follow_after(update(1, title=None)),
     search_all("Renamed"),
     follow_after(update(1, title="Mine again")),

@@ -14,7 +14,7 @@ from threadkeep.http.descriptions.threads import THREADS
 
 TAGS = {
     "Conversations": "Create conversations, list and edit them, delete and restore them.",
-    "Messages": "Append messages, and read them page by page.",
+    "Messages": "Append messages, read them page by page, and keep votes and notes in their metadata.",
     "Search": "Find messages and titles by their words.",
     "Changes": "Keep several devices in sync.",
     "Export and import": "Take conversations out as documents that anybody can read, and bring them in again.",
@@ -104,11 +104,11 @@ FIELDS = {
 """What each field is, wherever it stands, unless its own type says more."""
 
 CONVERSATION_ID = "01KAGQ3W6ZJ8Y0V4M2T7N5C9XB"
-NAMES = {"id": CONVERSATION_ID, "space": "sessions", "key": "alice/1", "queue": "agents"}
-NAMES |= {"task": "turn-1", "lane": "alice/1", "thread": "alice/1", "conversation": CONVERSATION, "item": ITEM}
-"""What stands in the paths of the examples."""
 _QUESTION_ID = "01KAGQ3WAH5RZ6E1D8K3F0P7QS"
 _ANSWER_ID = "01KAGQ4B2XN9T4V7C6H8J3M5WY"
+NAMES = {"id": CONVERSATION_ID, "mid": _ANSWER_ID, "space": "sessions", "key": "alice/1", "queue": "agents"}
+NAMES |= {"task": "turn-1", "lane": "alice/1", "thread": "alice/1", "conversation": CONVERSATION, "item": ITEM}
+"""What stands in the paths of the examples."""
 _CREATED_AT = 1795176819164
 _APPENDED_AT = 1795176819185
 _CURSOR = "~WyJyIiwiMDFLQUdRM1c2WiIsNCw0LDAsMF0"
@@ -153,6 +153,7 @@ _question = {
     "model": None,
     "parentId": None,
     "metadata": None,
+    "version": 1,
 }
 _answer = {
     **_question,
@@ -163,6 +164,7 @@ _answer = {
     "createdAt": _APPENDED_AT,
     "model": "claude-sonnet-4-5",
 }
+_voted = {**_answer, "metadata": {"vote": "up"}, "version": 2}
 _document = {
     "version": 1,
     "exportedAt": "2026-11-20T12:00:00.000Z",
@@ -173,7 +175,7 @@ _document = {
         "metadata": {"project": "p1"},
         "messages": [
             {**_new_question, "createdAt": "2026-11-20T12:13:39.164Z"},
-            {**_new_answer, "createdAt": "2026-11-20T12:13:39.185Z"},
+            {**_new_answer, "createdAt": "2026-11-20T12:13:39.185Z", "metadata": {"vote": "up"}},
         ],
     },
 }
@@ -220,6 +222,17 @@ OPERATIONS: dict[str, Operation] = {
         answers={200: "A page of messages, in order."},
         response={"messages": [_question, _answer], "nextCursor": None},
     ),
+    "update_message": Operation(
+        tag="Messages",
+        answers={200: "The message, as edited."},
+        request={"metadata": {"vote": "up"}},
+        response=_voted,
+    ),
+    "get_message": Operation(
+        tag="Messages",
+        answers={200: "The message, as stored."},
+        response=_voted,
+    ),
     "list_conversations": Operation(
         tag="Conversations",
         answers={200: "A page of conversations."},
@@ -257,7 +270,7 @@ OPERATIONS: dict[str, Operation] = {
             "hits": [
                 {
                     "conversation": _restored,
-                    "message": _answer,
+                    "message": _voted,
                     "snippet": [
                         {"text": "A ", "match": False},
                         {"text": "monoid", "match": True},
@@ -274,7 +287,7 @@ OPERATIONS: dict[str, Operation] = {
         query="since=0",
         response={
             "conversations": [_restored],
-            "messages": [_question, _answer],
+            "messages": [_question, _voted],
             "next": _CURSOR,
             "hasMore": False,
         },

@@ -1,4 +1,4 @@
-"""The messages of a conversation: list them, and append to them."""
+"""The messages of a conversation: list them, append to them, get one, and edit its metadata."""
 
 from typing import Annotated
 
@@ -9,13 +9,16 @@ from threadkeep.conversations.models import (
     MESSAGES_LIMIT_MAX,
     Appended,
     Count,
+    Message,
+    MessageChanges,
     MessagePage,
     NewMessage,
     NewMessages,
 )
 from threadkeep.errors import Invalid
-from threadkeep.http.messages import Response, json_response
-from threadkeep.http.routes.base import Call, Cursor, Route
+from threadkeep.http.bodies import JSON, MERGE_PATCH
+from threadkeep.http.messages import Response, etag, json_response
+from threadkeep.http.routes.base import IF_MATCH, Call, Cursor, Route
 
 
 class MessagesQuery(Struct, forbid_unknown_fields=True):
@@ -65,3 +68,39 @@ async def append_messages(call: Call) -> Response:
     """
     appended, is_new = await service.append_messages(call.store, call.id, call.body)
     return json_response(201 if is_new else 200, appended)
+
+
+@Route("GET", "/api/conversations/{id}/messages/{mid}", answers={200: Message}, fails=("not_found",))
+async def get_message(call: Call) -> Response:
+    """Get a message.
+
+    Its `ETag` is its version, for `If-Match`.
+    """
+    return _message(await call.store.get_message(call.id, call.path["mid"]))
+
+
+@Route(
+    "PATCH",
+    "/api/conversations/{id}/messages/{mid}",
+    answers={200: Message},
+    fails=("not_found", "stale", "too_large"),
+    body=MessageChanges,
+    media_types=(JSON, MERGE_PATCH),
+    headers=(IF_MATCH,),
+)
+async def update_message(call: Call) -> Response:
+    """Edit the metadata of a message, such as a vote or a note.
+
+    The body is a JSON Merge Patch (RFC 7396): `metadata` merges, and null clears it. All else that a message says stays
+    as it was appended. The message gets another `version`, and is among the changes once more.
+
+    With `If-Match`, the edit applies to that version, or fails with `stale` and the message as it is now.
+    Without it, the last edit wins: by `editedAt` if it is given, otherwise by arrival.
+    """
+    return _message(
+        await service.update_message(call.store, call.id, call.path["mid"], call.body, call.expected_version)
+    )
+
+
+def _message(message: Message) -> Response:
+    return json_response(200, message, {"etag": etag(message.version)})

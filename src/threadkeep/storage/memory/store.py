@@ -9,19 +9,20 @@ from itertools import islice
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, Raw
+from msgspec import UNSET, Raw, UnsetType
 from msgspec.structs import replace
 
 from threadkeep.clock import CLOCKS_APART_MILLISECONDS, Clock, now
 from threadkeep.conversations import cursors
 from threadkeep.conversations.changes import Owner, as_change, end_of, follow
-from threadkeep.conversations.content import merged_metadata, metadata_too_large
+from threadkeep.conversations.content import merged_metadata, message_too_large, metadata_too_large
 from threadkeep.conversations.filters import has, is_pinned
 from threadkeep.conversations.models import (
     DEFAULT_TITLE,
     DELETED_MAX,
     INTEGER_MAX,
     LOOKED_AT_MAX,
+    MESSAGE_BYTES_MAX,
     METADATA_BYTES_MAX,
     PAGE_BYTES_MAX,
     Appended,
@@ -43,6 +44,7 @@ from threadkeep.conversations.records import (
     ConversationFilter,
     ConversationRecord,
     ImportRecord,
+    MessageEdit,
     MessageRecord,
     SearchQuery,
 )
@@ -53,7 +55,9 @@ from threadkeep.conversations.store import (
     count_stale,
     import_conflict,
     message_conflict,
+    message_stale,
     no_conversation,
+    no_message,
     version_stale,
 )
 from threadkeep.errors import ThreadkeepError
@@ -72,6 +76,7 @@ class _KeptMessage:
     words: str
     n: int
     rev: int
+    edited_at: int = 0
 
 
 @dataclass
@@ -281,8 +286,7 @@ class MemoryStore:
         edited_at = time if edit.edited_at is None else min(edit.edited_at, time)
 
         def last_edited_at(name: str) -> int:
-            last = kept.edited_at.get(name, 0)
-            return 0 if last > time + CLOCKS_APART_MILLISECONDS else last
+            return _unless_ahead(kept.edited_at.get(name, 0), time)
 
         def wins(name: str) -> bool:
             return getattr(edit, name) is not UNSET and (
@@ -404,6 +408,36 @@ class MemoryStore:
             more = len(behind) > len(page)
             next_cursor = cursors.encode(cursors.BeforeMessage(page[0].message.seq)) if more else None
         return MessagePage([replace(row.message) for row in page], next_cursor)
+
+    async def get_message(self, conversation_id: str, message_id: str) -> Message:
+        return replace(self._find_message(conversation_id, message_id).message)
+
+    async def update_message(
+        self, conversation_id: str, message_id: str, edit: MessageEdit, *, expected_version: int | None = None
+    ) -> Message:
+        kept = self._find_message(conversation_id, message_id)
+        message = kept.message
+        if expected_version not in (None, message.version):
+            raise message_stale(expected_version, replace(message))
+        time = self._clock()
+        edited_at = time if edit.edited_at is None else min(edit.edited_at, time)
+        last_edited_at = _unless_ahead(kept.edited_at, time)
+        loses = expected_version is None and edit.edited_at is not None and edited_at < last_edited_at
+        if isinstance(edit.metadata, UnsetType) or loses:
+            return replace(message)
+        before, metadata = _written(message.metadata), Raw(b"null")
+        if edit.metadata is not None:
+            metadata = merged_metadata(message.metadata, edit.metadata)
+        if len(_written(metadata)) > METADATA_BYTES_MAX:
+            raise metadata_too_large("metadata")
+        size = kept.size - len(before) + len(_written(metadata))
+        if size > MESSAGE_BYTES_MAX:
+            raise message_too_large("metadata", size)
+        kept.message = replace(message, metadata=metadata, version=message.version + 1)
+        kept.size = size
+        kept.edited_at = max(last_edited_at, edited_at)
+        kept.rev = self._owner.next_rev()
+        return replace(kept.message)
 
     async def changes(self, since: str | None = None, *, limit: int = 200) -> Changes:
         owner = self._place_in_changes()
@@ -567,6 +601,12 @@ class MemoryStore:
             raise no_conversation(conversation_id)
         return kept
 
+    def _find_message(self, conversation_id: str, message_id: str) -> _KeptMessage:
+        for row in self._find(conversation_id).messages:
+            if row.message.id == message_id:
+                return row
+        raise no_message(conversation_id, message_id)
+
     def _conversation(self, record: ConversationRecord | ImportRecord, **others: Any) -> Conversation:
         """A conversation that has no messages yet."""
         new = {"user_id": self._user_id, "message_count": 0, "version": 1, "deleted_at": None}
@@ -579,6 +619,7 @@ class MemoryStore:
             "seq": len(kept.messages) + 1,
             "created_at": time if record.created_at is None else record.created_at,
             "metadata": record.message.metadata or Raw(b"null"),
+            "version": 1,
         }
         message = Message(**fields_of(MessageFields, record.message) | others)
         row = _KeptMessage(message, record.digest, record.size, record.words, self._owner.next_n(), kept.rev)
@@ -606,6 +647,16 @@ def _score(words: str, terms: list[Term]) -> float:
     found = words.split()
     counts = [sum(starts_at(found, index, term) for index in range(len(found))) for term in terms]
     return sum(counts) / len(found) if all(counts) else 0
+
+
+def _unless_ahead(time: int, now: int) -> int:
+    """When something was last edited; 0 where a clock that was wrong said so."""
+    return 0 if time > now + CLOCKS_APART_MILLISECONDS else time
+
+
+def _written(metadata: Raw) -> bytes:
+    """Metadata as it counts towards the size of a message."""
+    return b"" if bytes(metadata) == b"null" else bytes(metadata)
 
 
 def _receipt(message: Message) -> Receipt:

@@ -370,4 +370,11 @@ WHERE run_id IS NOT NULL""",
             """ALTER TABLE checkpoint_writes ALTER COLUMN thread SET STATISTICS 0""",
         ),
     ),
+    Migration(
+        "0011_messages_edited.sql",
+        (
+            """ALTER TABLE messages ADD COLUMN version bigint NOT NULL DEFAULT 1""",
+            """ALTER TABLE messages ADD COLUMN metadata_edited_at bigint NOT NULL DEFAULT 0""",
+        ),
+    ),
 )

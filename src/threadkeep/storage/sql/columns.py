@@ -61,6 +61,7 @@ MESSAGE = (
     Column("token_count", "tokenCount", "integer", is_nullable=True),
     Column("model", "model", "text", is_private=True, is_nullable=True),
     Column("parent_id", "parentId", "text", is_nullable=True),
+    Column("version", "version", "integer"),
     Column("bytes", "bytes", "integer", is_shown=False),
     Column("metadata", "metadata", "json", is_private=True, is_nullable=True),
     # What is large stands last: a page is put together by copying what stands before it.

@@ -13,10 +13,10 @@ import msgspec
 from msgspec import UNSET, Struct
 from msgspec.structs import asdict
 
-from threadkeep.clock import CLOCKS_APART_MILLISECONDS, Clock, now
+from threadkeep.clock import Clock, now
 from threadkeep.conversations import cursors
 from threadkeep.conversations.changes import Owner, as_change, end_of, follow
-from threadkeep.conversations.content import merged_metadata, metadata_too_large
+from threadkeep.conversations.content import metadata_too_large
 from threadkeep.conversations.filters import as_written, has
 from threadkeep.conversations.models import (
     DEFAULT_TITLE,
@@ -61,9 +61,11 @@ from threadkeep.errors import ThreadkeepError
 from threadkeep.ids import NewId, new_id
 from threadkeep.storage.sql.agents import SqlStateStore, sweep_state
 from threadkeep.storage.sql.arrays import arrays
+from threadkeep.storage.sql.base import times_of_edit
 from threadkeep.storage.sql.columns import CONVERSATION, MESSAGE
-from threadkeep.storage.sql.executor import Executor, Query, ReadsFirst, Row, Statement
+from threadkeep.storage.sql.executor import Executor, Query, Row, Statement
 from threadkeep.storage.sql.marks import mark_of
+from threadkeep.storage.sql.messages import SqlMessages
 from threadkeep.tokenizer import first_tokens, words_of
 from threadkeep.work import Work, done, finished
 
@@ -204,20 +206,12 @@ class _ToCatchUp(Struct):
     count: int
 
 
-class SqlStore:
+class SqlStore(SqlMessages):
     """A `Store` over an executor. See `conversations/store.py` for what each method promises."""
 
     def __init__(self, executor: Executor, user_id: str, clock: Clock = now, new_id: NewId = new_id) -> None:
-        self._executor = executor
-        self._sql = executor.statements
-        self._user_id = user_id
-        self._clock = clock
-        self._new_id = new_id
+        super().__init__(executor, user_id, clock, new_id)
         self._mark = mark_of(user_id)
-
-    @property
-    def bookmark(self) -> str | None:
-        return self._executor.bookmark
 
     @property
     def state(self) -> SqlStateStore:
@@ -355,15 +349,10 @@ class SqlStore:
     async def update_conversation(
         self, conversation_id: str, edit: ConversationEdit, *, expected_version: int | None = None
     ) -> Conversation:
-        time = self._clock()
-        edited_at = time if edit.edited_at is None else min(edit.edited_at, time)
         values = {
             **self._values(conversation_id),
+            **times_of_edit(edit.edited_at, self._clock(), wins=expected_version is not None),
             "expected": expected_version,
-            "edited_at": edited_at,
-            # By arrival it wins whatever the clocks say that others were edited by.
-            "loses_from": _BEYOND if expected_version is not None or edit.edited_at is None else edited_at + 1,
-            "loses_until": time + CLOCKS_APART_MILLISECONDS,
             "sets_title": edit.title is not UNSET,
             "title": edit.title or DEFAULT_TITLE,
             "title_source": "user" if edit.title else "default",
@@ -373,7 +362,6 @@ class SqlStore:
             "is_archived": bool(edit.is_archived),
             "sets_metadata": edit.metadata is not UNSET,
             "clears_metadata": edit.metadata is None,
-            "metadata": _text(edit.metadata) if isinstance(edit.metadata, msgspec.Raw) else "{}",
             "metadata_bytes_max": METADATA_BYTES_MAX,
         }
         titles = []
@@ -383,26 +371,18 @@ class SqlStore:
                 *finished(self._indexing(values, [], [(conversation_id, edit.title)] if edit.title else [])),
             ]
 
-        def writes(**merged: str) -> list[Statement]:
+        def writes(metadata: msgspec.Raw) -> list[Statement]:
+            merging = {**values, "metadata": _text(metadata)}
             return [
-                self._sql.edit_verdict(**values | merged),
-                self._sql.edit_conversation(**values | merged),
+                self._sql.edit_verdict(**merging),
+                self._sql.edit_conversation(**merging),
                 *titles,
                 self._sql.bump_rev(**values),
                 self._sql.get_conversation(**values),
             ]
 
-        patch = edit.metadata
-        if isinstance(patch, msgspec.Raw) and not self._sql.dialect.merges_metadata:
-            assert isinstance(self._executor, ReadsFirst)  # noqa: S101 see the dialect
-
-            def merged_into(before: list[Row], patch: msgspec.Raw = patch) -> list[Statement]:
-                kept = msgspec.Raw(before[0]["answer"].encode())
-                return writes(metadata=_text(merged_metadata(kept, patch)))
-
-            results = await self._executor.run_on(self._sql.metadata(**values), merged_into)
-        else:
-            results = await self._executor.run(*writes())
+        patch = edit.metadata if isinstance(edit.metadata, msgspec.Raw) else None
+        results = await self._run_merging(self._sql.metadata(**values), patch, writes)
         verdicts, *_, answers = results or [[], []]
         verdict = _decode(verdicts, _EditVerdict, conversation_id)
         conversation = _decode(answers, Conversation, conversation_id)

@@ -383,4 +383,11 @@ WHERE run_id IS NOT NULL""",
 ) STRICT""",
         ),
     ),
+    Migration(
+        "0013_messages_edited.sql",
+        (
+            """ALTER TABLE messages ADD COLUMN version INTEGER NOT NULL DEFAULT 1""",
+            """ALTER TABLE messages ADD COLUMN metadata_edited_at INTEGER NOT NULL DEFAULT 0""",
+        ),
+    ),
 )

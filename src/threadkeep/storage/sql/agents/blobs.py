@@ -8,7 +8,8 @@ from threadkeep.agents.blobs.models import Blob
 from threadkeep.agents.blobs.records import BlobRecord
 from threadkeep.agents.blobs.store import checked_kept, no_blob
 from threadkeep.agents.values import PIECE_BYTES_MAX
-from threadkeep.storage.sql.agents.base import SqlState, decode_answer, text_of_json
+from threadkeep.storage.sql.agents.base import SqlState
+from threadkeep.storage.sql.base import decode_answer, text_of_json
 from threadkeep.storage.sql.executor import Executor
 
 # Three bytes become four characters, so that each piece can be read by itself.

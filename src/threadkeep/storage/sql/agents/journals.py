@@ -31,16 +31,9 @@ from threadkeep.agents.journals.store import (
 from threadkeep.agents.tasks.records import Guard
 from threadkeep.agents.values import WHOLE_BYTES_MAX
 from threadkeep.conversations.models import PAGE_BYTES_MAX
-from threadkeep.storage.sql.agents.base import (
-    BEYOND,
-    SqlState,
-    as_json,
-    bounded,
-    decode_answer,
-    pieces_of,
-    text_of_json,
-)
+from threadkeep.storage.sql.agents.base import SqlState, pieces_of
 from threadkeep.storage.sql.arrays import arrays
+from threadkeep.storage.sql.base import BEYOND, as_json, bounded, decode_answer, text_of_json
 from threadkeep.storage.sql.executor import Executor, ReadsFirst, Row, Statement
 
 # Beyond everything that a journal can be sorted by, and be called.

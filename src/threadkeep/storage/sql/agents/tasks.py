@@ -24,14 +24,8 @@ from threadkeep.agents.tasks.records import ChangeRecord, TaskQuery, TaskRecord
 from threadkeep.agents.tasks.store import lane_busy, lane_closed, no_task, note_too_large, task_conflict
 from threadkeep.agents.values import WHOLE_BYTES_MAX
 from threadkeep.conversations.models import PAGE_BYTES_MAX
-from threadkeep.storage.sql.agents.base import (
-    BEYOND,
-    SqlState,
-    as_json,
-    decode_answer,
-    pieces_of,
-    text_of_json,
-)
+from threadkeep.storage.sql.agents.base import SqlState, pieces_of
+from threadkeep.storage.sql.base import BEYOND, as_json, decode_answer, text_of_json
 from threadkeep.storage.sql.executor import Executor, Query, ReadsFirst, Row, Statement
 
 # A task may have both a payload and a settlement in one row, and a note.

@@ -30,8 +30,9 @@ from threadkeep.agents.threads.records import (
 )
 from threadkeep.agents.threads.store import fenced, no_thread
 from threadkeep.agents.values import WHOLE_BYTES_MAX
-from threadkeep.storage.sql.agents.base import BEYOND, SqlState, as_json, bounded, decode_answer, pieces_of
+from threadkeep.storage.sql.agents.base import SqlState, pieces_of
 from threadkeep.storage.sql.arrays import arrays
+from threadkeep.storage.sql.base import BEYOND, as_json, bounded, decode_answer
 from threadkeep.storage.sql.executor import Executor, Query, Row, Statement
 
 # Beyond every name.

@@ -13,6 +13,7 @@ from threadkeep.storage.sql.statements.erasing import Erasing
 from threadkeep.storage.sql.statements.expiring import Expiring
 from threadkeep.storage.sql.statements.indexing import Indexing
 from threadkeep.storage.sql.statements.journals import Journals
+from threadkeep.storage.sql.statements.messages import Messages
 from threadkeep.storage.sql.statements.reading import Reading
 from threadkeep.storage.sql.statements.searching import Searching
 from threadkeep.storage.sql.statements.tasks import Tasks
@@ -20,7 +21,7 @@ from threadkeep.storage.sql.statements.threads import Threads
 from threadkeep.storage.sql.statements.writing import Writing
 
 
-class Statements(Writing, Indexing, Reading, Searching, Erasing, Expiring, Journals, Tasks, Blobs, Threads):
+class Statements(Writing, Indexing, Reading, Messages, Searching, Erasing, Expiring, Journals, Tasks, Blobs, Threads):
     """The statements in the words of one dialect. Each is made when it is first asked for."""
 
     def queries(self) -> dict[str, Query]:

@@ -4,6 +4,11 @@ from threadkeep.storage.sql.columns import PIECE, Column
 from threadkeep.storage.sql.dialect import Dialect
 from threadkeep.storage.sql.executor import Query
 
+# A field does not give way where it was edited later, from `:loses_from` to `:loses_until`; that is never where an edit
+# wins by arrival, or by the version that it names. What is later still was stamped by a clock that was wrong.
+GIVES_WAY = "NOT BETWEEN :loses_from AND :loses_until"
+MOVES = "NOT BETWEEN :edited_at AND :loses_until"
+
 
 class Base:
     """Statements in the words of one dialect."""

@@ -8,12 +8,8 @@ from functools import cached_property
 
 from threadkeep.storage.sql.columns import CONVERSATION, MESSAGE, shown
 from threadkeep.storage.sql.executor import Query
-from threadkeep.storage.sql.statements.base import Base
+from threadkeep.storage.sql.statements.base import GIVES_WAY, MOVES, Base
 
-# A field does not give way where it was edited later, from `:loses_from` to `:loses_until`; that is never where an edit
-# wins by arrival, or by the version that it names. What is later still was stamped by a clock that was wrong.
-_GIVES_WAY = "NOT BETWEEN :loses_from AND :loses_until"
-_MOVES = "NOT BETWEEN :edited_at AND :loses_until"
 _EDITED = ("title", "model", "is_archived", "metadata")
 
 
@@ -41,7 +37,10 @@ SET
   rev = rev + 1,
   indexed_rev = CASE WHEN indexed_rev = rev THEN rev + 1 ELSE indexed_rev END
 WHERE o.user_id = :user
-  AND EXISTS (SELECT 1 FROM {self.conversations} AS c WHERE c.user_id = :user AND c.rev = o.rev + 1)
+  AND (
+    EXISTS (SELECT 1 FROM {self.conversations} AS c WHERE c.user_id = :user AND c.rev = o.rev + 1)
+    OR EXISTS (SELECT 1 FROM {self.messages} AS m WHERE m.user_id = :user AND m.rev = o.rev + 1)
+  )
 """)
 
     @cached_property
@@ -198,7 +197,7 @@ WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL
             {
                 "version": "c.version",
                 "metadataBytes": (
-                    f"CASE WHEN :sets_metadata = 1 AND c.metadata_edited_at {_GIVES_WAY} THEN {size} ELSE 0 END"
+                    f"CASE WHEN :sets_metadata = 1 AND c.metadata_edited_at {GIVES_WAY} THEN {size} ELSE 0 END"
                 ),
             }
         )
@@ -222,7 +221,7 @@ WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL
         assignments = [f"title_source = {title_source}"]
         for name in _EDITED:
             assignments.append(f"{name} = CASE WHEN {_gives_way(name)} THEN {new[name]} ELSE {name} END")
-            moves = f":sets_{name} = 1 AND {name}_edited_at {_MOVES}"
+            moves = f":sets_{name} = 1 AND {name}_edited_at {MOVES}"
             assignments.append(f"{name}_edited_at = CASE WHEN {moves} THEN :edited_at ELSE {name}_edited_at END")
         fits = f"{self.dialect.bytes_of(metadata)} <= :metadata_bytes_max"
         return self.dialect.write(f"""
@@ -337,11 +336,11 @@ WHERE o.user_id = :user AND c.rev = o.rev + 1
         role = given["role"]
         given["role"] = f"CASE {role} WHEN 'developer' THEN 'system' ELSE {role} END"
         given["sent_role"] = f"CASE {role} WHEN 'developer' THEN {role} END"
-        return {"user_id": ":user", "rev": "o.rev + 1", **given, **others}
+        return {"user_id": ":user", "rev": "o.rev + 1", **given, "version": "1", **others}
 
 
 def _gives_way(name: str) -> str:
-    return f":sets_{name} = 1 AND {name}_edited_at {_GIVES_WAY}"
+    return f":sets_{name} = 1 AND {name}_edited_at {GIVES_WAY}"
 
 
 def _lines(assignments: list[str]) -> str:
