@@ -435,6 +435,7 @@ SUPERFLUOUS = {
             "tasks_of_lane_2-p-2",
             "absorb_tasks-t-1",
             "runnable_tasks_2-t-1",
+            "absorbed_tasks_2-t-1",
             "renew_leases-t-1",
             "renew_leases-r-2",
             "sweep_tasks_1-k-2",
@@ -454,14 +455,11 @@ SUPERFLUOUS = {
     ),
     **dict.fromkeys(
         (
-            "absorbed_tasks_1-t-1",
-            "absorbed_tasks_2-t-1",
             "settle_joined-h-1",
             "settle_joined-h-3",
             "requeue_joining-h-2",
             "absorb_tasks-h-3",
             "absorb_tasks-h-5",
-            "absorbable-h-2",
             "insert_receipts-r-1",
         ),
         _STAMPED,

@@ -202,6 +202,8 @@ VALUES: dict[str, Any] = {
     "append_digest": "d",
     "request": "new",
     "stamp": "stamp",
+    "absorbing": "before",
+    "remembered": None,
     "version": 1,
     "status": "s",
     "status_is": None,

@@ -84,7 +84,7 @@ STATUSES = {
     "POST /api/threads/{thread}/checkpoints": "200 400 401 405 412 413 415 500 501 503",
     "POST /api/threads/{thread}/writes": "200 400 401 405 412 413 415 500 501 503",
     "GET /api/threads/{thread}/checkpoints": "200 400 401 405 413 500 501 503",
-    "GET /api/threads/{thread}/deltas": "200 400 401 405 413 500 501 503",
+    "GET /api/threads/{thread}/deltas": "200 400 401 405 409 413 500 501 503",
     "GET /api/checkpoints": "200 400 401 405 413 500 501 503",
     "POST /api/checkpoints/prune": "200 400 401 405 413 415 500 501 503",
     "POST /api/checkpoints/delete": "200 400 401 405 413 415 500 501 503",

@@ -297,7 +297,7 @@ KNOWS: dict[str, set[str]] = {
     "validation": {"conversations", "errors", "validation_messages", "work"},
     "validation_messages": {"common_mistakes"},
     "agents": {"conversations", "errors", "ids", "validation", "work"},
-    "agents/openai": {"agents", "clock", "errors"},
+    "agents/openai": {"agents", "clock", "conversations", "errors"},
     "conversations": {"clock", "errors", "ids", "tokenizer", "validation", "work"},
     "conversations/context": {"conversations", "errors", "work"},
     "storage/objects": {"errors"},

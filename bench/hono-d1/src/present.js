@@ -33,6 +33,7 @@ export function messageOf(row, prefix = "") {
     model: row[`${prefix}model`],
     parentId: row[`${prefix}parent_id`],
     metadata: metadata === null ? null : parse(metadata),
+    version: row[`${prefix}version`],
   };
 }
 
