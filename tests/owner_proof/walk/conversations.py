@@ -306,6 +306,7 @@ WALK: list[Step] = [
     put(2, 6, words="mine"),
     update(2, title="Deleted"),
     update_message(2, 4, metadata={"deleted": 1}),
+    update_message(2, 4, metadata=None),
     read_all(2, limit=2),
     list_all(limit=1),
     create(2),
