@@ -66,7 +66,6 @@ NOT_OVERWRITTEN = {
     "pieces.group_id": "It is an id that we made.",
     "tasks.big": "It is an id that we made.",
     "tasks.settlement_big": "It is an id that we made.",
-    "tasks.stamp": "It is an id that we made.",
     "tasks.state": "It is one of a few words of ours.",
     "threads.stamp": "It is an id that we made.",
     **{f"{table}.big": "It is an id that we made." for table in KINDS},
