@@ -47,7 +47,7 @@ class PostgresDialect(Dialect):
         return f"jsonb_array_elements(CAST({parameter} AS jsonb)) WITH ORDINALITY AS {alias} (value, key)"
 
     def look_up(self, table: str, alias: str, condition: str, by: str | None = None) -> str:
-        """See `Dialect`. It takes the index that has the order asked for, where it knows too little to tell them apart."""
+        """See `Dialect`. Where it cannot tell two indexes apart yet, it takes the one that has the order."""
         order = f"\n      ORDER BY {by}" if by else ""
         return f"""CROSS JOIN LATERAL (
       SELECT {alias}.*
