@@ -228,7 +228,7 @@ def test_no_statement_is_kept_where_the_proof_does_not_look() -> None:
         *("_page", "_page_of_large", "_page_of_entries", "_page_of_journals", "_page_of_tasks", "_pieces", "_write"),
         *("_change", "_removal", "removal", "removal_of_pieces", "_page_of_checkpoints", "_parts_of_large"),
         *("_piece_of_thread", "_burial", "_retirement", "_move_to_grave", "_copy_of_thread", "_of_message"),
-        *("_page_of_path", "_page_of_large_path", "_of_conversation"),
+        *("_page_of_hits", "_page_of_path", "_page_of_large_path", "_of_conversation"),
     }
     assert in_statements <= names | of_several
     assert names - in_statements == {

@@ -55,7 +55,7 @@ WHERE c.name <> 'user_id' AND c.type NOT IN ('INT', 'INTEGER', 'REAL')
 """)
 NOT_OVERWRITTEN = {
     "blobs.group_id": "It is an id that we made.",
-    "conversations.forked_from": "Nothing writes it yet.",
+    "conversations.forked_from": "It has two ids and two numbers.",
     "cuts.conversation_id": "It is an id.",
     "forks.conversation_id": "It is an id.",
     "entries.big": "It is an id that we made.",
