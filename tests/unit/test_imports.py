@@ -148,6 +148,7 @@ IN_SNAPSHOT = {
             "erasing",
             "forking",
             "indexing",
+            "linking",
             "messages",
             "reading",
             "searching",

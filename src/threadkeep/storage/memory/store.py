@@ -123,7 +123,7 @@ class MemoryDatabase:
         found = (
             user_id
             for user_id, owner in self.owners.items()
-            if any((kept.conversation.deleted_at or until + 1) <= until for kept in owner.conversations.values())
+            if any(0 < time <= until for kept in owner.conversations.values() for time in kept.deletions())
         )
         return list(islice(found, limit))
 
@@ -504,7 +504,7 @@ class MemoryStore(MemoryBranches):
 
     async def erase(self) -> Erased:
         kept = self._owner.conversations.values()
-        messages = sum(len(conversation.messages) for conversation in kept)
+        messages = sum(1 for conversation in kept for row in conversation.messages if row.message.id)
         owner = self._owner
         erased = Erased(
             len(kept), messages, len(owner.journals), len(owner.blobs), len(owner.threads), len(owner.tasks.tasks)
@@ -553,9 +553,14 @@ class MemoryStore(MemoryBranches):
                 owner.floor = max(owner.floor, kept.rev)
                 del owner.conversations[kept.conversation.id]
                 for row in kept.messages:
-                    del owner.messages[row.message.id]
-            elif deleted_at is not None:
-                later.append(deleted_at)
+                    owner.messages.pop(row.message.id, None)
+                continue
+            for cut in kept.cuts:
+                if 0 < cut.deleted_at <= until:
+                    owner.floor = max(owner.floor, cut.rev)
+                    for row in kept.purge(cut):
+                        del owner.messages[row.message.id]
+            later += filter(None, kept.deletions())
         tasks = owner.tasks
         if not (owner.conversations or owner.journals or owner.blobs or owner.threads or tasks.tasks or tasks.closed):
             del self._database.owners[self._user_id]

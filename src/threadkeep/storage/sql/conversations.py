@@ -90,6 +90,8 @@ _BEYOND = INTEGER_MAX - 1
 _SWEPT_CONVERSATIONS_MAX = 100
 _SWEPT_MESSAGES_MAX = 500
 _SWEPT_BYTES_MAX = 8_000_000
+_LINKED_MESSAGES_MAX = 2_000
+"""Of how many messages it is looked up at once what they follow, of which no content is read."""
 _BEYOND_IDS = "~"
 _JSON_OF_MESSAGE = [column.name for column in MESSAGE if column.type == "json"]
 _JSON_OF_CONVERSATION = [column.name for column in CONVERSATION if column.type == "json"]
@@ -217,6 +219,22 @@ class _ToCatchUp(Struct):
 
     rows: list[_MessageBehind]
     count: int
+
+
+class _Unlinked(Struct, rename="camel"):
+    """How far it is known of a user's messages what they follow, of how far they go."""
+
+    rev: int
+    linked_rev: int
+    linked_n: int
+
+
+class _ToLink(Struct):
+    """A part of these messages: how many, and the last of them."""
+
+    count: int
+    rev: int
+    n: int
 
 
 class SqlStore(SqlMessages, SqlBranches):
@@ -635,7 +653,7 @@ class SqlStore(SqlMessages, SqlBranches):
         values = {**self._values(""), "until": until}
         *_, deletions, journals, blobs, threads = await self._executor.run(
             self._sql.raise_floor(**values),
-            self._sql.mark_due(**values),
+            *(query(**values) for query in self._sql.mark_due),
             self._sql.retire_expired_journals(**values),
             self._sql.retire_expired_blobs(**values),
             self._sql.retire_expired_threads(**values),
@@ -656,6 +674,7 @@ class SqlStore(SqlMessages, SqlBranches):
             or await sweep_state(self._executor, self._user_id)
             or await self._index_again()
             or await self._catch_up()
+            or await self._link()
         )
 
     async def tidy(self) -> bool:
@@ -673,11 +692,11 @@ class SqlStore(SqlMessages, SqlBranches):
         swept = decoded(answers, _Swept, "")
         values |= {"conversations": _text(swept.conversations), "messages": _text(swept.messages)}
         *_, answers = await self._executor.run(
-            *(
-                query(**values)
-                for query in (*self._sql.unindex_swept, *self._sql.overwrite, *self._sql.remove_branches)
-            ),
+            *(query(**values) for query in (*self._sql.unindex_swept, *self._sql.overwrite)),
+            self._sql.remove_forks(**values),
             self._sql.remove_messages(**values),
+            self._sql.settle_cuts(**values),
+            self._sql.remove_cuts(**values),
             self._sql.remove_conversations(**values),
             self._sql.remove_owner(**values),
             self._sql.marked(**values),
@@ -727,6 +746,33 @@ class SqlStore(SqlMessages, SqlBranches):
         indexing = await done(self._indexing_more(part.rows, values))
         await self._executor.run(*indexing, self._sql.caught_up(**values))
         return last is not None
+
+    async def _link(self) -> bool:
+        """Note what a part of the messages follow that an earlier version has kept; return whether there is more."""
+        values = {**self._values(""), "limit": _LINKED_MESSAGES_MAX}
+        (answers,) = await self._executor.run(self._sql.unlinked(**values))
+        if not answers:
+            return False
+        behind = decoded(answers, _Unlinked, "")
+        values |= {
+            "linked_rev": behind.linked_rev,
+            "next_rev": behind.linked_rev + 1,
+            "linked_n": behind.linked_n,
+            "until": behind.rev,
+        }
+        (answers,) = await self._executor.run(self._sql.to_link(**values))
+        part = decoded(answers, _ToLink, "")
+        has_more = part.count == _LINKED_MESSAGES_MAX
+        # The change of the last one may have more messages.
+        reached = {"reached_rev": part.rev - 1, "reached_n": part.n} if has_more else {"reached_rev": behind.rev}
+        values |= {"last_rev": part.rev, "last_n": part.n, "reached_n": 0, **reached}
+        await self._executor.run(
+            self._sql.touch_unlinked(**values),
+            self._sql.link(**values),
+            self._sql.linked(**values),
+            self._sql.bump_rev(**values),
+        )
+        return has_more
 
     def _indexing_more(self, rows: list[_MessageBehind], values: dict[str, Any]) -> Work[list[Statement]]:
         """The statements that index messages of which more is searched than their text."""

@@ -15,6 +15,7 @@ from threadkeep.storage.sql.statements.expiring import Expiring
 from threadkeep.storage.sql.statements.forking import Forking
 from threadkeep.storage.sql.statements.indexing import Indexing
 from threadkeep.storage.sql.statements.journals import Journals
+from threadkeep.storage.sql.statements.linking import Linking
 from threadkeep.storage.sql.statements.messages import Messages
 from threadkeep.storage.sql.statements.reading import Reading
 from threadkeep.storage.sql.statements.searching import Searching
@@ -28,6 +29,7 @@ class Statements(
     Branches,
     Forking,
     Indexing,
+    Linking,
     Reading,
     Messages,
     Searching,
