@@ -67,7 +67,7 @@ WHERE m.user_id = :user
     FROM {self.messages} AS p
     WHERE p.user_id = :user AND p.id = m.parent_id AND {_IS_PARENT}
   )
-  AND {self._is_no_fork}
+  AND {self._has_no_fork}
 """)
 
     @cached_property
@@ -79,7 +79,7 @@ WHERE m.user_id = :user
 FROM {self.owners} AS o
 JOIN {self.messages} AS m ON m.user_id = :user AND m.rev = o.rev + 1
 {self.dialect.look_up("messages", "p", "p.user_id = :user AND p.id = m.parent_id")}
-WHERE o.user_id = :user AND {_IS_PARENT} AND {self._is_no_fork}
+WHERE o.user_id = :user AND {_IS_PARENT} AND {self._has_no_fork}
 """)
 
     @cached_property
@@ -92,7 +92,7 @@ WHERE o.user_id = :user AND o.linked_rev = :linked_rev AND o.linked_n = :linked_
 """)
 
     @property
-    def _is_no_fork(self) -> str:
+    def _has_no_fork(self) -> str:
         return f"""NOT EXISTS (
     SELECT 1
     FROM {self.forks} AS fork
