@@ -399,15 +399,10 @@ WHERE run_id IS NOT NULL""",
 )""",
             """CREATE INDEX cuts_by_rev ON cuts (user_id, rev)""",
             """CREATE INDEX cuts_by_deletion ON cuts (user_id, deleted_at)""",
-            """ALTER TABLE conversations ADD COLUMN leaf_seq bigint""",
-            """ALTER TABLE conversations ADD COLUMN forked_from text""",
-        ),
-    ),
-    Migration(
-        "0014_purged_branches.sql",
-        (
             """CREATE INDEX cuts_to_purge ON cuts (deleted_at, user_id)
 WHERE deleted_at <> 0""",
+            """ALTER TABLE conversations ADD COLUMN leaf_seq bigint""",
+            """ALTER TABLE conversations ADD COLUMN forked_from text""",
             """ALTER TABLE owners ADD COLUMN linked_rev bigint NOT NULL DEFAULT 0""",
             """ALTER TABLE owners ADD COLUMN linked_n bigint NOT NULL DEFAULT 0""",
             """CREATE INDEX owners_unlinked ON owners (user_id)

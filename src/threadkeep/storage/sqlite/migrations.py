@@ -412,15 +412,10 @@ WHERE run_id IS NOT NULL""",
 ) STRICT, WITHOUT ROWID""",
             """CREATE INDEX cuts_by_rev ON cuts (user_id, rev)""",
             """CREATE INDEX cuts_by_deletion ON cuts (user_id, deleted_at)""",
-            """ALTER TABLE conversations ADD COLUMN leaf_seq INTEGER""",
-            """ALTER TABLE conversations ADD COLUMN forked_from TEXT""",
-        ),
-    ),
-    Migration(
-        "0016_purged_branches.sql",
-        (
             """CREATE INDEX cuts_to_purge ON cuts (deleted_at, user_id)
 WHERE deleted_at <> 0""",
+            """ALTER TABLE conversations ADD COLUMN leaf_seq INTEGER""",
+            """ALTER TABLE conversations ADD COLUMN forked_from TEXT""",
             """ALTER TABLE owners ADD COLUMN linked_rev INTEGER NOT NULL DEFAULT 0""",
             """ALTER TABLE owners ADD COLUMN linked_n INTEGER NOT NULL DEFAULT 0""",
             """CREATE INDEX owners_unlinked ON owners (user_id)
