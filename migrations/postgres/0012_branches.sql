@@ -21,14 +21,17 @@ CREATE TABLE cuts (
   PRIMARY KEY (user_id, conversation_id, from_seq)
 );
 
-CREATE INDEX cuts_by_rev ON cuts (user_id, rev);
+-- These leave out what is of no use to them, so that whoever looks into one conversation takes the key.
+CREATE INDEX cuts_by_rev ON cuts (user_id, rev)
+WHERE deleted_at > 0;
 
-CREATE INDEX cuts_by_deletion ON cuts (user_id, deleted_at);
+CREATE INDEX cuts_by_deletion ON cuts (user_id, deleted_at)
+WHERE deleted_at > 0;
 
--- Whose deleted branches are to be purged. `deleted_at` is negative while messages of one are still to be removed, and 0
+-- A branch is purged like a conversation: `deleted_at` is negative while messages of it are still to be removed. It is 0
 -- when all are gone: the range itself stays, since no `seq` is given twice.
-CREATE INDEX cuts_to_purge ON cuts (deleted_at, user_id)
-WHERE deleted_at <> 0;
+CREATE INDEX cuts_to_sweep ON cuts (user_id)
+WHERE deleted_at < 0;
 
 -- Where the active path ends: NULL for the last message, and 0 where everything on it was deleted.
 ALTER TABLE conversations ADD COLUMN leaf_seq bigint;

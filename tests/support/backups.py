@@ -79,17 +79,15 @@ def to_keep(file: Path) -> Rows:
         marked = set(database.execute("SELECT user_id, id FROM conversations WHERE deleted_at <= 0"))
         purged = set(
             database.execute("""
-SELECT m.n, m.user_id, m.conversation_id, m.seq
+SELECT m.n
 FROM messages AS m
 JOIN cuts AS k ON (k.user_id, k.conversation_id) = (m.user_id, m.conversation_id)
 WHERE m.seq BETWEEN k.from_seq AND k.to_seq AND k.deleted_at < 0
 """)
         )
     kept = {table: [row for row in rows[table] if row[1:3] not in marked] for table in ("conversations", "messages")}
-    kept["messages"] = [row for row in kept["messages"] if row[0] not in {each[0] for each in purged}]
-    kept["forks"] = [
-        row for row in rows["forks"] if row[:2] not in marked and row[:3] not in {each[1:] for each in purged}
-    ]
+    kept["messages"] = [row for row in kept["messages"] if row[:1] not in purged]
+    kept["forks"] = [row for row in rows["forks"] if row[:2] not in marked]
     kept["cuts"] = [(*row[:-1], max(row[-1], 0)) for row in rows["cuts"] if row[:2] not in marked]
     padding = 3 + columns.index("padding")
     kept["conversations"] = [(*row[:padding], "", *row[padding + 1 :]) for row in kept["conversations"]]
@@ -259,7 +257,7 @@ async def _fill_state(ada: SqlStore, agent: SqlStore, erased: SqlStore) -> None:
 
 
 def as_before(file: Path, older: Path) -> None:
-    """Makes of a database one of before the second index, from one without branches: with the same rows, and their words in the first."""
+    """Makes one of before the second index of a database without branches: the same rows, with words in the first."""
     with closing(new_database(older, 4)) as database:
         database.execute("ATTACH ? AS newer", (str(file),))
         database.execute("INSERT INTO owners SELECT user_id, epoch, rev, floor FROM newer.owners")

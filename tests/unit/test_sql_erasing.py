@@ -144,7 +144,7 @@ class Sparing:
 
     async def run(self, *statements: Statement) -> list[list[Row]]:
         removing = (
-            *(SQLITE.remove_forks, SQLITE.remove_cuts),
+            *SQLITE.remove_branches,
             *(SQLITE.remove_messages, SQLITE.remove_conversations, SQLITE.remove_owner),
             *(*SQLITE.sweep_entries[2:], SQLITE.sweep_journals[1], *SQLITE.sweep_blobs[2:]),
             *(*SQLITE.sweep_tasks[2:], SQLITE.sweep_lanes[1]),

@@ -202,6 +202,10 @@ _BESIDE_OTHERS = (
           WHERE f.seq > 0 AND NOT EXISTS (
             SELECT 1 FROM messages AS m
             WHERE (m.user_id, m.conversation_id, m.seq) = (t.user_id, t.conversation_id, f.seq)
+          ) AND NOT EXISTS (
+            SELECT 1 FROM cuts AS k
+            WHERE (k.user_id, k.conversation_id) = (t.user_id, t.conversation_id)
+              AND f.seq BETWEEN k.from_seq AND k.to_seq AND k.deleted_at = 0
           )
         )""",
     ),

@@ -55,15 +55,14 @@ _FORGETTING_BRANCHES = (
       WHERE (k.user_id, k.conversation_id) = (messages.user_id, messages.conversation_id)
         AND messages.seq BETWEEN k.from_seq AND k.to_seq AND k.deleted_at < 0
     )""",
-    """DELETE FROM forks WHERE NOT EXISTS (
-      SELECT 1 FROM messages AS m
-      WHERE (m.user_id, m.conversation_id, m.seq) = (forks.user_id, forks.conversation_id, forks.seq)
-    )""",
     "UPDATE cuts SET deleted_at = 0 WHERE deleted_at < 0",
-    """DELETE FROM cuts WHERE EXISTS (
-      SELECT 1 FROM conversations AS c
-      WHERE (c.user_id, c.id) = (cuts.user_id, cuts.conversation_id) AND c.deleted_at <= 0
-    )""",
+    *(
+        f"""DELETE FROM {table} WHERE EXISTS (
+          SELECT 1 FROM conversations AS c
+          WHERE (c.user_id, c.id) = ({table}.user_id, {table}.conversation_id) AND c.deleted_at <= 0
+        )"""
+        for table in ("forks", "cuts")
+    ),
 )
 """What a sweep does with deleted branches that are purged: of each stays which `seq` it had."""
 

@@ -692,11 +692,12 @@ class SqlStore(SqlMessages, SqlBranches):
         swept = decoded(answers, _Swept, "")
         values |= {"conversations": _text(swept.conversations), "messages": _text(swept.messages)}
         *_, answers = await self._executor.run(
-            *(query(**values) for query in (*self._sql.unindex_swept, *self._sql.overwrite)),
-            self._sql.remove_forks(**values),
+            *(
+                query(**values)
+                for query in (*self._sql.unindex_swept, *self._sql.overwrite, *self._sql.remove_branches)
+            ),
             self._sql.remove_messages(**values),
             self._sql.settle_cuts(**values),
-            self._sql.remove_cuts(**values),
             self._sql.remove_conversations(**values),
             self._sql.remove_owner(**values),
             self._sql.marked(**values),
@@ -828,7 +829,7 @@ class SqlStore(SqlMessages, SqlBranches):
             arrays(rows), lambda part: [self._sql.insert_messages(**values, messages=part, creates=creates)]
         )
         counting = [
-            self._sql.fork_at_leaf(**values),
+            *([] if creates else [self._sql.fork_at_leaf(**values)]),  # a new conversation ends with its last message
             *([self._sql.fork_at_links(**values)] if links else []),
             self._sql.count_messages(**{**values, "title": given}),
         ]

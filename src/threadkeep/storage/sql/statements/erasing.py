@@ -120,9 +120,9 @@ WITH
   of_branches AS (
     SELECT m.n, m.bytes, 0 AS conversation_n, m.n AS seq
     FROM (
-      SELECT k.conversation_id, k.from_seq, k.to_seq
-      FROM {self.cuts} AS k
-      WHERE k.user_id = :user AND k.deleted_at < 0
+      SELECT cut.conversation_id, cut.from_seq, cut.to_seq
+      FROM {self.cuts} AS cut
+      WHERE cut.user_id = :user AND cut.deleted_at < 0
     ) AS b
     {self.dialect.look_up("messages", "m", in_branch)}
     LIMIT :limit
@@ -167,14 +167,6 @@ WHERE c.user_id = :user AND c.n {self.dialect.among(self._swept_conversations("c
         )
 
     @cached_property
-    def remove_forks(self) -> Query:
-        """Remove what the messages of a part follow."""
-        return self.dialect.write(f"""
-DELETE FROM {self.forks} AS f
-WHERE f.user_id = :user AND (f.conversation_id, f.seq) IN ({self._swept_messages("m.conversation_id, m.seq")})
-""")
-
-    @cached_property
     def settle_cuts(self) -> Query:
         """Note of which purged branches nothing is left."""
         return self.dialect.write(f"""
@@ -190,16 +182,15 @@ WHERE k.user_id = :user
 """)
 
     @cached_property
-    def remove_cuts(self) -> Query:
-        """Remove the deleted branches of conversations that go; they say which `seq` was given, until then."""
-        return self.dialect.write(f"""
-DELETE FROM {self.cuts} AS k
-WHERE k.user_id = :user
-  AND k.conversation_id IN ({self._swept_conversations("c.id")})
-  AND NOT EXISTS (
-    SELECT 1 FROM {self.messages} AS m WHERE m.user_id = :user AND m.conversation_id = k.conversation_id
-  )
+    def remove_branches(self) -> tuple[Query, ...]:
+        """Remove what is said of the branches of conversations in a part, none of whose messages is shown any more."""
+        return tuple(
+            self.dialect.write(f"""
+DELETE FROM {table} AS b
+WHERE b.user_id = :user AND {self.dialect.is_among("b.conversation_id", self._swept_conversations("c.id"))}
 """)
+            for table in (self.forks, self.cuts)
+        )
 
     @cached_property
     def remove_messages(self) -> Query:
