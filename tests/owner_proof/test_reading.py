@@ -239,7 +239,7 @@ def test_no_statement_is_kept_where_the_proof_does_not_look() -> None:
         "index_messages",
         "tidying",
         "unindex_swept",
-        *("get_message", "metadata_of_message"),
+        *("get_message", "metadata_of_message", "earliest_deletion", "marked"),
         *("list_path_before", "list_path_after", "list_large_path_before", "list_large_path_after"),
         *("cut_verdict", "restore_verdict", "search", "search_active"),
         *("first_entries", "newest_entries", "pieces_of_first", "pieces_of_newest", "remove_entries", "sweep_entries"),
