@@ -49,11 +49,11 @@ async def test_a_path_in_which_every_answer_was_regenerated_is_read_and_forked_w
                 new_message(f"again {turn}", siblingOf=first),
             ]
         await store.append_messages(record.id, message_records(sent))
-    page = await store.list_messages(record.id, branch="active", after=0, limit=200)
+    page = await store.list_messages(record.id, limit=200)
     seqs = [each.seq for each in page.messages]
     while page.next_cursor is not None:
         page = await store.list_messages(record.id, cursor=page.next_cursor, limit=200)
-        seqs += [each.seq for each in page.messages]
+        seqs = [*(each.seq for each in page.messages), *seqs]
     assert seqs == [seq for turn in range(TURNS) for seq in (3 * turn + 1, 3 * turn + 3)]
     forked, _ = await fork_conversation(store, record.id, NewFork())
     assert forked.message_count == len(seqs) == 10_200
