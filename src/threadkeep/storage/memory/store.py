@@ -546,7 +546,7 @@ class MemoryStore(MemoryBranches):
 
     async def purge(self, until: int) -> int | None:
         owner = self._owner
-        later = []
+        later: list[int] = []
         for kept in list(owner.conversations.values()):
             deleted_at = kept.conversation.deleted_at
             if deleted_at is not None and deleted_at <= until:
