@@ -4,7 +4,8 @@ import httpx
 import msgspec
 from msgspec import Raw, Struct, UnsetType
 
-from threadkeep.client.transport import CREATED, Remote, Transport, if_match, read
+from threadkeep.client.drafts import RemoteDrafts
+from threadkeep.client.transport import CREATED, Transport, if_match, read
 from threadkeep.conversations.models import (
     Appended,
     Changes,
@@ -45,7 +46,7 @@ _API = "/api/conversations"
 _ARCHIVED = {None: "any", True: "true", False: "false"}
 
 
-class RemoteStore(Remote):
+class RemoteStore(RemoteDrafts):
     """A `Store` over the HTTP API. See `conversations/store.py` for what each method promises.
 
     `client` brings the base URL, the credentials of one user, and its timeouts:
@@ -141,13 +142,16 @@ class RemoteStore(Remote):
         *,
         expected_message_count: int | None = None,
         expected_leaf_id: str | None = None,
+        interrupts: bool = False,
     ) -> tuple[Appended, bool]:
         new = NewMessages(
             messages=[_new_message(message) for message in messages],
             expected_message_count=expected_message_count,
             expected_leaf_id=expected_leaf_id,
         )
-        response = await self._transport.send("POST", f"{_API}/{conversation_id}/messages", new, is_repeatable=True)
+        query = {"interrupts": "true"} if interrupts else None
+        path = f"{_API}/{conversation_id}/messages"
+        response = await self._transport.send("POST", path, new, query=query, is_repeatable=True)
         return read(response, Appended), response.status_code == CREATED
 
     async def list_messages(

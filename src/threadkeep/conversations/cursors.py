@@ -17,7 +17,7 @@ from threadkeep.ids import is_id
 HITS_MAX = 10_000
 """How far into a search anybody can page: nobody reads that far, and each page has to pass all hits before it."""
 
-END_OF_REV = 2
+END_OF_REV = 4
 """A kind after that of every row; see `AfterChange`."""
 
 Bound = Annotated[int, msgspec.Meta(ge=0, le=INTEGER_MAX - 1)]
@@ -62,7 +62,7 @@ class AfterHits(msgspec.Struct, tag="h", array_like=True, frozen=True):
 
 
 class AfterChange(msgspec.Struct, tag="r", array_like=True, frozen=True):
-    """The next changes come after this one: by rev, then conversations (0) before messages (1), then by row."""
+    """The next changes come after this one: by rev, then conversations (0), messages (1), drafts (3), then by row."""
 
     epoch: Annotated[str, msgspec.Meta(max_length=26)]
     rev: Bound

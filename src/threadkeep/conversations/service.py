@@ -67,18 +67,21 @@ async def put_conversation(store: Store, conversation_id: str, new: PutConversat
     return await store.put_conversation(record, expected_message_count=new.expected_message_count)
 
 
-async def append_messages(store: Store, conversation_id: str, new: NewMessages | NewMessage) -> tuple[Appended, bool]:
+async def append_messages(
+    store: Store, conversation_id: str, new: NewMessages | NewMessage, *, interrupts: bool = False
+) -> tuple[Appended, bool]:
     """Append messages, or one. Returns and raises as `Store.append_messages`; also Invalid and TooLarge."""
     if isinstance(new, NewMessage):
         record = await done(message_record(new, "", new_id))
         check_links([record])
-        return await store.append_messages(conversation_id, [record])
+        return await store.append_messages(conversation_id, [record], interrupts=interrupts)
     records = await done(message_records(new.messages))
     return await store.append_messages(
         conversation_id,
         records,
         expected_message_count=new.expected_message_count,
         expected_leaf_id=new.expected_leaf_id,
+        interrupts=interrupts,
     )
 
 

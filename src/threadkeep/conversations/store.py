@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
+from threadkeep.conversations.drafts.store import DraftStore
 from threadkeep.conversations.models import (
     Appended,
     Changes,
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from threadkeep.agents.store import StateStore
 
 
-class Store(Protocol):
+class Store(DraftStore, Protocol):
     """The conversations of one user, as that user has them."""
 
     @property
@@ -150,6 +151,7 @@ class Store(Protocol):
         *,
         expected_message_count: int | None = None,
         expected_leaf_id: str | None = None,
+        interrupts: bool = False,
     ) -> tuple[Appended, bool]:
         """Append messages, all or none, in the order given; answer a receipt for each, and whether any is new.
 

@@ -6,6 +6,7 @@ The examples tell one story, in this order: a test sends each request, and compa
 from typing import Any
 
 from threadkeep.http.descriptions.blobs import BLOBS
+from threadkeep.http.descriptions.drafts import DRAFTS
 from threadkeep.http.descriptions.journals import JOURNALS
 from threadkeep.http.descriptions.openai import CONVERSATION, ITEM, OF_OPENAI, TAG
 from threadkeep.http.descriptions.operation import AGENT_STATE, Operation
@@ -310,6 +311,7 @@ OPERATIONS: dict[str, Operation] = {
             "skipped": [],
         },
     ),
+    **DRAFTS,
     **JOURNALS,
     **BLOBS,
     **TASKS,

@@ -62,7 +62,17 @@ async def list_messages(call: Call) -> Response:
     page = await call.store.list_messages(
         call.id, branch=query.branch, cursor=query.cursor, after=query.after, limit=query.limit
     )
+    if query.cursor is None and query.after is None:
+        page.drafts = await call.store.list_drafts(call.id)
     return json_response(200, page)
+
+
+class AppendQuery(Struct, forbid_unknown_fields=True):
+    """How to append."""
+
+    interrupts: Annotated[
+        bool, Meta(description="Whether a draft that is open where the messages follow is interrupted first.")
+    ] = False
 
 
 @Route(
@@ -70,6 +80,7 @@ async def list_messages(call: Call) -> Response:
     "/api/conversations/{id}/messages",
     answers={201: Appended, 200: Appended},
     fails=("not_found", "conflict", "stale", "too_large"),
+    query=AppendQuery,
     body=NewMessage | NewMessages,
 )
 async def append_messages(call: Call) -> Response:
@@ -83,8 +94,10 @@ async def append_messages(call: Call) -> Response:
     A message follows the end of the active path. To edit a question, append another with `siblingOf`, the id of the
     first; to regenerate an answer, do the same with that. `parentId` names what a message follows instead, and `isRoot`
     says that it follows nothing. Nothing is overwritten. With `select` false, the active path stays where it is.
+    Where a draft is open at the end of the active path, the append is a `conflict` whose `details.reason` is
+    `draft_open`; with `interrupts=true` the draft is interrupted, and the message follows it.
     """
-    appended, is_new = await service.append_messages(call.store, call.id, call.body)
+    appended, is_new = await service.append_messages(call.store, call.id, call.body, interrupts=call.query.interrupts)
     return json_response(201 if is_new else 200, appended)
 
 

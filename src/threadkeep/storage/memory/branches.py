@@ -99,7 +99,7 @@ class KeptConversation:
         """What a message is to follow, whose parent or sibling is there."""
         if record.is_root:
             return 0
-        parent = self.seq_of(record.message.parent_id)
+        parent = self.seq_of(record.message.parent_id or record.follows_id)
         sibling = self.seq_of(record.sibling_of)
         return parent or (otherwise if sibling is None else self.parent_of(sibling))
 

@@ -2,13 +2,16 @@
 
 from functools import cached_property
 
-from threadkeep.storage.sql.columns import CONVERSATION, MESSAGE, shown
+from threadkeep.storage.sql.columns import CONVERSATION, DRAFT, MESSAGE, named, shown
 from threadkeep.storage.sql.executor import Query
 from threadkeep.storage.sql.statements.base import Base
 
 _LISTED = tuple(column.name for column in CONVERSATION if column.is_shown)
 CONVERSATION_BYTES = 20_000
 """As much as a conversation may take in a page, which is counted for each."""
+
+DRAFT_BYTES = 1_000
+_DRAFT_CHANGE = named(DRAFT, "id", "conversation_id", "state", "started_at")
 
 
 class Reading(Base):
@@ -173,6 +176,7 @@ SELECT {page} AS answer
                             "n": "s.n",
                             "conversation": self.or_null(self.dialect.document(shown(CONVERSATION), "c"), "c"),
                             "message": self.or_null(self.dialect.document(shown(MESSAGE), "m"), "m"),
+                            "draft": self.or_null(self.dialect.document(_DRAFT_CHANGE, "d"), "d"),
                         }
                     )
                 ),
@@ -203,10 +207,23 @@ WITH
     ORDER BY m.rev, m.n
     LIMIT :limit + 1
   ),
+  changed_drafts AS (
+    SELECT d.rev, 3 AS kind, d.n, {DRAFT_BYTES} AS bytes
+    FROM {self.drafts} AS d
+    {self.dialect.look_up("conversations", "c", "c.user_id = :user AND c.id = d.conversation_id")}
+    WHERE d.user_id = :user
+      AND d.rev >= :rev
+      AND (d.rev, 3, d.n) > (:rev, :kind, :n)
+      AND c.deleted_at IS NULL
+    ORDER BY d.rev, d.n
+    LIMIT :limit + 1
+  ),
   changed AS (
     SELECT a.rev, a.kind, a.n, a.bytes FROM changed_conversations AS a
     UNION ALL
     SELECT b.rev, b.kind, b.n, b.bytes FROM changed_messages AS b
+    UNION ALL
+    SELECT e.rev, e.kind, e.n, e.bytes FROM changed_drafts AS e
   ),
   listed AS (
     SELECT l.rev, l.kind, l.n, l.bytes
@@ -223,6 +240,7 @@ SELECT {page} AS answer
 FROM sized AS s
 LEFT JOIN {self.conversations} AS c ON c.user_id = :user AND c.n = s.n AND s.kind = 0
 LEFT JOIN {self.messages} AS m ON m.user_id = :user AND m.n = s.n AND s.kind = 1
+LEFT JOIN {self.drafts} AS d ON d.user_id = :user AND d.n = s.n AND s.kind = 3
 WHERE s.position = 1 OR (s.position <= :limit AND s.bytes <= :page_bytes)
 """)
 

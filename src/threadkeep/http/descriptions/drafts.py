@@ -1,0 +1,63 @@
+"""What is said of the operations on drafts. Their examples are one story."""
+
+from typing import Any
+
+from threadkeep.http.descriptions.operation import Operation
+
+_AT = 1795176819164
+_DRAFT = "01KAGQ3W6ZJ8Y0V4M2T7N5C9XB"
+_draft: dict[str, Any] = {
+    "id": _DRAFT,
+    "conversationId": "01KAGQ3W6ZJ8Y0V4M2T7N5C9XB",
+    "follows": 1,
+    "role": "assistant",
+    "model": "claude-sonnet-4-5",
+    "metadata": None,
+    "state": "streaming",
+    "fence": 1,
+    "next": 0,
+    "startedAt": _AT,
+    "deadline": _AT + 60_000,
+    "stop": False,
+}
+_ops = [{"block": 0, "set": {"type": "text", "text": ""}}, {"block": 0, "append": "A monoid"}]
+_written = {**_draft, "next": 1}
+_taken = {**_written, "fence": 2}
+
+DRAFTS: dict[str, Operation] = {
+    "start_draft": Operation(
+        tag="Drafts",
+        answers={201: "The new draft.", 200: "It was started by an earlier request with this id: the draft, as it is."},
+        request={"id": _DRAFT, "model": "claude-sonnet-4-5"},
+        response=_draft,
+    ),
+    "write_parts": Operation(
+        tag="Drafts",
+        answers={200: "The parts are kept. This is the number of the next one, and when the draft is interrupted."},
+        request={"fence": 1, "from": 0, "parts": [_ops]},
+        response={"next": 1, "deadline": _AT + 60_000, "stop": False},
+    ),
+    "get_draft": Operation(
+        tag="Drafts",
+        answers={200: "The draft, and parts of it in order."},
+        response={"draft": _written, "parts": [{"part": 0, "at": _AT, "ops": _ops}], "more": False},
+    ),
+    "list_drafts": Operation(
+        tag="Drafts", answers={200: "The drafts that are open, oldest first."}, response={"drafts": [_written]}
+    ),
+    "take_draft": Operation(
+        tag="Drafts", answers={200: "The draft, with the fence of its new producer."}, response=_taken
+    ),
+    "stop_draft": Operation(
+        tag="Drafts", answers={200: "The draft. Its producer is asked to stop."}, response={**_taken, "stop": True}
+    ),
+    "settle_draft": Operation(
+        tag="Drafts",
+        answers={
+            201: "What the message was given, and the conversation as it is now.",
+            200: "The same. The draft was settled by an earlier request.",
+            204: "Nothing had come, and the draft is gone.",
+        },
+        request={"fence": 2, "state": "complete"},
+    ),
+}
