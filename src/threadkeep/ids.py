@@ -15,7 +15,7 @@ NewId = Callable[[], str]
 ID_CHARACTERS_MAX = 128
 
 RESERVED_FOR_ROUTES = ("changes", "export", "messages", "restore", "search", "status")
-"""The words in our paths that stand where an id could, or behind one. A test compares them with the routes."""
+"""The words in our paths that stand where an id could, and some that stand behind one. A test looks at the routes."""
 RESERVED_FOR_VALUES = ("active", "all", "archived", "deleted", "events", "import", "latest", "new")
 """Words that stand for no single conversation or message, or may be the name of an address later."""
 RESERVED = (".", "..", *RESERVED_FOR_ROUTES, *RESERVED_FOR_VALUES)

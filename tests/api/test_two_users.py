@@ -161,6 +161,19 @@ QUESTIONS: dict[tuple[str, str], list[Question]] = {
     ("GET", "/api/conversations/{id}/messages/{mid}"): [
         lambda user, id_, message_id: (f"{API}/{id_}/messages/{message_id}", None),
     ],
+    ("GET", "/api/conversations/{id}/messages/{mid}/branches"): [
+        lambda user, id_, message_id: (f"{API}/{id_}/messages/{message_id}/branches", None),
+    ],
+    ("PUT", "/api/conversations/{id}/leaf"): [
+        lambda user, id_, message_id: (f"{API}/{id_}/leaf", {"messageId": message_id}),
+        lambda user, id_, message_id: (f"{API}/{id_}/leaf", {"messageId": message_id, "descend": False}),
+    ],
+    ("DELETE", "/api/conversations/{id}/messages/{mid}"): [
+        lambda user, id_, message_id: (f"{API}/{id_}/messages/{message_id}", None),
+    ],
+    ("POST", "/api/conversations/{id}/messages/{mid}/restore"): [
+        lambda user, id_, message_id: (f"{API}/{id_}/messages/{message_id}/restore", None),
+    ],
     ("PATCH", "/api/conversations/{id}/messages/{mid}"): [
         lambda user, id_, message_id: (f"{API}/{id_}/messages/{message_id}", {"metadata": {"b": user.secret}}),
         lambda user, id_, message_id: (f"{API}/{id_}/messages/{message_id}", {"metadata": None}),

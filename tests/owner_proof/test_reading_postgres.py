@@ -34,7 +34,7 @@ def read(text: str, tables: set[str] = TABLES) -> list[str]:
 def test_every_table_has_a_user_and_nothing_else_is_made() -> None:
     of_agents = {"journals", "entries", "pieces", "blobs", "tasks", "lanes"}
     of_agents |= {"threads", "checkpoints", "checkpoint_values", "checkpoint_writes"}
-    assert {"owners", "conversations", "messages", "words", "search_index_2"} | of_agents == TABLES
+    assert {"owners", "conversations", "messages", "forks", "cuts", "words", "search_index_2"} | of_agents == TABLES
     for statement in SCHEMA:
         if KEPT.fullmatch(statement):
             continue

@@ -23,10 +23,10 @@ _MESSAGE = {
     "metadata": {"a": 1},
 }
 _CONVERSATION = {"title": "Title", "model": "m", "metadata": {"a": 1}}
-_PLACES = {"siblingOf", "isRoot", "select"}
-"""What says where a message goes: it can have no more than one of those and `parentId`. test_branches.py has them."""
+_PLACES = {"siblingOf": ID, "isRoot": True, "select": False}
+"""What says where a message goes. It can have no more than one of the first two and `parentId`."""
 OTHERWISE: dict[type[Struct], dict[str, Any]] = {
-    NewMessage: {**_MESSAGE, "id": ID, "parentId": ID},
+    NewMessage: {**_MESSAGE, **_PLACES, "id": ID, "parentId": ID},
     NewConversation: {**_CONVERSATION, "id": ID, "messages": [{"role": "user", "content": TEXT}]},
     DocumentMessage: {**_MESSAGE, "id": "theirs", "parentId": "first", "createdAt": TIME},
     DocumentConversation: {
@@ -40,7 +40,8 @@ OTHERWISE: dict[type[Struct], dict[str, Any]] = {
 
 
 def every_field(kind: type[Struct], **others: Any) -> dict[str, Any]:
-    """What a client or a document can say at the most: a value for each field of this kind."""
-    missing = {field.encode_name for field in fields(kind)} - _PLACES ^ set(OTHERWISE[kind])
+    """What a client or a document can say at the most: a value for each field of this kind, but where it goes."""
+    missing = {field.encode_name for field in fields(kind)} ^ set(OTHERWISE[kind])
     assert not missing, f"tests/support/fields.py has to have a value for each of {kind.__name__}: {sorted(missing)}."
-    return {**OTHERWISE[kind], **others}
+    said = {name: value for name, value in OTHERWISE[kind].items() if name not in _PLACES}
+    return {**said, **others}

@@ -35,6 +35,7 @@ CONVERSATION = {
     "metadata": {},
     "version": 4,
     "deletedAt": None,
+    "leafId": None,
 }
 
 

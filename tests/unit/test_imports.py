@@ -47,6 +47,7 @@ OURS = {
     *(f"threadkeep.agents.openai{name}" for name in ("", ".items", ".models", ".service")),
     "threadkeep.clock",
     "threadkeep.conversations",
+    "threadkeep.conversations.branches",
     "threadkeep.conversations.content",
     "threadkeep.conversations.cursors",
     "threadkeep.conversations.export_v1",
@@ -71,7 +72,7 @@ OURS = {
     *(
         f"threadkeep.http.routes.{name}"
         for name in (
-            *("base", "changes", "conversations", "export_and_import", "me", "messages", "openai"),
+            *("base", "branches", "changes", "conversations", "export_and_import", "me", "messages", "openai"),
             *("public", "rows", "search"),
             *KINDS_OF_STATE,
         )
@@ -97,7 +98,7 @@ IN_SNAPSHOT = {
     "threadkeep.conversations.filters",
     *(
         f"threadkeep.http.descriptions{name}"
-        for name in ("", ".openai", ".operation", *(f".{kind}" for kind in KINDS_OF_STATE))
+        for name in ("", ".branches", ".openai", ".operation", *(f".{kind}" for kind in KINDS_OF_STATE))
     ),
     "threadkeep.http.docs",
     "threadkeep.http.openapi",
@@ -107,6 +108,7 @@ IN_SNAPSHOT = {
     *(f"threadkeep.storage.sql.agents.{name}" for name in ("base", *KINDS_OF_STATE)),
     "threadkeep.storage.sql.arrays",
     "threadkeep.storage.sql.base",
+    "threadkeep.storage.sql.branches",
     "threadkeep.storage.sql.columns",
     "threadkeep.storage.sql.conversations",
     "threadkeep.storage.sql.database",
@@ -128,7 +130,17 @@ IN_SNAPSHOT = {
     "threadkeep.worker.turnstile",
     *(
         f"threadkeep.storage.sql.statements.{name}"
-        for name in ("base", "erasing", "indexing", "messages", "reading", "searching", "writing", *KINDS_OF_STATE)
+        for name in (
+            "base",
+            "branches",
+            "erasing",
+            "indexing",
+            "messages",
+            "reading",
+            "searching",
+            "writing",
+            *KINDS_OF_STATE,
+        )
     ),
 }
 # All that a Worker is shipped with of the products' folders.
@@ -285,8 +297,8 @@ KNOWS: dict[str, set[str]] = {
     },
     "http/descriptions": set(),
     "http/routes": {
-        *("__init__", "agents", "agents/openai", "conversations", "errors", "http", "settings", "storage/backends"),
-        *("storage/objects", "users"),
+        *("__init__", "agents", "agents/openai", "conversations", "errors", "http", "ids", "settings"),
+        *("storage/backends", "storage/objects", "users"),
     },
     "worker": {
         *("clock", "conversations", "errors", "http", "settings", "storage/backends", "storage/objects"),

@@ -41,6 +41,7 @@ LEAST: dict[type[Struct], dict[str, Any]] = {
 }
 NO_PART_OF_IT = {
     (NewMessage, "id"): "What is known under an id is what the digest is compared with.",
+    (NewMessage, "select"): "It says what to do with the conversation.",
     (NewConversation, "id"): "What is known under an id is what the digest is compared with.",
     (DocumentMessage, "id"): "It is a name within the document: where it is referred to, the place counts.",
     (DocumentConversation, "id"): "It is what it was called elsewhere; an import gives it another.",

@@ -25,6 +25,7 @@ from threadkeep.ids import is_id
 
 ID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 OTHER_ID = "01BX5ZZKBKACTAV9WEVGEMMVRZ"
+THIRD_ID = "01CX5ZZKBKACTAV9WEVGEMMVRZ"
 
 
 def ids() -> Callable[[], str]:
@@ -154,7 +155,7 @@ def test_metadata_that_is_left_out_or_null_is_none(metadata: Any) -> None:
         {"tokenCount": 0},
         {"model": "n"},
         {"model": None},
-        {"parentId": ID},
+        {"parentId": THIRD_ID},
         {"parentId": None},
         {"metadata": {"a": 2}},
         {"metadata": {}},
@@ -169,7 +170,7 @@ def test_a_message_is_another_where_any_part_of_it_is(change: dict[str, Any]) ->
 @pytest.mark.parametrize(
     "change",
     [
-        {"id": OTHER_ID},
+        {"id": THIRD_ID},
         {"content": [{"text": "Hello", "type": "text"}, {"a": 1.0, "type": "x"}]},
         {"metadata": {"a": 1.0}},
     ],
@@ -309,7 +310,7 @@ async def test_one_message_is_appended_like_several_but_expects_nothing() -> Non
     store: Any = Asked()
     await append_messages(store, ID, new_message(id=OTHER_ID))
     await append_messages(store, ID, NewMessages(messages=[new_message(id=ID)], expected_message_count=3))
-    assert store.asked == [(ID, [OTHER_ID], {}), (ID, [ID], {"expected_message_count": 3})]
+    assert store.asked == [(ID, [OTHER_ID], {}), (ID, [ID], {"expected_message_count": 3, "expected_leaf_id": None})]
 
 
 @pytest.mark.anyio

@@ -520,6 +520,8 @@ async def test_a_new_database_has_nothing_of_anybody(database: SqliteExecutor) -
         "owners",
         "conversations",
         "messages",
+        "forks",
+        "cuts",
         "journals",
         "entries",
         "pieces",

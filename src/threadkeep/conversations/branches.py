@@ -19,7 +19,7 @@ from threadkeep.validation import join
 ACTIVE = "active"
 ALL = "all"
 SIBLINGS_MAX = 100
-PREVIEW_BYTES_MAX = 2_000
+PREVIEWED_CHARACTERS_MAX = 2_000
 """How much of a message's content is read to tell what it begins with."""
 PREVIEW_CHARACTERS_MAX = 200
 

@@ -6,6 +6,7 @@ The examples tell one story, in this order: a test sends each request, and compa
 from typing import Any
 
 from threadkeep.http.descriptions.blobs import BLOBS
+from threadkeep.http.descriptions.branches import FIELDS_OF_BRANCHES, branches
 from threadkeep.http.descriptions.drafts import DRAFTS
 from threadkeep.http.descriptions.journals import JOURNALS
 from threadkeep.http.descriptions.openai import CONVERSATION, ITEM, OF_OPENAI, TAG
@@ -15,7 +16,8 @@ from threadkeep.http.descriptions.threads import THREADS
 
 TAGS = {
     "Conversations": "Create conversations, list and edit them, delete and restore them.",
-    "Messages": "Append messages, read them page by page, and keep votes and notes in their metadata.",
+    "Messages": "Append messages, read them page by page, and keep votes and notes in their metadata. Edit and "
+    "regenerate them as branches.",
     "Search": "Find messages and titles by their words.",
     "Changes": "Keep several devices in sync.",
     "Export and import": "Take conversations out as documents that anybody can read, and bring them in again.",
@@ -47,6 +49,7 @@ REASONS = (
     *("exists", "deleted", "purging"),  # the id of a conversation
     *("conflict", "closed", "stale", "status", "fenced", "gap", "older", "unauthorized"),  # journals and blobs
     *("lane_closed", "lane_busy"),  # tasks
+    "parent_deleted",  # branches
 )
 """What may stand in `details.reason`."""
 
@@ -84,7 +87,6 @@ FIELDS = {
     "next": "The cursor to go on from, now or later.",
     "nextCursor": "Leads to the next page; null on the last.",
     "nextSeq": "The `seq` that the next entry gets.",
-    "parentId": "The message that this one answers, in a conversation with branches.",
     "path": "Where in the request, such as `messages[3].content[0].text`; `body` or `query` if it is all of it.",
     "persistent": "Whether conversations outlive the server's process.",
     "producer": "Who may append, if anybody has claimed it.",
@@ -100,6 +102,7 @@ FIELDS = {
     "tokenCount": "How many tokens it has, if you count them.",
     "updatedAt": "When messages were last appended.",
     "userId": "The user it belongs to.",
+    **FIELDS_OF_BRANCHES,
     **FIELDS_OF_TASKS,
 }
 """What each field is, wherever it stands, unless its own type says more."""
@@ -139,14 +142,16 @@ _created = {
     "metadata": {"project": "p1"},
     "version": 1,
     "deletedAt": None,
+    "leafId": _QUESTION_ID,
 }
-_appended = {**_created, "updatedAt": _APPENDED_AT, "messageCount": 2}
+_appended = {**_created, "updatedAt": _APPENDED_AT, "messageCount": 2, "leafId": _ANSWER_ID}
 _renamed = {**_appended, "title": "Monads", "titleSource": "user", "version": 2}
 _restored = {**_renamed, "version": 4}  # deleting and restoring are changes, too
 _question = {
     "id": _QUESTION_ID,
     "conversationId": CONVERSATION_ID,
     "seq": 1,
+    "follows": 0,
     "role": "user",
     "content": _new_question["content"],
     "createdAt": _CREATED_AT,
@@ -160,6 +165,7 @@ _answer = {
     **_question,
     "id": _ANSWER_ID,
     "seq": 2,
+    "follows": 1,
     "role": "assistant",
     "content": _new_answer["content"],
     "createdAt": _APPENDED_AT,
@@ -221,7 +227,7 @@ OPERATIONS: dict[str, Operation] = {
     "list_messages": Operation(
         tag="Messages",
         answers={200: "A page of messages, in order."},
-        response={"messages": [_question, _answer], "nextCursor": None},
+        response={"messages": [_question, _answer], "nextCursor": None, "branches": []},
     ),
     "update_message": Operation(
         tag="Messages",
@@ -234,6 +240,7 @@ OPERATIONS: dict[str, Operation] = {
         answers={200: "The message, as stored."},
         response=_voted,
     ),
+    **branches(_voted, {**_appended, "leafId": _QUESTION_ID}, _appended),
     "list_conversations": Operation(
         tag="Conversations",
         answers={200: "A page of conversations."},

@@ -12,8 +12,9 @@ from threadkeep.http.routes.base import Call, Route
     fails=("not_found",),
 )
 async def list_branches(call: Call) -> Response:
-    """List the messages that follow the same one as this: other answers to a question, or its edits.
+    """List the siblings of a message.
 
+    They follow the same one as this: the answers to a question, or its edits. It is among them.
     `leafId` is where the path ends if that branch is selected.
     """
     return json_response(200, await call.store.list_branches(call.id, call.path["mid"]))
@@ -27,11 +28,11 @@ async def list_branches(call: Call) -> Response:
     body=LeafChoice,
 )
 async def select_leaf(call: Call) -> Response:
-    """Choose which branch is the active one: that in which a message stands.
+    """Choose the active branch.
 
-    The active path ends with what was said last below the message, or, with `descend` false, with the message itself:
-    that is to roll back. Whatever is not on the path stays, and can be chosen again. With `expectedLeafId`, it fails
-    with `stale` if the path ends elsewhere by now.
+    It is the one in which a message stands. The active path ends with what was said last below the message, or, with
+    `descend` false, with the message itself: that is to roll back. Whatever is not on the path stays, and can be chosen
+    again. With `expectedLeafId`, it fails with `stale` if the path ends elsewhere by now.
     """
     choice: LeafChoice = call.body
     conversation = await call.store.select_leaf(

@@ -9,7 +9,6 @@ from threadkeep.conversations.models import (
     MESSAGES_LIMIT_MAX,
     Appended,
     Count,
-    Id,
     Message,
     MessageChanges,
     MessagePage,
@@ -20,12 +19,17 @@ from threadkeep.errors import Invalid
 from threadkeep.http.bodies import JSON, MERGE_PATCH
 from threadkeep.http.messages import Response, etag, json_response
 from threadkeep.http.routes.base import IF_MATCH, Call, Cursor, Route
+from threadkeep.ids import ID_CHARACTERS_MAX
 
+# `active` and `all` are no ids, so it is as long as one, of the same letters.
 Branch = Annotated[
-    Id,
+    str,
     Meta(
+        pattern=rf"^[A-Za-z0-9._:@-]{{1,{ID_CHARACTERS_MAX}}}(?!\n)$",
+        extra_json_schema={"minLength": 1, "maxLength": ID_CHARACTERS_MAX},
+        extra={"words": "`active`, `all` or the id of a message"},
         description="`active`, for the active path, `all`, or the id of the message with which a path ends. "
-        "By default `active`, and with `after` `all`."
+        "By default `active`, and with `after` `all`.",
     ),
 ]
 

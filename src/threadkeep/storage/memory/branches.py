@@ -10,7 +10,7 @@ from threadkeep.conversations import cursors
 from threadkeep.conversations.branches import (
     ACTIVE,
     ALL,
-    PREVIEW_BYTES_MAX,
+    PREVIEWED_CHARACTERS_MAX,
     SIBLINGS_MAX,
     branches_of,
     leaf_stale,
@@ -182,7 +182,7 @@ class MemoryBranches:
         siblings = []
         for seq in kept.children_of(parent)[-SIBLINGS_MAX:]:
             message, below = kept.messages[seq - 1].message, kept.below(seq)
-            content = bytes(message.content)[:PREVIEW_BYTES_MAX].decode(errors="ignore")
+            content = bytes(message.content).decode()[:PREVIEWED_CHARACTERS_MAX]
             siblings.append(
                 Sibling(
                     id=message.id,

@@ -114,6 +114,9 @@ class PostgresDialect(Dialect):
     def bytes_of(self, value: str) -> str:
         return f"octet_length(CAST({value} AS text))"
 
+    def beginning(self, document: str, parameter: str) -> str:
+        return f"left(CAST({document} AS text), CAST({parameter} AS integer))"
+
     def contains(self, document: str, parameter: str) -> str:
         return f"strpos(CAST({document} AS text), {self.text(parameter)}) > 0"
 

@@ -9,7 +9,7 @@ from threadkeep.conversations import cursors
 from threadkeep.conversations.branches import (
     ACTIVE,
     ALL,
-    PREVIEW_BYTES_MAX,
+    PREVIEWED_CHARACTERS_MAX,
     SIBLINGS_MAX,
     branches_of,
     leaf_stale,
@@ -117,7 +117,7 @@ class SqlBranches(SqlOfUser):
             **self._values(conversation_id),
             "message": message_id,
             "limit": SIBLINGS_MAX,
-            "preview_bytes": PREVIEW_BYTES_MAX,
+            "previewed": PREVIEWED_CHARACTERS_MAX,
         }
         conversations, answers = await self._executor.run(
             self._sql.get_conversation(**values), self._sql.list_siblings(**values)

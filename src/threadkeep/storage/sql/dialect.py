@@ -158,6 +158,10 @@ class Dialect(ABC):
         """How many bytes a text has."""
 
     @abstractmethod
+    def beginning(self, document: str, parameter: str) -> str:
+        """The first characters of a JSON text, as it is written."""
+
+    @abstractmethod
     def contains(self, document: str, parameter: str) -> str:
         """Whether a JSON text has this in it, as it is written."""
 

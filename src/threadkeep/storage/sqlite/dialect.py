@@ -105,6 +105,9 @@ class SqliteDialect(Dialect):
     def bytes_of(self, value: str) -> str:
         return f"octet_length({value})"
 
+    def beginning(self, document: str, parameter: str) -> str:
+        return f"substr({document}, 1, {parameter})"
+
     def contains(self, document: str, parameter: str) -> str:
         return f"instr({document}, {parameter}) > 0"
 

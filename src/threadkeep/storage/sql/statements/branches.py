@@ -6,9 +6,20 @@ down to the last fork, then on from what that follows. Each step of a recursion 
 
 from functools import cached_property
 
-from threadkeep.storage.sql.columns import CONVERSATION, MESSAGE, shown
+from threadkeep.storage.sql.columns import CONVERSATION, MESSAGE, Column, shown
 from threadkeep.storage.sql.executor import Query
 from threadkeep.storage.sql.statements.base import Base
+
+_FOLLOWS_IN_PART = "CASE WHEN m.seq = r.lo AND r.follows >= 0 THEN r.follows ELSE m.seq - 1 END"
+"""What a message follows, by the part of a path that it is in: to look each up takes as long as all else."""
+
+
+def _on_path(alias: str) -> list[Column]:
+    """What readers get of a message of a path; what it follows is known already."""
+    return [
+        column._replace(shown_as=f"{alias}.follows") if column.name == "follows" else column
+        for column in shown(MESSAGE)
+    ]
 
 
 class Branches(Base):
@@ -73,26 +84,23 @@ WHERE o.user_id = :user
     @cached_property
     def list_siblings(self) -> Query:
         """The messages that follow what `:message` follows, the newest first."""
-        below = f"(WITH RECURSIVE {self._below('s.seq')} SELECT {{}} FROM below AS b)"
         leaf = f"""(
       SELECT l.id
       FROM {self.messages} AS l
       WHERE l.user_id = :user AND l.conversation_id = :conversation AND l.seq = s.last
     )"""
-        on_path = f"""(
-      WITH RECURSIVE {self._runs("coalesce(c.leaf_seq, c.message_count)", "r.follows >= s.seq", "r.taken")}
-      SELECT count(*) FROM runs AS r WHERE s.seq BETWEEN r.lo AND r.hi
-    )"""
+        on_path = "SELECT 1 FROM runs AS r WHERE s.seq >= r.lo AND s.seq <= r.hi"
+        path = self._runs("(SELECT t.leaf FROM target AS t)", "r.follows > 0", "r.taken")
         sibling = self.dialect.object(
             {
                 "id": "m.id",
                 "seq": "m.seq",
                 "role": "coalesce(m.sent_role, m.role)",
                 "createdAt": "m.created_at",
-                "preview": "substr(m.content, 1, :preview_bytes)",
+                "preview": self.dialect.beginning("m.content", ":previewed"),
                 "leafId": leaf,
-                "messageCount": "s.messages",
-                "isCurrent": self.dialect.is_true(f"{on_path} > 0"),
+                "messageCount": "s.total",
+                "isCurrent": self.dialect.is_true(f"EXISTS ({on_path})"),
             }
         )
         place = "m.user_id = :user AND m.conversation_id = :conversation AND m.seq = s.seq"
@@ -107,10 +115,11 @@ WHERE o.user_id = :user
             }
         )
         return self.dialect.answer(f"""
-WITH
+WITH RECURSIVE
   target AS (
-    SELECT {self._parent_of("m.seq")} AS follows
+    SELECT {self._parent_of("m.seq")} AS follows, coalesce(c.leaf_seq, c.message_count) AS leaf
     FROM {self.messages} AS m
+    JOIN {self.conversations} AS c ON c.user_id = :user AND c.id = :conversation
     WHERE m.user_id = :user
       AND m.conversation_id = :conversation
       AND m.id = :message
@@ -130,10 +139,11 @@ WITH
   newest AS (
     SELECT s.seq FROM children AS s ORDER BY s.seq DESC LIMIT :limit
   ),
+  {self._below_each("SELECT s.seq AS lo FROM newest AS s")},
   listed AS (
-    SELECT s.seq, {below.format("max(b.hi)")} AS last, {below.format("sum(b.hi - b.lo + 1)")} AS messages
-    FROM newest AS s
-  )
+    SELECT b.top AS seq, max(b.hi) AS last, sum(b.hi - b.lo + 1) AS total FROM below AS b GROUP BY b.top
+  ),
+  {path}
 SELECT {answer} AS answer
 FROM {self.conversations} AS c
 JOIN target AS t ON t.follows >= 0
@@ -143,20 +153,22 @@ WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL
     @cached_property
     def select_leaf(self) -> Query:
         """Have the active path end with `:message`, or with what was said last below it."""
-        last = f"(WITH RECURSIVE {self._below('m.seq')} SELECT max(b.hi) FROM below AS b)"
         leaf = f"""(
-    SELECT CASE WHEN :descend = 1 THEN {last} ELSE m.seq END
+    SELECT CASE WHEN :descend = 1 THEN (
+      WITH RECURSIVE {self._below("m.seq")} SELECT max(b.hi) FROM below AS b
+    ) ELSE m.seq END
     FROM {self.messages} AS m
     WHERE m.user_id = :user AND m.conversation_id = :conversation AND m.id = :message AND {self.is_kept("m.seq")}
   )"""
         return self.dialect.write(f"""
 UPDATE {self.conversations} AS c
-SET rev = {self.next_rev}, leaf_seq = nullif({leaf}, message_count)
+SET rev = {self.next_rev}, leaf_seq = nullif(chosen.leaf, message_count)
+FROM (SELECT {leaf} AS leaf) AS chosen
 WHERE c.user_id = :user
   AND c.id = :conversation
   AND c.deleted_at IS NULL
   AND {self.is_expected_leaf}
-  AND coalesce(c.leaf_seq, c.message_count) <> {leaf}
+  AND coalesce(c.leaf_seq, c.message_count) <> chosen.leaf
 """)
 
     @cached_property
@@ -227,8 +239,8 @@ WHERE c.user_id = :user AND c.id = :conversation AND {cut} > 0
         verdict = self.dialect.object(
             {
                 "isThere": self.dialect.is_true(f"{self._seq_of_message} IS NOT NULL"),
-                "isDeleted": self.dialect.is_true(f"{self._first_of_cut} > 0"),
-                "hasParent": self.dialect.is_true(self._has_parent),
+                "isDeleted": self.dialect.is_true(f"{self._first_of_cut} IS NOT NULL"),
+                "hasParent": self.dialect.is_true(f"coalesce({self._has_parent}, FALSE)"),
             }
         )
         return self._of_conversation(verdict)
@@ -325,7 +337,11 @@ WHERE k.user_id = :user
     def _runs(self, top: str, goes_on: str, taken: str) -> str:
         """The ranges of a path, from its end on: `hi` and `lo` of each, and what `lo` follows."""
         return f"""runs (hi, lo, follows, taken) AS (
-    SELECT t.hi, {self._last_fork("seq", "t.hi", "1")}, {self._last_fork("follows", "t.hi", "0")}, {self.dialect.integer("0")}
+    SELECT
+      t.hi,
+      {self._last_fork("seq", "t.hi", "1")},
+      {self._last_fork("follows", "t.hi", "0")},
+      {self.dialect.integer("0")}
     FROM (SELECT {top} AS hi) AS t
     WHERE t.hi > 0
     UNION ALL
@@ -378,7 +394,7 @@ WHERE k.user_id = :user
     FROM runs AS r
   ),
   listed AS (
-    SELECT m.n, m.bytes, -m.seq AS place
+    SELECT m.n, m.bytes, -m.seq AS place, {_FOLLOWS_IN_PART} AS follows
     FROM parts AS r
     {self.dialect.look_up("messages", "m", place)}
   )"""
@@ -414,7 +430,7 @@ WHERE k.user_id = :user
     WHERE r.taken <= :limit
   ),
   listed AS (
-    SELECT m.n, m.bytes, m.seq AS place
+    SELECT m.n, m.bytes, m.seq AS place, {_FOLLOWS_IN_PART} AS follows
     FROM parts AS r
     {self.dialect.look_up("messages", "m", place)}
   )"""
@@ -446,7 +462,7 @@ WHERE k.user_id = :user
         return {"children": self.dialect.subquery(siblings), "top": "(SELECT t.seq FROM top AS t)"}
 
     def _page_of_path(self, listed: str) -> Query:
-        rows = self.dialect.message_rows(shown(MESSAGE), "m", "count(*) > :limit", self._about_path)
+        rows = self.dialect.message_rows(_on_path("l"), "m", "count(*) > :limit", self._about_path)
         return self.dialect.answer(f"""
 WITH RECURSIVE
   {listed}
@@ -465,12 +481,12 @@ WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL
 WITH RECURSIVE
   {listed},
   sized AS (
-    SELECT l.n, row_number() OVER reading AS position, sum(l.bytes) OVER reading AS bytes
+    SELECT l.n, l.follows, row_number() OVER reading AS position, sum(l.bytes) OVER reading AS bytes
     FROM listed AS l
     WINDOW reading AS (ORDER BY l.place)
   )
 SELECT (
-  SELECT {self.dialect.message_rows(shown(MESSAGE), "m", more, self._about_path)}
+  SELECT {self.dialect.message_rows(_on_path("s"), "m", more, self._about_path)}
   FROM sized AS s
   {self.dialect.look_up("messages", "m", "m.user_id = :user AND m.n = s.n")}
   WHERE s.position = 1 OR (s.position <= :limit AND s.bytes <= :page_bytes)
@@ -501,13 +517,17 @@ WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL
 
     def _below(self, top: str) -> str:
         """The ranges of a message and of all that was said below it, but for what is deleted."""
+        return self._below_each(f"SELECT {top} AS lo")
+
+    def _below_each(self, tops: str) -> str:
+        """The same of each message that a query gives, as `top`."""
         place = "f.user_id = :user AND f.conversation_id = :conversation AND f.follows >= b.lo AND f.follows <= b.hi"
-        return f"""below (lo, hi) AS (
-    SELECT t.lo, {self._run_end("t.lo")}
-    FROM (SELECT {top} AS lo) AS t
+        return f"""below (top, lo, hi) AS (
+    SELECT t.lo, t.lo, {self._run_end("t.lo")}
+    FROM ({tops}) AS t
     WHERE t.lo >= 0
     UNION ALL
-    SELECT f.seq, {self._run_end("f.seq")}
+    SELECT b.top, f.seq, {self._run_end("f.seq")}
     FROM below AS b
     {self.dialect.look_up("forks", "f", place)}
     WHERE {self.is_kept("f.seq")}
