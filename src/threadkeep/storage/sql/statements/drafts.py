@@ -240,7 +240,7 @@ WHERE d.user_id = :user
     WHERE c.user_id = :user AND c.deleted_at <= 0"""
         zeros = self.dialect.zeros
         drafts = f"WHERE d.user_id = :user AND d.n IN ({marked.format('n')})"
-        named = self.dialect.by_key(self.drafts, "d")
+        named = self.dialect.by_key("drafts", "d")
         text = "" if zeros is None else f"\nUPDATE {named}\nSET\n  {assigned(DRAFT, zeros)}\n{drafts}\n"
         overwriting = (self.dialect.write(text),) if text else ()
         removing = self.dialect.write(f"\nDELETE FROM {named}\n{drafts}\n")
