@@ -50,6 +50,11 @@ OURS = {
     "threadkeep.conversations.branches",
     "threadkeep.conversations.content",
     "threadkeep.conversations.cursors",
+    *(
+        f"threadkeep.conversations.drafts{name}"
+        for name in ("", ".folding", ".models", ".records", ".service", ".store")
+    ),
+    "threadkeep.conversations.drafts.settling",
     "threadkeep.conversations.export_v1",
     "threadkeep.conversations.models",
     "threadkeep.conversations.records",
