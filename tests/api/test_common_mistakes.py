@@ -21,7 +21,8 @@ MESSAGES = f"{CONVERSATION}/messages"
 ONE_MESSAGE = f"{MESSAGES}/{{mid}}"
 
 MESSAGE = (
-    "The fields here are `id`, `role`, `content`, `tokenCount`, `model`, `parentId` and `metadata`."  # of a message
+    "The fields here are `id`, `role`, `content`, `tokenCount`, `model`, `parentId`, `metadata`, "
+    "`siblingOf`, `isRoot` and `select`."  # of a message
 )
 NEW = "The fields here are `id`, `title`, `model`, `metadata` and `messages`."  # of a new conversation
 CHANGED = "The fields here are `title`, `isArchived`, `model`, `metadata` and `editedAt`."  # of an edit
@@ -29,8 +30,8 @@ LIST = (
     "The query parameters here are `cursor`, `limit`, `archived`, `model`, `createdAfter`, `createdBefore` and "
     "`metadata.…`."
 )
-PAGES = "The query parameters here are `cursor`, `after` and `limit`."
-SEARCH = "The query parameters here are `q`, `role`, `from`, `to`, `cursor` and `limit`."
+PAGES = "The query parameters here are `branch`, `cursor`, `after` and `limit`."
+SEARCH = "The query parameters here are `q`, `role`, `from`, `to`, `conversation`, `branch`, `cursor` and `limit`."
 ROLES = "Must be `assistant`, `developer`, `system`, `tool` or `user`"
 BLOCKS = '[{"type": "text", "text": "Hello"}]'
 NEXT_PAGE = "For the next page, send the `nextCursor` of this one as `cursor`."
@@ -126,14 +127,14 @@ APPENDS: list[tuple[Any, str]] = [
         {"messages": [HELLO], "expected_message_count": 1},
         (
             "expected_message_count: Unknown field `expected_message_count`. Did you mean `expectedMessageCount`? "
-            "The fields here are `messages` and `expectedMessageCount`."
+            "The fields here are `messages`, `expectedMessageCount` and `expectedLeafId`."
         ),
     ),
     (
         {"messages": [HELLO], "role": "user"},
         (
             "role: Unknown field `role`. It belongs in each of `messages`. "
-            "The fields here are `messages` and `expectedMessageCount`."
+            "The fields here are `messages`, `expectedMessageCount` and `expectedLeafId`."
         ),
     ),
     (

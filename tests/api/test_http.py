@@ -12,6 +12,7 @@ from support.backends import Backend
 from support.routes import USER_ROUTES
 from threadkeep import __version__
 from threadkeep.clock import now
+from threadkeep.conversations.resent import RESENT_MAX
 from threadkeep.http.problems import STATUS
 from threadkeep.http.routes import ROUTES
 from threadkeep.ids import is_id, new_id
@@ -120,6 +121,70 @@ async def test_a_vote_is_kept_beside_a_message_and_goes_through_once(client: htt
     assert (await ask(client, "GET", f"{API}/{created['id']}")).json() == created
 
 
+async def test_a_message_sent_again_as_it_is_now_is_a_repeat(client: httpx.AsyncClient) -> None:
+    sent = [message(), message("Hello", role="assistant", metadata={"a": 1}, model="m"), message("Thanks")]
+    created = await create(client, messages=sent)
+    url = f"{API}/{created['id']}"
+    for each in sent[:2]:
+        await send(client, "PATCH", f"{url}/messages/{each['id']}", {"metadata": {"vote": 1}})
+    kept = (await ask(client, "GET", f"{url}/messages")).json()["messages"]
+    as_now = [{name: row[name] for name in sent[1] if row[name] is not None} for row in kept]
+    receipts = [{name: row[name] for name in ("id", "seq", "createdAt")} for row in kept]
+    for method, path, body in (
+        ("POST", f"{url}/messages", {"messages": as_now, "expectedMessageCount": 9}),
+        ("POST", f"{url}/messages", {"messages": [sent[0], *as_now[1:]]}),
+        ("PUT", url, {"messages": as_now}),
+    ):
+        again = await send(client, method, path, body)
+        assert (again.status_code, again.json()["messages"]) == (200, receipts)
+        assert again.json()["conversation"] == created
+    assert (await send(client, "POST", f"{url}/messages", as_now[1])).json()["messages"] == receipts[1:2]
+    more = {"messages": [as_now[0], new := message("More"), as_now[1]]}
+    stale = await send(client, "POST", f"{url}/messages", {**more, "expectedMessageCount": 2})
+    check_refusal(stale, "stale")
+    for path, method, status in ((url, "PUT", 200), (f"{url}/messages", "POST", 200)):
+        appended = await send(client, method, path, more)
+        assert (appended.status_code, [row["seq"] for row in appended.json()["messages"]]) == (status, [1, 4, 2])
+    assert (await send(client, "POST", f"{url}/messages", {"messages": [*as_now, message()]})).status_code == 201
+    listed = (await ask(client, "GET", f"{url}/messages")).json()["messages"]
+    assert (listed[:3], listed[3]["id"], len(listed)) == (kept, new["id"], 5)
+
+
+async def test_a_message_sent_again_as_it_never_was_is_a_conflict(client: httpx.AsyncClient) -> None:
+    sent, elsewhere = message("Hello", metadata={"a": 1}), message()
+    created = await create(client, messages=[sent])
+    await create(client, messages=[elsewhere])
+    url = f"{API}/{created['id']}"
+    await send(client, "PATCH", f"{url}/messages/{sent['id']}", {"metadata": {"a": True}})
+    as_now = {**sent, "metadata": {"a": True}}
+    before = await everything(client)
+    for other in (
+        {**as_now, "metadata": {"a": 2}},
+        {**as_now, "metadata": {}},
+        {**as_now, "role": "assistant"},
+        {**as_now, "parentId": sent["id"]},
+        {**as_now, "content": [{"type": "text", "text": "Bye"}]},
+    ):
+        for method, path in (("POST", f"{url}/messages"), ("PUT", url)):
+            refused = await send(client, method, path, {"messages": [message(), other]})
+            check_refusal(refused, "conflict")
+            assert refused.json()["error"]["details"] == {"ids": [sent["id"]]}
+    both = await send(client, "PUT", url, {"messages": [as_now, {**elsewhere, "role": "tool"}]})
+    assert both.json()["error"]["details"] == {"ids": sorted([sent["id"], elsewhere["id"]])}
+    assert await everything(client) == before
+    assert (await send(client, "PUT", url, {"messages": [as_now]})).status_code == 200
+
+
+async def test_of_very_many_messages_sent_again_as_they_are_now_none_is_looked_up(client: httpx.AsyncClient) -> None:
+    many = [message(str(number)) for number in range(RESENT_MAX + 1)]
+    url = f"{API}/{(await create(client, messages=many))['id']}"
+    for each in many:
+        await send(client, "PATCH", f"{url}/messages/{each['id']}", {"metadata": {"vote": 1}})
+    as_now = [{**each, "metadata": {"vote": 1}} for each in many]
+    assert (await send(client, "PUT", url, {"messages": as_now[1:]})).status_code == 200
+    check_refusal(await send(client, "PUT", url, {"messages": as_now}), "conflict")
+
+
 async def test_an_empty_edit_is_answered_and_changes_nothing(client: httpx.AsyncClient) -> None:
     created = await create(client, title="T")
     edited = await send(client, "PATCH", f"{API}/{created['id']}", {})
@@ -169,7 +234,9 @@ async def test_what_never_was_is_not_found_whatever_is_asked_of_it(client: httpx
     for route in USER_ROUTES:
         if "{id}" in route.path and route.method != "PUT":  # which creates it
             path = route.path.replace("{id}", MISSING).replace("{mid}", MISSING)
+            path += "?dialect=anthropic" if route.path.endswith("context") else ""
             body = message() if route.path.endswith("messages") else {}
+            body = {"messageId": MISSING} if route.path.endswith("leaf") else body
             asked = send(client, route.method, path, body) if route.body else ask(client, route.method, path)
             check_refusal(await asked, "not_found", says=(MISSING,))
 
@@ -227,7 +294,7 @@ async def test_creating_again_with_one_message_more_says_what_to_do_instead(clie
     ["550e8400-e29b-41d4-a716-446655440000", "01arz3ndektsv4rrffq69g5fav", "V1StGXR8_Z5jdHi6B-myT", "a.b:c@d", "..."],
 )
 async def test_an_id_of_ones_own_works_on_every_route(client: httpx.AsyncClient, id_: str) -> None:
-    sent = message("Who was Ada?", id=id_, parentId=id_)
+    sent = message("Who was Ada?", id=id_)
     created = await create(client, id=id_, messages=[sent])
     url = f"{API}/{id_}"
     assert created["id"] == id_
@@ -235,9 +302,9 @@ async def test_an_id_of_ones_own_works_on_every_route(client: httpx.AsyncClient,
     for path in (f"{API}/{quote(id_, safe='')}", f"{API}/%{ord(id_[0]):02X}{id_[1:]}"):
         assert (await ask(client, "GET", path)).json() == created
     (kept,) = (await ask(client, "GET", f"{url}/messages")).json()["messages"]
-    assert (kept["id"], kept["conversationId"], kept["parentId"]) == (id_, id_, id_)
+    assert (kept["id"], kept["conversationId"]) == (id_, id_)
     assert (await send(client, "POST", f"{url}/messages", sent)).status_code == 200
-    assert (await send(client, "POST", f"{url}/messages", message("A poet."))).status_code == 201
+    assert (await send(client, "POST", f"{url}/messages", message("A poet.", parentId=id_))).status_code == 201
     assert (await ask(client, "GET", f"{url}/messages?cursor={quote(id_)}")).json()["messages"] == []
     assert (await ask(client, "GET", f"{API}?cursor={quote(id_)}")).json()["conversations"] == []
     assert (await send(client, "PATCH", url, {"title": "New"})).json()["title"] == "New"
@@ -272,6 +339,7 @@ async def test_a_message_is_appended_once_however_often_it_is_sent(client: httpx
         "seq": 1,
         "createdAt": appended["messages"][0]["createdAt"],
         "parentId": None,
+        "follows": 0,
         "version": 1,
     }
 
@@ -312,7 +380,7 @@ async def test_messages_come_in_pages_of_which_the_newest_is_first(client: httpx
     while True:
         query = {"limit": 3} if cursor is None else {"limit": 3, "cursor": cursor}
         page = (await ask(client, "GET", url, params=query)).json()
-        assert {*page} == {"messages", "nextCursor"}
+        assert ({*page}, page["branches"]) == ({"messages", "nextCursor", "branches"}, [])
         seqs.append([row["seq"] for row in page["messages"]])
         cursor = page["nextCursor"]
         if cursor is None:

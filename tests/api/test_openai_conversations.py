@@ -226,6 +226,21 @@ async def test_a_journal_of_the_space_is_a_conversation(backend: Backend) -> Non
     assert (await send(client, "POST", f"{API}/mine", {"metadata": {"a": "b"}})).json()["metadata"] == {"a": "b"}
 
 
+async def test_a_head_that_is_not_one_of_a_conversation_is_as_if_it_were_empty(
+    backend: Backend, subtests: pytest.Subtests
+) -> None:
+    client = someone(backend)
+    metadata = ["", "x", "[]", "{", '{"a":1}', '{"a":1e999}', '{"a":"\\ud800"}', "[" * 100_000, 1]
+    heads = [*({"metadata": value} for value in metadata), {"createdAt": 2**63}, {"createdAt": -1}]
+    for number, head in enumerate(heads):
+        with subtests.test(str(head)[:40]):
+            journal = f"/api/journals/openai.conversations/{number}"
+            assert (await send(client, "PUT", journal, {"head": head})).status_code == 201
+            shown = await client.get(f"{API}/{number}")
+            assert (shown.status_code, shown.json()["metadata"]) == (200, {})
+            assert shown.json()["created_at"] > 1_700_000_000
+
+
 # Who may not, and what cannot be
 
 

@@ -146,6 +146,10 @@ QUESTIONS: dict[tuple[str, str], list[Question]] = {
         lambda user, id_, message_id: (f"{API}/{id_}/messages?after=0", None),
         lambda user, id_, message_id: (f"{API}/{id_}/messages?cursor={message_id}", None),
     ],
+    ("GET", "/api/conversations/{id}/context"): [
+        lambda user, id_, message_id: (f"{API}/{id_}/context?dialect=anthropic", None),
+        lambda user, id_, message_id: (f"{API}/{id_}/context?dialect=openai-responses&maxBytes=150", None),
+    ],
     ("POST", "/api/conversations/{id}/messages"): [
         lambda user, id_, message_id: (f"{API}/{id_}/messages", message(user.secret)),
         lambda user, id_, message_id: (f"{API}/{id_}/messages", message(user.secret, id=message_id)),
@@ -330,7 +334,7 @@ async def test_the_changes_show_only_ones_own_and_move_only_with_them(two: Two) 
         await other.ask("POST", f"{API}/{two.shared}/messages", message(other.secret))
         await other.ask("DELETE", f"{API}/{two.shared}")
         later = (await user.ask("GET", f"{API}/changes?since={changes['next']}")).json()
-        assert later == {"conversations": [], "messages": [], "next": changes["next"], "hasMore": False}
+        assert later == {"conversations": [], "messages": [], "removed": [], "next": changes["next"], "hasMore": False}
         await other.ask("POST", f"{API}/{two.shared}/restore")
 
 
@@ -406,7 +410,7 @@ async def test_one_user_erases_everything_and_the_other_keeps_the_same_ids(two: 
         assert await everything(other.client) == before
         assert (await other.ask("GET", f"{API}/search?q=secret&limit=100")).json() == found
         changes = (await other.ask("GET", f"{API}/changes?since={cursor}")).json()
-        assert changes == {"conversations": [], "messages": [], "next": cursor, "hasMore": False}
+        assert changes == {"conversations": [], "messages": [], "removed": [], "next": cursor, "hasMore": False}
         assert (await other.ask("POST", f"{API}/{two.shared}/messages", message(other.secret))).status_code == 201
 
 

@@ -584,7 +584,7 @@ async def test_head_answers_as_get_does_without_a_body(backend: Backend, subtest
     await ask(client, "PUT", "/api/blobs/s/k", content=b"bytes")
     said = {"items": [{"id": "i", "role": "user", "content": "hello"}]}
     names["conversation"] = (await send(client, "POST", "/api/openai/v1/conversations", said)).json()["id"]
-    queries = {"search": "?q=hello", "deltas": "?channels=[]"}
+    queries = {"search": "?q=hello", "deltas": "?channels=[]", "context": "?dialect=anthropic"}
     for route in ROUTES:
         if route.method == "GET":
             with subtests.test(route.path):

@@ -26,7 +26,7 @@ from threadkeep_client.api.conversations import (
     update_conversation,
 )
 from threadkeep_client.api.export_and_import import export_conversation, export_everything, import_conversations
-from threadkeep_client.api.messages import append_messages, list_messages
+from threadkeep_client.api.messages import append_messages, get_message, list_messages, update_message
 from threadkeep_client.api.search import search
 from threadkeep_client.api.server import get_health
 from threadkeep_client.models import (
@@ -50,6 +50,8 @@ from threadkeep_client.models import (
     JournalChanges,
     JournalPage,
     JsonObject,
+    Message,
+    MessageChanges,
     MessagePage,
     Metadata,
     NewConversation,
@@ -237,6 +239,25 @@ def edit_only_what_has_been_seen_by_if_match() -> None:
     assert isinstance(refused.error.details, ErrorDetails)
     assert isinstance(refused.error.details.conversation, Conversation)
     assert refused.error.details.conversation.title == "Mine"
+
+
+def vote_for_an_answer() -> None:
+    conversation = created(NewConversation(messages=[said("A monoid.")]))
+    page = list_messages.sync(conversation.id, client=client)
+    assert isinstance(page, MessagePage)
+    answer = page.messages[0].id
+    vote = MessageChanges(metadata=Metadata.from_dict({"vote": "up"}))
+    voted = update_message.sync(conversation.id, answer, client=client, body=vote, if_match='"1"')
+    assert isinstance(voted, Message)
+    assert isinstance(voted.metadata, Metadata)
+    assert (voted.metadata.to_dict(), voted.version) == ({"vote": "up"}, 2)
+    refused = update_message.sync(conversation.id, answer, client=client, body=vote, if_match='"1"')
+    assert isinstance(refused, ErrorResponse)
+    assert isinstance(refused.error.details, ErrorDetails)
+    assert isinstance(refused.error.details.message, Message)
+    kept = get_message.sync(conversation.id, answer, client=client)
+    assert isinstance(kept, Message)
+    assert kept == refused.error.details.message
 
 
 def delete_and_restore() -> None:

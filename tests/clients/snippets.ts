@@ -245,6 +245,20 @@ const snippets = {
     check(error?.error.details?.conversation?.title === "Mine", "it has changed");
   },
 
+  async "vote for an answer"() {
+    const { id } = await created({ messages: [{ role: "assistant", content: "A monoid." }] });
+    const { data: page } = await client.GET("/api/conversations/{id}/messages", { params: { path: { id } } });
+    const path = { id, mid: page?.messages[0]?.id ?? "" };
+    const params = { path, header: { "If-Match": '"1"' } };
+    const body = { metadata: { vote: "up" } };
+    const { data } = await client.PATCH("/api/conversations/{id}/messages/{mid}", { params, body });
+    check(data?.metadata?.vote === "up" && data.version === 2, "it is there");
+    const { error } = await client.PATCH("/api/conversations/{id}/messages/{mid}", { params, body });
+    check(error?.error.details?.message?.version === 2, "it has changed");
+    const { data: kept } = await client.GET("/api/conversations/{id}/messages/{mid}", { params: { path } });
+    check(kept?.metadata?.vote === "up", "it is kept");
+  },
+
   async "delete and restore"() {
     const { id } = await created({ title: "Undo" });
     const params = { path: { id } };

@@ -116,7 +116,10 @@ def test_no_request_of_any_kind_imports_anything_not_even_the_first(running: Loc
         created = ask("POST", API, json={"title": "First", "messages": [said]}).json()["id"]
         own, pattern = f"{API}/{created}", f"{API}/{{id}}"
         ask("POST", f"{own}/messages", f"{pattern}/messages", json=said)
-        ask("GET", f"{own}/messages", f"{pattern}/messages")
+        listed = ask("GET", f"{own}/messages", f"{pattern}/messages").json()["messages"]
+        one = f"{own}/messages/{listed[0]['id']}"
+        ask("GET", one, f"{pattern}/messages/{{mid}}")
+        ask("PATCH", one, f"{pattern}/messages/{{mid}}", json={"metadata": {"vote": "up"}})
         ask("GET", f"{API}/search", params={"q": '"hello" fir'})
         ask("GET", "/api/export")
         ask("GET", f"{own}/export", f"{pattern}/export")

@@ -193,6 +193,7 @@ def test_every_request_of_a_user_is_matched_once_and_is_one_round_trip(client: h
         ("GET", f"{own}/messages", {"params": {"after": 0}}),
         ("GET", f"{own}/messages", {"params": {"cursor": message}}),
         ("GET", f"{own}/messages", {"params": {"cursor": "WyJiIiwyXQ"}}),
+        ("GET", f"{own}/context", {"params": {"dialect": "anthropic"}}),
         ("GET", f"{own}/messages/{message}", {}),
         ("PATCH", f"{own}/messages/{message}", {"json": {"metadata": {"a": 1}}}),
         ("PATCH", f"{own}/messages/{message}", {"json": {"metadata": None}, "headers": {"If-Match": '"1"'}}),

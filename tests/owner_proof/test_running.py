@@ -9,37 +9,27 @@ import msgspec
 import pytest
 
 from owner_proof.breaking import Broken
+from owner_proof.guards_of_threads import ON_SQLITE as OF_THREADS_ON_SQLITE
+from owner_proof.guards_of_threads import SUPERFLUOUS as OF_THREADS
 from owner_proof.kept import OF_AGENTS
 from owner_proof.reading import OF_NO_USER
-from owner_proof.walk import (
-    AGAIN,
-    DELETED,
-    ERASED,
-    ERASING,
-    HELD,
+from owner_proof.walk.conversations import (
     IMPORTS,
     MORE,
     OTHERWISE,
-    PURGED,
     WALK,
-    Alike,
-    Ran,
-    Recorder,
-    after_all,
     c,
     create,
     create_in_parts,
     delete,
-    erase,
-    index_before,
-    leave_behind,
-    purge,
     search_all,
-    store_of,
-    sweep,
-    sweep_late,
-    walk,
 )
+from owner_proof.walk.erasing import ERASING
+from owner_proof.walk.indexing import AGAIN, index_before, leave_behind
+from owner_proof.walk.recorder import Alike, Ran, Recorder, store_of
+from owner_proof.walk.steps import after_all, walk
+from owner_proof.walk.sweeping import erase, purge, sweep, sweep_late
+from owner_proof.walk.whole import DELETED, ERASED, HELD, PURGED, WHOLE_WALK
 from threadkeep.conversations.store import Store
 from threadkeep.storage.sql.agents import sweep_state
 from threadkeep.storage.sql.conversations import users_to_purge
@@ -182,7 +172,7 @@ async def walks_alone() -> dict[str | None, Alone]:
         with opened(mark) as executor:
             await migrate(executor, MIGRATIONS)
             recorder = Recorder(executor)
-            answers = await walk(store_of(USER, recorder, mark=mark))
+            answers = await walk(store_of(USER, recorder, mark=mark), WHOLE_WALK)
             walks[mark] = Alone(answers, recorder.ran, rows(executor, of_user=True))
     return walks
 
@@ -224,7 +214,7 @@ async def test_the_walk_runs_every_statement_for_its_user_and_sees_what_it_keeps
 @pytest.mark.parametrize("mark", MARKS, indirect=True)
 async def test_a_user_is_answered_as_if_alone(alone: Alone, beside: SqliteExecutor, mark: str | None) -> None:
     recorder = Recorder(beside)
-    assert await walk(store_of(USER, recorder, mark=mark)) == alone.answers
+    assert await walk(store_of(USER, recorder, mark=mark), WHOLE_WALK) == alone.answers
     for ran, ran_alone in zip(recorder.ran, alone.ran, strict=True):
         assert ran == ran_alone
     assert rows(beside, of_user=True) == alone.kept
@@ -237,7 +227,7 @@ async def test_everybody_else_keeps_what_they_had(beside: SqliteExecutor, mark: 
     assert {row["user_id"] for row in before["messages"]} == set(NEIGHBOURS)
     assert {row["deleted_at"] <= 0 for row in before["conversations"] if row["deleted_at"] is not None} == {True, False}
     assert len(before["messages"]) > 9 * len(NEIGHBOURS)
-    await walk(store_of(USER, beside, mark=mark))
+    await walk(store_of(USER, beside, mark=mark), WHOLE_WALK)
     assert rows(beside, of_user=False) == before
 
 
@@ -254,7 +244,7 @@ async def test_the_index_counts_what_it_holds_or_it_would_be_broken_for_everybod
 
 @pytest.mark.parametrize("mark", [SAME_MARK], indirect=True)
 async def test_after_all_is_swept_nothing_is_left(beside: SqliteExecutor) -> None:
-    await walk(store_of(USER, beside))
+    await walk(store_of(USER, beside), WHOLE_WALK)
     for user_id in (USER, *NEIGHBOURS):
         await walk(store_of(user_id, beside), [erase(), sweep()])
     for of_user in (True, False):
@@ -358,9 +348,6 @@ _OF_A_BLOB = "It goes by the name of a group of pieces, or a place, which one bl
 _OF_TASKS = (
     "Tasks are taken by `n`, and pieces by a name of theirs, from a list that is guarded, or are guarded as well."
 )
-_OF_A_THREAD = (
-    "What belongs to a thread is found by the `n` of that, or a name of its own, and either is tied to the user."
-)
 _STAMPED = "It goes by the stamp of this batch, which no other one has."
 _BY_LIST = "What is listed is joined with what it is of by `n`, which names one, and either is tied to the user."
 SUPERFLUOUS = {
@@ -390,7 +377,7 @@ SUPERFLUOUS = {
     ),
     **dict.fromkeys(("index_again_1-m-1", "index_again_1-l-2", "index_again_1-c-3", "index_again_1-l-4"), _BY_LIST),
     **dict.fromkeys(
-        ("insert_journal-o-1", "insert_thread-o-1", "insert_blob-o-1", "insert_task-o-2", "close_lane-o-1"),
+        ("insert_journal-o-1", "insert_blob-o-1", "insert_task-o-2", "close_lane-o-1"),
         "It would insert the same row for each owner, of which the first is kept.",
     ),
     **dict.fromkeys(
@@ -448,6 +435,7 @@ SUPERFLUOUS = {
             "tasks_of_lane_2-p-2",
             "absorb_tasks-t-1",
             "runnable_tasks_2-t-1",
+            "absorbed_tasks_2-t-1",
             "renew_leases-t-1",
             "renew_leases-r-2",
             "sweep_tasks_1-k-2",
@@ -467,170 +455,17 @@ SUPERFLUOUS = {
     ),
     **dict.fromkeys(
         (
-            "absorbed_tasks_1-t-1",
-            "absorbed_tasks_2-t-1",
             "settle_joined-h-1",
             "settle_joined-h-3",
             "requeue_joining-h-2",
             "absorb_tasks-h-3",
             "absorb_tasks-h-5",
-            "absorbable-h-2",
             "insert_receipts-r-1",
         ),
         _STAMPED,
     ),
-    **dict.fromkeys(
-        (
-            *("unhinge_checkpoint_1-p-1", "unhinge_checkpoint_1-c-2", "unhinge_checkpoint_2-p-1"),
-            *("unhinge_checkpoint_2-c-2", "unhinge_writes_1-w-2", "unhinge_writes_2-w-2"),
-            *("insert_piece_of_checkpoint-r-1", "insert_piece_of_value-r-1", "insert_piece_of_write-r-1"),
-            *("checkpoints_of_namespace-w-1", "checkpoints_of_namespace-t-2", "checkpoints_of_namespace-c-3"),
-            *("checkpoints_of_namespace-c-5", "checkpoints_of_namespace-v-6", "checkpoints_of_namespace-c-7"),
-            *("checkpoints_of_namespace-t-8", "checkpoints_of_namespace-c-9", "checkpoints_of_namespace-w-10"),
-            *("checkpoints_of_namespace-v-11", "checkpoints_of_namespace-t-12", "checkpoints_of_thread-w-1"),
-            *("checkpoints_of_thread-t-2", "checkpoints_of_thread-c-3", "checkpoints_of_thread-c-5"),
-            *("checkpoints_of_thread-v-6", "checkpoints_of_thread-c-7", "checkpoints_of_thread-t-8"),
-            *("checkpoints_of_thread-c-9", "checkpoints_of_thread-w-10", "checkpoints_of_thread-v-11"),
-            *("checkpoints_of_thread-t-12", "checkpoints_of_all-w-1", "checkpoints_of_all-t-2"),
-            *("checkpoints_of_all-c-3", "checkpoints_of_all-c-4", "checkpoints_of_all-v-5"),
-            *("checkpoints_of_all-c-6", "checkpoints_of_all-t-7", "checkpoints_of_all-c-8"),
-            *("checkpoints_of_all-w-9", "checkpoints_of_all-v-10", "checkpoints_of_all-t-11"),
-            *("large_of_namespace-t-1", "large_of_namespace-c-2", "large_of_namespace-w-4"),
-            *("large_of_namespace-v-5", "large_of_namespace-p-6", "large_of_namespace-v-7"),
-            *("large_of_namespace-p-8", "large_of_namespace-w-9", "large_of_namespace-p-10"),
-            *("large_of_thread-t-1", "large_of_thread-c-2", "large_of_thread-w-4", "large_of_thread-v-5"),
-            *("large_of_thread-p-6", "large_of_thread-v-7", "large_of_thread-p-8", "large_of_thread-w-9"),
-            *("large_of_thread-p-10", "large_of_all-t-1", "large_of_all-c-2", "large_of_all-w-3"),
-            *("large_of_all-v-4", "large_of_all-p-5", "large_of_all-v-6", "large_of_all-p-7", "large_of_all-w-8"),
-            *("large_of_all-p-9", "deltas-c-1", "deltas-l-2", "deltas-t-3", "deltas-v-4", "deltas-c-5"),
-            *("deltas-w-6", "deltas-v-7", "deltas-c-8", "deltas-w-9", "deltas-c-10", "deltas-v-11"),
-            *("large_deltas-b-1", "large_deltas-l-2", "large_deltas-c-3", "large_deltas-t-4", "large_deltas-w-5"),
-            *("large_deltas-v-6", "large_deltas-c-7", "large_deltas-p-8", "large_deltas-v-9"),
-            *("large_deltas-p-10", "large_deltas-w-11", "large_deltas-p-12", "copy_values-f-1"),
-            *("copy_values-s-2", "copy_values-d-4", "copy_values-b-5", "copy_values-s-6", "copy_writes-f-1"),
-            *("copy_writes-s-2", "copy_writes-d-4", "copy_writes-b-5", "copy_writes-s-6", "copy_writes-f-8"),
-            *("copy_writes-s-9", "copy_writes-d-11", "copy_checkpoints-f-1", "copy_checkpoints-s-2"),
-            *(
-                "copy_checkpoints-d-4",
-                "copy_checkpoints-b-5",
-            ),
-            "copy_checkpoints-s-6",
-            "copy_checkpoints-f-8",
-            "copy_checkpoints-s-9",
-            "copy_checkpoints-d-11",
-            "copy_checkpoints-f-12",
-            "copy_checkpoints-s-13",
-            "copy_checkpoints-d-15",
-            "copy_pieces_1-d-1",
-            "copy_pieces_1-f-2",
-            "copy_pieces_1-s-3",
-            "copy_pieces_1-p-4",
-            "copy_pieces_2-d-1",
-            "copy_pieces_2-f-2",
-            "copy_pieces_2-s-3",
-            "copy_pieces_2-p-4",
-            "copy_pieces_3-d-1",
-            "copy_pieces_3-f-2",
-            "copy_pieces_3-s-3",
-            "copy_pieces_3-p-4",
-            "lacking-f-2",
-            "lacking-s-3",
-            "lacking-t-4",
-            "lacking-d-5",
-            "lacking-f-6",
-            "lacking-s-7",
-            "lacking-t-8",
-            "lacking-d-9",
-            "lacking-f-10",
-            "lacking-s-11",
-            "lacking-t-12",
-            "lacking-d-13",
-            "retire_named-r-1",
-            "retire_named-t-2",
-            "retire_older-r-1",
-            "bury_of_runs-c-1",
-            "bury_of_runs-t-2",
-            "move_older-h-2",
-            "move_older-m-3",
-            "move_older-v-4",
-            "move_older-t-5",
-            "move_older-a-6",
-            "move_older-c-8",
-            "move_older-v-9",
-            "move_older-c-10",
-            "move_older-t-11",
-            "move_older-a-12",
-            "move_of_runs-h-2",
-            "move_of_runs-m-3",
-            "move_of_runs-c-4",
-            "move_of_runs-t-5",
-            "move_writes-h-2",
-            "move_writes-m-3",
-            "move_writes-t-4",
-            "move_writes-c-5",
-            "move_writes-w-6",
-            "move_values-h-2",
-            "move_values-m-3",
-            "move_values-t-4",
-            "move_values-v-5",
-            "move_values-t-7",
-            "move_values-c-8",
-            "move_values-v-9",
-            "move_values-e-11",
-            "finish_pruning-r-1",
-            "finish_pruning-t-2",
-            "finish_pruning-e-4",
-            "finish_pruning-e-6",
-            "moved-e-2",
-            "moved-e-4",
-            *("unhinge_writes_1-p-1", "unhinge_writes_2-p-1"),
-            *(f"sweepable_of_threads-{guard}" for guard in ("r-1", "t-2", "r-3", "t-4", "r-5", "t-6")),
-            *(
-                f"sweep_of_threads_{number}-{guard}"
-                for number in range(1, 13)
-                for guard in ("p-1" if number % 2 else "r-1", "e-2", "t-3")
-            ),
-            *(f"sweep_threads_{number}-{guard}" for number in (1, 2) for guard in ("t-1", "k-2", "e-3", "e-4", "e-5")),
-        ),
-        _OF_A_THREAD,
-    ),
-    **dict.fromkeys(
-        (
-            *("unhinge_checkpoint_1-t-3", "unhinge_checkpoint_2-t-3", "put_checkpoint-t-1", "put_values-t-1"),
-            *("unhinge_writes_1-t-3", "unhinge_writes_2-t-3", "put_writes-t-1", "insert_piece_of_checkpoint-t-2"),
-            *("insert_piece_of_value-t-2", "insert_piece_of_write-t-2", "copy_values-t-3", "copy_values-t-7"),
-            *(
-                "copy_writes-t-3",
-                "copy_writes-t-7",
-                "copy_writes-t-10",
-                "copy_checkpoints-t-3",
-            ),
-            "copy_checkpoints-t-7",
-            "copy_checkpoints-t-10",
-            "copy_checkpoints-t-14",
-            "copy_pieces_1-t-5",
-            "copy_pieces_2-t-5",
-            "copy_pieces_3-t-5",
-            "move_older-g-1",
-            "move_older-g-7",
-            "move_older-g-13",
-            "move_of_runs-g-1",
-            "move_of_runs-g-6",
-            "move_writes-g-1",
-            "move_writes-g-7",
-            "move_values-g-1",
-            "move_values-g-6",
-            "move_values-g-10",
-            "move_values-g-12",
-            "finish_pruning-g-3",
-            "finish_pruning-g-5",
-            "finish_pruning-g-7",
-            "moved-g-1",
-            "moved-g-3",
-            "moved-g-5",
-        ),
-        _STAMPED,
-    ),
+    **OF_THREADS,
+    **OF_THREADS_ON_SQLITE,
 }
 """The guards that are missed by nobody, each with its reason. They stay: what the reason rests on may change."""
 BROKEN = Broken(QUERIES, ":user = :user")
@@ -650,7 +485,7 @@ async def is_missed(broken: Iterable[str], alone: Alone, beside: SqliteExecutor,
     BROKEN.put_into(beside.statements, broken)
     recorder = Recorder(beside, alone.ran)
     try:
-        answers = await walk(store_of(USER, recorder, mark=marked(*broken)))
+        answers = await walk(store_of(USER, recorder, mark=marked(*broken)), WHOLE_WALK)
     except (LookupError, RuntimeError, apsw.Error, msgspec.MsgspecError):
         return True
     return (answers, recorder.ran, rows(beside, of_user=True), rows(beside, of_user=False)) != (*alone, others)

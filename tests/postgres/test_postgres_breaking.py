@@ -17,7 +17,7 @@ import pytest
 from support import stores
 from support.postgres import SETTINGS, ask, new_folder, new_schema, new_url, server
 from support.postgres_proxy import proxy
-from support.records import all_messages, conversation, edit, message, messages, new_message, plain
+from support.records import all_messages, conversation, edit, message, message_edit, messages, new_message, plain
 from threadkeep.conversations.records import SearchQuery
 from threadkeep.errors import NotFound, Unavailable
 from threadkeep.storage.postgres import executor as postgres_executor
@@ -325,6 +325,23 @@ async def test_a_read_is_one_round_trip_a_search_three_and_a_write_a_few_more_th
         assert await counted(lambda: store.append_messages(created.id, messages(100))) == 8
         assert await counted(lambda: store.update_conversation(created.id, edit(metadata={"a": 1}))) == 8
         assert await counted(lambda: store.delete_conversation(created.id)) == 6
+        await executor.close()
+
+
+async def test_an_edit_of_a_message_is_as_many_round_trips_as_one_of_a_conversation() -> None:
+    async with proxy() as between:
+        executor = await stores.open_postgres(between.url(new_schema(), pgbouncer="true", connection_limit=1))
+        store = stores.open_sql(executor, "ada")
+        created, _ = await store.create_conversation(conversation(sent := new_message()))
+        counts = []
+        for attempt in (
+            store.update_conversation(created.id, edit(metadata={"a": 1})),
+            store.update_message(created.id, str(sent.id), message_edit({"a": 1})),
+        ):
+            before = between.round_trips
+            await attempt
+            counts.append(between.round_trips - before)
+        assert counts == [8, 8]
         await executor.close()
 
 

@@ -84,7 +84,10 @@ async def test_every_column_is_in_both_products_and_means_the_same(table: str) -
         assert sqlite[name] == as_on_sqlite, f"{table}.{name} differs from product to product."
 
 
-@pytest.mark.parametrize(("table", "column"), [(table, column) for table in TABLES for column in TABLES[table]])
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [(table, column) for table in TABLES for column in TABLES[table] if column.name not in ("leaf_seq", "follows")],
+)
 async def test_a_column_is_what_the_table_of_columns_says(table: str, column: Column) -> None:
     for found, type_ in (
         ((await on_sqlite(table)).get(column.name), SQLITE_TYPES[column.type]),

@@ -311,7 +311,7 @@ def test_a_database_that_is_not_empty_is_left_alone(original: Path, backup: Path
         "INSERT INTO search_index_2 (rowid, text) VALUES (5, 'x')",
         "INSERT INTO word_lists VALUES (5, 'ada', 'x')",
         "INSERT INTO conversations SELECT 9, 'a', '', 1, '', '', 'user', NULL,0,0,0,0,1,1,0,0,0,0,'',0,'',0",
-        "INSERT INTO messages SELECT 9, 'ada', 'c', 'c', 1, 1, '', 'user', 0, NULL, NULL, NULL, 0, NULL, '', NULL",
+        "INSERT INTO messages SELECT 9, 'ada', 'c', 'c', 1, 1, '', 'user',0,NULL,NULL,NULL,0,NULL,'',NULL,1,0",
     ],
 )
 def test_any_row_of_a_user_makes_a_database_not_empty(backup: Path, tmp_path: Path, row: str) -> None:

@@ -28,12 +28,13 @@ _PLACES = {"siblingOf": ID, "isRoot": True, "select": False}
 OTHERWISE: dict[type[Struct], dict[str, Any]] = {
     NewMessage: {**_MESSAGE, **_PLACES, "id": ID, "parentId": ID},
     NewConversation: {**_CONVERSATION, "id": ID, "messages": [{"role": "user", "content": TEXT}]},
-    DocumentMessage: {**_MESSAGE, "id": "theirs", "parentId": "first", "createdAt": TIME},
+    DocumentMessage: {**_MESSAGE, "id": "theirs", "parentId": "first", "createdAt": TIME, "isRoot": True},
     DocumentConversation: {
         **_CONVERSATION,
         "id": "theirs",
         "createdAt": TIME,
         "isArchived": True,
+        "leafId": "theirs",
         "messages": [{"role": "user", "content": TEXT}],
     },
 }

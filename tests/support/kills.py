@@ -18,7 +18,7 @@ SPACE = "tests"
 SHARED, PRODUCED = "shared", "produced"
 APPENDERS = 12
 APPENDS_BEFORE = 150
-"""So many appends are acknowledged when it is killed."""
+"""So many appends are acknowledged when it is killed, and as many claims as leases are taken over."""
 WORKERS = 6
 TAKEN_OVER = 6
 """So many leases are taken over afterwards, each of which all workers try to take."""
@@ -52,6 +52,10 @@ async def write_until_killed(store: StateStore, kill: Callable[[], None]) -> Tol
     told.producer = {"id": "one", "incarnation": journal.incarnation, "epoch": journal.epoch}
     is_busy = asyncio.Event()
 
+    def look() -> None:
+        if len(told.entries) >= APPENDS_BEFORE and len(told.claims) >= TAKEN_OVER:
+            is_busy.set()
+
     async def append_alone(client: int) -> None:
         for number in itertools.count():
             id_ = f"client {client}, entry {number}"
@@ -62,8 +66,7 @@ async def write_until_killed(store: StateStore, kill: Callable[[], None]) -> Tol
                 return
             assert appended.first is not None
             told.entries[id_] = appended.first
-            if len(told.entries) == APPENDS_BEFORE:
-                is_busy.set()
+            look()
 
     async def produce() -> None:
         while True:
@@ -84,6 +87,7 @@ async def write_until_killed(store: StateStore, kill: Callable[[], None]) -> Tol
                 return
             if claim.applied:
                 told.claims.setdefault(id_, []).append(worker)
+                look()
 
     async def kill_while_they_are_busy() -> None:
         await is_busy.wait()

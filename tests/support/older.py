@@ -13,6 +13,7 @@ import pytest
 
 from support import stores
 from support.in_process import as_user
+from threadkeep.conversations import cursors
 from threadkeep.storage.sql.conversations import users_to_purge
 from threadkeep.storage.sql.executor import Executor
 
@@ -81,10 +82,21 @@ class Version:
             answer = response.json()
             for field in CURSORS & answer.keys():
                 answer[field] = answer[field] and answer[field].removeprefix("~")  # by then they had no mark
+            for field in {"changes", "next"} & answer.keys():  # the end of a rev was another place in it
+                now, then = (cursors.decode_change(cursor[field]) for cursor in (answer, each["answer"]))
+                assert (now.epoch, now.rev) == (then.epoch, then.rev)
+                answer[field] = each["answer"][field]
+            assert answer.pop("removed", []) == []
+            if answer.get("nextCursor") and "messages" in answer:  # it now says that it leads along a path
+                now, then = (cursors.start_of_messages(page["nextCursor"]).place for page in (answer, each["answer"]))
+                assert now is not None
+                assert then is not None
+                assert now.seq == then.seq
+                answer["nextCursor"] = each["answer"]["nextCursor"]
             for message in answer.get("messages", ()):
                 assert message.pop("version", 1) == 1  # by then they had none
                 message.pop("follows", None)
-            for conversation in (answer, *answer.get("conversations", ())):
+            for conversation in (answer, answer.get("conversation", {}), *answer.get("conversations", ())):
                 conversation.pop("leafId", None)
             assert answer.pop("branches", []) == []
             assert (response.status_code, answer) == (200, each["answer"]), each["path"]

@@ -9,7 +9,8 @@ from urllib.parse import parse_qsl
 import httpx
 import pytest
 
-from owner_proof.walk import WALK, walk
+from owner_proof.walk.conversations import WALK
+from owner_proof.walk.steps import walk
 from support.in_process import VARIABLES, ApiTransport, as_user
 from threadkeep.client import RemoteStore
 from threadkeep.client.transport import Transport

@@ -34,8 +34,8 @@ async def test_a_client_asks_as_its_user(user: str) -> None:
         await put(client.state, head={"n": 1})
         await append(client.state, 1, 2)
         assert await contents(client.state) == [1, 2]
-        assert (await client.conversations.list_conversations()).conversations == []
-        assert client.state.bookmark is client.conversations.bookmark is None
+        assert (await client.store.list_conversations()).conversations == []
+        assert client.state.bookmark is client.store.bookmark is None
     assert await contents(database.open_store(user).state) == [1, 2]
     async with client_over(database, "somebody else") as other:
         with pytest.raises(NotFound):
@@ -46,7 +46,7 @@ async def test_an_erasure_confirms_the_user_of_the_client() -> None:
     database = MemoryDatabase()
     async with client_over(database, "ada") as client:
         await put(client.state)
-        assert (await client.conversations.erase()).journals == 1
+        assert (await client.store.erase()).journals == 1
 
 
 async def test_the_bookmark_of_one_kind_is_that_of_the_other() -> None:
@@ -59,7 +59,7 @@ async def test_the_bookmark_of_one_kind_is_that_of_the_other() -> None:
     async with AsyncClient("http://threadkeep", transport=httpx.MockTransport(answer)) as client:
         for _ in range(2):
             await client.state.list_journals(SPACE)
-        assert client.conversations.bookmark == client.state.bookmark == "later"
+        assert client.store.bookmark == client.state.bookmark == "later"
     assert sent == [None, "later"]
 
 

@@ -122,9 +122,9 @@ async def test_a_write_that_would_be_done_twice_is_sent_once() -> None:
         assert len(answers.requests) == 1
     for method, do in (
         ("POST", lambda client: client.state.pop_entry(SPACE, KEY)),
-        ("PATCH", lambda client: client.conversations.update_conversation("a", ConversationEdit(title="A"))),
-        ("DELETE", lambda client: client.conversations.delete_conversation("a", expected_version=1)),
-        ("DELETE", lambda client: client.conversations.erase()),
+        ("PATCH", lambda client: client.store.update_conversation("a", ConversationEdit(title="A"))),
+        ("DELETE", lambda client: client.store.delete_conversation("a", expected_version=1)),
+        ("DELETE", lambda client: client.store.erase()),
     ):
         answers = Answers(httpx.ReadError("no"))
         with pytest.raises(Unavailable):
@@ -193,13 +193,13 @@ async def test_a_conversation_whose_answers_are_lost_is_the_same() -> None:
     database = MemoryDatabase()
     lossy = LosesAnswers(over_memory(database))
     remote = AsyncClient("http://threadkeep", key=SERVICE_KEY, user="ada", transport=lossy)
-    remote.conversations._transport._sleep = at_once
+    remote.store._transport._sleep = at_once
     record = finished(conversation_record(NewConversation(id="a", title="A")))
-    assert (await remote.conversations.create_conversation(record))[0].title == "A"
+    assert (await remote.store.create_conversation(record))[0].title == "A"
     edit = ConversationEdit(title="B", edited_at=5)
-    assert (await remote.conversations.update_conversation("a", edit)).title == "B"
-    await remote.conversations.delete_conversation("a")
-    assert (await remote.conversations.restore_conversation("a")).title == "B"
+    assert (await remote.store.update_conversation("a", edit)).title == "B"
+    await remote.store.delete_conversation("a")
+    assert (await remote.store.restore_conversation("a")).title == "B"
     assert lossy.lost * 2 == len(lossy.sent)
     await remote.aclose()
 

@@ -13,8 +13,9 @@ from threadkeep.conformance.helpers.journals import KEY, SPACE, append, put
 from threadkeep.conversations.store import DatabaseStore
 from threadkeep.http import events
 from threadkeep.http.api import connect
-from threadkeep.http.events import Found, event, following, wants_events
+from threadkeep.http.events import Found, event, following, listening, wants_events
 from threadkeep.http.messages import Request, Response
+from threadkeep.signals import Listener, Signals
 from threadkeep.storage.memory.store import MemoryDatabase
 
 pytestmark = pytest.mark.anyio
@@ -85,6 +86,33 @@ async def test_an_answer_ends_after_a_minute_or_after_so_many_questions() -> Non
     full = asking(*[Found([b"x"], has_more=True)] * 100)
     sent = [piece async for piece in following(Found([b"x"], has_more=True), full)]
     assert sent[1:] == [b"x"] * events.QUESTIONS_MAX
+
+
+@pytest.mark.parametrize(("is_quiet", "lasts"), [(True, 300), (False, 900)])
+async def test_with_signals_an_answer_ends_when_it_was_quiet_for_long_or_has_lasted_long_enough(
+    monkeypatch: pytest.MonkeyPatch, *, is_quiet: bool, lasts: int
+) -> None:
+    signals, time, questions = Signals(), 0.0, 0
+
+    async def wait(user: str, seconds: float, since: int) -> bool:
+        nonlocal time
+        time += seconds
+        return not is_quiet
+
+    async def ask() -> Found:
+        nonlocal questions
+        questions += 1
+        return Found([b"x"], has_more=questions == 1)
+
+    monkeypatch.setattr(signals, "wait", wait)
+    sent = [piece async for piece in listening(Found(), ask, Listener(signals, "alice"), lambda: time)]
+    assert time == lasts
+    if is_quiet:
+        assert sent == [b"retry: 1000\n\n", *[events.HEARTBEAT] * 20, b"retry: 60000\n\n"]
+        assert questions == 0
+    else:
+        assert sent == [b"retry: 1000\n\n", *[b"x"] * 60]
+        assert questions == 60
 
 
 # Journals, in memory

@@ -32,6 +32,7 @@ WITHOUT_EXAMPLES = {
         "delete_thread",
         "export_everything",
         "export_rows",
+        "stream_changes",
         "get_blob",
         "delete_blob",
     ),

@@ -126,7 +126,7 @@ def test_any_text_is_an_id_or_not_alike_for_all_who_look(text: str) -> None:
 
 
 def test_the_reserved_words_are_those_of_the_routes() -> None:
-    """A word in a path must be no id, since `/api/conversations/search` would be two things."""
+    """A word that stands where an id could is none, since `/api/conversations/search` would be two things."""
     below = [route.path.split("/")[3:] for route in ROUTES if route.path.startswith("/api/conversations/")]
     ids = {tuple(steps[:place]) for steps in below for place, step in enumerate(steps) if step.startswith("{")}
     places = {(step, tuple(steps[:place])) for steps in below for place, step in enumerate(steps)}

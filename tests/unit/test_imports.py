@@ -49,6 +49,14 @@ OURS = {
     "threadkeep.conversations",
     "threadkeep.conversations.branches",
     "threadkeep.conversations.content",
+    "threadkeep.conversations.context",
+    *(
+        f"threadkeep.conversations.context.{name}"
+        for name in (
+            *("ai_sdk", "anthropic", "langchain", "media", "openai_chat", "openai_responses"),
+            *("pairing", "parts", "reading", "service", "view", "written"),
+        )
+    ),
     "threadkeep.conversations.cursors",
     *(
         f"threadkeep.conversations.drafts{name}"
@@ -58,6 +66,7 @@ OURS = {
     "threadkeep.conversations.export_v1",
     "threadkeep.conversations.models",
     "threadkeep.conversations.records",
+    "threadkeep.conversations.resent",
     "threadkeep.conversations.retention",
     "threadkeep.conversations.search",
     "threadkeep.conversations.service",
@@ -77,7 +86,8 @@ OURS = {
     *(
         f"threadkeep.http.routes.{name}"
         for name in (
-            *("base", "branches", "changes", "conversations", "export_and_import", "me", "messages", "openai"),
+            *("base", "branches", "changes", "context", "conversations", "export_and_import", "me", "messages"),
+            "openai",
             *("public", "rows", "search"),
             *KINDS_OF_STATE,
         )
@@ -85,6 +95,7 @@ OURS = {
     "threadkeep.ids",
     "threadkeep.setting_types",
     "threadkeep.settings",
+    "threadkeep.signals",
     "threadkeep.storage",
     "threadkeep.storage.backends",
     "threadkeep.storage.base",
@@ -103,7 +114,7 @@ IN_SNAPSHOT = {
     "threadkeep.conversations.filters",
     *(
         f"threadkeep.http.descriptions{name}"
-        for name in ("", ".branches", ".openai", ".operation", *(f".{kind}" for kind in KINDS_OF_STATE))
+        for name in ("", ".branches", ".context", ".openai", ".operation", *(f".{kind}" for kind in KINDS_OF_STATE))
     ),
     "threadkeep.http.docs",
     "threadkeep.http.openapi",
@@ -285,31 +296,33 @@ KNOWS: dict[str, set[str]] = {
     "work": set(),
     "users": {"errors"},
     "setting_types": {"errors"},
+    "signals": set(),
     "settings": {"errors", "setting_types", "storage/backends", "users"},
     "common_mistakes": set(),
     "validation": {"conversations", "errors", "validation_messages", "work"},
     "validation_messages": {"common_mistakes"},
     "agents": {"conversations", "errors", "ids", "validation", "work"},
-    "agents/openai": {"agents", "clock", "errors"},
+    "agents/openai": {"agents", "clock", "conversations", "errors"},
     "conversations": {"clock", "errors", "ids", "tokenizer", "validation", "work"},
+    "conversations/context": {"conversations", "errors", "work"},
     "storage/objects": {"errors"},
     "storage/backends": {"errors", "storage/objects"},
-    "storage/sql": {"agents", "clock", "conversations", "errors", "ids", "tokenizer", "work"},
+    "storage/sql": {"agents", "clock", "conversations", "errors", "ids", "signals", "tokenizer", "work"},
     "storage/sql/statements": {"storage/sql"},
     "http": {
         *("__init__", "agents", "conversations", "errors", "http/descriptions", "http/routes", "ids", "settings"),
-        *("storage/backends", "storage/objects", "users", "validation", "work"),
+        *("signals", "storage/backends", "storage/objects", "users", "validation", "work"),
     },
     "http/descriptions": set(),
     "http/routes": {
-        *("__init__", "agents", "agents/openai", "conversations", "errors", "http", "ids", "settings"),
-        *("storage/backends", "storage/objects", "users"),
+        *("__init__", "agents", "agents/openai", "conversations", "conversations/context", "errors", "http", "ids"),
+        *("settings", "signals", "storage/backends", "storage/objects", "users"),
     },
     "worker": {
-        *("clock", "conversations", "errors", "http", "settings", "storage/backends", "storage/objects"),
+        *("clock", "conversations", "errors", "http", "settings", "signals", "storage/backends", "storage/objects"),
         "validation_messages",
     },
-    "server": {"__init__", "conversations", "errors", "http", "http/routes", "settings", "storage/objects"},
+    "server": {"__init__", "conversations", "errors", "http", "http/routes", "settings", "signals", "storage/objects"},
     "asgi": {"server"},
     "cli": {
         *("__init__", "client", "conformance", "errors", "server", "settings", "storage/backends", "storage/objects"),
@@ -317,11 +330,16 @@ KNOWS: dict[str, set[str]] = {
     "conformance": {"agents", "conformance/helpers", "errors", "ids"},
     "conformance/helpers": {"agents", "errors", "validation"},
     "adapters": {"agents", "client", "clock", "errors", "ids"},
-    "client": {"agents", "conversations", "errors", "settings", "storage/backends", "storage/objects"},
+    "client/api": {"client", "errors", "ids"},
+    "client/sync": {"client", "conversations", "errors", "ids"},
+    "client": {
+        *("agents", "client/api", "client/sync", "conversations", "conversations/context", "errors", "settings"),
+        *("storage/backends", "storage/objects"),
+    },
 }
 OF_ANY_PRODUCT = {
     *("agents", "clock", "conversations", "errors", "ids", "storage/objects", "storage/sql", "storage/sql/statements"),
-    *("tokenizer", "work"),
+    *("signals", "tokenizer", "work"),
 }
 """What a product's folder may know."""
 WORKER = {f"worker/{name}" for name in ("durable_object", "entrypoint", "environment", "requests", "sdk_patches")}
@@ -338,16 +356,20 @@ RESERVED = {
     "js": {"storage/sqlite/js_values", "storage/postgres/workers_socket", *WORKER},
     "jwt": {"http/auth"},
     "ulid": {"ids", "conversations/export_v1"},
-    "httpx": {f"client/{name}" for name in ("client", "blobs", "conversations", "states", "transport")},
-    "anyio": {"client/transport"},
+    "httpx": {
+        *(f"client/{name}" for name in ("client", "blobs", "conversations", "states", "transport")),
+        *("client/sync/client", "client/sync/transport"),
+    },
+    "anyio": {"client/waiting"},
     "urllib": {
         *("worker/environment", "http/router", "http/messages", "server/asgi", "storage/postgres/url"),
         *(f"client/{kind}" for kind in KINDS_OF_STATE),
+        *("client/api/conversations", "client/sync/conversations"),
     },
     "http": {"server/connection"},
     "os": {
         *("asgi", "http/messages", "cli/serve", "server/metrics", "server/serving", "storage/sqlite/file"),
-        *("client/client", "client/states", "cli/conformance", "adapters/openai_agents"),
+        *("client/client", "client/sync/client", "client/states", "cli/conformance", "adapters/openai_agents"),
     },
     "uvicorn": {"server/connection", "server/serving"},
     "h11": {"server/connection"},
@@ -357,6 +379,7 @@ RESERVED = {
     "uuid": set(),
     "time": {
         "http/events",
+        "client/sync/waiting",
         "clock",
         "storage/sqlite/file",
         "server/application",

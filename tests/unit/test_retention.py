@@ -337,8 +337,10 @@ async def test_the_upkeep_deletes_what_is_old_if_the_settings_say_so(days: int |
     store = MemoryStore(database, "ada")
     await store.create_conversation(new)
     left = [new.id, pinned.id] if days else [new.id, pinned.id, old.id]
+    told: list[str] = []
     for _ in range(2):
-        assert await keep_up(database, settings)
+        assert await keep_up(database, settings, told.append)
+        assert told == (["ada"] if days else [])
         assert [row.id for row in (await store.list_conversations()).conversations] == left
     await store.restore_conversation(old.id)
     assert await keep_up(database, settings)

@@ -12,6 +12,7 @@ from threadkeep.conversations.search import (
     TERMS_MAX,
     TEXT_CHARACTERS_MAX,
     WORDS_OF_QUERY_MAX,
+    Found,
     Term,
     hits,
     indexed_size,
@@ -262,10 +263,10 @@ async def test_a_hit_shows_the_message_or_without_one_the_title() -> None:
     kept, _ = await store.create_conversation(record)
     (message,) = (await store.list_messages(record.id)).messages
     assert isinstance(kept, Conversation)
-    (of_message,) = finished(hits([(kept, message)], parse_query("flight")))
+    (of_message,) = finished(hits([Found(kept, message, is_active=True, next_seq=None)], parse_query("flight")))
     assert of_message.message is message
     assert of_message.snippet == [SnippetPart("a ", match=False), SnippetPart("flight", match=True)]
-    (of_title,) = finished(hits([(kept, None)], parse_query("seattle")))
+    (of_title,) = finished(hits([Found(kept, None, is_active=True, next_seq=None)], parse_query("seattle")))
     assert plain(of_title)["message"] is None
     assert of_title.snippet == [SnippetPart("To ", match=False), SnippetPart("Seattle", match=True)]
 
@@ -277,7 +278,7 @@ async def test_a_snippet_has_no_numbers_however_they_are_written() -> None:
     blocks = [{"type": "tool_use", "id": "t", "name": "book", "input": {"what": "A flight", **numbers}}]
     kept, _ = await store.create_conversation(conversation(new_message(content=blocks)))
     (message,) = (await store.list_messages(kept.id)).messages
-    (found,) = finished(hits([(kept, message)], parse_query("flight")))
+    (found,) = finished(hits([Found(kept, message, is_active=True, next_seq=None)], parse_query("flight")))
     parts = found.snippet
     assert "".join(part.text for part in parts) == "A flight\nto Seattle"
 

@@ -55,6 +55,9 @@ WHERE c.name <> 'user_id' AND c.type NOT IN ('INT', 'INTEGER', 'REAL')
 """)
 NOT_OVERWRITTEN = {
     "blobs.group_id": "It is an id that we made.",
+    "conversations.forked_from": "Nothing writes it yet.",
+    "cuts.conversation_id": "It is an id.",
+    "forks.conversation_id": "It is an id.",
     "entries.big": "It is an id that we made.",
     "entries.id": "It is an id, by which an entry is found.",
     "journals.incarnation": "It is an id that we made.",
@@ -63,7 +66,6 @@ NOT_OVERWRITTEN = {
     "pieces.group_id": "It is an id that we made.",
     "tasks.big": "It is an id that we made.",
     "tasks.settlement_big": "It is an id that we made.",
-    "tasks.stamp": "It is an id that we made.",
     "tasks.state": "It is one of a few words of ours.",
     "threads.stamp": "It is an id that we made.",
     **{f"{table}.big": "It is an id that we made." for table in KINDS},
@@ -142,6 +144,7 @@ class Sparing:
 
     async def run(self, *statements: Statement) -> list[list[Row]]:
         removing = (
+            *SQLITE.remove_branches,
             *(SQLITE.remove_messages, SQLITE.remove_conversations, SQLITE.remove_owner),
             *(*SQLITE.sweep_entries[2:], SQLITE.sweep_journals[1], *SQLITE.sweep_blobs[2:]),
             *(*SQLITE.sweep_tasks[2:], SQLITE.sweep_lanes[1]),
@@ -381,10 +384,14 @@ async def test_every_text_is_overwritten_in_its_row_before_the_row_is_removed(da
     """A row that is removed stays in its page, but where the database overwrites what is deleted."""
     store = SqlStore(database, "ada")
     private = {"model": "unforgettable", "metadata": {"unforgettable": "unforgettable"}}
-    sent = [new_message("unforgettable", **private) for _ in range(3)]
-    await store.create_conversation(conversation(*sent, title="unforgettable", **private))
+    ids = [f"message-{number}" for number in range(3)]
+    sent = [new_message("unforgettable", id=each, **private) for each in ids]
+    record = conversation(*sent, title="unforgettable", **private)
+    await store.create_conversation(record)
     await put(store.state, head="unforgettable")
     await append(store.state, "unforgettable " * 100_000)
+    await store.append_messages(record.id, [message("unforgettable", siblingOf=ids[1])])
+    await store.delete_branch(record.id, ids[2])
     meta = '{"unforgettable":1}'
     await blobs.put(store.state, b"unforgettable", "unforgettable", media_type="un/forgettable", meta=meta)
     await keep_task(store.state, "unforgettable", size=100_000)

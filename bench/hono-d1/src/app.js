@@ -69,7 +69,7 @@ export function createApp(openStore) {
   app.get("/api/conversations/changes", async (c) => {
     const { since, limit } = query(c, schemas.changesQuery);
     const { rows, next, hasMore } = await c.get("store").changes(since, limit);
-    return c.json({ ...changesOf(rows), next, hasMore });
+    return c.json({ ...changesOf(rows), next, hasMore, removed: [] });
   });
 
   app.get("/api/conversations/:id/messages", async (c) => {

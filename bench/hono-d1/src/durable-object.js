@@ -8,6 +8,7 @@ import searchIndex from "../../../migrations/sqlite/0005_search_index.sql";
 import readingAgain from "../../../migrations/sqlite/0006_reading_again.sql";
 import developerRole from "../../../migrations/sqlite/0007_developer_role.sql";
 import expiry from "../../../migrations/sqlite/0008_expiry.sql";
+import messagesEdited from "../../../migrations/sqlite/0013_messages_edited.sql";
 import { createApp } from "./app.js";
 import { ApiError } from "./errors.js";
 import { Store } from "./store.js";
@@ -21,6 +22,7 @@ const MIGRATIONS = {
   "0006_reading_again.sql": readingAgain,
   "0007_developer_role.sql": developerRole,
   "0008_expiry.sql": expiry,
+  "0013_messages_edited.sql": messagesEdited,
 };
 const METHODS = ["append", "messages", "conversations", "changes", "search", "import"];
 

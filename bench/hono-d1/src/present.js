@@ -33,14 +33,18 @@ export function messageOf(row, prefix = "") {
     model: row[`${prefix}model`],
     parentId: row[`${prefix}parent_id`],
     metadata: metadata === null ? null : parse(metadata),
+    version: row[`${prefix}version`],
   };
 }
 
 export function hitOf(row, terms) {
   const conversation = conversationOf(row, "c_");
-  if (row.m_id === null) return { conversation, message: null, snippet: snippet(conversation.title, terms) };
+  const place = { isActive: true, previousSeq: null, nextSeq: null };
+  if (row.m_id === null) return { conversation, message: null, snippet: snippet(conversation.title, terms), ...place };
   const message = messageOf(row, "m_");
-  return { conversation, message, snippet: snippet(textOf(message.content), terms) };
+  if (message.seq > 1) place.previousSeq = message.seq - 1;
+  if (message.seq < conversation.messageCount) place.nextSeq = message.seq + 1;
+  return { conversation, message, snippet: snippet(textOf(message.content), terms), ...place };
 }
 
 const tombstoneOf = (row) => ({ id: row.c_id, deletedAt: row.c_deleted_at });

@@ -3,7 +3,7 @@
 const CONVERSATION = `c.id, c.user_id, c.title, c.title_source, c.model, c.created_at, c.updated_at, c.message_count,
   c.is_archived, c.metadata, c.version, c.deleted_at`;
 const MESSAGE = `m.id, m.conversation_id, m.seq, m.role, m.sent_role, m.content, m.created_at, m.token_count, m.model, m.parent_id,
-  m.metadata`;
+  m.metadata, m.version`;
 // The same beside each other in one row, under names that tell them apart.
 const BOTH = [CONVERSATION, MESSAGE]
   .flatMap((columns) => columns.split(",").map((column) => column.trim()))

@@ -15,6 +15,7 @@ from threadkeep.conversations.models import (
     ConversationPage,
     Deleted,
     DeletedBranch,
+    DraftChange,
     Erased,
     Erasure,
     HitPage,
@@ -27,6 +28,7 @@ from threadkeep.conversations.models import (
     NewMessage,
     NewMessages,
     PutConversation,
+    Removed,
     Siblings,
     Tombstone,
     fields_of,
@@ -209,10 +211,11 @@ class RemoteStore(RemoteDrafts):
             msgspec.json.decode(row, type=Conversation if "title" in _fields(row) else Tombstone)
             for row in changes.conversations
         ]
-        return Changes(conversations, changes.messages, changes.next, changes.has_more)
+        return Changes(conversations, changes.messages, changes.next, changes.has_more, changes.removed, changes.drafts)
 
     async def search(self, query: SearchQuery, *, cursor: str | None = None, limit: int = 20) -> HitPage:
         fields = {"q": query.text, "role": query.role, "from": query.since, "to": query.until}
+        fields |= {"conversation": query.conversation_id, "branch": "active" if query.only_active else None}
         response = await self._transport.send(
             "GET", f"{_API}/search", query={**fields, "cursor": cursor, "limit": limit}
         )
@@ -254,6 +257,8 @@ class _Changes(Struct, rename="camel"):
     messages: list[Message]
     next: str
     has_more: bool
+    removed: list[Removed] = []
+    drafts: list[DraftChange] = []
 
 
 def _fields(row: Raw) -> dict[str, Raw]:

@@ -506,13 +506,30 @@ async def test_what_joins_ends_before_the_first_that_must_not(backend: Backend) 
     assert await absorb(store, "host", attempt="a2", target="x") == ([], False)
     assert await absorb(store, "host", target="x", request="r") == (["f"], False)
     await admit(store, "g", target="x")
-    assert await absorb(store, "host", target="x", request="r") == (["f"], False)
+    assert await absorb(store, "host", target="x", request="r") == (["f"], True)
     assert await states(store) == {
         **dict.fromkeys("abcf", "joining"),
         **dict.fromkeys("de", "settled"),
         "g": "queued",
         "host": "running",
     }
+
+
+async def test_what_has_been_absorbed_is_told_again_though_the_host_was_changed_since(backend: Backend) -> None:
+    store = await backend.state()
+    await running(store, "host", "a", "b")
+    assert await absorb(store, "host", request="r") == (["a", "b"], False)
+    await admit(store, "c")
+    assert (await change(store, "host", "note", attempt="a1", note={"step": 1})).applied
+    assert await absorb(store, "host", request="r") == (["a", "b"], True)
+    assert (await change(store, "a", "join", host="host", attempt="a1")).applied
+    assert await absorb(store, "host", request="r") == (["b"], True)
+    assert await absorb(store, "host", request="r2") == (["c"], False)
+    assert await absorb(store, "host", request="r") == (["b"], False)
+    assert await absorb(store, "host", attempt="a2", request="r") == ([], False)
+    assert (await change(store, "host", "replace", attempt="a1", nextAttempt="a2")).applied
+    assert await absorb(store, "host", attempt="a2", request="r") == (["b"], False)
+    assert await states(store) == {"host": "running", "a": "joined", "b": "joining", "c": "joining"}
 
 
 async def test_as_many_join_at_once_as_make_a_page(backend: Backend) -> None:

@@ -27,7 +27,7 @@ from threadkeep.conformance.helpers.threads import (
     write,
     written,
 )
-from threadkeep.errors import Invalid, NotFound, Stale, TooLarge
+from threadkeep.errors import Conflict, Invalid, NotFound, Stale, TooLarge
 
 pytestmark = pytest.mark.anyio
 
@@ -419,6 +419,27 @@ async def test_deltas_that_are_large_or_go_far_back_come_on_several_pages(backen
         "a": (LARGE + "seed", [LARGE + "1", *["x" * 300_000] * 3]),
         "b": (0, [1, 2, 3, 4]),
     }
+
+
+@pytest.mark.parametrize(("length", "size"), [(2, 0), (3, 0), (7, 600_000)])
+async def test_parents_that_go_in_a_circle_are_told_and_not_followed_for_ever(
+    backend: Backend, length: int, size: int
+) -> None:
+    store = await backend.state()
+    await put(store, "z", "0")
+    for number in range(length):
+        stored = {"inline": None} if number == 0 else {}
+        await put(store, f"{number}", f"{(number + 1) % length}", values={("plain", "1"): number}, stored=stored)
+        await write(store, f"{number}", ("delta", "x" * size))
+    assert await deltas(store, "plain", "inline") == {"plain": (0, []), "inline": ("checkpoint 0", [])}
+    with pytest.raises(Conflict) as caught:
+        await deltas(store, "delta", "inline")
+    assert caught.value.details == {"reason": "circular"}
+    await put(store, "0")
+    assert (await deltas(store, "delta"))["delta"][0] is None
+    await put(store, "0", "1")
+    assert await prune(store) == 1
+    assert await ids(store) == ["z"]
 
 
 async def test_pruning_keeps_the_latest_of_each_namespace_and_what_it_needs(backend: Backend) -> None:

@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from threadkeep.conversations.cursors import END_OF_REV, AfterChange
-from threadkeep.conversations.models import Conversation, Tombstone
+from threadkeep.conversations.models import INTEGER_MAX, Conversation, Tombstone
 from threadkeep.conversations.store import cursor_expired
 
 
@@ -36,7 +36,7 @@ def follow(cursor: AfterChange, owner: Owner) -> int:
 
 def end_of(owner: Owner) -> AfterChange:
     """The cursor of a reader who has seen everything up to now."""
-    return AfterChange(owner.epoch, owner.rev, END_OF_REV, 0, owner.floor)
+    return AfterChange(owner.epoch, owner.rev, END_OF_REV, INTEGER_MAX - 1, owner.floor)
 
 
 def as_change(conversation: Conversation) -> Conversation | Tombstone:

@@ -15,6 +15,7 @@ from msgspec.structs import asdict, fields
 from ulid import ULID
 
 from threadkeep.clock import now
+from threadkeep.conversations.branches import ALL
 from threadkeep.conversations.content import canonical, digest, later_fields, read_metadata
 from threadkeep.conversations.models import (
     DEFAULT_TITLE,
@@ -64,6 +65,8 @@ class DocumentMessage(MessageFields, kw_only=True):
     """
 
     created_at: datetime | None = None
+    is_root: bool = False
+    """Whether it begins a branch: it follows nothing, though it is not the first."""
 
 
 class DocumentConversation(ConversationFields, kw_only=True):
@@ -72,6 +75,8 @@ class DocumentConversation(ConversationFields, kw_only=True):
     created_at: datetime | None = None
     is_archived: bool = False
     messages: list[DocumentMessage]
+    leaf_id: str | None = None
+    """The message with which the active path ends, if that is not the last."""
 
 
 def _both_have(kind: type[Struct], kept: type[Struct]) -> list[tuple[str, str, Any]]:
@@ -84,7 +89,8 @@ def _both_have(kind: type[Struct], kept: type[Struct]) -> list[tuple[str, str, A
 
 
 _OF_MESSAGE = _both_have(DocumentMessage, Message)
-_OF_CONVERSATION = _both_have(DocumentConversation, Conversation)
+# The leaf is said after the messages, and only where it is not the last of them.
+_OF_CONVERSATION = [each for each in _both_have(DocumentConversation, Conversation) if each[0] != "leaf_id"]
 _LATER_OF_CONVERSATION = later_fields(
     DocumentConversation, "id", "title", "model", "is_archived", "metadata", "created_at", "messages"
 )
@@ -108,6 +114,16 @@ class Imported(Struct, rename="camel"):
     message_count: int
 
 
+class Repaired(Struct):
+    """A document of which something could not be as it says. The rest was imported as it is."""
+
+    index: int
+    """Which document it was, counted from 0."""
+    paths: list[str]
+    """Each `parentId` that names the message itself or a later one, and so was left out: it follows the one before. Or
+    a `leafId` that names no message."""
+
+
 class Refusal(Struct, omit_defaults=True):
     """Why an entry was skipped, in the form of every error."""
 
@@ -124,22 +140,25 @@ class Skipped(Struct):
     error: Refusal
 
 
-class ImportReport(Struct):
+class ImportReport(Struct, omit_defaults=True):
     """What became of each entry."""
 
     imported: list[Imported]
     skipped: list[Skipped]
+    repaired: list[Repaired] = []
+    """Left out where there is none."""
 
 
 # Export
 
 
-async def export_conversation(store: Store, conversation_id: str) -> AsyncIterator[bytes]:
-    """The document of a conversation, in pieces. Raises NotFound before the first of them.
+async def export_conversation(store: Store, conversation_id: str, branch: str = ALL) -> AsyncIterator[bytes]:
+    """The document of a conversation, in pieces: of all branches or of the path that is named. Raises NotFound before
+    the first of them, and Invalid for a path that is not there.
 
     One that goes while it is read raises NotFound: what came before is not whole, and must not look as if it were.
     """
-    return await _begun(store, await store.get_conversation(conversation_id))
+    return await _begun(store, await store.get_conversation(conversation_id), branch=branch)
 
 
 async def export_everything(store: Store) -> AsyncIterator[bytes]:
@@ -195,9 +214,9 @@ async def _line(store: Store, conversation: Conversation) -> AsyncIterator[bytes
         yield piece
 
 
-async def _begun(store: Store, conversation: Conversation, end: bytes = b"") -> AsyncIterator[bytes]:
+async def _begun(store: Store, conversation: Conversation, end: bytes = b"", branch: str = ALL) -> AsyncIterator[bytes]:
     """A document whose first piece is there. Raises NotFound before that, and where it goes later."""
-    pieces = _document(store, conversation, end)
+    pieces = _document(store, conversation, end, branch)
     return _followed(await anext(pieces), pieces)
 
 
@@ -210,8 +229,9 @@ async def _followed(first: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator
         raise NotFound("A conversation was deleted while it was exported.") from error
 
 
-async def _document(store: Store, conversation: Conversation, end: bytes) -> AsyncIterator[bytes]:
+async def _document(store: Store, conversation: Conversation, end: bytes, branch: str) -> AsyncIterator[bytes]:
     """The document of a conversation: in one piece, unless it is too large to be held."""
+    tree = _Tree(conversation.leaf_id, has_branches=branch == ALL)
     head = {"title": None, **_exported(conversation, _OF_CONVERSATION)}
     if conversation.title_source == "default":
         head["title"] = None
@@ -219,9 +239,9 @@ async def _document(store: Store, conversation: Conversation, end: bytes) -> Asy
         del head["metadata"]
     document = {"version": 1, "exportedAt": _iso(now()), "conversation": {**head, "messages": []}}
     held = json.encode(document).removesuffix(b"]}}")
-    page = await store.list_messages(conversation.id, after=0, limit=MESSAGES_LIMIT_MAX)
+    page = await store.list_messages(conversation.id, branch=branch, after=0, limit=MESSAGES_LIMIT_MAX)
     while True:
-        held += b",".join(json.encode(_exported(message, _OF_MESSAGE)) for message in page.messages)
+        held += b",".join(json.encode(tree.exported(message)) for message in page.messages)
         if page.next_cursor is None:
             break
         held += b","  # there is always a message on the next page
@@ -229,7 +249,35 @@ async def _document(store: Store, conversation: Conversation, end: bytes) -> Asy
             yield held
             held = b""
         page = await store.list_messages(conversation.id, cursor=page.next_cursor, limit=MESSAGES_LIMIT_MAX)
-    yield held + b"]}}" + end
+    yield held + b"]" + tree.leaf() + b"}}" + end
+
+
+class _Tree:
+    """What a document says of branches: what a message follows that is not the one before it, and the leaf."""
+
+    def __init__(self, leaf_id: str | None, *, has_branches: bool) -> None:
+        self._leaf_id = leaf_id
+        self._has_branches = has_branches
+        self._ids: dict[int, str] = {}
+        self._last = 0
+
+    def exported(self, message: Message) -> dict[str, Any]:
+        """What a document says of a message, which comes after all that it follows."""
+        is_root = False
+        if self._has_branches:
+            self._ids[message.seq] = message.id
+            is_root = message.follows == 0 and self._last > 0
+            if message.follows not in (0, message.seq - 1):
+                message.parent_id = self._ids[message.follows]
+        self._last = message.seq
+        said = _exported(message, _OF_MESSAGE)
+        return {**said, "isRoot": True} if is_root else said
+
+    def leaf(self) -> bytes:
+        """What comes behind the messages."""
+        if self._leaf_id in (None, self._ids.get(self._last)) or not self._has_branches:
+            return b""
+        return b',"leafId":' + json.encode(self._leaf_id)
 
 
 def _exported(kept: Message | Conversation, in_document: list[tuple[str, str, Any]]) -> dict[str, Any]:
@@ -280,7 +328,8 @@ async def import_documents(
             report.skipped.append(_skipped(index, entry))
         else:
             try:
-                record = await done(import_record(entry, key, index))
+                paths: list[str] = []
+                record = await done(import_record(entry, key, index, paths))
             except ThreadkeepError as error:
                 report.skipped.append(_skipped(index, error))
             else:
@@ -289,6 +338,8 @@ async def import_documents(
                     await _keep(store, batch, report)
                     batch, size = [], 0
                 batch.append((index, record))
+                if paths:
+                    report.repaired.append(Repaired(index, paths))
                 size += entry_size
                 if size > BATCH_BYTES_MAX:  # so large, it is not held while the next is read
                     await _keep(store, batch, report)
@@ -300,6 +351,8 @@ async def import_documents(
         index += 1
     await _keep(store, batch, report)
     report.skipped.sort(key=lambda skipped: skipped.index)
+    refused = {skipped.index for skipped in report.skipped}
+    report.repaired = [each for each in report.repaired if each.index not in refused]
     return report
 
 
@@ -329,8 +382,8 @@ def check_key(key: str) -> str:
     return key
 
 
-def import_record(text: bytes, key: str | None, index: int) -> Work[ImportRecord]:
-    """Check a document. Raises Invalid or TooLarge with the path of what is wrong."""
+def import_record(text: bytes, key: str | None, index: int, repaired: list[str] | None = None) -> Work[ImportRecord]:
+    """Check a document, and note what was mended of it. Raises Invalid or TooLarge with the path of what is wrong."""
     document = yield from decoding(text, Document, nesting_max=NESTING_MAX + _WRAPPING, whole=WHOLE)
     conversation = document.conversation
     if len(conversation.messages) > DOCUMENT_MESSAGES_MAX:
@@ -345,6 +398,13 @@ def import_record(text: bytes, key: str | None, index: int) -> Work[ImportRecord
         number, first = next(((number, time) for number, time in times if time is not None), (0, None))
         created_at = _time(first, f"conversation.messages[{number}].createdAt", now())
     ids = [_new_id(key, index, number) for number in range(len(conversation.messages) + 1)]
+    repaired = [] if repaired is None else repaired
+    named = {message.id: seq for seq, message in enumerate(conversation.messages, start=1)}
+    forks = _forks(conversation.messages, named, repaired)
+    leaf_seq = named.get(conversation.leaf_id) if conversation.leaf_id else None
+    if conversation.leaf_id and leaf_seq is None:
+        repaired.append("conversation.leafId")
+    roots = [message.is_root for message in conversation.messages]
     messages = yield from _message_records(conversation.messages, ids[1:], created_at)
     title = next((message.title for message in messages if message.title), None)
     last = messages[-1].created_at if messages else None
@@ -356,6 +416,8 @@ def import_record(text: bytes, key: str | None, index: int) -> Work[ImportRecord
         "created_at": created_at,
         "updated_at": min(now(), max(created_at, last or 0)),
         "messages": messages,
+        "forks": forks,
+        "leaf_seq": None if leaf_seq == len(messages) else leaf_seq,
         # What the document says, and nothing of when it is read: it is the same when it comes again.
         "digest": digest(
             conversation.title,
@@ -364,14 +426,31 @@ def import_record(text: bytes, key: str | None, index: int) -> Work[ImportRecord
             canonical(conversation.metadata),
             conversation.created_at,
             [
-                (record.digest, message.created_at)
-                for record, message in zip(messages, conversation.messages, strict=True)
+                (record.digest, message.created_at, *([is_root] if is_root else []))
+                for record, message, is_root in zip(messages, conversation.messages, roots, strict=True)
             ],
             sent=conversation,
             later=_LATER_OF_CONVERSATION,
         ),
     }
-    return ImportRecord(**asdict(conversation) | checked)
+    said = asdict(conversation)
+    del said["leaf_id"]
+    return ImportRecord(**said | checked)
+
+
+def _forks(sent: list[DocumentMessage], named: dict[str | None, int], repaired: list[str]) -> list[tuple[int, int]]:
+    """Messages that do not follow the one before them, with what they follow. What they cannot follow is left out."""
+    forks = []
+    for seq, message in enumerate(sent, start=1):
+        parent = None if message.parent_id is None else named.get(message.parent_id)
+        if parent is not None and parent >= seq:
+            repaired.append(f"conversation.messages[{seq - 1}].parentId")
+            message.parent_id = parent = None
+        if message.is_root:
+            parent, message.parent_id = 0, None
+        if parent not in (None, seq - 1):
+            forks.append((seq, parent))
+    return forks
 
 
 def _message_records(sent: list[DocumentMessage], ids: list[str], created_at: int) -> Work[list[MessageRecord]]:

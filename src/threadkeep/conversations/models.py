@@ -448,6 +448,16 @@ class Tombstone(Struct, rename="camel"):
     deleted_at: int
 
 
+class Removed(Struct, rename="camel"):
+    """Messages of a conversation that were deleted: remove them."""
+
+    conversation_id: KeptId
+    from_seq: int
+    to_seq: int
+    """The `seq` of the last of them."""
+    deleted_at: int
+
+
 class Changes(Struct, rename="camel"):
     """What has changed since a cursor, oldest change first. What changed twice is listed once, as it is now."""
 
@@ -459,6 +469,8 @@ class Changes(Struct, rename="camel"):
     """Where to go on from, now or at any later time."""
     has_more: bool
     """Whether there is more already."""
+    removed: list[Removed] = []
+    """Deleted branches, as ranges of `seq`. Those that are restored come again among the messages."""
     drafts: list[DraftChange] = []
     """Those that have started or ended; what is written in between is not listed."""
 
@@ -470,13 +482,19 @@ class SnippetPart(Struct):
     match: bool
 
 
-class Hit(Struct):
+class Hit(Struct, rename="camel"):
     """A message that was found, or, where `message` is null, a conversation by its title."""
 
     conversation: Conversation
     message: Message | None
     snippet: list[SnippetPart]
     """The piece of the original text around the match."""
+    is_active: bool
+    """Whether the message is on the active path of its conversation; of a title always."""
+    previous_seq: int | None
+    """The `seq` of the message that it follows; null where it is the first, and for a title."""
+    next_seq: int | None
+    """The `seq` of the message that follows it, on the active path or else the newest; null where none does."""
 
 
 class HitPage(Struct, rename="camel"):

@@ -53,6 +53,10 @@ class ImportRecord(ConversationFields, kw_only=True):
     updated_at: int
     messages: list[MessageRecord]
     digest: str
+    forks: list[tuple[int, int]] = []  # noqa: RUF012 msgspec copies it
+    """Messages that do not follow the one before them: the `seq` of each, and of what it follows, 0 for nothing."""
+    leaf_seq: int | None = None
+    """Where the active path ends, if that is not the last message."""
 
 
 class SearchQuery(Struct, kw_only=True):
@@ -66,6 +70,10 @@ class SearchQuery(Struct, kw_only=True):
     """Only what was created then or later."""
     until: int | None = None
     """Only what was created before."""
+    conversation_id: str | None = None
+    """Only messages of this conversation, and no titles."""
+    only_active: bool = False
+    """Only messages on the active path of their conversation."""
 
 
 class ConversationFilter(Struct, kw_only=True):

@@ -54,10 +54,16 @@ async def expire(store: Upkeep, days: int, spares: Collection[str], clock: Clock
     return None if oldest is None else max(oldest + days * DAY_MILLISECONDS, time + DAY_MILLISECONDS)
 
 
-async def expire_database(database: "Database", days: int, spares: Collection[str], clock: Clock = now) -> bool:
+async def expire_database(
+    database: "Database",
+    days: int,
+    spares: Collection[str],
+    clock: Clock = now,
+    publish: Callable[[str], None] = lambda user_id: None,
+) -> bool:
     """Delete what anybody last appended to so long ago, as far as may be at once; return whether that was all of it.
 
-    A failure with one user does not stop the others; raises an ExceptionGroup in the end.
+    `publish` is told of each user. A failure with one does not stop the others; raises an ExceptionGroup in the end.
     """
     before = clock() - days * DAY_MILLISECONDS
     parts = DELETED_PARTS_MAX
@@ -71,6 +77,7 @@ async def expire_database(database: "Database", days: int, spares: Collection[st
             try:
                 done, _ = await _expire_parts(database.open_store(user_id), before, spares, parts)
                 parts -= done
+                publish(user_id)
             except Exception as error:
                 parts -= 1
                 failures.append(error)
@@ -106,15 +113,17 @@ async def keep_up_store(store: Upkeep, settings: "Settings", clock: Clock = now)
     return min((time for time in times if time is not None), default=None)
 
 
-async def keep_up(database: "Database", settings: "Settings") -> bool:
+async def keep_up(
+    database: "Database", settings: "Settings", publish: Callable[[str], None] = lambda user_id: None
+) -> bool:
     """Delete what has expired and purge what was deleted long ago, of some users; return whether that was all of it.
 
-    Raises an ExceptionGroup for those users with whom it fails.
+    `publish` is told of whom something has expired. Raises an ExceptionGroup for those users with whom it fails.
     """
     is_complete = True
     try:
         if settings.expire_days is not None:
-            is_complete = await expire_database(database, settings.expire_days, settings.expire_spares)
+            is_complete = await expire_database(database, settings.expire_days, settings.expire_spares, publish=publish)
     finally:  # the one is not to stop the other
         is_complete = await purge_database(database, settings.retention_days) and is_complete
     return is_complete

@@ -129,18 +129,29 @@ def _matches(text: str, terms: list[Term]) -> list[tuple[int, int]]:
     return merged
 
 
-def hits(found: list[tuple[Conversation, Message | None]], terms: list[Term]) -> Work[list[Hit]]:
+class Found(NamedTuple):
+    """What a store has found: a message, or a conversation by its title."""
+
+    conversation: Conversation
+    message: Message | None
+    is_active: bool
+    next_seq: int | None
+
+
+def hits(found: list[Found], terms: list[Term]) -> Work[list[Hit]]:
     """Hits with their snippets."""
     made: list[Hit] = []
-    for conversation, message in found:
-        yield _HIT_SIZE if message is None else max(_HIT_SIZE, len(memoryview(message.content)))
-        made.append(_hit(conversation, message, terms))
+    for each in found:
+        yield _HIT_SIZE if each.message is None else max(_HIT_SIZE, len(memoryview(each.message.content)))
+        made.append(_hit(each, terms))
     return made
 
 
-def _hit(conversation: Conversation, message: Message | None, terms: list[Term]) -> Hit:
-    text = conversation.title if message is None else text_of_content(message.content)
-    return Hit(conversation, message, snippet(text, terms))
+def _hit(found: Found, terms: list[Term]) -> Hit:
+    message = found.message
+    text = found.conversation.title if message is None else text_of_content(message.content)
+    previous = None if message is None else message.follows or None
+    return Hit(found.conversation, message, snippet(text, terms), found.is_active, previous, found.next_seq)
 
 
 def starts_at(words: list[str], index: int, term: Term) -> bool:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from msgspec import UNSET, Raw, UnsetType, json
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from threadkeep.conversations.branches import check_links, check_links_of_new
 from threadkeep.conversations.content import (
@@ -31,6 +31,7 @@ from threadkeep.conversations.models import (
     fields_of,
 )
 from threadkeep.conversations.records import ConversationEdit, ConversationRecord, MessageEdit, MessageRecord
+from threadkeep.conversations.resent import append_all
 from threadkeep.conversations.search import INDEXED_MAX, indexed_size, text_of
 from threadkeep.conversations.store import Store
 from threadkeep.conversations.titles import title_from
@@ -64,7 +65,13 @@ async def put_conversation(store: Store, conversation_id: str, new: PutConversat
         raise Invalid("id: This is not the id in the path. Leave it out, or send the same.", "id")
     created = NewConversation(**fields_of(NewConversation, new) | {"id": conversation_id})
     record = await done(conversation_record(created))
-    return await store.put_conversation(record, expected_message_count=new.expected_message_count)
+
+    async def put(messages: list[MessageRecord]) -> tuple[Appended, bool]:
+        return await store.put_conversation(
+            replace(record, messages=messages), expected_message_count=new.expected_message_count
+        )
+
+    return await append_all(store, conversation_id, record.messages, put)
 
 
 async def append_messages(
@@ -72,17 +79,20 @@ async def append_messages(
 ) -> tuple[Appended, bool]:
     """Append messages, or one. Returns and raises as `Store.append_messages`; also Invalid and TooLarge."""
     if isinstance(new, NewMessage):
-        record = await done(message_record(new, "", new_id))
-        check_links([record])
-        return await store.append_messages(conversation_id, [record], interrupts=interrupts)
-    records = await done(message_records(new.messages))
-    return await store.append_messages(
-        conversation_id,
-        records,
-        expected_message_count=new.expected_message_count,
-        expected_leaf_id=new.expected_leaf_id,
-        interrupts=interrupts,
-    )
+        records = [await done(message_record(new, "", new_id))]
+        check_links(records)
+        expected: dict[str, Any] = {}
+    else:
+        records = await done(message_records(new.messages))
+        expected = {
+            "expected_message_count": new.expected_message_count,
+            "expected_leaf_id": new.expected_leaf_id,
+        }
+
+    async def append(messages: list[MessageRecord]) -> tuple[Appended, bool]:
+        return await store.append_messages(conversation_id, messages, **expected, interrupts=interrupts)
+
+    return await append_all(store, conversation_id, records, append)
 
 
 async def update_conversation(

@@ -247,11 +247,13 @@ class Store(DraftStore, Protocol):
         """Messages and titles that hold every word and phrase of the query, best first, then newest.
 
         Case and diacritics do not matter; `tokenizer.py` says what a word is, and `search.py` what is searched. The
-        last word may be the beginning of one, unless it stands in quotes. What is deleted is not found.
+        last word may be the beginning of one, unless it stands in quotes. What is deleted is not found. Messages are
+        found on all branches; a hit says whether it is on the active path.
 
         A page has at most `limit` hits (1 to 100), and fewer where they are large, but always one if there is any.
 
-        Raises Invalid for a query without a word or with more than 32, and for a cursor that leads nowhere.
+        Raises Invalid for a query without a word or with more than 32, and for a cursor that leads nowhere; NotFound
+        for a conversation to search in that is not there.
         """
 
     async def changes(self, since: str | None = None, *, limit: int = 200) -> Changes:

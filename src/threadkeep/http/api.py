@@ -20,6 +20,7 @@ from threadkeep.http.routes.base import FOR_EVERY_USER, Call, Route
 from threadkeep.http.routes.public import Server
 from threadkeep.ids import ID_IN_WORDS, is_id
 from threadkeep.settings import Settings
+from threadkeep.signals import Signals
 from threadkeep.storage.backends import Choice, bindings_of, choose
 from threadkeep.storage.base import Backend, Platform
 from threadkeep.validation import convert_texts
@@ -63,11 +64,13 @@ class Api:
         *,
         user_id: str | None = None,
         begin: Callable[[str], None] | None = None,
+        signals: Signals | None = None,
     ) -> Response:
         """Answer a request.
 
         `user_id` says who asks, where that is known already. `begin` is told who asks before any of the body is read,
-        and may raise, so that a server takes on no more than it can.
+        and may raise, so that a server takes on no more than it can. `signals` are told of every write, and tell
+        whoever follows something.
         """
         outcome: Response | Exception
         try:
@@ -78,7 +81,7 @@ class Api:
                 user_id = self._user_of(request) if user_id is None else user_id
                 if begin is not None:
                     begin(user_id)
-                outcome = await self._serve(request, found, user_id, open_store)
+                outcome = await self._serve(request, found, user_id, open_store, signals)
         except Exception as error:
             outcome = error
         return self.finish(outcome, request)
@@ -150,7 +153,9 @@ class Api:
             raise Unsupported(f"This server keeps no conversations. {self.choice.reason}")
         return self._server.authenticator.user_of(request)
 
-    async def _serve(self, request: Request, found: _Found, user_id: str, open_store: OpenStore) -> Response:
+    async def _serve(
+        self, request: Request, found: _Found, user_id: str, open_store: OpenStore, signals: Signals | None
+    ) -> Response:
         """Check all that was sent, open the store of the user, and call the handler."""
         route, path = found
         for name in ("id", "mid"):  # everything else in a path is a name, which the services check
@@ -165,7 +170,11 @@ class Api:
             if not route.reads_body:
                 body = await read_json(await request.body(), route.body)
         store = await open_store(user_id, bookmark)
-        response = await route.handler(Call(request, user_id, store, path, query, body))
+        try:
+            response = await route.handler(Call(request, user_id, store, path, query, body, signals))
+        finally:  # also where it fails: a part of it may have been kept
+            if signals is not None and route.writes:
+                signals.publish(user_id)
         bookmark = store.bookmark
         if bookmark is not None:
             response.headers["x-d1-bookmark"] = bookmark

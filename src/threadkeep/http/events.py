@@ -7,9 +7,12 @@ the last `id` that it was sent in `Last-Event-ID`. So an answer may end at any t
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import msgspec
 from msgspec import Struct
 
+from threadkeep.errors import ThreadkeepError
 from threadkeep.http.messages import Request, Response
+from threadkeep.signals import Listener
 from threadkeep.work import give_way
 
 EVENTS = "text/event-stream"
@@ -19,6 +22,13 @@ SECONDS_MAX = 60.0
 QUESTIONS_MAX = 45
 """How often the store is asked for one answer: on Cloudflare, a request may ask D1 50 times where nothing is paid."""
 RETRY_MILLISECONDS = 1_000
+HEARTBEAT_SECONDS = 15.0
+QUIET_SECONDS = 300.0
+"""How long an answer that waits for signals lasts while nothing comes: a Durable Object is paid for meanwhile."""
+LISTENING_SECONDS_MAX = 900.0
+"""How long it lasts at all: whoever asks shows again who they are."""
+QUIET_RETRY_MILLISECONDS = 60_000
+"""How long whoever heard nothing for all that time had better wait before they come again."""
 HEARTBEAT = b":\n\n"
 """A comment, which nobody reads. Where it cannot be sent any more, whoever asked has gone."""
 
@@ -57,9 +67,19 @@ def event(data: bytes, *, id_: str | None = None, name: str | None = None) -> by
     return b"".join([*lines, b"data: ", data.translate(_BREAKS), b"\n\n"])
 
 
-def events_response(first: Found, ask: Ask) -> Response:
-    """Answer with what was found first, and then with whatever else is found."""
-    return Response(200, {"content-type": EVENTS, "x-accel-buffering": "no"}, following(first, ask))
+def no_further(error: ThreadkeepError) -> Found:
+    """The event that says that there is nothing to follow any more, so that whoever comes again begins anew."""
+    data = msgspec.json.encode({"code": error.code, "message": error.message})
+    return Found([event(data, id_="", name="expired")], is_last=True)
+
+
+def events_response(first: Found, ask: Ask, listener: Listener | None) -> Response:
+    """Answer with what was found first, and then with whatever else is found.
+
+    With a listener, the store is asked when there is a signal, and without one, now and then.
+    """
+    pieces = following(first, ask) if listener is None else listening(first, ask, listener)
+    return Response(200, {"content-type": EVENTS, "x-accel-buffering": "no"}, pieces)
 
 
 async def following(
@@ -81,3 +101,27 @@ async def following(
             await pause(PAUSES_SECONDS[min(in_vain, len(PAUSES_SECONDS) - 1)])
         found = await ask()
         questions += 1
+
+
+async def listening(
+    found: Found, ask: Ask, listener: Listener, clock: Callable[[], float] = time.monotonic
+) -> AsyncIterator[bytes]:
+    """Ask again when there is a signal, until it ends, has been quiet for long, or has lasted long enough."""
+    yield b"retry: %d\n\n" % RETRY_MILLISECONDS
+    end = clock() + LISTENING_SECONDS_MAX
+    quiet_end = clock() + QUIET_SECONDS
+    while True:
+        if found.events:
+            yield b"".join(found.events)
+            quiet_end = clock() + QUIET_SECONDS
+        if found.is_last:
+            return
+        while not found.has_more and not await listener.wait(HEARTBEAT_SECONDS):
+            yield HEARTBEAT
+            if clock() >= min(end, quiet_end):
+                break
+        if clock() >= min(end, quiet_end):
+            if clock() >= quiet_end:
+                yield b"retry: %d\n\n" % QUIET_RETRY_MILLISECONDS
+            return
+        found = await ask()

@@ -20,6 +20,7 @@ from threadkeep.server.load import Load
 from threadkeep.server.logs import CutShort
 from threadkeep.server.metrics import Metrics, new_metrics
 from threadkeep.settings import Settings
+from threadkeep.signals import Signals
 from threadkeep.storage.base import Database, Platform
 
 PLATFORM: Platform = "server"
@@ -67,8 +68,10 @@ class Application:
         self._default_store = default_store
         self._api: Api | None = None
         self._database: Database | None = None
+        self._signals = Signals()
         self._opening = asyncio.Lock()
         self._purging: asyncio.Task[None] | None = None
+        self._hearing: asyncio.Task[None] | None = None
         self._metrics: Metrics | None = None
 
     @property
@@ -92,11 +95,12 @@ class Application:
 
     async def close(self) -> None:
         """Close the back end."""
-        if self._purging is not None:
-            self._purging.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._purging
-            self._purging = None
+        for task in (self._purging, self._hearing):
+            if task is not None:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+        self._purging = self._hearing = None
         if self._database is not None:
             database, self._database = self._database, None
             await database.close()
@@ -177,7 +181,7 @@ class Application:
         async def open_store(user_id: str, bookmark: str | None) -> DatabaseStore:
             return (await self._open_database()).open_store(user_id)
 
-        response = await api.handle(request, open_store, begin=begin)
+        response = await api.handle(request, open_store, begin=begin, signals=self._signals)
         if exchange.share is not None and not isinstance(response.body, bytes):
             try:
                 exchange.share.stream()
@@ -207,6 +211,7 @@ class Application:
     async def _opened_database(self) -> Database:
         database = await self.api.backend.connect(ServerPlace(self.api.settings))
         self._purging = asyncio.create_task(self._purge_for_ever(database))
+        self._hearing = asyncio.create_task(database.hear(self._signals))
         return database
 
     async def _purge_for_ever(self, database: Database) -> None:
@@ -215,7 +220,7 @@ class Application:
         while True:
             seconds = PURGE_SECONDS
             try:
-                is_complete = await retention.keep_up(database, self.api.settings)
+                is_complete = await retention.keep_up(database, self.api.settings, self._signals.publish)
                 seconds = PURGE_SECONDS if is_complete else _NEXT_PARTS_SECONDS
             except Exception:  # whatever it was, the next time may do better, and nobody else would see it
                 _log.exception("a purge has failed, and is tried again in %d seconds", PURGE_SECONDS)

@@ -15,6 +15,7 @@ from threadkeep.errors import Unavailable, Unsupported
 if TYPE_CHECKING:
     from threadkeep.conversations.store import DatabaseStore, UsersToExpire
     from threadkeep.settings import Settings
+    from threadkeep.signals import Signals
 
 Platform = Literal["worker", "server"]
 PLATFORMS: frozenset[Platform] = frozenset(get_args(Platform))
@@ -67,6 +68,12 @@ class Database(Protocol):
 
     async def tidy(self) -> None:
         """Remove what is left in logs of what was erased. Raises Unavailable."""
+
+    async def hear(self, signals: "Signals") -> None:
+        """Tell `signals` what other processes write, and them what this one does, until canceled; return if none can.
+
+        It hears from the beginning, or says that it is deaf.
+        """
 
     async def check(self) -> None:
         """Raises Unavailable where it does not answer, or has taken no write when that was last tried."""

@@ -7,6 +7,7 @@ from workers import DurableObject
 from threadkeep.clock import now
 from threadkeep.conversations import retention
 from threadkeep.conversations.store import DatabaseStore
+from threadkeep.signals import Signals
 from threadkeep.storage.base import Database
 from threadkeep.storage.sqlite import DurableObject as DurableObjectBackend
 from threadkeep.worker.environment import BoundPlace, connected
@@ -36,6 +37,7 @@ class UserConversations(DurableObject):  # type: ignore[misc]
         self._env = env
         self._storage = ctx.storage
         self._database = None
+        self._signals = Signals()
         self._looks_soon = False
         self._sweeps_soon = False
         self._user_id = ctx.id.name
@@ -60,7 +62,7 @@ class UserConversations(DurableObject):  # type: ignore[misc]
             await self._look_at(now() + _SWEEP_MILLISECONDS)
             self._sweeps_soon = True
         try:
-            response = await api.handle(incoming, self._open_own_store, user_id=self._user_id)
+            response = await api.handle(incoming, self._open_own_store, user_id=self._user_id, signals=self._signals)
         finally:
             large_bodies.leave(raw)
         await let_run_by(raw)
@@ -73,6 +75,7 @@ class UserConversations(DurableObject):  # type: ignore[misc]
         try:
             api, _ = connected(self._env)
             time = await retention.keep_up_store(await self._open_store(None), api.settings)
+            self._signals.publish(self._user_id)
         except Exception:
             await self._storage.setAlarm(now() + _RETRY_MILLISECONDS)  # the platform gives up after some tries
             raise

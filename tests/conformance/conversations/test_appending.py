@@ -47,11 +47,11 @@ async def test_a_message_comes_back_as_it_was_sent(backend: Backend) -> None:
     _, kept = (await store.list_messages(conversation_id)).messages
     assert plain(kept) == {
         **dict.fromkeys(Message.__struct_encode_fields__),
+        "version": 1,
         "id": sent.id,
         "conversationId": conversation_id,
         "seq": 2,
         "follows": 1,
-        "version": 1,
         "role": "assistant",
         "content": content,
         "createdAt": appended.messages[0].created_at,

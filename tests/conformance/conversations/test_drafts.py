@@ -296,8 +296,8 @@ async def test_what_came_is_kept_however_a_draft_ends(backend: Backend, state: A
 async def test_a_draft_to_which_nothing_came_leaves_no_message(backend: Backend) -> None:
     store = await backend.store()
     draft = await draft_in(store)
-    assert await settle(store, draft, "failed") == (None, True)
-    assert await settle(store, draft, "failed") == (None, False)
+    for _ in range(2):
+        assert (await settle(store, draft, "failed"))[0] is None
     assert await texts(store, draft.conversation_id) == ["What is a monad?"]
     await store.append_messages(draft.conversation_id, [message("Again?")])
 

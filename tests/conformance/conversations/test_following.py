@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from support.backends import BACKENDS, NATIVE, Backend, opening
 from support.examples import examples
-from support.records import conversation, edit, message_records, new_message
+from support.records import conversation, edit, message_edit, message_records, new_message
 from support.replica import Replica, everything_in
 from threadkeep.conversations.store import Store
 from threadkeep.errors import Conflict, NotFound
@@ -27,6 +27,7 @@ operations = st.one_of(
     st.tuples(st.just("append"), numbers, st.integers(1, 5)),
     st.tuples(st.just("append"), numbers, st.integers(1, 5)),
     st.tuples(st.just("edit"), numbers, st.integers(0, 9)),
+    st.tuples(st.just("vote"), numbers, st.integers(0, 9)),
     st.tuples(st.just("delete"), numbers, st.just(0)),
     st.tuples(st.just("restore"), numbers, st.just(0)),
     st.tuples(st.just("purge"), st.just(0), st.just(0)),
@@ -61,6 +62,9 @@ class Run:
                     await store.append_messages(conversation_id, message_records(sent))
                 case "edit":
                     await store.update_conversation(conversation_id, edit(title=f"title {size}"))
+                case "vote":
+                    for message in (await store.list_messages(conversation_id, limit=2)).messages:
+                        await store.update_message(conversation_id, message.id, message_edit({"vote": size}))
                 case "delete":
                     await store.delete_conversation(conversation_id)
                 case "restore":

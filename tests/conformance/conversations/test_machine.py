@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 
 from support.backends import BACKENDS, NATIVE, Backend, opening
 from support.examples import examples
-from support.records import conversation, edit, message_records, new_message, plain
+from support.records import conversation, edit, message_edit, message_records, new_message, plain
 from support.replica import Replica, everything_in
 from support.stores import new_memory, open_memory
 from threadkeep.conversations.records import MessageRecord, SearchQuery
@@ -181,6 +181,23 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(record=conversations, changes=edits, expected=st.none() | st.integers(1, 4))
     def edit(self, record: Any, changes: dict[str, Any], expected: int | None) -> None:
         self.both("update_conversation", record.id, edit(**changes), expected_version=expected)
+
+    @rule(
+        earlier=sent,
+        changes=st.none() | metadata,
+        edited_at=st.none() | st.integers(1, 5),
+        expected=st.none() | st.integers(1, 3),
+    )
+    def edit_message(
+        self, earlier: tuple[str, MessageRecord], changes: Any, edited_at: int | None, expected: int | None
+    ) -> None:
+        edit = message_edit(changes, edited_at)
+        self.both("update_message", earlier[0], earlier[1].id, edit, expected_version=expected)
+
+    @rule(earlier=sent, record=conversations)
+    def get_message(self, earlier: tuple[str, MessageRecord], record: Any) -> None:
+        for conversation_id in (earlier[0], record.id):
+            self.both("get_message", conversation_id, earlier[1].id)
 
     @rule(record=conversations)
     def delete(self, record: Any) -> None:

@@ -26,6 +26,7 @@ from threadkeep.agents.openai.models import (
 )
 from threadkeep.agents.store import StateStore
 from threadkeep.clock import now
+from threadkeep.conversations.models import Count
 from threadkeep.errors import Conflict, Invalid, NotFound, Stale, TooLarge
 
 SPACE = "openai.conversations"
@@ -37,7 +38,7 @@ T = TypeVar("T")
 class _Head(Struct, rename="camel"):
     """The head of a conversation."""
 
-    created_at: int | None = None
+    created_at: Count | None = None
     """In seconds, as whoever created it was told."""
     metadata: str = "{}"
 
@@ -169,15 +170,16 @@ def _entries(items: list[Fields]) -> list[NewEntry]:
 
 
 def _conversation(journal: Journal) -> OpenAIConversation:
+    created_at = journal.created_at // 1_000
     try:
         head = msgspec.json.decode(journal.head, type=_Head) if isinstance(journal.head, Raw) else _Head()
-    except msgspec.ValidationError:  # it was made as a journal
-        head = _Head()
-    return _shown(journal.key, head, journal.created_at // 1_000)
+        return _shown(journal.key, head, created_at)
+    except (msgspec.DecodeError, RecursionError):  # it was made as a journal
+        return _shown(journal.key, _Head(), created_at)
 
 
 def _shown(id_: str, head: _Head, created_at: int = 0) -> OpenAIConversation:
-    metadata: dict[str, Any] = msgspec.json.decode(head.metadata)
+    metadata = msgspec.json.decode(head.metadata, type=dict[str, str])
     return OpenAIConversation(id=id_, created_at=head.created_at or created_at, metadata=metadata)
 
 

@@ -73,7 +73,8 @@ class TaskStore(Protocol):
         """Have the next queued tasks of the host's lane join it, if it is running under the attempt; return them.
 
         They are joining it then. It ends before the first that is not ready, is to be given up, or has another target;
-        and where a page is full, which then says that there is more.
+        and where a page is full, which then says that there is more. A repeat returns those of them that are still
+        joining it, whatever has become of the host's last change.
         """
 
     async def renew_leases(self, queue: str, holder: str, tasks: list[str], until: int) -> Renewed:

@@ -18,7 +18,7 @@ from threadkeep.agents.threads.records import (
     PruneRecord,
     WritesRecord,
 )
-from threadkeep.errors import NotFound, Stale
+from threadkeep.errors import Conflict, NotFound, Stale
 
 
 class ThreadStore(Protocol):
@@ -62,7 +62,8 @@ class ThreadStore(Protocol):
 
         The checkpoint's own value and writes are not looked at, and those of the ancestor are. Where there is no such
         checkpoint, there is nothing. A page ends where it would be large, or has come 1,000 ancestors far, but has what
-        one of them has, if there is any. Raises Invalid for a text that is no cursor.
+        one of them has, if there is any. Raises Invalid for a text that is no cursor; Conflict `circular` where parents
+        go in a circle in which some channel has no value.
         """
 
     async def copy_thread(self, thread: str, source: str, *, epoch: int = 0) -> bool:
@@ -99,6 +100,15 @@ class ThreadStore(Protocol):
 def no_thread(thread: str) -> NotFound:
     """There is none of this name, or it is somebody else's."""
     return NotFound(f"There is no thread {thread[:80]}. Copy one that is there.")
+
+
+def circular(checkpoint: str) -> Conflict:
+    """The ancestors of a checkpoint have no end."""
+    return Conflict(
+        f"The checkpoint {checkpoint[:80]} is an ancestor of itself, so what channels became has no beginning."
+        " Put one of these checkpoints again, with another parent or none.",
+        {"reason": "circular"},
+    )
 
 
 def fenced() -> Stale:

@@ -74,10 +74,10 @@ class DraftEnd(Struct, rename="camel", kw_only=True, forbid_unknown_fields=True)
 
     fence: Count
     state: Ended
-    content: NewContent | None = None
-    """The whole content, if it is not to be what the parts come to."""
+    content: NewContent | UnsetType = UNSET
+    """The whole content, if it is not to be what the parts come to; null is as if it were not there."""
     token_count: Count | None = None
-    usage: Annotated[Raw, Meta(extra_json_schema={"type": "object"})] | UnsetType = UNSET
+    usage: Annotated[Raw, Meta(extra_json_schema={"type": ["object", "null"]})] | UnsetType = UNSET
     """What the provider counted; kept in the metadata of the message."""
     error: Annotated[str, Meta(max_length=ERROR_CHARACTERS_MAX)] | None = None
     """Why it failed; kept in the metadata of the message."""

@@ -43,7 +43,7 @@ class EndRecord(Struct, kw_only=True):
 
     fence: int | None
     state: Ended
-    content: Raw | None = None
+    content: Raw | UnsetType = UNSET
     token_count: int | None = None
     usage: Raw | UnsetType = UNSET
     error: str | None = None

@@ -5,7 +5,7 @@ import hashlib
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from threadkeep.conversations.content import canonical, digest, read_content, read_metadata
+from threadkeep.conversations.content import as_blocks, canonical, digest, read_content, read_metadata
 from threadkeep.conversations.drafts.folding import effect_of
 from threadkeep.conversations.drafts.models import (
     DRAFT_BYTES_MAX,
@@ -88,6 +88,11 @@ def _checked_op(op: Op, path: str) -> int:
     return len(msgspec.json.encode(op.append))
 
 
+def _given(raw: Raw | UnsetType) -> Raw | UnsetType:
+    """What was sent, unless it is null."""
+    return UNSET if isinstance(raw, UnsetType) or bytes(raw) == b"null" else raw
+
+
 def _object(raw: Raw, path: str) -> dict[str, object]:
     value = canonical(raw)
     if type(value) is not dict:
@@ -97,13 +102,16 @@ def _object(raw: Raw, path: str) -> dict[str, object]:
 
 def end_record(end: DraftEnd) -> EndRecord:
     """Check how a draft is to end. Raises Invalid with the path of what is wrong."""
-    if isinstance(end.usage, Raw):
-        _object(end.usage, "usage")
+    usage, content = _given(end.usage), _given(end.content)
+    if isinstance(usage, Raw):
+        _object(usage, "usage")
+    if isinstance(content, Raw):
+        content = as_blocks(content)
     return EndRecord(
         fence=end.fence,
         state=end.state,
-        content=end.content,
+        content=content,
         token_count=end.token_count,
-        usage=end.usage,
+        usage=usage,
         error=end.error,
     )

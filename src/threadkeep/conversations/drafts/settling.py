@@ -20,8 +20,8 @@ INTERRUPTED = EndRecord(fence=None, state="interrupted")
 
 def message_of(draft: KeptDraft, parts: list[Raw], end: EndRecord) -> Work[MessageRecord | None]:
     """The message of a draft; None where nothing came. Raises Invalid and TooLarge for content that is given."""
-    content = folded(parts) if end.content is None else end.content
-    if end.content is None and bytes(content) == _EMPTY:
+    content = folded(parts) if isinstance(end.content, UnsetType) else end.content
+    if end.content is UNSET and bytes(content) == _EMPTY:
         return None
     new = NewMessage(
         id=draft.id,

@@ -7,6 +7,7 @@ from typing import Any
 
 from threadkeep.http.descriptions.blobs import BLOBS
 from threadkeep.http.descriptions.branches import FIELDS_OF_BRANCHES, branches
+from threadkeep.http.descriptions.context import CONTEXT
 from threadkeep.http.descriptions.drafts import DRAFTS
 from threadkeep.http.descriptions.journals import JOURNALS
 from threadkeep.http.descriptions.openai import CONVERSATION, ITEM, OF_OPENAI, TAG
@@ -18,6 +19,7 @@ TAGS = {
     "Conversations": "Create conversations, list and edit them, delete and restore them.",
     "Messages": "Append messages, read them page by page, and keep votes and notes in their metadata. Edit and "
     "regenerate them as branches.",
+    "Drafts": "Keep a message while it is written, read it as it comes, and make it a message when it is whole.",
     "Search": "Find messages and titles by their words.",
     "Changes": "Keep several devices in sync.",
     "Export and import": "Take conversations out as documents that anybody can read, and bring them in again.",
@@ -50,6 +52,7 @@ REASONS = (
     *("conflict", "closed", "stale", "status", "fenced", "gap", "older", "unauthorized"),  # journals and blobs
     *("lane_closed", "lane_busy"),  # tasks
     "parent_deleted",  # branches
+    *("draft_open", "settled", "part", "drafts"),  # drafts
 )
 """What may stand in `details.reason`."""
 
@@ -229,6 +232,7 @@ OPERATIONS: dict[str, Operation] = {
         answers={200: "A page of messages, in order."},
         response={"messages": [_question, _answer], "nextCursor": None, "branches": []},
     ),
+    **CONTEXT,
     "update_message": Operation(
         tag="Messages",
         answers={200: "The message, as edited."},
@@ -284,6 +288,9 @@ OPERATIONS: dict[str, Operation] = {
                         {"text": "monoid", "match": True},
                         {"text": " in the category of endofunctors.", "match": False},
                     ],
+                    "isActive": True,
+                    "previousSeq": 1,
+                    "nextSeq": None,
                 }
             ],
             "nextCursor": None,
@@ -298,7 +305,13 @@ OPERATIONS: dict[str, Operation] = {
             "messages": [_question, _voted],
             "next": _CURSOR,
             "hasMore": False,
+            "removed": [],
         },
+    ),
+    "stream_changes": Operation(
+        tag="Changes",
+        answers={200: "What has changed since the cursor, and then what changes, as Server-Sent Events."},
+        query="since=0",
     ),
     "export_conversation": Operation(
         tag="Export and import",

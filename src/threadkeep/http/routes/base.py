@@ -10,6 +10,7 @@ from threadkeep.agents.values import REQUEST_PATTERN
 from threadkeep.conversations.store import DatabaseStore
 from threadkeep.http.bodies import JSON
 from threadkeep.http.messages import BOOKMARK_PATTERN, IF_MATCH_PATTERN, Request, Response, version_in
+from threadkeep.signals import Listener, Signals
 from threadkeep.storage.base import Capability
 from threadkeep.users import HEADER_PATTERN, USER_ID_CHARACTERS_MAX
 
@@ -113,6 +114,12 @@ class Call(Struct):
     path: dict[str, str]
     query: Any
     body: Any
+    signals: Signals | None = None
+    """What tells of writes as they happen; None where nothing does."""
+
+    def listener(self) -> Listener | None:
+        """Begin to listen for what is written of this user; None where nothing tells."""
+        return None if self.signals is None else Listener(self.signals, self.user_id)
 
     @property
     def id(self) -> str:
@@ -168,6 +175,11 @@ class Route(Struct):
     """What a back end must be able to do for it, if not all are."""
     handler: Handler = None  # type: ignore[assignment]
     """What it decorates. It gets a `Call`, or, if the route is public, a `Server` and a `Request`."""
+
+    @property
+    def writes(self) -> bool:
+        """Whether it may change what is kept."""
+        return self.method not in ("GET", "HEAD")
 
     def __call__(self, handler: H) -> H:
         """Register the route, served by this handler."""

@@ -80,7 +80,7 @@ async def settle_draft(call: Call) -> Response:
     """
     appended, is_new = await service.settle_draft(call.store, call.id, call.body)
     if appended is None:
-        return Response(204)
+        return Response(204, {}, b"")
     return json_response(201 if is_new else 200, appended)
 
 

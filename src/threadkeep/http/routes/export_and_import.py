@@ -2,11 +2,15 @@
 
 from collections.abc import AsyncIterator
 
+from msgspec import Struct
+
 from threadkeep.conversations import export_v1
+from threadkeep.conversations.branches import ALL
 from threadkeep.errors import ThreadkeepError
 from threadkeep.http.bodies import JSON, NDJSON, media_type
 from threadkeep.http.messages import Response, json_response
 from threadkeep.http.routes.base import Call, Header, Route
+from threadkeep.http.routes.messages import Branch
 
 IDEMPOTENCY_KEY = Header(
     "Idempotency-Key",
@@ -20,18 +24,27 @@ IDEMPOTENCY_KEY = Header(
 )
 
 
+class ExportQuery(Struct, forbid_unknown_fields=True):
+    """What of a conversation to export."""
+
+    branch: Branch = ALL
+
+
 @Route(
     "GET",
     "/api/conversations/{id}/export",
     answers={200: export_v1.Document},
     fails=("not_found",),
+    query=ExportQuery,
 )
 async def export_conversation(call: Call) -> Response:
     """Export a conversation as a document.
 
-    It has all of the messages, and times in ISO 8601.
+    It has all of the messages, of all branches, and times in ISO 8601. With `branch=active` it has the active path
+    alone. Deleted messages are left out.
     """
-    pieces = await export_v1.export_conversation(call.store, call.id)
+    query: ExportQuery = call.query
+    pieces = await export_v1.export_conversation(call.store, call.id, query.branch)
     name = call.id.replace(":", "_")  # which the name of a file may not have everywhere
     return Response(200, _download(JSON, f"{name}.json"), pieces)
 
@@ -62,7 +75,8 @@ async def import_conversations(call: Call) -> Response:
 
     The body is one document, or many as newline-delimited JSON. Everything gets a new id and keeps its times. An
     invalid document is skipped, with the reason, and does not stop the others. With an `Idempotency-Key`, an import
-    that was interrupted can be repeated: nothing is imported twice under one key.
+    that was interrupted can be repeated: nothing is imported twice under one key. A `parentId` that names a later
+    message is left out, and `repaired` says where.
     """
     key = call.request.header("idempotency-key")
     if key is not None:

@@ -23,7 +23,7 @@ from threadkeep.agents.journals.records import EntryQuery
 from threadkeep.agents.values import Name, OptionalText
 from threadkeep.conversations.models import Count
 from threadkeep.errors import CursorExpired, Invalid, NotFound
-from threadkeep.http.events import Found, event, events_response, last_event_id, wants_events
+from threadkeep.http.events import Found, event, events_response, last_event_id, no_further, wants_events
 from threadkeep.http.messages import Response, etag, json_response
 from threadkeep.http.routes.base import IDEMPOTENCY_KEY, IF_MATCH, LAST_EVENT_ID, Call, Route, StateCursor
 
@@ -238,14 +238,14 @@ async def _follow(call: Call, query: EntriesQuery) -> Response:
     for name in ("before", "newest", "head", "only", "beyond"):
         if getattr(query, name) not in (None, False):
             raise Invalid(f"{name}: Events come in order, from a place on. Leave it out.", name)
-    place, last_id = _place(call), last_event_id(call.request)
+    place, last_id, listener = _place(call), last_event_id(call.request), call.listener()
     asked = EntryQuery(after=query.after, limit=query.limit, cursor=last_id or query.cursor)
 
     async def ask() -> Found:
         try:
             page = await service.read_entries(call.state, *place, asked)
         except (CursorExpired, NotFound) as error:
-            return _no_further(error)
+            return no_further(error)
         asked.cursor = page.next_cursor
         return _events_of(page)
 
@@ -256,12 +256,12 @@ async def _follow(call: Call, query: EntriesQuery) -> Response:
             raise
         raise Invalid("last-event-id: This is the id of no event. Leave it out to begin.", "last-event-id") from error
     except CursorExpired as error:
-        return events_response(_no_further(error), ask)
+        return events_response(no_further(error), ask, listener)
     asked.cursor = page.next_cursor
     found = _events_of(page)
     if last_id is not None and found.is_last and not page.entries:
         return Response(204, {}, b"")  # which tells a browser not to come again
-    return events_response(found, ask)
+    return events_response(found, ask, listener)
 
 
 def _events_of(page: EntryPage) -> Found:
@@ -278,12 +278,6 @@ def _events_of(page: EntryPage) -> Found:
     if is_last:
         events.append(event(msgspec.json.encode(journal), name="closed"))
     return Found(events, page.more, is_last)
-
-
-def _no_further(error: CursorExpired | NotFound) -> Found:
-    """The event that says that there is nothing to follow any more, so that whoever comes again begins anew."""
-    data = msgspec.json.encode({"code": error.code, "message": error.message})
-    return Found([event(data, id_="", name="expired")], is_last=True)
 
 
 def _place(call: Call) -> tuple[str, str]:

@@ -184,14 +184,15 @@ async def list_checkpoints(call: Call) -> Response:
     f"{_THREAD}/deltas",
     answers={200: DeltaPage},
     query=DeltasQuery,
-    fails=("too_large",),
+    fails=("conflict", "too_large"),
     needs="agents",
 )
 async def list_deltas(call: Call) -> Response:
     """Find what channels became before a checkpoint.
 
     For each, it is the value that the nearest ancestor has, and what was written to it since, oldest first. What is on
-    a later page is older.
+    a later page is older. It is a `conflict`, with the reason `circular`, where the parents of checkpoints go in a
+    circle.
     """
     query: DeltasQuery = call.query
     try:

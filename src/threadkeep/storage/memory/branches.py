@@ -24,6 +24,7 @@ from threadkeep.conversations.models import (
     DeletedBranch,
     Message,
     MessagePage,
+    Removed,
     Sibling,
     Siblings,
 )
@@ -67,6 +68,15 @@ class KeptConversation:
     def is_kept(self, seq: int) -> bool:
         """Whether a message is in no deleted branch."""
         return not any(seq in cut.seqs for cut in self.cuts)
+
+    def ranges(self, cut: Cut) -> list[Removed]:
+        """A deleted branch as ranges of messages that follow one another, in order."""
+        if not cut.deleted_at:
+            return []
+        starts = [seq for seq in sorted(cut.seqs) if seq - 1 not in cut.seqs or self.parent_of(seq) != seq - 1]
+        ends = [max(seq for seq in cut.seqs if seq < after) for after in (*starts[1:], max(cut.seqs) + 1)]
+        pairs = zip(starts, ends, strict=True)
+        return [Removed(self.conversation.id, start, end, cut.deleted_at) for start, end in pairs]
 
     def parent_of(self, seq: int) -> int:
         """The `seq` of what a message follows, or would follow if it were there."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from msgspec import Raw
+from msgspec import UNSET, Raw
 from msgspec.structs import replace
 
 from threadkeep.conversations.branches import follows_leaf
@@ -143,7 +143,7 @@ class MemoryDrafts:
         row = self._owner.messages.get(draft.id)
         if row is None:
             return None
-        if record.content is not None and message is not None:  # noqa: SIM102 each says what it is about
+        if record.content is not UNSET and message is not None:  # noqa: SIM102 each says what it is about
             if canonical(row.message.content) != canonical(message.message.content):
                 raise message_conflict([draft.id])
         kept = row.message

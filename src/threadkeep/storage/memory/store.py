@@ -36,6 +36,7 @@ from threadkeep.conversations.models import (
     Message,
     MessageFields,
     Receipt,
+    Removed,
     fields_of,
 )
 from threadkeep.conversations.records import (
@@ -47,7 +48,7 @@ from threadkeep.conversations.records import (
     MessageRecord,
     SearchQuery,
 )
-from threadkeep.conversations.search import Term, hits, parse_query, starts_at
+from threadkeep.conversations.search import Found, Term, hits, parse_query, starts_at
 from threadkeep.conversations.store import (
     UsersToExpire,
     conversation_conflict,
@@ -61,6 +62,7 @@ from threadkeep.conversations.store import (
 )
 from threadkeep.errors import ThreadkeepError
 from threadkeep.ids import new_id
+from threadkeep.signals import Signals
 from threadkeep.storage.base import Place
 from threadkeep.storage.memory.agents import Blobs, Journals, MemoryStateStore, Tasks, Threads
 from threadkeep.storage.memory.branches import KeptConversation, KeptMessage, MemoryBranches, count_that_fits
@@ -132,6 +134,9 @@ class MemoryDatabase:
 
     async def tidy_index(self) -> bool:
         return False
+
+    async def hear(self, signals: Signals) -> None:
+        """No other process sees it."""
 
     async def tidy(self) -> None:
         """It has no logs."""
@@ -417,11 +422,12 @@ class MemoryStore(MemoryBranches, MemoryDrafts):
             return Changes([], [], cursors.encode(end_of(owner)), has_more=False)
         position = cursors.decode_change(since)
         floor = follow(position, owner)
-        rows: list[tuple[tuple[int, int, int], int, KeptConversation | KeptMessage | DraftInMemory]] = []
+        rows: list[tuple[tuple[int, int, int], int, KeptConversation | KeptMessage | Removed | DraftInMemory]] = []
         for kept in self._owner.conversations.values():
             rows.append(((kept.rev, 0, kept.n), 20_000, kept))
             if kept.conversation.deleted_at is None:
-                rows += [((row.rev, 1, row.n), row.size, row) for row in kept.messages]
+                rows += [((row.rev, 1, row.n), row.size, row) for row in kept.messages if kept.is_kept(row.message.seq)]
+                rows += [((cut.rev, 2, each.from_seq), 0, each) for cut in kept.cuts for each in kept.ranges(cut)]
         for draft in self._owner.drafts.values():
             if self._find_live(draft.draft.conversation_id):
                 rows.append(((draft.rev, 3, draft.n), 1_000, draft))
@@ -434,6 +440,7 @@ class MemoryStore(MemoryBranches, MemoryDrafts):
             [replace(kept.message) for _, _, kept in page if isinstance(kept, KeptMessage)],
             cursors.encode(after),
             more,
+            [each for _, _, each in page if isinstance(each, Removed)],
             [kept.change for _, _, kept in page if isinstance(kept, DraftInMemory)],
         )
 
@@ -462,9 +469,10 @@ class MemoryStore(MemoryBranches, MemoryDrafts):
                 expires_from=self._clock(),
             )
             self._owner.conversations[record.id] = kept
-            for message in record.messages:
-                self._add(kept, message, record.created_at, len(kept.messages))
-            kept.select(len(kept.messages))
+            forks = dict(record.forks)
+            for before, message in enumerate(record.messages):
+                self._add(kept, message, record.created_at, forks.get(before + 1, before))
+            kept.select(record.leaf_seq or len(kept.messages))
             kept.conversation = replace(kept.conversation, message_count=len(kept.messages))
         return outcomes
 
@@ -544,33 +552,48 @@ class MemoryStore(MemoryBranches, MemoryDrafts):
     async def search(self, query: SearchQuery, *, cursor: str | None = None, limit: int = 20) -> HitPage:
         terms = parse_query(query.text)
         skip = cursors.decode_hits(cursor).count if cursor is not None else 0
+        within = None if query.conversation_id is None else self._find(query.conversation_id)
         if not terms:
             return HitPage([], None)
         since, until = query.since or 0, query.until if query.until is not None else INTEGER_MAX
-        found: list[tuple[tuple[float, int, int], int, Conversation, Message | None]] = []
-        for kept in self._owner.conversations.values():
+        found: list[tuple[tuple[float, int, int], int, Found]] = []
+        for kept in self._owner.conversations.values() if within is None else [within]:
             conversation = kept.conversation
             if conversation.deleted_at is not None:
                 continue
             if (
                 query.role is None
+                and within is None
                 and conversation.title_source != "default"
                 and since <= conversation.created_at < until
             ):
                 score = _score(words_of(conversation.title), terms)
                 if score:
-                    found.append(((score, conversation.created_at, 0), 0, conversation, None))
+                    found.append(((score, conversation.created_at, 0), 0, Found(conversation, None, True, None)))
+            path = list(kept.path(kept.leaf))
             for row in kept.messages:
+                seq = row.message.seq
+                if not kept.is_kept(seq) or (query.only_active and seq not in path):
+                    continue
                 if query.role in (None, row.message.role) and since <= row.message.created_at < until:
                     score = _score(row.words, terms)
                     if score:
                         place = (score, row.message.created_at, row.message.seq)
-                        found.append((place, row.size, conversation, row.message))
+                        if seq in path:
+                            next_seq = path[path.index(seq) - 1] if seq != kept.leaf else None
+                        else:
+                            next_seq = max(kept.children_of(seq), default=None)
+                        found.append((place, row.size, Found(conversation, row.message, seq in path, next_seq)))
         found.sort(key=lambda item: item[0], reverse=True)
         rest = found[skip:]
-        page = rest[: count_that_fits([size + 20_000 for _, size, _, _ in rest[:limit]])]
+        page = rest[: count_that_fits([size + 20_000 for _, size, _ in rest[:limit]])]
         count = skip + len(page)
-        shown = [(replace(conversation), message and replace(message)) for _, _, conversation, message in page]
+        shown = [
+            each._replace(
+                conversation=replace(each.conversation), message=replace(each.message) if each.message else None
+            )
+            for _, _, each in page
+        ]
         return HitPage(
             await done(hits(shown, terms)),
             cursors.encode(cursors.AfterHits(count)) if len(rest) > len(page) and count <= cursors.HITS_MAX else None,

@@ -371,7 +371,14 @@ WHERE run_id IS NOT NULL""",
         ),
     ),
     Migration(
-        "0011_branches.sql",
+        "0011_messages_edited.sql",
+        (
+            """ALTER TABLE messages ADD COLUMN version bigint NOT NULL DEFAULT 1""",
+            """ALTER TABLE messages ADD COLUMN metadata_edited_at bigint NOT NULL DEFAULT 0""",
+        ),
+    ),
+    Migration(
+        "0012_branches.sql",
         (
             """CREATE TABLE forks (
   user_id text COLLATE "C" NOT NULL,
@@ -394,13 +401,6 @@ WHERE run_id IS NOT NULL""",
             """CREATE INDEX cuts_by_deletion ON cuts (user_id, deleted_at)""",
             """ALTER TABLE conversations ADD COLUMN leaf_seq bigint""",
             """ALTER TABLE conversations ADD COLUMN forked_from text""",
-        ),
-    ),
-    Migration(
-        "0012_messages_edited.sql",
-        (
-            """ALTER TABLE messages ADD COLUMN version bigint NOT NULL DEFAULT 1""",
-            """ALTER TABLE messages ADD COLUMN metadata_edited_at bigint NOT NULL DEFAULT 0""",
         ),
     ),
     Migration(

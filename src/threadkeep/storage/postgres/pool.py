@@ -4,12 +4,14 @@ import asyncio
 import logging
 import ssl
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from hashlib import sha256
 from typing import Any
 
 import asyncpg
 
 from threadkeep.errors import Unavailable
+from threadkeep.signals import Signals
 from threadkeep.storage.base import Place
 from threadkeep.storage.postgres.connection import PostgresFailed, Prepared
 from threadkeep.storage.postgres.executor import PostgresExecutor, migrate
@@ -20,6 +22,13 @@ from threadkeep.storage.sql.executor import Row
 from threadkeep.storage.sql.migrate import Migration
 
 CLOSE_SECONDS = 10
+HEARD_SECONDS = 30
+"""How often it is tried whether the connection that listens is still one."""
+LISTEN_AGAIN_SECONDS = 1.0
+
+_TOLD_SECONDS = 10
+
+_TELL = "SELECT pg_notify($1, told) FROM unnest($2::text[]) AS told"
 
 _log = logging.getLogger("threadkeep")
 
@@ -66,9 +75,75 @@ class _Connection:
         return rows
 
 
-async def connect(place: Place) -> SharedSqlDatabase:
+class PostgresDatabase(SharedSqlDatabase):
+    """The database of a server, whose processes tell each other by LISTEN and NOTIFY, each on one connection."""
+
+    def __init__(self, executor: PostgresExecutor, url: PostgresUrl) -> None:
+        super().__init__(executor)
+        self._url = url
+        self._channel = "threadkeep_" + sha256(url.schema.encode()).hexdigest()[:16]
+        self._untold: set[str] = set()
+        self._is_due = asyncio.Event()
+
+    async def hear(self, signals: Signals) -> None:
+        """Listen, and again when that breaks. Behind a pooler of transactions nobody can."""
+        signals.set_deaf(is_deaf=True)
+        if self._url.has_pooler:
+            return
+        signals.carry = self._carry
+        while True:
+            try:
+                await self._listen(signals)
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+                _log.warning("Postgres tells of no writes just now: whoever follows something asks every second")
+            signals.set_deaf(is_deaf=True)
+            await asyncio.sleep(LISTEN_AGAIN_SECONDS)
+
+    def _carry(self, user: str) -> None:
+        self._untold.add(user)
+        self._is_due.set()
+
+    async def _listen(self, signals: Signals) -> None:
+        connection = await asyncpg.connect(**_options(self._url))
+        own = connection.get_server_pid()
+        try:
+            await connection.add_listener(
+                self._channel, lambda _, sender, __, user: None if sender == own else signals.wake(user)
+            )
+            connection.add_termination_listener(lambda _: self._is_due.set())
+            signals.set_deaf(is_deaf=False)
+            while True:
+                told, self._untold = self._untold, set()
+                try:
+                    await connection.fetch(_TELL, self._channel, list(told), timeout=_TOLD_SECONDS)
+                except BaseException:
+                    self._untold |= told
+                    raise
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(HEARD_SECONDS):
+                        await self._is_due.wait()
+                self._is_due.clear()
+        finally:
+            connection.terminate()
+
+
+async def connect(place: Place) -> PostgresDatabase:
     """The database that DATABASE_URL names, as long as the process lives. See `Backend.connect`."""
-    return SharedSqlDatabase(await open_pool(parse_url(place.settings.database_url or ""), MIGRATIONS))
+    url = parse_url(place.settings.database_url or "")
+    return PostgresDatabase(await open_pool(url, MIGRATIONS), url)
+
+
+def _options(url: PostgresUrl) -> dict[str, Any]:
+    """How a connection is made."""
+    return {
+        "host": url.host,
+        "port": url.port,
+        "user": url.user,
+        "password": url.password,
+        "database": url.database,
+        "ssl": _tls(url),
+        "timeout": url.connect_seconds,
+    }
 
 
 async def open_pool(url: PostgresUrl, migrations: tuple[Migration, ...]) -> PostgresExecutor:
@@ -80,13 +155,7 @@ async def open_pool(url: PostgresUrl, migrations: tuple[Migration, ...]) -> Post
     for warning in url.warnings:
         _log.warning(warning)
     pool = asyncpg.create_pool(
-        host=url.host,
-        port=url.port,
-        user=url.user,
-        password=url.password,
-        database=url.database,
-        ssl=_tls(url),
-        timeout=url.connect_seconds,
+        **_options(url),
         min_size=0,
         max_size=url.connections_max,
         reset=_keep,

@@ -263,7 +263,8 @@ TASK = (
     Column("note_revision", "noteRevision", "integer"),
     Column("noted_at", "notedAt", "integer", is_nullable=True),
     Column("request", "request", "text", is_private=True, is_shown=False),
-    Column("stamp", "stamp", "text", is_shown=False),
+    # Of a task that was absorbed, it has the name of that write, which whoever sent it has chosen.
+    Column("stamp", "stamp", "text", is_private=True, is_shown=False),
     Column("bytes", "bytes", "integer", is_shown=False),
     Column("big", "big", "text", is_shown=False, is_nullable=True),
     Column("note", "note", "json", is_private=True, is_nullable=True),

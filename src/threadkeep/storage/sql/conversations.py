@@ -39,6 +39,7 @@ from threadkeep.conversations.models import (
     HitPage,
     Message,
     Receipt,
+    Removed,
     fields_of,
 )
 from threadkeep.conversations.records import (
@@ -49,7 +50,7 @@ from threadkeep.conversations.records import (
     MessageRecord,
     SearchQuery,
 )
-from threadkeep.conversations.search import blocks_of, hits, indexed_size, parse_query, text_of, text_of_content
+from threadkeep.conversations.search import Found, blocks_of, hits, indexed_size, parse_query, text_of, text_of_content
 from threadkeep.conversations.store import (
     UsersToExpire,
     conversation_conflict,
@@ -116,10 +117,12 @@ class _FilteredRows(_ConversationRows):
     last: _Place | None
 
 
-class _HitRow(Struct):
+class _HitRow(Struct, rename="camel"):
     position: int
     conversation: Conversation
     message: Message | None
+    is_active: bool
+    next_seq: int | None
 
 
 class _HitRows(_Rows):
@@ -132,6 +135,7 @@ class _ChangeRow(Struct):
     n: int
     conversation: Conversation | None
     message: Message | None
+    removed: Removed | None
     draft: DraftChange | None
 
 
@@ -525,6 +529,7 @@ class SqlStore(SqlMessages, SqlBranches, SqlDrafts):
             [row.message for row in page.rows if row.message],
             cursors.encode(after),
             page.more,
+            [row.removed for row in page.rows if row.removed],
             [row.draft for row in page.rows if row.draft],
         )
 
@@ -532,6 +537,8 @@ class SqlStore(SqlMessages, SqlBranches, SqlDrafts):
         terms = parse_query(query.text)
         skip = cursors.decode_hits(cursor).count if cursor is not None else 0
         if not terms:
+            if query.conversation_id is not None:
+                await self.get_conversation(query.conversation_id)
             return HitPage([], None)
         values = {
             **self._values(""),
@@ -539,16 +546,20 @@ class SqlStore(SqlMessages, SqlBranches, SqlDrafts):
             "role": query.role,
             "since": min(query.since or 0, _BEYOND),
             "until": _BEYOND if query.until is None else min(query.until, _BEYOND),
+            "within": query.conversation_id,
             "limit": limit,
             "skip": skip,
             "page_bytes": PAGE_BYTES_MAX,
         }
-        (answers,) = await self._executor.run(self._sql.search(**values))
-        page = decoded(answers, _HitRows, "")
+        searching = self._sql.search_active if query.only_active else self._sql.search
+        (answers,) = await self._executor.run(searching(**values))
+        page = decoded(answers, _HitRows, query.conversation_id or "")
         page.rows.sort(key=attrgetter("position"))
         count = skip + len(page.rows)
         return HitPage(
-            await done(hits([(row.conversation, row.message) for row in page.rows], terms)),
+            await done(
+                hits([Found(row.conversation, row.message, row.is_active, row.next_seq) for row in page.rows], terms)
+            ),
             cursors.encode(cursors.AfterHits(count)) if page.more and count <= cursors.HITS_MAX else None,
         )
 
@@ -655,7 +666,12 @@ class SqlStore(SqlMessages, SqlBranches, SqlDrafts):
         *_, answers = await self._executor.run(
             *(
                 query(**values)
-                for query in (*self._sql.unindex_swept, *self._sql.overwrite, *self._sql.remove_parts_of_swept)
+                for query in (
+                    *self._sql.unindex_swept,
+                    *self._sql.overwrite,
+                    *self._sql.remove_parts_of_swept,
+                    *self._sql.remove_branches,
+                )
             ),
             self._sql.remove_messages(**values),
             self._sql.remove_conversations(**values),
@@ -782,9 +798,11 @@ class SqlStore(SqlMessages, SqlBranches, SqlDrafts):
         inserting = yield from _by_parts(
             arrays(rows), lambda part: [self._sql.import_messages(**values, messages=part)]
         )
+        forks = [(record.id, *fork) for record in records for fork in record.forks]
+        forking = yield from _by_parts(arrays(forks), lambda part: [self._sql.import_forks(**values, forks=part)])
         titles = [(record.id, record.title) for record in records if record.title_source != "default"]
         indexing = yield from self._indexing(values, messages, titles)
-        return [*inserting, *indexing]
+        return [*inserting, *forking, *indexing]
 
     def _indexing(
         self, values: dict[str, Any], messages: list[MessageRecord], titles: list[tuple[str, str]]
@@ -828,6 +846,7 @@ class SqlStore(SqlMessages, SqlBranches, SqlDrafts):
         """What the database takes of a conversation that is imported, by the names of its columns."""
         row = asdict(record)
         row["message_count"] = len(row.pop("messages"))
+        del row["forks"]
         for name in _JSON_OF_CONVERSATION:
             row[name] = self._sql.dialect.nested(row[name])
         return row

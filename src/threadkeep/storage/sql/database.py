@@ -5,6 +5,7 @@ from collections.abc import Collection
 
 from threadkeep.conversations.store import UsersToExpire
 from threadkeep.errors import Unavailable
+from threadkeep.signals import Signals
 from threadkeep.storage.sql.conversations import SqlStore, tidy_index, users_to_expire, users_to_purge
 from threadkeep.storage.sql.executor import Executor, KeepsLog, SharedExecutor, read
 
@@ -34,6 +35,9 @@ class SqlDatabase:
 
     async def tidy(self) -> None:
         """It has no logs, or whoever runs it sees to them."""
+
+    async def hear(self, signals: Signals) -> None:
+        """Whoever shares it with others says how they hear of each other."""
 
     async def check(self) -> None:
         await self.executor.run(_ASK())

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
-from msgspec import Raw, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from threadkeep.conversations.content import canonical
 from threadkeep.conversations.drafts.models import (
@@ -92,7 +92,7 @@ class SqlDrafts(SqlOfUser):
         raise NotImplementedError
 
     async def _append(
-        self, conversation_id: str, messages: list[MessageRecord], settled: Settled, **expected: Any
+        self, conversation_id: str, messages: list[MessageRecord], settled: Settled
     ) -> tuple[Appended, bool]:
         raise NotImplementedError
 
@@ -207,7 +207,7 @@ class SqlDrafts(SqlOfUser):
         if not messages or messages[0]["answer"] is None:
             return None, False
         kept = decode_answer(messages, Message)
-        if record.content is not None and message is not None and not _say_the_same(kept, message):
+        if record.content is not UNSET and message is not None and not _say_the_same(kept, message):
             raise message_conflict([draft.id])
         return Appended([Receipt(kept.id, kept.seq, kept.created_at)], conversation), False
 

@@ -17,6 +17,7 @@ from typing import Any
 import apsw
 
 from threadkeep.errors import Unavailable
+from threadkeep.signals import Signals
 from threadkeep.storage.base import Place
 from threadkeep.storage.sql.database import SharedSqlDatabase
 from threadkeep.storage.sql.executor import Row, Statement
@@ -35,6 +36,9 @@ _LIMITS = {
 }
 BATCH_SECONDS = 30
 """How long a batch may take beside the event loop, from when it is asked for: with its wait for those before it."""
+
+LOOK_SECONDS = 0.1
+"""How often it is looked whether another process has written, while somebody waits for that."""
 
 _BUSY_MILLISECONDS = 10_000
 _TIDY_MILLISECONDS = 500
@@ -107,6 +111,11 @@ class SqliteExecutor:
                 asyncio.run(migrate(_Within(self), migrations))
         except _UNAVAILABLE as error:
             raise _cannot_be_opened(error) from error
+
+    def version_now(self) -> int:
+        """A number that is another one when somebody else has written to the file: no row is read for it."""
+        version: int = self._connection.pragma("data_version")
+        return version
 
     def try_to_write_now(self) -> None:
         """See `SharedExecutor.try_to_write`. It waits for nobody: whoever is writing just now is proof enough.
@@ -203,6 +212,10 @@ class SqliteFile:
     async def try_to_write(self) -> None:
         await asyncio.to_thread(self._writer.try_to_write_now)
 
+    async def version(self) -> int:
+        """A number that is another one when another process has written: what this one writes does not move it."""
+        return await asyncio.get_running_loop().run_in_executor(self._writing, self._writer.version_now)
+
     async def empty_log(self) -> None:
         await asyncio.get_running_loop().run_in_executor(self._writing, self._writer.empty_log_now)
 
@@ -239,9 +252,28 @@ class SqliteFile:
             connection.close()
 
 
-async def connect(place: Place) -> SharedSqlDatabase:
+class SqliteDatabase(SharedSqlDatabase):
+    """The file of a server, whose processes hear of each other by it."""
+
+    def __init__(self, file: SqliteFile) -> None:
+        super().__init__(file)
+        self._file = file
+
+    async def hear(self, signals: Signals) -> None:
+        """Look now and then whether another process has written, once for all who wait; of whom, nobody knows."""
+        version = await self._file.version()
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if signals.anybody_waits:
+                seen = await self._file.version()
+                if seen != version:
+                    version = seen
+                    signals.wake_all()
+
+
+async def connect(place: Place) -> SqliteDatabase:
     """The file, as long as the process lives. See `Backend.connect`."""
-    return SharedSqlDatabase(await SqliteFile.open(place.settings.sqlite_path or "", MIGRATIONS))
+    return SqliteDatabase(await SqliteFile.open(place.settings.sqlite_path or "", MIGRATIONS))
 
 
 class _Within:

@@ -384,7 +384,14 @@ WHERE run_id IS NOT NULL""",
         ),
     ),
     Migration(
-        "0013_branches.sql",
+        "0013_messages_edited.sql",
+        (
+            """ALTER TABLE messages ADD COLUMN version INTEGER NOT NULL DEFAULT 1""",
+            """ALTER TABLE messages ADD COLUMN metadata_edited_at INTEGER NOT NULL DEFAULT 0""",
+        ),
+    ),
+    Migration(
+        "0014_branches.sql",
         (
             """CREATE TABLE forks (
   user_id TEXT NOT NULL,
@@ -407,13 +414,6 @@ WHERE run_id IS NOT NULL""",
             """CREATE INDEX cuts_by_deletion ON cuts (user_id, deleted_at)""",
             """ALTER TABLE conversations ADD COLUMN leaf_seq INTEGER""",
             """ALTER TABLE conversations ADD COLUMN forked_from TEXT""",
-        ),
-    ),
-    Migration(
-        "0014_messages_edited.sql",
-        (
-            """ALTER TABLE messages ADD COLUMN version INTEGER NOT NULL DEFAULT 1""",
-            """ALTER TABLE messages ADD COLUMN metadata_edited_at INTEGER NOT NULL DEFAULT 0""",
         ),
     ),
     Migration(

@@ -170,15 +170,15 @@ class MemoryTasks(MemoryState):
         kept = self._running(queue, host, attempt)
         if kept is None:
             return TaskPage([], more=False)
-        if kept.request == request:
-            absorbed = [each for each in self._of(queue) if self._is_absorbed(each, host, request)]
-            return TaskPage([replace(task) for task in absorbed], more=False)
         waiting = []
         for task in self._of(queue):
             if task.lane == kept.task.lane and task.state == "queued":
                 if task.ready_at is None or task.abort_at is not None or task.target != target:
                     break
                 waiting.append(task)
+        absorbed = [each for each in self._of(queue) if self._is_absorbed(each, host, request)]
+        if absorbed or kept.request == request:
+            return TaskPage([replace(task) for task in absorbed], more=bool(waiting))
         page = _page(waiting, 1_000)
         kept.request = request
         for task in page.tasks:

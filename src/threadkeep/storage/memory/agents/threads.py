@@ -30,7 +30,7 @@ from threadkeep.agents.threads.records import (
     WriteRecord,
     WritesRecord,
 )
-from threadkeep.agents.threads.store import fenced, no_thread
+from threadkeep.agents.threads.store import circular, fenced, no_thread
 from threadkeep.storage.memory.agents.base import MemoryState
 
 
@@ -182,12 +182,14 @@ class MemoryThreads(MemoryState):
             ancestor = None if record is None else kept.checkpoints.get((query.ns, record.parent or ""))
             if record is None or ancestor is None or not sought:
                 break
+            if cursor is not None and ancestor.id == cursor.remembered:
+                raise circular(ancestor.id)
             seeds = [channel for channel in sought if kept.has(ancestor, channel)]
             writes = [write for write in kept.writes_of(query.ns, ancestor.id) if write.channel in sought]
             values = {channel: _value(kept, ancestor, channel) for channel in seeds}
             total += sum(each.size for each in (*writes, *values.values()))
             if depth == ANCESTORS_MAX or (depth and total > PAGE_BYTES_MAX):
-                page.next_cursor = cursors.encode(cursors.BeforeAncestor(record.id, sorted(sought)))
+                page.next_cursor = cursors.encode(cursors.after_page(cursor, record.id, sorted(sought)))
                 break
             for write in reversed(writes):
                 found[write.channel].writes.insert(0, _pending(write))

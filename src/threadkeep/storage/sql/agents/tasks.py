@@ -142,6 +142,7 @@ class SqlTasks(SqlState):
         values = self._task_values(queue, host, request) | {
             "attempt": attempt,
             "target": target,
+            "absorbing": f"absorbed by {request}",  # no stamp that is made here has a space
             "limit": TASKS_MAX,
             "beyond": BEYOND,
         }

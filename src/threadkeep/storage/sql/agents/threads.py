@@ -28,7 +28,7 @@ from threadkeep.agents.threads.records import (
     TypedRecord,
     WritesRecord,
 )
-from threadkeep.agents.threads.store import fenced, no_thread
+from threadkeep.agents.threads.store import circular, fenced, no_thread
 from threadkeep.agents.values import WHOLE_BYTES_MAX
 from threadkeep.storage.sql.agents.base import SqlState, pieces_of
 from threadkeep.storage.sql.arrays import arrays
@@ -109,8 +109,9 @@ class _Last(Struct):
     remaining: list[tuple[str]]
 
 
-class _DeltaRows(Struct):
+class _DeltaRows(Struct, rename="camel"):
     last: _Last | None
+    is_circular: bool
     more: bool | None
     writes: list[_WriteRow]
     seeds: list[_Seed]
@@ -219,11 +220,15 @@ class SqlThreads(SqlState):
             ns=query.ns,
             id=query.id if cursor is None else cursor.id,
             channels=_listed(channels),
+            remembered=None if cursor is None else cursor.remembered,
             ancestors=ANCESTORS_MAX,
             page_bytes=PAGE_BYTES_MAX,
         )
         answers, parts = await self._executor.run(self._sql.deltas(**values), self._sql.large_deltas(**values))
-        return _deltas(decode_answer(answers, _DeltaRows), _parts(parts), channels)
+        rows = decode_answer(answers, _DeltaRows)
+        if cursor is not None and rows.is_circular:
+            raise circular(cursor.remembered)
+        return _deltas(rows, _parts(parts), channels, cursor)
 
     async def copy_thread(self, thread: str, source: str, *, epoch: int = 0) -> bool:
         values = self._thread_values(thread, epoch) | {
@@ -436,7 +441,7 @@ def _page(rows: _CheckpointRows, parts: _Parts) -> CheckpointPage:
     return page
 
 
-def _deltas(rows: _DeltaRows, parts: _Parts, channels: list[str]) -> DeltaPage:
+def _deltas(rows: _DeltaRows, parts: _Parts, channels: list[str], before: cursors.BeforeAncestor | None) -> DeltaPage:
     """A page of deltas, each channel's writes oldest first."""
     found = {channel: ChannelDeltas(channel=channel, writes=[]) for channel in channels}
     for write in sorted(rows.writes, key=lambda row: (-row.depth, row.path, row.task, row.idx)):
@@ -451,7 +456,7 @@ def _deltas(rows: _DeltaRows, parts: _Parts, channels: list[str]) -> DeltaPage:
     page = DeltaPage(list(found.values()), None)
     if rows.more and rows.last is not None:
         remaining = sorted(name for (name,) in rows.last.remaining)
-        page.next_cursor = cursors.encode(cursors.BeforeAncestor(rows.last.id, remaining))
+        page.next_cursor = cursors.encode(cursors.after_page(before, rows.last.id, remaining))
     return page
 
 

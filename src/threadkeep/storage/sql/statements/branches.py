@@ -90,7 +90,8 @@ WHERE o.user_id = :user
       WHERE l.user_id = :user AND l.conversation_id = :conversation AND l.seq = s.last
     )"""
         on_path = "SELECT 1 FROM runs AS r WHERE s.seq >= r.lo AND s.seq <= r.hi"
-        path = self._runs("(SELECT t.leaf FROM target AS t)", "r.follows > 0", "r.taken")
+        top = "top AS (SELECT g.leaf AS seq FROM target AS g)"
+        path = f"{top},\n  {self._runs('t.seq > 0', 'r.follows > 0', 'r.taken')}"
         sibling = self.dialect.object(
             {
                 "id": "m.id",
@@ -334,16 +335,16 @@ WHERE k.user_id = :user
 
     # Paths, upward.
 
-    def _runs(self, top: str, goes_on: str, taken: str) -> str:
-        """The ranges of a path, from its end on: `hi` and `lo` of each, and what `lo` follows."""
+    def _runs(self, begins: str, goes_on: str, taken: str) -> str:
+        """The ranges of a path, from the end on that `top` has: `hi` and `lo` of each, and what `lo` follows."""
         return f"""runs (hi, lo, follows, taken) AS (
     SELECT
-      t.hi,
-      {self._last_fork("seq", "t.hi", "1")},
-      {self._last_fork("follows", "t.hi", "0")},
+      t.seq,
+      {self._last_fork("seq", "t.seq", "1")},
+      {self._last_fork("follows", "t.seq", "0")},
       {self.dialect.integer("0")}
-    FROM (SELECT {top} AS hi) AS t
-    WHERE t.hi > 0
+    FROM top AS t
+    WHERE {begins} AND {self.is_kept("t.seq")}
     UNION ALL
     SELECT
       r.follows,
@@ -357,35 +358,36 @@ WHERE k.user_id = :user
     @property
     def _top(self) -> str:
         """Where a page begins to go up: at what the last one followed that was shown, at a message, or at the leaf."""
-        shown_before = f"""coalesce({self.dialect.integer(":seq")}, (
-        SELECT m.seq
-        FROM {self.messages} AS m
-        WHERE m.user_id = :user AND m.conversation_id = :conversation AND m.id = :message
-      ))"""
-        named = f"""(
+
+        def seq_of(parameter: str) -> str:
+            return f"""(
       SELECT m.seq
       FROM {self.messages} AS m
-      WHERE m.user_id = :user AND m.conversation_id = :conversation AND m.id = :branch
+      WHERE m.user_id = :user AND m.conversation_id = :conversation AND m.id = {parameter}
     )"""
-        return f"""top AS (
-    SELECT coalesce(
-      {self._parent_of(shown_before)},
+
+        # D1 binds numbers as doubles, and this one is told: 6.0 would be no integer.
+        return f"""asked AS (
+    SELECT coalesce({self.dialect.integer(":seq")}, {seq_of(":message")}) AS shown, {seq_of(":branch")} AS named
+  ),
+  top AS (
+    SELECT CAST(coalesce(
+      {self._parent_of("a.shown")},
       {self.dialect.integer(":leaf")},
-      {named},
+      a.named,
       c.leaf_seq,
       c.message_count
-    ) AS seq
-    FROM {self.conversations} AS c
-    WHERE c.user_id = :user AND c.id = :conversation
+    ) AS bigint) AS seq
+    FROM asked AS a
+    JOIN {self.conversations} AS c ON c.user_id = :user AND c.id = :conversation
   )"""
 
     @property
     def _path_before(self) -> str:
-        top = f"(SELECT t.seq FROM top AS t WHERE {self.is_kept('t.seq')})"
         length = "r.taken + r.hi - r.lo + 1"
         place = "m.user_id = :user AND m.conversation_id = :conversation AND m.seq >= r.lo AND m.seq <= r.hi"
         return f"""{self._top},
-  {self._runs(top, f"{length} <= :limit", length)},
+  {self._runs("t.seq > 0", f"{length} <= :limit", length)},
   parts AS (
     SELECT
       r.hi,
@@ -397,15 +399,15 @@ WHERE k.user_id = :user
     SELECT m.n, m.bytes, -m.seq AS place, {_FOLLOWS_IN_PART} AS follows
     FROM parts AS r
     {self.dialect.look_up("messages", "m", place)}
-  )"""
+  ),
+  {self._siblings}"""
 
     @property
     def _path_after(self) -> str:
         """See `_path_before`. It passes all ranges down to where it begins."""
-        top = f"(SELECT t.seq FROM top AS t WHERE t.seq > :after AND {self.is_kept('t.seq')})"
         place = "m.user_id = :user AND m.conversation_id = :conversation AND m.seq >= r.lo AND m.seq <= r.hi"
         return f"""{self._top},
-  {self._runs(top, "r.follows > :after", "0")},
+  {self._runs("t.seq > :after", "r.follows > :after", "0")},
   begun AS (
     SELECT
       r.hi,
@@ -433,33 +435,38 @@ WHERE k.user_id = :user
     SELECT m.n, m.bytes, m.seq AS place, {_FOLLOWS_IN_PART} AS follows
     FROM parts AS r
     {self.dialect.look_up("messages", "m", place)}
+  ),
+  {self._siblings}"""
+
+    @property
+    def _siblings(self) -> str:
+        """What follows the same as a message of `parts`. It may have children of others, which nobody looks for."""
+        forks = "f.user_id = :user AND f.conversation_id = :conversation"
+        child = "c.user_id = :user AND c.id = :conversation"
+        return f"""relatives AS (
+    SELECT f.follows, f.seq
+    FROM parts AS r
+    {self.dialect.look_up("forks", "f", f"{forks} AND f.follows >= r.lo - 1 AND f.follows < r.hi")}
+    UNION
+    SELECT f.follows, f.seq
+    FROM parts AS r
+    {self.dialect.look_up("forks", "f", f"{forks} AND f.follows = r.follows")}
+    UNION
+    SELECT r.follows, r.follows + 1
+    FROM parts AS r
+    JOIN {self.conversations} AS c ON {child} AND c.message_count > r.follows
+    WHERE r.follows >= 0 AND {self._is_no_fork("r.follows + 1")}
+  ),
+  siblings AS (
+    SELECT s.follows, s.seq FROM relatives AS s WHERE {self.is_kept("s.seq")}
   )"""
 
     @property
     def _about_path(self) -> dict[str, str]:
         """What a page of a path says beside its messages."""
-        forks = "f.user_id = :user AND f.conversation_id = :conversation"
-        child = "c.user_id = :user AND c.id = :conversation"
         pair = self.dialect.object({"follows": "s.follows", "seq": "s.seq"})
-        siblings = f"""
-    SELECT {self.dialect.list_of(pair)}
-    FROM (
-      SELECT f.follows, f.seq
-      FROM parts AS r
-      {self.dialect.look_up("forks", "f", f"{forks} AND f.follows >= r.lo - 1 AND f.follows < r.hi")}
-      UNION
-      SELECT f.follows, f.seq
-      FROM parts AS r
-      {self.dialect.look_up("forks", "f", f"{forks} AND f.follows = r.follows")}
-      UNION
-      SELECT r.follows, r.follows + 1
-      FROM parts AS r
-      JOIN {self.conversations} AS c ON {child} AND c.message_count > r.follows
-      WHERE r.follows >= 0 AND {self._is_no_fork("r.follows + 1")}
-    ) AS s
-    WHERE {self.is_kept("s.seq")}
-  """
-        return {"children": self.dialect.subquery(siblings), "top": "(SELECT t.seq FROM top AS t)"}
+        children = self.dialect.subquery(f"SELECT {self.dialect.list_of(pair)} FROM siblings AS s")
+        return {"children": children, "top": "(SELECT t.seq FROM top AS t)"}
 
     def _page_of_path(self, listed: str) -> Query:
         rows = self.dialect.message_rows(_on_path("l"), "m", "count(*) > :limit", self._about_path)

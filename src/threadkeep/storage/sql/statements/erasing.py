@@ -142,6 +142,18 @@ WHERE c.user_id = :user AND c.n {self.dialect.among(self._swept_conversations("c
         )
 
     @cached_property
+    def remove_branches(self) -> tuple[Query, ...]:
+        """Remove what is said of the branches of a part: each row of it goes with the message that it begins with."""
+        swept = self._swept_messages.replace("SELECT m.n", "SELECT m.conversation_id, m.seq", 1)
+        return tuple(
+            self.dialect.write(f"""
+DELETE FROM {table} AS b
+WHERE b.user_id = :user AND (b.conversation_id, b.{seq}) IN ({swept})
+""")
+            for table, seq in ((self.forks, "seq"), (self.cuts, "from_seq"))
+        )
+
+    @cached_property
     def remove_messages(self) -> Query:
         """Remove a part."""
         return self.dialect.write(f"""

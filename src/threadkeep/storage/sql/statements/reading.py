@@ -164,7 +164,18 @@ SELECT {page} AS answer
 
     @cached_property
     def changes(self) -> Query:
-        """A page of changes in order of (rev, kind, n), where conversations are of kind 0 and messages of kind 1."""
+        """A page of changes in order of (rev, kind, n), with conversations of kind 0, messages 1, cuts 2, drafts 3.
+
+        A cut is told by where it begins: all those of one rev are of one conversation.
+        """
+        removed = self.dialect.object(
+            {
+                "conversationId": "k.conversation_id",
+                "fromSeq": "k.from_seq",
+                "toSeq": "k.to_seq",
+                "deletedAt": "k.deleted_at",
+            }
+        )
         page = self.dialect.object(
             {
                 "owner": self._owner,
@@ -176,6 +187,7 @@ SELECT {page} AS answer
                             "n": "s.n",
                             "conversation": self.or_null(self.dialect.document(shown(CONVERSATION), "c"), "c"),
                             "message": self.or_null(self.dialect.document(shown(MESSAGE), "m"), "m"),
+                            "removed": f"CASE WHEN k.rev IS NULL THEN NULL ELSE {removed} END",
                             "draft": self.or_null(self.dialect.document(_DRAFT_CHANGE, "d"), "d"),
                         }
                     )
@@ -204,7 +216,20 @@ WITH
       AND m.rev >= :rev
       AND (m.rev, 1, m.n) > (:rev, :kind, :n)
       AND c.deleted_at IS NULL
+      AND {self.is_kept("m.seq", "m.conversation_id")}
     ORDER BY m.rev, m.n
+    LIMIT :limit + 1
+  ),
+  changed_cuts AS (
+    SELECT k.rev, 2 AS kind, k.from_seq AS n, 0 AS bytes
+    FROM {self.cuts} AS k
+    {self.dialect.look_up("conversations", "c", "c.user_id = :user AND c.id = k.conversation_id")}
+    WHERE k.user_id = :user
+      AND k.rev >= :rev
+      AND (k.rev, 2, k.from_seq) > (:rev, :kind, :n)
+      AND k.deleted_at > 0
+      AND c.deleted_at IS NULL
+    ORDER BY k.rev, k.from_seq
     LIMIT :limit + 1
   ),
   changed_drafts AS (
@@ -223,6 +248,8 @@ WITH
     UNION ALL
     SELECT b.rev, b.kind, b.n, b.bytes FROM changed_messages AS b
     UNION ALL
+    SELECT d.rev, d.kind, d.n, d.bytes FROM changed_cuts AS d
+    UNION ALL
     SELECT e.rev, e.kind, e.n, e.bytes FROM changed_drafts AS e
   ),
   listed AS (
@@ -240,6 +267,7 @@ SELECT {page} AS answer
 FROM sized AS s
 LEFT JOIN {self.conversations} AS c ON c.user_id = :user AND c.n = s.n AND s.kind = 0
 LEFT JOIN {self.messages} AS m ON m.user_id = :user AND m.n = s.n AND s.kind = 1
+LEFT JOIN {self.cuts} AS k ON k.user_id = :user AND k.rev = s.rev AND k.from_seq = s.n AND s.kind = 2
 LEFT JOIN {self.drafts} AS d ON d.user_id = :user AND d.n = s.n AND s.kind = 3
 WHERE s.position = 1 OR (s.position <= :limit AND s.bytes <= :page_bytes)
 """)

@@ -17,6 +17,10 @@ _IN_QUEUE = "t.user_id = :user AND t.queue = :queue AND t.deleted_at IS NULL"
 _NAMED = f"{_IN_QUEUE} AND t.id = :task"
 _OPEN = "t.user_id = :user AND t.queue = :queue AND t.is_open = 1"
 _RUNNING = "t.state = 'running' AND t.attempt = :attempt"
+_ABSORBED = (
+    "{t}.user_id = :user AND {t}.queue = :queue AND {t}.host = :task AND {t}.state = 'joining'"
+    " AND {t}.stamp = :absorbing AND {t}.deleted_at IS NULL"
+)
 _LANE = "l.user_id = :user AND l.queue = :queue AND l.lane = :lane AND l.deleted_at IS NULL"
 _KEPT = ("digest", "settlement_digest", "settlement_big", "request", "stamp")
 """What is read of a task beside what is shown."""
@@ -127,13 +131,9 @@ WHERE {_NAMED} AND t.stamp = :stamp
 
     @cached_property
     def absorbed_tasks(self) -> tuple[Query, ...]:
-        """Those that were made to join a task by this write, now or when it was sent before."""
-        stamp = f"""(
-      SELECT h.stamp
-      FROM {self.tasks} AS h
-      WHERE {self._host(":task")} AND h.request = :request
-    )"""
-        return self._page_of_tasks(f"{_IN_QUEUE} AND t.host = :task AND t.state = 'joining' AND t.stamp = {stamp}")
+        """Those that were made to join a running task by this write, now or when it was sent before."""
+        host = f"SELECT 1 FROM {self.tasks} AS h WHERE {self._host(':task')}"
+        return self._page_of_tasks(f"{_ABSORBED.format(t='t')} AND EXISTS ({host})")
 
     @cached_property
     def has_open_tasks(self) -> Query:
@@ -298,8 +298,12 @@ WHERE {_IN_QUEUE} AND t.host = :task AND t.state = 'joining' AND EXISTS ({host})
 
     @cached_property
     def begin_absorbing(self) -> Query:
-        """Stamp a running task, which is to absorb others."""
-        return self._change({}, _RUNNING)
+        """Stamp a running task, which is to absorb others, unless this write was made before.
+
+        The host may have been changed since, by a note for instance. What it has absorbed still bears the write's name.
+        """
+        absorbed = f"SELECT 1 FROM {self.tasks} AS g WHERE {_ABSORBED.format(t='g')}"
+        return self._change({}, f"{_RUNNING} AND NOT EXISTS ({absorbed})")
 
     @cached_property
     def absorb_tasks(self) -> Query:
@@ -307,7 +311,7 @@ WHERE {_IN_QUEUE} AND t.host = :task AND t.state = 'joining' AND EXISTS ({host})
         blocked = f"b.ready_at IS NULL OR b.abort_at IS NOT NULL OR b.target IS DISTINCT FROM {self._target}"
         return self.dialect.write(f"""
 UPDATE {self.dialect.by_key("tasks", "t")}
-SET state = 'joining', host = :task, stamp = :stamp
+SET state = 'joining', host = :task, stamp = :absorbing
 WHERE t.user_id = :user AND t.n IN (
   SELECT s.n
   FROM (
@@ -315,10 +319,10 @@ WHERE t.user_id = :user AND t.n IN (
     FROM (
       SELECT k.n, k.seq, {self._bytes_of("k")} AS bytes
       FROM {self.tasks} AS k
-      WHERE {self._waiting("k")} AND k.seq < coalesce((
+      WHERE {self._waiting("k", self._stamped_host)} AND k.seq < coalesce((
         SELECT min(b.seq)
         FROM {self.tasks} AS b
-        WHERE {self._waiting("b")} AND ({blocked})
+        WHERE {self._waiting("b", self._stamped_host)} AND ({blocked})
       ), :beyond)
       ORDER BY k.seq
       LIMIT :limit
@@ -331,13 +335,13 @@ WHERE t.user_id = :user AND t.n IN (
 
     @cached_property
     def absorbable(self) -> Query:
-        """Whether the next queued task of the lane could have been absorbed as well: no row where not."""
+        """Whether the next queued task of the lane of a running one could be absorbed as well: no row where not."""
         return self.dialect.read(f"""
 SELECT 1 AS value
 FROM (
   SELECT k.ready_at, k.abort_at, k.target
   FROM {self.tasks} AS k
-  WHERE {self._waiting("k")}
+  WHERE {self._waiting("k", self._host(":task"))}
   ORDER BY k.seq
   LIMIT 1
 ) AS f
@@ -578,13 +582,13 @@ WHERE r.value IS NOT NULL
     def _target(self) -> str:
         return self.dialect.text(":target")
 
-    def _waiting(self, alias: str) -> str:
-        """The condition that a task is queued in the lane of the one that this batch has stamped.
+    def _waiting(self, alias: str, host: str) -> str:
+        """The condition that a task is queued in the lane of the task `h` that fulfils the other condition.
 
         It is looked for in the lane. Postgres would go through all that is queued, by the index of states, as if it
         found the first one soon; this form of the condition leaves that index out.
         """
-        lane = f"(SELECT h.lane FROM {self.tasks} AS h WHERE {self._stamped_host})"
+        lane = f"(SELECT h.lane FROM {self.tasks} AS h WHERE {host})"
         return (
             f"{alias}.user_id = :user AND {alias}.queue = :queue AND {alias}.lane = {lane}"
             f" AND {alias}.is_open = 1 AND ({alias}.state = 'queued') IS TRUE"

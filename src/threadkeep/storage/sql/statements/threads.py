@@ -272,6 +272,9 @@ WHERE excluded.idx < 0
   FROM page AS p
   WHERE p.depth = (SELECT max(q.depth) FROM page AS q)
 """),
+            "isCircular": self.dialect.is_true(
+                f"EXISTS (SELECT 1 FROM page AS p WHERE p.id = {self.dialect.text(':remembered')})"
+            ),
             "more": self.dialect.is_true("(SELECT max(k.depth) FROM walk AS k) > (SELECT max(p.depth) FROM page AS p)"),
             "writes": self.dialect.subquery(f"""
   SELECT {self.dialect.list_of(write)}

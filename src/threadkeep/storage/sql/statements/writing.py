@@ -334,6 +334,7 @@ FROM {self.dialect.each(":conversations", "given")}
             "rev": "o.rev + 1",
             "version": "1",
             "expires_from": ":now",
+            "leaf_seq": self.dialect.integer("given.value ->> 'leaf_seq'"),
             **{column.name: self.dialect.given(column, "given.value") for column in brought},
         }
         return self.dialect.write(f"""
@@ -343,6 +344,23 @@ CROSS JOIN {self.dialect.each(":conversations", "given")}
 WHERE o.user_id = :user
 {self.dialect.order_of_given("given")}
 ON CONFLICT (user_id, id) DO NOTHING
+""")
+
+    @cached_property
+    def import_forks(self) -> Query:
+        """Keep `:forks`, each [conversation, seq, follows], of conversations that this batch has made."""
+        values = {
+            "user_id": ":user",
+            "conversation_id": "c.id",
+            "seq": self.dialect.integer("given.value ->> 1"),
+            "follows": self.dialect.integer("given.value ->> 2"),
+        }
+        return self.dialect.write(f"""
+{self.insert(self.forks, values)}
+FROM {self.owners} AS o
+CROSS JOIN {self.dialect.each(":forks", "given")}
+{self.dialect.look_up("conversations", "c", "c.user_id = :user AND c.id = given.value ->> 0")}
+WHERE o.user_id = :user AND c.rev = o.rev + 1
 """)
 
     @cached_property

@@ -1,0 +1,1 @@
+"""The calls of the client, as people make them. `scripts/lock` writes `client/sync/` of these modules."""

@@ -1,0 +1,5 @@
+"""How the client that blocks waits: what `waiting.py` is to the one that does not."""
+
+import time
+
+sleep = time.sleep
