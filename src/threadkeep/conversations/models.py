@@ -385,6 +385,8 @@ class Draft(Struct, rename="camel", kw_only=True):
     """When it is interrupted if no further part comes."""
     stop: bool
     """Whether somebody has asked its producer to stop."""
+    settled_at: int | None
+    """When it ended; null while it is open."""
 
 
 class DraftChange(Struct, rename="camel"):
@@ -404,7 +406,7 @@ class MessagePage(Struct, rename="camel"):
     """Leads on in the direction of reading; null where there is no more."""
     branches: list[Branches] = []
     """For each message with siblings; on a page of all branches, none: there `follows` says it."""
-    drafts: list[Draft] | UnsetType = UNSET
+    drafts: list[Draft] = []
     """On the first page: the messages that are being written."""
 
 

@@ -301,6 +301,9 @@ class Upkeep(Protocol):
     async def oldest_append(self, spares: Collection[str] = ()) -> int | None:
         """When messages were last appended to the oldest conversation that is not spared; None where there is none."""
 
+    async def settle_overdue_drafts(self) -> int | None:
+        """Settle some of the drafts past their deadline as interrupted; answer the earliest deadline of those left."""
+
     async def purge(self, until: int) -> int | None:
         """Remove for good what was deleted then or before, in Unix milliseconds; answer the earliest deletion after it.
 

@@ -1,6 +1,6 @@
 """What a draft is, what callers send of one, and what they get back."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
@@ -10,10 +10,10 @@ from threadkeep.conversations.models import (
     Count,
     Draft,
     Id,
+    Message,
     Model,
     NewContent,
     OptionalMetadataField,
-    Receipt,
     Role,
 )
 
@@ -33,7 +33,7 @@ Ended = Literal["complete", "interrupted", "failed"]
 class Op(Struct, rename="camel", kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A change of a draft: `append` to the text of a block, `set` a block, or an `event`, which is only replayed."""
 
-    block: Annotated[int, Meta(ge=0, lt=BLOCKS_MAX)] | UnsetType = UNSET
+    block: Annotated[int, Meta(ge=0, le=BLOCKS_MAX - 1)] | UnsetType = UNSET
     """Which block, from 0."""
     append: str | UnsetType = UNSET
     """What comes next in its text, in what it thinks, or in the input of its call as text."""
@@ -119,5 +119,24 @@ class Drafts(Struct):
 class DraftSettled(Struct, rename="camel"):
     """What a draft has become."""
 
-    message: Receipt
-    conversation: Any
+    draft: Draft
+    message: Message | None
+    """Null where nothing had come."""
+
+
+class DraftContent(Struct, rename="camel"):
+    """The content that the parts before `next` come to."""
+
+    content: Annotated[Raw, Meta(extra_json_schema={"type": "array", "items": {"type": "object"}})]
+    next: int
+    """The number of the first part that is not in it."""
+
+
+class StreamEnd(Struct, rename="camel", kw_only=True, forbid_unknown_fields=True):
+    """The last line of a stream, if the draft is to be settled."""
+
+    settle: Ended
+    content: NewContent | UnsetType = UNSET
+    token_count: Count | None = None
+    usage: Annotated[Raw, Meta(extra_json_schema={"type": ["object", "null"]})] | UnsetType = UNSET
+    error: Annotated[str, Meta(max_length=ERROR_CHARACTERS_MAX)] | None = None

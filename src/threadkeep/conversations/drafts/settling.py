@@ -73,6 +73,7 @@ def shown(draft: KeptDraft, time: int) -> Draft:
         started_at=draft.started_at,
         deadline=draft.deadline,
         stop=draft.stop_at is not None,
+        settled_at=draft.settled_at,
     )
 
 

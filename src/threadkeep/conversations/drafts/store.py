@@ -49,9 +49,6 @@ class DraftStore(Protocol):
     async def list_drafts(self, conversation_id: str) -> list[Draft]:
         """The drafts of a conversation that are not settled, oldest first. Raises NotFound."""
 
-    async def settle_overdue_drafts(self) -> int | None:
-        """Settle some of the drafts past their deadline; answer the earliest deadline of those that are open."""
-
 
 def no_draft(draft_id: str) -> NotFound:
     """There is none under this id, or it is forgotten, or somebody else's."""
@@ -111,6 +108,14 @@ def draft_open(draft_ids: list[str]) -> Conflict:
     )
 
 
+def branch_has_drafts(draft_ids: list[str]) -> Conflict:
+    """A branch cannot be deleted while drafts are open in it."""
+    return Conflict(
+        "An answer is being written in this branch. Stop it, or wait for it, and then delete the branch.",
+        {"reason": "draft_open", "drafts": draft_ids},
+    )
+
+
 def drafts_are_busy() -> Unavailable:
     """Others have written to the same drafts at the same time, each time."""
     return Unavailable("Others wrote to this draft at the same time, again and again. Try again.")
@@ -137,12 +142,17 @@ def parent_not_there(parent_id: str) -> Invalid:
     return Invalid(f"parentId: There is no message {parent_id} in this conversation, or it is deleted.", "parentId")
 
 
-def check_parts(draft: KeptDraft, record: PartsRecord, digests: dict[int, str], time: int) -> bool:
-    """Whether any of parts is new to a draft as it was before. Raises as `DraftStore.write_parts` does."""
+def check_open(draft: KeptDraft, time: int) -> None:
+    """Raise Conflict for a draft that has ended, or is past its deadline."""
     if draft.settled_at is not None:
         raise draft_settled(draft.state)
     if draft.is_over(time):
         raise draft_settled("interrupted")
+
+
+def check_parts(draft: KeptDraft, record: PartsRecord, digests: dict[int, str], time: int) -> bool:
+    """Whether any of parts is new to a draft as it was before. Raises as `DraftStore.write_parts` does."""
+    check_open(draft, time)
     if draft.fence != record.fence:
         raise fence_stale(draft.fence)
     if record.first > draft.next:

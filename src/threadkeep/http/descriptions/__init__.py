@@ -8,7 +8,7 @@ from typing import Any
 from threadkeep.http.descriptions.blobs import BLOBS
 from threadkeep.http.descriptions.branches import FIELDS_OF_BRANCHES, branches
 from threadkeep.http.descriptions.context import CONTEXT
-from threadkeep.http.descriptions.drafts import DRAFTS
+from threadkeep.http.descriptions.drafts import DRAFTS, FIELDS_OF_DRAFTS
 from threadkeep.http.descriptions.journals import JOURNALS
 from threadkeep.http.descriptions.openai import CONVERSATION, ITEM, OF_OPENAI, TAG
 from threadkeep.http.descriptions.operation import AGENT_STATE, Operation
@@ -106,6 +106,7 @@ FIELDS = {
     "updatedAt": "When messages were last appended.",
     "userId": "The user it belongs to.",
     **FIELDS_OF_BRANCHES,
+    **FIELDS_OF_DRAFTS,
     **FIELDS_OF_TASKS,
 }
 """What each field is, wherever it stands, unless its own type says more."""
@@ -230,7 +231,7 @@ OPERATIONS: dict[str, Operation] = {
     "list_messages": Operation(
         tag="Messages",
         answers={200: "A page of messages, in order."},
-        response={"messages": [_question, _answer], "nextCursor": None, "branches": []},
+        response={"messages": [_question, _answer], "nextCursor": None, "branches": [], "drafts": []},
     ),
     **CONTEXT,
     "update_message": Operation(
@@ -306,6 +307,7 @@ OPERATIONS: dict[str, Operation] = {
             "next": _CURSOR,
             "hasMore": False,
             "removed": [],
+            "drafts": [],
         },
     ),
     "stream_changes": Operation(

@@ -9,7 +9,7 @@ _DRAFT = "01KAGQ3W6ZJ8Y0V4M2T7N5C9XB"
 _draft: dict[str, Any] = {
     "id": _DRAFT,
     "conversationId": "01KAGQ3W6ZJ8Y0V4M2T7N5C9XB",
-    "follows": 1,
+    "follows": 2,
     "role": "assistant",
     "model": "claude-sonnet-4-5",
     "metadata": None,
@@ -19,10 +19,31 @@ _draft: dict[str, Any] = {
     "startedAt": _AT,
     "deadline": _AT + 60_000,
     "stop": False,
+    "settledAt": None,
 }
 _ops = [{"block": 0, "set": {"type": "text", "text": ""}}, {"block": 0, "append": "A monoid"}]
 _written = {**_draft, "next": 1}
 _taken = {**_written, "fence": 2}
+
+FIELDS_OF_DRAFTS = {
+    "append": "What comes next in its text, in what it thinks, or in the input of its call as text.",
+    "at": "When it was written, of a part.",
+    "block": "Which block, from 0.",
+    "deadline": "When the draft is interrupted if no further part comes.",
+    "drafts": "Messages that are being written, or, of a `conflict`, the ids of those that are in the way.",
+    "error": "Why it failed; kept in the metadata of the message.",
+    "event": "Anything for readers, which does not become part of the message.",
+    "fence": "Counts the producers. Only the last one may write.",
+    "from": "The number of the first of these parts.",
+    "leaseSeconds": "The draft is interrupted when nothing has come for so long.",
+    "part": "Its number, from 0.",
+    "set": "The whole block. The first one that is not there yet may be set, too.",
+    "settledAt": "When it ended; null while it is open.",
+    "startedAt": "When it was started.",
+    "state": "`streaming` while it is written, and then how it ended.",
+    "stop": "Whether somebody has asked its producer to stop.",
+    "usage": "What the provider counted; kept in the metadata of the message.",
+}
 
 DRAFTS: dict[str, Operation] = {
     "start_draft": Operation(
@@ -41,6 +62,21 @@ DRAFTS: dict[str, Operation] = {
         tag="Drafts",
         answers={200: "The draft, and parts of it in order."},
         response={"draft": _written, "parts": [{"part": 0, "at": _AT, "ops": _ops}], "more": False},
+    ),
+    "follow_draft": Operation(
+        tag="Drafts",
+        answers={
+            200: "The parts, as events.",
+            204: "The draft has ended, and whoever asks has heard of it.",
+        },
+    ),
+    "stream_draft": Operation(
+        tag="Drafts",
+        answers={
+            201: "What the message was given, and the conversation as it is now.",
+            200: "The lines ended, and the draft goes on: this is the number of the next part.",
+            204: "Nothing had come, and the draft is gone.",
+        },
     ),
     "list_drafts": Operation(
         tag="Drafts", answers={200: "The drafts that are open, oldest first."}, response={"drafts": [_written]}

@@ -19,6 +19,7 @@ from threadkeep.errors import Invalid
 from threadkeep.http.bodies import JSON, MERGE_PATCH
 from threadkeep.http.messages import Response, etag, json_response
 from threadkeep.http.routes.base import IF_MATCH, Call, Cursor, Route
+from threadkeep.http.routes.drafts import settle_overdue_drafts
 from threadkeep.ids import ID_CHARACTERS_MAX
 
 # `active` and `all` are no ids, so it is as long as one, of the same letters.
@@ -66,8 +67,8 @@ async def list_messages(call: Call) -> Response:
     page = await call.store.list_messages(
         call.id, branch=query.branch, cursor=query.cursor, after=query.after, limit=query.limit
     )
-    if query.cursor is None and query.after is None:
-        page.drafts = await call.store.list_drafts(call.id)
+    if await settle_overdue_drafts(call, page.drafts):
+        page = await call.store.list_messages(call.id, branch=query.branch, limit=query.limit)
     return json_response(200, page)
 
 

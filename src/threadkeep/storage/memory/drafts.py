@@ -1,6 +1,6 @@
 """Drafts in memory."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Container, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,8 @@ from threadkeep.conversations.drafts.models import OPEN_MAX, DraftPage, DraftPar
 from threadkeep.conversations.drafts.records import DraftRecord, EndRecord, KeptDraft, PartsRecord
 from threadkeep.conversations.drafts.settling import INTERRUPTED, message_of, shown, shown_in_order
 from threadkeep.conversations.drafts.store import (
+    branch_has_drafts,
+    check_open,
     check_parts,
     draft_conflict,
     draft_open,
@@ -79,7 +81,7 @@ class MemoryDrafts:
         follows = kept.leaf if record.parent_id is None else kept.seq_of(record.parent_id)
         if follows is None or (follows and not kept.is_kept(follows)):
             raise parent_not_there(record.parent_id or "")
-        if len(self._open(conversation_id)) >= OPEN_MAX:
+        if sum(not each.draft.is_over(time) for each in self._open(conversation_id)) >= OPEN_MAX:
             raise too_many_drafts()
         draft = KeptDraft(
             id=record.id,
@@ -167,15 +169,37 @@ class MemoryDrafts:
 
     async def list_drafts(self, conversation_id: str) -> list[Draft]:
         self._find(conversation_id)
+        return self._drafts_of(conversation_id)
+
+    def _drafts_of(self, conversation_id: str) -> list[Draft]:
         return shown_in_order([kept.draft for kept in self._open(conversation_id)], self._clock())
 
+    async def _settle_below(self, conversation_id: str, seqs: Container[int]) -> None:
+        """Settle the drafts past their deadline that follow any of these messages. Raises Conflict for others."""
+        below = [each for each in self._open(conversation_id) if each.draft.follows in seqs]
+        open_ = [each.draft.id for each in below if not each.draft.is_over(self._clock())]
+        if open_:
+            raise branch_has_drafts(open_)
+        for each in below:
+            await self.settle_draft(each.draft.id, INTERRUPTED)
+
     async def settle_overdue_drafts(self) -> int | None:
-        time = self._clock()
-        live = [kept for kept in self._owner.drafts.values() if kept.draft.settled_at is None]
-        live = [each for each in live if self._find_live(each.draft.conversation_id)]
-        for kept in [each for each in live if each.draft.is_over(time)]:
+        for kept in self._overdue():
             await self.settle_draft(kept.draft.id, INTERRUPTED)
-        return min((kept.draft.deadline for kept in live if kept.draft.settled_at is None), default=None)
+        return min((kept.draft.deadline for kept in self._all_open()), default=None)
+
+    def has_overdue_drafts(self) -> bool:
+        """Whether there is anything to settle."""
+        return bool(self._overdue())
+
+    def _overdue(self) -> list[DraftInMemory]:
+        time = self._clock()
+        return [kept for kept in self._all_open() if kept.draft.is_over(time)]
+
+    def _all_open(self) -> list[DraftInMemory]:
+        drafts: list[DraftInMemory] = list(self._owner.drafts.values())
+        live = [kept for kept in drafts if self._find_live(kept.draft.conversation_id)]
+        return [kept for kept in live if kept.draft.settled_at is None]
 
     def _append_beside_drafts(
         self,
@@ -247,6 +271,5 @@ class MemoryDrafts:
 
     def _find_unsettled(self, draft_id: str) -> KeptDraft:
         draft = self._find_draft(draft_id).draft
-        if draft.settled_at is not None:
-            raise draft_settled(draft.state)
+        check_open(draft, self._clock())
         return draft

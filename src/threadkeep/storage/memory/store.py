@@ -132,6 +132,9 @@ class MemoryDatabase:
         due = [user_id for user_id in looked_at if any(MemoryStore(self, user_id).expired(before, spares))]
         return UsersToExpire(due, looked_at[-1] if looked_at else None)
 
+    async def users_with_overdue_drafts(self, limit: int) -> list[str]:
+        return [user_id for user_id in self.owners if MemoryStore(self, user_id).has_overdue_drafts()][:limit]
+
     async def tidy_index(self) -> bool:
         return False
 
@@ -153,7 +156,7 @@ async def connect(_: Place) -> MemoryDatabase:
     return MemoryDatabase()
 
 
-class MemoryStore(MemoryBranches, MemoryDrafts):
+class MemoryStore(MemoryDrafts, MemoryBranches):
     """A `Store` in memory. See `conversations/store.py` for what each method promises."""
 
     bookmark: str | None = None

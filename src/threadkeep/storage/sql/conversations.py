@@ -73,7 +73,6 @@ from threadkeep.storage.sql.drafts import (
     DraftsInTheWay,
     DraftsMoved,
     Settled,
-    SqlDrafts,
 )
 from threadkeep.storage.sql.executor import Executor, Query, Row, Statement
 from threadkeep.storage.sql.marks import mark_of
@@ -220,7 +219,7 @@ class _ToCatchUp(Struct):
     count: int
 
 
-class SqlStore(SqlMessages, SqlBranches, SqlDrafts):
+class SqlStore(SqlMessages, SqlBranches):
     """A `Store` over an executor. See `conversations/store.py` for what each method promises."""
 
     def __init__(self, executor: Executor, user_id: str, clock: Clock = now, new_id: NewId = new_id) -> None:
@@ -626,7 +625,7 @@ class SqlStore(SqlMessages, SqlBranches, SqlDrafts):
         *_, deletions, journals, blobs, threads = await self._executor.run(
             self._sql.raise_floor(**values),
             self._sql.mark_due(**values),
-            self._sql.forget_drafts(**values),
+            *(query(**values) for query in self._sql.forget_drafts),
             self._sql.retire_expired_journals(**values),
             self._sql.retire_expired_blobs(**values),
             self._sql.retire_expired_threads(**values),
@@ -669,7 +668,7 @@ class SqlStore(SqlMessages, SqlBranches, SqlDrafts):
                 for query in (
                     *self._sql.unindex_swept,
                     *self._sql.overwrite,
-                    *self._sql.remove_parts_of_swept,
+                    *self._sql.remove_drafts_of_swept,
                     *self._sql.remove_branches,
                 )
             ),

@@ -1,11 +1,13 @@
 """SqlDrafts: drafts over any database that speaks SQL."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from operator import attrgetter
 from typing import Any
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from threadkeep.clock import Clock, now
 from threadkeep.conversations.content import canonical
 from threadkeep.conversations.drafts.models import (
     DRAFT_BYTES_MAX,
@@ -17,6 +19,7 @@ from threadkeep.conversations.drafts.models import (
 from threadkeep.conversations.drafts.records import DraftRecord, EndRecord, KeptDraft, PartsRecord
 from threadkeep.conversations.drafts.settling import INTERRUPTED, message_of, shown, shown_in_order
 from threadkeep.conversations.drafts.store import (
+    check_open,
     check_parts,
     draft_conflict,
     draft_settled,
@@ -29,8 +32,9 @@ from threadkeep.conversations.drafts.store import (
 from threadkeep.conversations.models import Appended, Conversation, Draft, Message, Receipt
 from threadkeep.conversations.records import MessageRecord
 from threadkeep.conversations.store import message_conflict, no_conversation
+from threadkeep.errors import Conflict, NotFound
 from threadkeep.storage.sql.base import BEYOND, SqlOfUser, as_json, decode_answer, decoded, text_of_json
-from threadkeep.storage.sql.executor import Statement
+from threadkeep.storage.sql.executor import Executor, Query, Statement
 from threadkeep.work import done
 
 TRIES_MAX = 5
@@ -212,19 +216,18 @@ class SqlDrafts(SqlOfUser):
         return Appended([Receipt(kept.id, kept.seq, kept.created_at)], conversation), False
 
     async def take_draft(self, draft_id: str) -> Draft:
-        return await self._changed(draft_id, self._sql.take_draft(**self._values_of_draft(draft_id)))
+        return await self._changed(draft_id, self._sql.take_draft)
 
     async def stop_draft(self, draft_id: str) -> Draft:
-        return await self._changed(draft_id, self._sql.stop_draft(**self._values_of_draft(draft_id)))
+        return await self._changed(draft_id, self._sql.stop_draft)
 
-    async def _changed(self, draft_id: str, change: Statement) -> Draft:
+    async def _changed(self, draft_id: str, query: Query) -> Draft:
         values = self._values_of_draft(draft_id)
-        _, answers = await self._executor.run(change, self._sql.draft(**values))
+        _, answers = await self._executor.run(query(**values), self._sql.draft(**values))
         if not answers:
             raise no_draft(draft_id)
         draft = decode_answer(answers, KeptDraft)
-        if draft.settled_at is not None:
-            raise draft_settled(draft.state)
+        check_open(draft, values["now"])
         return shown(draft, values["now"])
 
     async def get_draft(self, draft_id: str, *, start: int = 0, limit: int = 500) -> DraftPage:
@@ -249,11 +252,15 @@ class SqlDrafts(SqlOfUser):
         values = self._values("")
         (answers,) = await self._executor.run(self._sql.all_open_drafts(**values))
         drafts = decode_answer(answers, list[KeptDraft])
-        over = [draft for draft in drafts if draft.is_over(values["now"])]
-        for draft in over[:_SETTLED_AT_ONCE]:
-            await self.settle_draft(draft.id, INTERRUPTED)
-        left = [draft.deadline for draft in drafts if draft not in over[:_SETTLED_AT_ONCE]]
-        return min(left, default=None)
+        over = [draft for draft in drafts if draft.is_over(values["now"])][:_SETTLED_AT_ONCE]
+        await self._settle_overdue(over)
+        return min((draft.deadline for draft in drafts if draft not in over), default=None)
+
+    async def _settle_overdue(self, drafts: Sequence[KeptDraft]) -> None:
+        """Settle drafts that are past their deadline, unless somebody else does so just now."""
+        for draft in drafts:
+            with suppress(Conflict, NotFound):
+                await self.settle_draft(draft.id, INTERRUPTED)
 
     async def _draft_with_parts(self, draft_id: str) -> tuple[KeptDraft, list[Raw]]:
         values = {**self._values_of_draft(draft_id), "start": 0, "limit": _ALL_PARTS}
@@ -288,6 +295,12 @@ class SqlDrafts(SqlOfUser):
 
     def _values_of_draft(self, draft_id: str) -> dict[str, Any]:
         return {**self._values(""), "draft": draft_id}
+
+
+async def users_with_overdue_drafts(executor: Executor, limit: int, clock: Clock = now) -> list[str]:
+    """Some of the users who may have drafts past their deadline."""
+    (rows,) = await executor.run(executor.statements.users_with_open_drafts(now=clock(), limit=limit))
+    return [row["value"] for row in rows]
 
 
 def _say_the_same(kept: Message, record: MessageRecord) -> bool:

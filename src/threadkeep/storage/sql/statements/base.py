@@ -1,6 +1,6 @@
 """What the statements have in common: their dialect, and conditions that several have."""
 
-from threadkeep.storage.sql.columns import PIECE, Column
+from threadkeep.storage.sql.columns import DRAFT, PIECE, Column
 from threadkeep.storage.sql.dialect import Dialect
 from threadkeep.storage.sql.executor import Query
 
@@ -104,6 +104,15 @@ class Base:
       AND NOT EXISTS (
         SELECT 1 FROM {self.dialect.each(":settled", "settled")} WHERE settled.value ->> 0 = d.id
       )"""
+
+    @property
+    def open_drafts_of_page(self) -> str:
+        """The open drafts of a conversation as JSON, where `:with_drafts` is 1."""
+        return self.dialect.subquery(f"""
+    SELECT {self.dialect.list_of(self.dialect.document(DRAFT, "d"))}
+    FROM {self.drafts} AS d
+    WHERE :with_drafts = 1 AND d.user_id = :user AND d.conversation_id = :conversation AND d.settled_at IS NULL
+  """)
 
     def insert(self, table: str, values: dict[str, str]) -> str:
         """An INSERT of what a SELECT gives, each column beside its value."""

@@ -6,7 +6,7 @@ deadline, how large it is, and a letter for each block (`conversations/drafts/fo
 
 from functools import cached_property
 
-from threadkeep.storage.sql.columns import DRAFT, DRAFT_PART, shown
+from threadkeep.storage.sql.columns import DRAFT, DRAFT_PART, Column, shown
 from threadkeep.storage.sql.executor import Query
 from threadkeep.storage.sql.statements.base import Base, assigned
 
@@ -47,7 +47,10 @@ WHERE o.user_id = :user
   AND (
     SELECT count(*)
     FROM {self.drafts} AS d
-    WHERE d.user_id = :user AND d.conversation_id = :conversation AND {_OPEN}
+    WHERE d.user_id = :user
+      AND d.conversation_id = :conversation
+      AND {_OPEN}
+      AND {self._deadline_of_draft} > :now
   ) < :open_max
 ON CONFLICT (user_id, id) DO NOTHING
 """)
@@ -208,9 +211,7 @@ UPDATE {self.drafts} AS d
 SET
   rev = {self.next_rev},
   settled_at = :now,
-  state = {state},
-  model = NULL,
-  metadata = NULL
+  state = {state}
 WHERE d.user_id = :user
   AND d.id IN (SELECT settled.value ->> 0 FROM {each})
   AND ({appended} OR (
@@ -224,45 +225,43 @@ WHERE d.user_id = :user
     def remove_parts_of_ended(self) -> tuple[Query, ...]:
         """Overwrite and remove the parts of those of `:settled` that have ended."""
         each = self.dialect.each(":settled", "settled")
-        return self._removal_of_parts(f"""p.draft_id IN (
+        return self._removal(
+            "draft_parts",
+            "p",
+            DRAFT_PART,
+            f"""p.draft_id IN (
     SELECT d.id
     FROM {each}
     JOIN {self.drafts} AS d ON d.user_id = :user AND d.id = settled.value ->> 0
     WHERE d.settled_at IS NOT NULL
-  )""")
+  )""",
+        )
 
     @cached_property
-    def remove_parts_of_swept(self) -> tuple[Query, ...]:
+    def remove_drafts_of_swept(self) -> tuple[Query, ...]:
         """Overwrite and remove the parts, and then the rows, of drafts whose conversations are being swept."""
         marked = f"""SELECT d.{{}}
     FROM {self.conversations} AS c
     JOIN {self.drafts} AS d ON d.user_id = :user AND d.conversation_id = c.id
     WHERE c.user_id = :user AND c.deleted_at <= 0"""
-        zeros = self.dialect.zeros
-        drafts = f"WHERE d.user_id = :user AND d.n IN ({marked.format('n')})"
-        named = self.dialect.by_key("drafts", "d")
-        text = "" if zeros is None else f"\nUPDATE {named}\nSET\n  {assigned(DRAFT, zeros)}\n{drafts}\n"
-        overwriting = (self.dialect.write(text),) if text else ()
-        removing = self.dialect.write(f"\nDELETE FROM {named}\n{drafts}\n")
-        return (*self._removal_of_parts(f"p.draft_id IN (\n    {marked.format('id')}\n  )"), *overwriting, removing)
+        parts = self._removal("draft_parts", "p", DRAFT_PART, f"p.draft_id IN (\n    {marked.format('id')}\n  )")
+        return (*parts, *self._removal("drafts", "d", DRAFT, f"d.n IN (\n    {marked.format('n')}\n  )"))
 
     @cached_property
-    def forget_drafts(self) -> Query:
-        """Remove what is left of drafts that ended by then."""
-        return self.dialect.write(f"""
-DELETE FROM {self.drafts} AS d
-WHERE d.user_id = :user AND d.settled_at <= :until
-""")
+    def forget_drafts(self) -> tuple[Query, ...]:
+        """Overwrite and remove what is left of drafts that ended by then."""
+        return self._removal("drafts", "d", DRAFT, "d.settled_at <= :until")
 
-    def _removal_of_parts(self, condition: str) -> tuple[Query, ...]:
-        """What overwrites and removes parts."""
+    def _removal(self, table: str, alias: str, columns: tuple[Column, ...], condition: str) -> tuple[Query, ...]:
+        """What overwrites and removes rows of the user."""
         zeros = self.dialect.zeros
-        where = f"WHERE p.user_id = :user AND {condition}"
-        removing = self.dialect.write(f"\nDELETE FROM {self.draft_parts} AS p\n{where}\n")
+        named = self.dialect.by_key(table, alias) if table == "drafts" else f"{self.dialect.table(table)} AS {alias}"
+        where = f"WHERE {alias}.user_id = :user AND {condition}"
+        removing = self.dialect.write(f"\nDELETE FROM {named}\n{where}\n")
         if zeros is None:
             return (removing,)
-        text = f"\nUPDATE {self.draft_parts} AS p\nSET\n  {assigned(DRAFT_PART, zeros)}\n{where}\n"
-        return (self.dialect.write(text), removing)
+        overwriting = self.dialect.write(f"\nUPDATE {named}\nSET\n  {assigned(columns, zeros)}\n{where}\n")
+        return (overwriting, removing)
 
     def _changed_draft(self, assignments: str) -> Query:
         live = "c.user_id = :user AND c.id = d.conversation_id AND c.deleted_at IS NULL"
@@ -272,6 +271,7 @@ SET {assignments}
 WHERE d.user_id = :user
   AND d.id = :draft
   AND {_OPEN}
+  AND {self._deadline_of_draft} > :now
   AND EXISTS (SELECT 1 FROM {self.conversations} AS c WHERE {live})
 """)
 

@@ -326,12 +326,16 @@ WHERE s.position = 1 OR (s.position <= :limit AND s.bytes <= :page_bytes)
     LIMIT :limit + 1
   )"""
 
+    @property
+    def _beside_messages(self) -> dict[str, str]:
+        return {"drafts": self.open_drafts_of_page}
+
     def _page(self, listed: str) -> Query:
         return self.dialect.answer(f"""
 WITH
   {listed}
 SELECT CASE WHEN (SELECT sum(l.bytes) FROM listed AS l) > :page_bytes THEN NULL ELSE (
-  SELECT {self.dialect.message_rows(shown(MESSAGE), "m", "count(*) > :limit")}
+  SELECT {self.dialect.message_rows(shown(MESSAGE), "m", "count(*) > :limit", self._beside_messages)}
   FROM listed AS l
   {self.dialect.look_up("messages", "m", "m.user_id = :user AND m.n = l.n")}
 ) END AS answer
@@ -351,7 +355,7 @@ WITH
     WINDOW reading AS (ORDER BY l.place)
   )
 SELECT (
-  SELECT {self.dialect.message_rows(shown(MESSAGE), "m", more)}
+  SELECT {self.dialect.message_rows(shown(MESSAGE), "m", more, self._beside_messages)}
   FROM sized AS s
   {self.dialect.look_up("messages", "m", "m.user_id = :user AND m.n = s.n")}
   WHERE s.position = 1 OR (s.position <= :limit AND s.bytes <= :page_bytes)
