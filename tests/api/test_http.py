@@ -162,7 +162,8 @@ async def test_a_message_sent_again_as_it_never_was_is_a_conflict(client: httpx.
         {**as_now, "metadata": {"a": 2}},
         {**as_now, "metadata": {}},
         {**as_now, "role": "assistant"},
-        {**as_now, "parentId": sent["id"]},
+        {**as_now, "isRoot": True},
+        {**as_now, "parentId": elsewhere["id"]},
         {**as_now, "content": [{"type": "text", "text": "Bye"}]},
     ):
         for method, path in (("POST", f"{url}/messages"), ("PUT", url)):

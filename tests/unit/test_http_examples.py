@@ -42,7 +42,18 @@ WITHOUT_EXAMPLES = {
 }
 """What answers nothing, lines, this document, or a page."""
 VARYING = {
-    *("created_at", "createdAt", "updatedAt", "exportedAt", "next", "nextCursor", "changes", "incarnation", "deadline"),
+    *(
+        "created_at",
+        "createdAt",
+        "updatedAt",
+        "at",
+        "exportedAt",
+        "next",
+        "nextCursor",
+        "changes",
+        "incarnation",
+        "deadline",
+    ),
     *(f"{name}At" for name in ("accepted", "ready", "started", "applied", "settled", "noted", "abort", "closed")),
     *("requestedStore", "store", "persistent", "reason"),
 }

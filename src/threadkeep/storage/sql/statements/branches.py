@@ -358,27 +358,24 @@ WHERE k.user_id = :user
     def _top(self) -> str:
         """Where a page begins to go up: at what the last one followed that was shown, at a message, or at the leaf."""
 
-        def seq_of(parameter: str) -> str:
+        def of_message(parameter: str, value: str) -> str:
             return f"""(
-      SELECT m.seq
-      FROM {self.messages} AS m
-      WHERE m.user_id = :user AND m.conversation_id = :conversation AND m.id = {parameter}
-    )"""
+        SELECT {value}
+        FROM {self.messages} AS m
+        WHERE m.user_id = :user AND m.conversation_id = :conversation AND m.id = {parameter}
+      )"""
 
         # D1 binds numbers as doubles, and this one is told: 6.0 would be no integer.
-        return f"""asked AS (
-    SELECT coalesce({self.dialect.integer(":seq")}, {seq_of(":message")}) AS shown, {seq_of(":branch")} AS named
-  ),
-  top AS (
-    SELECT CAST(coalesce(
-      {self._parent_of("a.shown")},
-      {self.dialect.integer(":leaf")},
-      a.named,
-      c.leaf_seq,
-      c.message_count
-    ) AS bigint) AS seq
-    FROM asked AS a
-    JOIN {self.conversations} AS c ON c.user_id = :user AND c.id = :conversation
+        shown = self.dialect.integer(":seq")
+        return f"""top AS (
+    SELECT CAST(CASE
+      WHEN {shown} >= 0 THEN {self._parent_of(shown)}
+      WHEN :message <> '' THEN {of_message(":message", self._parent_of("m.seq"))}
+      WHEN :branch <> '' AND {self.dialect.integer(":leaf")} IS NULL THEN {of_message(":branch", "m.seq")}
+      ELSE coalesce({self.dialect.integer(":leaf")}, c.leaf_seq, c.message_count)
+    END AS bigint) AS seq
+    FROM {self.conversations} AS c
+    WHERE c.user_id = :user AND c.id = :conversation
   )"""
 
     @property
@@ -398,8 +395,7 @@ WHERE k.user_id = :user
     SELECT m.n, m.bytes, -m.seq AS place, {_FOLLOWS_IN_PART} AS follows
     FROM parts AS r
     {self.dialect.look_up("messages", "m", place)}
-  ),
-  {self._siblings}"""
+  )"""
 
     @property
     def _path_after(self) -> str:
@@ -434,37 +430,36 @@ WHERE k.user_id = :user
     SELECT m.n, m.bytes, m.seq AS place, {_FOLLOWS_IN_PART} AS follows
     FROM parts AS r
     {self.dialect.look_up("messages", "m", place)}
-  ),
-  {self._siblings}"""
-
-    @property
-    def _siblings(self) -> str:
-        """What follows the same as a message of `parts`. It may have children of others, which nobody looks for."""
-        forks = "f.user_id = :user AND f.conversation_id = :conversation"
-        child = "c.user_id = :user AND c.id = :conversation"
-        return f"""relatives AS (
-    SELECT f.follows, f.seq
-    FROM parts AS r
-    {self.dialect.look_up("forks", "f", f"{forks} AND f.follows >= r.lo - 1 AND f.follows < r.hi")}
-    UNION
-    SELECT f.follows, f.seq
-    FROM parts AS r
-    {self.dialect.look_up("forks", "f", f"{forks} AND f.follows = r.follows")}
-    UNION
-    SELECT r.follows, r.follows + 1
-    FROM parts AS r
-    JOIN {self.conversations} AS c ON {child} AND c.message_count > r.follows
-    WHERE r.follows >= 0 AND {self._is_no_fork("r.follows + 1")}
-  ),
-  siblings AS (
-    SELECT s.follows, s.seq FROM relatives AS s WHERE {self.is_kept("s.seq")}
   )"""
 
     @property
     def _about_path(self) -> dict[str, str]:
-        """What a page of a path says beside its messages."""
+        """What a page of a path says beside its messages: its end, and what follows the same as one of its messages.
+
+        Rows of `forks` tell it, but for the one that follows by standing next. It may have children of others, which
+        nobody looks for, and those on the page.
+        """
+        forks = "f.user_id = :user AND f.conversation_id = :conversation"
+        next_one = "c.user_id = :user AND c.id = :conversation AND c.message_count > r.follows"
         pair = self.dialect.object({"follows": "s.follows", "seq": "s.seq"})
-        children = self.dialect.subquery(f"SELECT {self.dialect.list_of(pair)} FROM siblings AS s")
+        children = self.dialect.subquery(f"""
+    SELECT {self.dialect.list_of(pair)}
+    FROM (
+      SELECT f.follows, f.seq
+      FROM parts AS r
+      {self.dialect.look_up("forks", "f", f"{forks} AND f.follows >= r.lo - 1 AND f.follows < r.hi")}
+      UNION ALL
+      SELECT f.follows, f.seq
+      FROM parts AS r
+      {self.dialect.look_up("forks", "f", f"{forks} AND f.follows = r.follows AND f.seq <> r.lo")}
+      UNION ALL
+      SELECT r.follows, r.follows + 1
+      FROM parts AS r
+      JOIN {self.conversations} AS c ON {next_one}
+      WHERE r.follows >= 0 AND {self._is_no_fork("r.follows + 1")}
+    ) AS s
+    WHERE {self.is_kept("s.seq")}
+  """)
         return {"children": children, "top": "(SELECT t.seq FROM top AS t)", "drafts": self.open_drafts_of_page}
 
     def _page_of_path(self, listed: str) -> Query:

@@ -2,7 +2,7 @@
 
 from functools import cached_property
 
-from threadkeep.storage.sql.columns import CONVERSATION, DRAFT, MESSAGE, named, shown
+from threadkeep.storage.sql.columns import CONVERSATION, DRAFT, MESSAGE, Column, named, shown
 from threadkeep.storage.sql.executor import Query
 from threadkeep.storage.sql.statements.base import Base
 
@@ -308,7 +308,7 @@ WHERE s.position = 1 OR (s.position <= :limit AND s.bytes <= :page_bytes)
           WHERE f.user_id = :user AND f.conversation_id = :conversation AND f.id = :message
         )
       )
-      AND {self.is_kept("m.seq")}
+      AND {self.is_kept_on_page("m.seq")}
     ORDER BY m.seq DESC
     LIMIT :limit + 1
   )"""
@@ -321,7 +321,7 @@ WHERE s.position = 1 OR (s.position <= :limit AND s.bytes <= :page_bytes)
     WHERE m.user_id = :user
       AND m.conversation_id = :conversation
       AND m.seq > :seq
-      AND {self.is_kept("m.seq")}
+      AND {self.is_kept_on_page("m.seq")}
     ORDER BY m.seq
     LIMIT :limit + 1
   )"""
@@ -330,12 +330,23 @@ WHERE s.position = 1 OR (s.position <= :limit AND s.bytes <= :page_bytes)
     def _beside_messages(self) -> dict[str, str]:
         return {"drafts": self.open_drafts_of_page}
 
+    @property
+    def _on_page(self) -> list[Column]:
+        """What readers get of a message of a page: whether the conversation has a fork at all is asked once for all."""
+        fork = f"SELECT 1 FROM {self.forks} AS f WHERE f.user_id = :user AND f.conversation_id = :conversation"
+        return [
+            column._replace(shown_as=f"CASE WHEN EXISTS ({fork}) THEN {column.shown_as} ELSE {{alias}}.seq - 1 END")
+            if column.name == "follows"
+            else column
+            for column in shown(MESSAGE)
+        ]
+
     def _page(self, listed: str) -> Query:
         return self.dialect.answer(f"""
 WITH
   {listed}
 SELECT CASE WHEN (SELECT sum(l.bytes) FROM listed AS l) > :page_bytes THEN NULL ELSE (
-  SELECT {self.dialect.message_rows(shown(MESSAGE), "m", "count(*) > :limit", self._beside_messages)}
+  SELECT {self.dialect.message_rows(self._on_page, "m", "count(*) > :limit", self._beside_messages)}
   FROM listed AS l
   {self.dialect.look_up("messages", "m", "m.user_id = :user AND m.n = l.n")}
 ) END AS answer
