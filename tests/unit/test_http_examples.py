@@ -42,18 +42,8 @@ WITHOUT_EXAMPLES = {
 }
 """What answers nothing, lines, this document, or a page."""
 VARYING = {
-    *(
-        "created_at",
-        "createdAt",
-        "updatedAt",
-        "at",
-        "exportedAt",
-        "next",
-        "nextCursor",
-        "changes",
-        "incarnation",
-        "deadline",
-    ),
+    *("created_at", "createdAt", "updatedAt", "exportedAt", "at", "deadline", "next", "nextCursor", "changes"),
+    "incarnation",
     *(f"{name}At" for name in ("accepted", "ready", "started", "applied", "settled", "noted", "abort", "closed")),
     *("requestedStore", "store", "persistent", "reason"),
 }

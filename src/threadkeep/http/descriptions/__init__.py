@@ -8,7 +8,7 @@ from typing import Any
 from threadkeep.http.descriptions.blobs import BLOBS
 from threadkeep.http.descriptions.branches import FIELDS_OF_BRANCHES, branches
 from threadkeep.http.descriptions.context import CONTEXT
-from threadkeep.http.descriptions.drafts import DRAFTS, FIELDS_OF_DRAFTS
+from threadkeep.http.descriptions.drafts import FIELDS_OF_DRAFTS, drafts
 from threadkeep.http.descriptions.journals import JOURNALS
 from threadkeep.http.descriptions.openai import CONVERSATION, ITEM, OF_OPENAI, TAG
 from threadkeep.http.descriptions.operation import AGENT_STATE, Operation
@@ -333,7 +333,7 @@ OPERATIONS: dict[str, Operation] = {
             "skipped": [],
         },
     ),
-    **DRAFTS,
+    **drafts(_restored),
     **JOURNALS,
     **BLOBS,
     **TASKS,
@@ -346,7 +346,7 @@ OPERATIONS: dict[str, Operation] = {
             202: "Everything is hidden, and the rest is being removed. This is how much it was.",
         },
         query="confirm=alice",
-        response={"conversations": 2, "messages": 4, "journals": 1, "tasks": 1, "userId": "alice", "isComplete": True},
+        response={"conversations": 2, "messages": 5, "journals": 1, "tasks": 1, "userId": "alice", "isComplete": True},
     ),
     "get_status": Operation(
         tag="Server",

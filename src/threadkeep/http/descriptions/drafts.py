@@ -45,55 +45,65 @@ FIELDS_OF_DRAFTS = {
     "usage": "What the provider counted; kept in the metadata of the message.",
 }
 
-DRAFTS: dict[str, Operation] = {
-    "start_draft": Operation(
-        tag="Drafts",
-        answers={201: "The new draft.", 200: "It was started by an earlier request with this id: the draft, as it is."},
-        request={"id": _DRAFT, "model": "claude-sonnet-4-5"},
-        response=_draft,
-    ),
-    "write_parts": Operation(
-        tag="Drafts",
-        answers={200: "The parts are kept. This is the number of the next one, and when the draft is interrupted."},
-        request={"fence": 1, "from": 0, "parts": [_ops]},
-        response={"next": 1, "deadline": _AT + 60_000, "stop": False},
-    ),
-    "get_draft": Operation(
-        tag="Drafts",
-        answers={200: "The draft, and parts of it in order."},
-        response={"draft": _written, "parts": [{"part": 0, "at": _AT, "ops": _ops}], "more": False},
-    ),
-    "follow_draft": Operation(
-        tag="Drafts",
-        answers={
-            200: "The parts, as events.",
-            204: "The draft has ended, and whoever asks has heard of it.",
-        },
-    ),
-    "stream_draft": Operation(
-        tag="Drafts",
-        answers={
-            201: "What the message was given, and the conversation as it is now.",
-            200: "The lines ended, and the draft goes on: this is the number of the next part.",
-            204: "Nothing had come, and the draft is gone.",
-        },
-    ),
-    "list_drafts": Operation(
-        tag="Drafts", answers={200: "The drafts that are open, oldest first."}, response={"drafts": [_written]}
-    ),
-    "take_draft": Operation(
-        tag="Drafts", answers={200: "The draft, with the fence of its new producer."}, response=_taken
-    ),
-    "stop_draft": Operation(
-        tag="Drafts", answers={200: "The draft. Its producer is asked to stop."}, response={**_taken, "stop": True}
-    ),
-    "settle_draft": Operation(
-        tag="Drafts",
-        answers={
-            201: "What the message was given, and the conversation as it is now.",
-            200: "The same. The draft was settled by an earlier request.",
-            204: "Nothing had come, and the draft is gone.",
-        },
-        request={"fence": 2, "state": "complete"},
-    ),
-}
+
+def drafts(conversation: dict[str, Any]) -> dict[str, Operation]:
+    """The operations, told of a conversation of two messages."""
+    settled = {**conversation, "updatedAt": _AT, "messageCount": 3, "leafId": _DRAFT}
+    return {
+        "start_draft": Operation(
+            tag="Drafts",
+            answers={
+                201: "The new draft.",
+                200: "It was started by an earlier request with this id: the draft, as it is.",
+            },
+            request={"id": _DRAFT, "model": "claude-sonnet-4-5"},
+            response=_draft,
+        ),
+        "write_parts": Operation(
+            tag="Drafts",
+            answers={200: "The parts are kept. This is the number of the next one, and when the draft is interrupted."},
+            request={"fence": 1, "from": 0, "parts": [_ops]},
+            response={"next": 1, "deadline": _AT + 60_000, "stop": False},
+        ),
+        "get_draft": Operation(
+            tag="Drafts",
+            answers={200: "The draft, and parts of it in order."},
+            response={"draft": _written, "parts": [{"part": 0, "at": _AT, "ops": _ops}], "more": False},
+        ),
+        "list_drafts": Operation(
+            tag="Drafts", answers={200: "The drafts that are open, oldest first."}, response={"drafts": [_written]}
+        ),
+        "take_draft": Operation(
+            tag="Drafts", answers={200: "The draft, with the fence of its new producer."}, response=_taken
+        ),
+        "stream_draft": Operation(
+            tag="Drafts",
+            query="fence=2",
+            request=b'{"block": 0, "append": " in the category"}\n',
+            answers={
+                201: "What the message was given, and the conversation as it is now.",
+                200: "The lines ended, and the draft goes on: this is the number of the next part.",
+                204: "Nothing had come, and the draft is gone.",
+            },
+        ),
+        "stop_draft": Operation(
+            tag="Drafts", answers={200: "The draft. Its producer is asked to stop."}, response={**_taken, "stop": True}
+        ),
+        "settle_draft": Operation(
+            tag="Drafts",
+            answers={
+                201: "What the message was given, and the conversation as it is now.",
+                200: "The same. The draft was settled by an earlier request.",
+                204: "Nothing had come, and the draft is gone.",
+            },
+            request={"fence": 2, "state": "complete"},
+            response={"messages": [{"id": _DRAFT, "seq": 3, "createdAt": _AT}], "conversation": settled},
+        ),
+        "follow_draft": Operation(
+            tag="Drafts",
+            answers={
+                200: "The parts, as events.",
+                204: "The draft has ended, and whoever asks has heard of it.",
+            },
+        ),
+    }
