@@ -5,15 +5,15 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from threadkeep.conversations.drafts.models import DraftEnd, NewParts, Op, Ops, PartsWritten, StreamEnd
 from threadkeep.conversations.drafts.service import settle_draft, write_parts
 from threadkeep.conversations.drafts.store import DraftStore, part_gap
-from threadkeep.conversations.export_v1 import lines
+from threadkeep.conversations.export_v1 import DOCUMENT_BYTES_MAX, lines
 from threadkeep.conversations.models import Appended
-from threadkeep.errors import Invalid, ThreadkeepError
-from threadkeep.validation import checking, parse, parse_one_of
+from threadkeep.errors import Invalid, ThreadkeepError, TooLarge
+from threadkeep.validation import BODY, checking, parse, parse_one_of
 from threadkeep.work import done
 
 if TYPE_CHECKING:
@@ -49,11 +49,17 @@ class _Batch(Struct):
         """Put changes behind others. What is appended to the same block as before goes with that."""
         self.lines, self.size = self.lines + 1, self.size + size
         for op in ops:
-            last = self.ops[-1] if self.ops else Op()
-            if last.block == op.block and isinstance(last.append, str) and isinstance(op.append, str):
-                self.ops[-1] = Op(block=op.block, append=last.append + op.append)
+            before = _appended_by(self.ops[-1]) if self.ops else None
+            text = _appended_by(op)
+            if before is not None and text is not None and self.ops[-1].block == op.block:
+                self.ops[-1] = Op(block=op.block, append=before + text)
             else:
                 self.ops.append(op)
+
+
+def _appended_by(op: Op) -> str | None:
+    """What a change appends, if it does nothing else."""
+    return op.append if isinstance(op.append, str) and op.set is UNSET and op.event is UNSET else None
 
 
 async def receive(
@@ -134,13 +140,15 @@ async def _batches(
 
 async def _read(line: bytes | ThreadkeepError, number: int) -> Ops | StreamEnd:
     """A line: a change, an array of them, or the end. Raises Invalid with its number, and TooLarge."""
+    place = f"lines[{number - 1}]"
     if isinstance(line, ThreadkeepError):
-        raise line
+        raise TooLarge(f"{place}: A line may have {DOCUMENT_BYTES_MAX} bytes, and this one has more.", {"path": place})
     try:
         await done(checking(line))
         if line.lstrip()[:1] == b"[":
             return parse(line, Ops)
         found: Op | StreamEnd = parse_one_of(line, Op, StreamEnd)
     except Invalid as error:
-        raise Invalid(f"lines[{number - 1}]: {error.message}", f"lines[{number - 1}]") from error
+        path = place if error.path == BODY else f"{place}.{error.path}"
+        raise Invalid(f"{path}: {error.message.removeprefix(f'{error.path}: ')}", path) from error
     return found if isinstance(found, StreamEnd) else [found]

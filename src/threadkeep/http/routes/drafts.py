@@ -133,18 +133,16 @@ async def follow_draft(call: Call) -> Response:
     start = query.start if last_id is None else _part_after(last_id)
     folds, is_caught_up = query.folded and last_id is None, False
 
-    async def ask() -> Found:
+    async def find() -> Found:
         nonlocal start, folds, is_caught_up
-        try:
+        page = await call.store.get_draft(call.id, start=start, limit=_PARTS_OF_EVENTS)
+        if await settle_overdue_drafts(call, [page.draft]):
             page = await call.store.get_draft(call.id, start=start, limit=_PARTS_OF_EVENTS)
-            if await settle_overdue_drafts(call, [page.draft]):
-                page = await call.store.get_draft(call.id, start=start, limit=_PARTS_OF_EVENTS)
-            if folds and page.draft.settled_at is None:
-                _, content = await read_folded(call.store, call.id)
-                folds, start = False, content.next
-                return Found([event(msgspec.json.encode(content), id_=str(start - 1), name="content")], has_more=True)
-        except NotFound as error:
-            return no_further(error)
+        if folds and page.draft.settled_at is None:
+            _, content = await read_folded(call.store, call.id)
+            folds, start = False, content.next
+            id_ = str(start - 1) if start else None
+            return Found([event(msgspec.json.encode(content), id_=id_, name="content")], has_more=True)
         events = [event(msgspec.json.encode(part), id_=str(part.part), name="part") for part in page.parts]
         start = page.parts[-1].part + 1 if page.parts else start
         if page.draft.settled_at is not None:
@@ -155,8 +153,13 @@ async def follow_draft(call: Call) -> Response:
             events.append(event(b'{"next":%d}' % start, name="caught-up"))
         return Found(events, page.more, seconds=(page.draft.deadline - now()) / 1_000)
 
-    first = await ask()
-    return events_response(first, ask, listener)
+    async def ask() -> Found:
+        try:
+            return await find()
+        except NotFound as error:  # its conversation was deleted
+            return no_further(error)
+
+    return events_response(await find(), ask, listener)
 
 
 def _part_after(last_id: str) -> int:
