@@ -403,7 +403,7 @@ RESERVED = {
     "uuid": set(),
     "time": {
         "http/events",
-        "client/sync/waiting",
+        *("client/api/drafts", "client/sync/drafts", "client/sync/waiting"),
         "clock",
         "storage/sqlite/file",
         "server/application",
