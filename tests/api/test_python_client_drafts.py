@@ -21,6 +21,16 @@ async def contents(conversation: Any) -> list[Any]:
     return [message.content async for message in conversation.messages()]
 
 
+async def written(conversation: Any, id_: str, error: BaseException | None, then: str | None = None) -> None:
+    """Write a draft until something else is said, or something goes wrong."""
+    async with conversation.draft(id=id_) as draft:
+        await draft.write("A")
+        if then is not None:
+            await conversation.append(role="user", content=then, interrupts=True)
+        if error is not None:
+            raise error
+
+
 async def test_what_is_written_becomes_a_message(backend: Backend, kind: str) -> None:
     conversation = await conversation_of(backend, kind)
     call = {"type": "tool_use", "id": "c1", "name": "search", "input": {"q": "monad"}}
@@ -51,17 +61,13 @@ async def test_what_is_written_becomes_a_message(backend: Backend, kind: str) ->
 async def test_an_error_leaves_what_came(backend: Backend, kind: str) -> None:
     conversation = await conversation_of(backend, kind)
     with pytest.raises(RuntimeError, match="busy"):
-        async with conversation.draft() as draft:
-            await draft.write("A mon")
-            raise RuntimeError("The model is busy.")
-    message = await conversation.message(draft.id)
-    assert message.text == "A mon"
+        await written(conversation, "failing", RuntimeError("The model is busy."))
+    message = await conversation.message("failing")
+    assert message.text == "A"
     assert message.metadata == {"stream": {"state": "failed", "error": "The model is busy."}}
     with pytest.raises(KeyboardInterrupt):
-        async with conversation.draft() as draft:
-            await draft.write("A")
-            raise KeyboardInterrupt
-    assert (await conversation.message(draft.id)).metadata == {"stream": {"state": "interrupted"}}
+        await written(conversation, "canceled", KeyboardInterrupt())
+    assert (await conversation.message("canceled")).metadata == {"stream": {"state": "interrupted"}}
     async with conversation.draft() as draft:
         pass
     assert draft.receipt is None
@@ -83,14 +89,9 @@ async def test_a_draft_is_stopped_or_interrupted_by_others(backend: Backend, kin
         assert (conflict.value.details or {})["reason"] == "draft_open"
         await draft.settle()
     with pytest.raises(Conflict, match="interrupted"):
-        async with conversation.draft() as draft:
-            await draft.write("C")
-            await conversation.append(role="user", content="And a functor?", interrupts=True)
+        await written(conversation, "overtaken", None, then="And a functor?")
     with pytest.raises(RuntimeError):  # and not that nobody may settle it any more
-        async with conversation.draft() as draft:
-            await draft.write("D")
-            await conversation.append(role="user", content="Stop.", interrupts=True)
-            raise RuntimeError
+        await written(conversation, "again", RuntimeError(), then="Stop.")
     with pytest.raises(NotFound):
         await conversation.stop_draft("nowhere")
 
