@@ -63,6 +63,7 @@ OURS = {
         for name in ("", ".folding", ".models", ".reading", ".records", ".service", ".settling", ".store", ".streaming")
     ),
     "threadkeep.conversations.export_v1",
+    "threadkeep.conversations.forking",
     "threadkeep.conversations.models",
     "threadkeep.conversations.records",
     "threadkeep.conversations.resent",
@@ -159,7 +160,9 @@ IN_SNAPSHOT = {
             "branches",
             "drafts",
             "erasing",
+            "forking",
             "indexing",
+            "linking",
             "messages",
             "reading",
             "searching",

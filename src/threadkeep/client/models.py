@@ -12,6 +12,7 @@ from threadkeep.conversations.export_v1 import ImportReport
 from threadkeep.conversations.models import (
     Branches,
     DraftChange,
+    ForkedFrom,
     Receipt,
     Removed,
     Role,
@@ -34,6 +35,7 @@ __all__ = [
     "DraftChange",
     "DraftData",
     "DraftList",
+    "ForkedFrom",
     "Hit",
     "HitPage",
     "ImportReport",
@@ -75,6 +77,8 @@ class ConversationData(Struct, rename="camel", kw_only=True):
     deleted_at: int | None
     leaf_id: str | None
     """The message with which the active path ends."""
+    forked_from: ForkedFrom | None = None
+    """What it was forked from."""
 
 
 class Message(Struct, rename="camel", kw_only=True):

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from owner_proof.walk.steps import Step, not_too_many
 from support.records import conversation, edit, message_edit, message_records, new_message
 from threadkeep.conversations import cursors
-from threadkeep.conversations.records import ConversationFilter, ImportRecord, SearchQuery
+from threadkeep.conversations.records import ConversationFilter, ForkRecord, ImportRecord, SearchQuery
 from threadkeep.conversations.store import Store
 from threadkeep.storage.sql import conversations as sql_store
 from threadkeep.storage.sql.conversations import SqlStore
@@ -72,6 +72,12 @@ def delete_branch(number: int, message: int) -> Step:
 
 def restore_branch(number: int, message: int) -> Step:
     return lambda store: store.restore_branch(c(number), m(message))
+
+
+def fork(number: int, message: int | None, to: int, *, title: str | None = None) -> Step:
+    message_id = None if message is None else m(message)
+    record = ForkRecord(id=c(to), message_id=message_id, title=title, digest=f"{number} {message_id} {title}")
+    return lambda store: store.fork_conversation(c(number), record)
 
 
 def get_message(number: int, message: int) -> Step:
@@ -275,6 +281,14 @@ WALK: list[Step] = [
     restore_branch(1, 90),
     restore_branch(90, 2),
     delete_branch(1, 63),
+    fork(1, 63, 6),
+    fork(1, 90, 6),
+    fork(90, 2, 6),
+    fork(1, 62, 6, title="Mine, forked"),
+    fork(1, 62, 6, title="Mine, forked"),
+    fork(1, 61, 6),
+    fork(1, None, 7),
+    read_all(6, limit=1),
     select_leaf(1, 2),
     get_message(1, 2),
     get_message(1, 90),

@@ -316,11 +316,12 @@ WHERE k.user_id = :user
   ), {seq} - 1)"""
 
     def _is_no_fork(self, seq: str) -> str:
-        return f"""NOT EXISTS (
-    SELECT 1
+        # As a value: what is to be joined, Postgres may look for in all that a user has.
+        return f"""(
+    SELECT fork.follows
     FROM {self.forks} AS fork
     WHERE fork.user_id = :user AND fork.conversation_id = :conversation AND fork.seq = {seq}
-  )"""
+  ) IS NULL"""
 
     def _last_fork(self, column: str, seq: str, otherwise: str) -> str:
         """What the last fork at a place or before it says. Asked for one by one: SQLite would join by reading all."""
@@ -447,11 +448,11 @@ WHERE k.user_id = :user
     FROM (
       SELECT f.follows, f.seq
       FROM parts AS r
-      {self.dialect.look_up("forks", "f", f"{forks} AND f.follows >= r.lo - 1 AND f.follows < r.hi")}
+      {self.dialect.look_up("forks", "f", f"{forks} AND f.follows >= r.lo - 1 AND f.follows < r.hi", by="f.follows")}
       UNION ALL
       SELECT f.follows, f.seq
       FROM parts AS r
-      {self.dialect.look_up("forks", "f", f"{forks} AND f.follows = r.follows AND f.seq <> r.lo")}
+      {self.dialect.look_up("forks", "f", f"{forks} AND f.follows = r.follows AND f.seq <> r.lo", by="f.follows")}
       UNION ALL
       SELECT r.follows, r.follows + 1
       FROM parts AS r
@@ -534,7 +535,7 @@ WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL
     UNION ALL
     SELECT b.top, f.seq, {self._run_end("f.seq")}
     FROM below AS b
-    {self.dialect.look_up("forks", "f", place)}
+    {self.dialect.look_up("forks", "f", place, by="f.follows")}
     WHERE {self.is_kept("f.seq")}
   )"""
 
@@ -564,8 +565,9 @@ WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL
     FROM {self.cuts} AS cut
     WHERE cut.user_id = :user
       AND cut.conversation_id = :conversation
-      AND {self._seq_of_message} BETWEEN cut.from_seq AND cut.to_seq
-      AND cut.deleted_at > 0
+      AND cut.from_seq <= {self._seq_of_message}
+      AND cut.to_seq >= {self._seq_of_message}
+      AND coalesce(cut.deleted_at, 0) > 0
   )"""
 
     @property

@@ -267,7 +267,8 @@ SELECT {page} AS answer
 FROM sized AS s
 LEFT JOIN {self.conversations} AS c ON c.user_id = :user AND c.n = s.n AND s.kind = 0
 LEFT JOIN {self.messages} AS m ON m.user_id = :user AND m.n = s.n AND s.kind = 1
-LEFT JOIN {self.cuts} AS k ON k.user_id = :user AND k.rev = s.rev AND k.from_seq = s.n AND s.kind = 2
+LEFT JOIN {self.cuts} AS k
+  ON k.user_id = :user AND k.rev = s.rev AND k.from_seq = s.n AND k.deleted_at > 0 AND s.kind = 2
 LEFT JOIN {self.drafts} AS d ON d.user_id = :user AND d.n = s.n AND s.kind = 3
 WHERE s.position = 1 OR (s.position <= :limit AND s.bytes <= :page_bytes)
 """)
