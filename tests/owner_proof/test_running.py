@@ -369,8 +369,8 @@ SUPERFLUOUS = {
     **dict.fromkeys(
         (
             *("unindex_title_2-c-2", "unindex_title_3-c-2", "index_messages_2-m-2", "index_messages_3-m-2"),
-            *("unindex_swept_2-m-2", "unindex_swept_2-c-4"),
-            *("unindex_swept_3-m-2", "unindex_swept_3-c-4"),
+            *("unindex_swept_2-m-2", "unindex_swept_2-c-5"),
+            *("unindex_swept_3-m-2", "unindex_swept_3-c-5"),
             *("overwrite_1-m-2", "overwrite_2-c-2", "remove_messages-m-2", "remove_conversations-c-2"),
             *("delete_older-c-3", "delete_older-c-4"),
         ),

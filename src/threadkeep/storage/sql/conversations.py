@@ -580,18 +580,20 @@ class SqlStore(SqlMessages, SqlBranches):
         return _forked(created, fork), bool(created.is_new)
 
     async def _path(self, conversation_id: str, message_id: str | None) -> list[Message]:
-        """All messages of the path that ends with a message, or of the active one."""
-        branch = message_id or ACTIVE
-        page = await self.list_messages(conversation_id, branch=branch, after=0, limit=MESSAGES_LIMIT_MAX)
-        path = page.messages
+        """All messages of the path that ends with a message, or of the active one.
+
+        It is read from its end: a page of it takes as long then, however many branches leave it.
+        """
+        page = await self.list_messages(conversation_id, branch=message_id or ACTIVE, limit=MESSAGES_LIMIT_MAX)
+        path = page.messages[::-1]
         while page.next_cursor is not None:
             if len(path) > FORKED_MESSAGES_MAX:
                 raise too_long()
             page = await self.list_messages(conversation_id, cursor=page.next_cursor, limit=MESSAGES_LIMIT_MAX)
-            path += page.messages
+            path += page.messages[::-1]
         if not path:
             raise nothing_to_fork()
-        return path
+        return path[::-1]
 
     async def changes(self, since: str | None = None, *, limit: int = 200) -> Changes:
         if since is None:

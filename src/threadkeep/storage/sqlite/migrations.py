@@ -416,6 +416,8 @@ WHERE deleted_at > 0""",
 WHERE deleted_at > 0""",
             """CREATE INDEX cuts_to_sweep ON cuts (user_id)
 WHERE deleted_at < 0""",
+            """CREATE INDEX cuts_to_purge ON cuts (deleted_at, user_id)
+WHERE deleted_at <> 0""",
             """ALTER TABLE conversations ADD COLUMN leaf_seq INTEGER""",
             """ALTER TABLE conversations ADD COLUMN forked_from TEXT""",
             """ALTER TABLE owners ADD COLUMN linked_rev INTEGER NOT NULL DEFAULT 0""",
