@@ -13,6 +13,7 @@ from owner_proof.guards_of_threads import ON_SQLITE as OF_THREADS_ON_SQLITE
 from owner_proof.guards_of_threads import SUPERFLUOUS as OF_THREADS
 from owner_proof.kept import OF_AGENTS
 from owner_proof.reading import OF_NO_USER
+from owner_proof.walk.branches import BRANCHES, BUSHES, COMBS, ROOTS
 from owner_proof.walk.conversations import (
     IMPORTS,
     MORE,
@@ -49,17 +50,17 @@ USER = "ada"
 # have nearly the same name; they come before and after the user in every index. Of most, the version before has indexed
 # something.
 NEIGHBOURS = {
-    "ADA": [*OTHERWISE, *HELD, index_before()],
+    "ADA": [*OTHERWISE, *HELD, *ROOTS, index_before()],
     "abe": [*PURGED, index_before(1, 2, 3, 5)],
     "ad": DELETED,
-    "ada ": [*WALK, *AGAIN, *IMPORTS, *MORE, *HELD, index_before(1, 2, 5, 6, 40)],
-    "Ada": [*OTHERWISE, *MORE, *HELD, create_in_parts(60, 260, 261, 262, words="parted"), leave_behind],
+    "ada ": [*WALK, *BRANCHES, *AGAIN, *IMPORTS, *MORE, *HELD, index_before(1, 2, 5, 6, 40)],
+    "Ada": [*OTHERWISE, *MORE, *HELD, create_in_parts(60, 260, 261, 262, words="parted"), *COMBS, leave_behind],
     "ann": ERASED,
     "bob": [*DELETED, index_before(1)],
     # Their counter stands where the user's does at an append, and in the end at an edit that gives the same title.
-    "eve": [*OTHERWISE[:-1], index_before()],
+    "eve": [*OTHERWISE[:-1], *BUSHES, index_before()],
 }
-TABLES = ("owners", "conversations", "messages", "word_lists")
+TABLES = ("owners", "conversations", "messages", "forks", "cuts", "word_lists")
 # With the same letters before the words of all, only the statement itself keeps them apart.
 SAME_MARK = "samemark"
 MARKS = [None, SAME_MARK]
@@ -477,7 +478,7 @@ def marked(*broken: str) -> str | None:
 
     Elsewhere each is marked as it is, which tells those of the user from those of somebody else.
     """
-    return SAME_MARK if any(each.startswith("search-") for each in broken) else None
+    return SAME_MARK if any(each.startswith(("search-", "search_active-")) for each in broken) else None
 
 
 async def is_missed(broken: Iterable[str], alone: Alone, beside: SqliteExecutor, others: Kept) -> bool:

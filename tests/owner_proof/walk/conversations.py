@@ -11,7 +11,7 @@ from support.records import conversation, edit, message_edit, message_records, n
 from threadkeep.conversations import cursors
 from threadkeep.conversations.records import ConversationFilter, ImportRecord, SearchQuery
 from threadkeep.conversations.store import Store
-from threadkeep.storage.sql import conversations as sql_store
+from threadkeep.storage.sql import branches as sql_branches
 from threadkeep.storage.sql.conversations import SqlStore
 
 
@@ -51,27 +51,6 @@ def append(number: int, *messages: int, words: str = "", expected: int | None = 
 
 def update(number: int, version: int | None = None, **fields: Any) -> Step:
     return lambda store: store.update_conversation(c(number), edit(**fields), expected_version=version)
-
-
-def branch(number: int, message: int, *, words: str = "", **where: Any) -> Step:
-    records = message_records([new_message(f"{words} {message}", id=m(message), **where)])
-    return lambda store: store.append_messages(c(number), records)
-
-
-def list_branches(number: int, message: int) -> Step:
-    return lambda store: store.list_branches(c(number), m(message))
-
-
-def select_leaf(number: int, message: int, **options: Any) -> Step:
-    return lambda store: store.select_leaf(c(number), m(message), **options)
-
-
-def delete_branch(number: int, message: int) -> Step:
-    return lambda store: store.delete_branch(c(number), m(message))
-
-
-def restore_branch(number: int, message: int) -> Step:
-    return lambda store: store.restore_branch(c(number), m(message))
 
 
 def get_message(number: int, message: int) -> Step:
@@ -138,8 +117,8 @@ def read_all(number: int, **query: Any) -> Step:
 
     async def step(store: Store) -> Any:
         pages = []
-        for page_bytes in (sql_store.PAGE_BYTES_MAX, 9):
-            with mock.patch.object(sql_store, "PAGE_BYTES_MAX", page_bytes):
+        for page_bytes in (sql_branches.PAGE_BYTES_MAX, 9):
+            with mock.patch.object(sql_branches, "PAGE_BYTES_MAX", page_bytes):
                 pages.append(await store.list_messages(c(number), **query))
                 while pages[-1].next_cursor:
                     limit = query["limit"]
@@ -252,30 +231,6 @@ WALK: list[Step] = [
     update(1, metadata={"large": "x" * 16_384}),
     update(1, metadata=None),
     update(90, title="Not mine"),
-    branch(1, 61, siblingOf=m(2)),
-    branch(1, 62, parentId=m(1)),
-    branch(1, 63, isRoot=True),
-    branch(1, 64, siblingOf=m(90)),
-    list_branches(1, 2),
-    list_branches(1, 90),
-    list_branches(90, 2),
-    select_leaf(1, 1, descend=False),
-    branch(1, 65),
-    select_leaf(1, 1),
-    select_leaf(1, 61, expected_leaf_id=m(1)),
-    select_leaf(1, 90),
-    select_leaf(90, 2),
-    delete_branch(1, 61),
-    delete_branch(1, 61),
-    delete_branch(1, 90),
-    delete_branch(90, 2),
-    list_branches(1, 62),
-    restore_branch(1, 61),
-    restore_branch(1, 61),
-    restore_branch(1, 90),
-    restore_branch(90, 2),
-    delete_branch(1, 63),
-    select_leaf(1, 2),
     get_message(1, 2),
     get_message(1, 90),
     get_message(90, 2),
