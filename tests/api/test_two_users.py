@@ -165,6 +165,11 @@ QUESTIONS: dict[tuple[str, str], list[Question]] = {
     ("GET", "/api/conversations/{id}/messages/{mid}"): [
         lambda user, id_, message_id: (f"{API}/{id_}/messages/{message_id}", None),
     ],
+    ("POST", "/api/conversations/{id}/fork"): [
+        lambda user, id_, message_id: (f"{API}/{id_}/fork", {}),
+        lambda user, id_, message_id: (f"{API}/{id_}/fork", {"messageId": message_id, "title": user.secret}),
+        lambda user, id_, message_id: (f"{API}/{id_}/fork", {"id": id_}),
+    ],
     ("GET", "/api/conversations/{id}/messages/{mid}/branches"): [
         lambda user, id_, message_id: (f"{API}/{id_}/messages/{message_id}/branches", None),
     ],

@@ -13,7 +13,7 @@ from support.stores import open_sqlite
 from threadkeep.conformance.helpers import blobs, tasks
 from threadkeep.conformance.helpers.journals import KEY, SPACE, append, patch, put, read
 from threadkeep.conversations import export_v1
-from threadkeep.conversations.records import ConversationFilter, SearchQuery
+from threadkeep.conversations.records import ConversationFilter, ForkRecord, SearchQuery
 from threadkeep.conversations.store import DatabaseStore
 from threadkeep.ids import new_id
 from threadkeep.storage.sql.conversations import SqlStore
@@ -25,7 +25,7 @@ from threadkeep.work import finished
 pytestmark = pytest.mark.anyio
 
 DOCUMENT = b'{"version": 1, "conversation": {"title": "Old", "messages": []}}'
-EXCEPTIONS = {"sweep": 12, "tidy": 3}
+EXCEPTIONS = {"fork_conversation": 3, "sweep": 12, "tidy": 3}
 """Methods that may take more than one, and how many at the most."""
 
 
@@ -74,6 +74,7 @@ def calls(first: str, second: str, sent: str) -> Sequence[tuple[str, tuple[Any, 
         ("select_leaf", (first, sent), {"descend": False}),
         ("delete_branch", (first, sent), {}),
         ("restore_branch", (first, sent), {}),
+        ("fork_conversation", (first, ForkRecord(id=new_id(), message_id=sent, title=None, digest="")), {}),
         ("list_messages", (first,), {"cursor": sent}),
         ("list_messages", (first,), {"cursor": "WyJiIiwyXQ"}),  # a cursor as they were, which may be an id
         ("search", (SearchQuery(text="hello"),), {}),

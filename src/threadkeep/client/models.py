@@ -11,6 +11,7 @@ from threadkeep.conversations.context.parts import Dialect, Repair
 from threadkeep.conversations.export_v1 import ImportReport
 from threadkeep.conversations.models import (
     Branches,
+    ForkedFrom,
     Receipt,
     Removed,
     Role,
@@ -30,6 +31,7 @@ __all__ = [
     "ConversationEdit",
     "Dialect",
     "Document",
+    "ForkedFrom",
     "Hit",
     "HitPage",
     "ImportReport",
@@ -71,6 +73,8 @@ class ConversationData(Struct, rename="camel", kw_only=True):
     deleted_at: int | None
     leaf_id: str | None
     """The message with which the active path ends."""
+    forked_from: ForkedFrom | None = None
+    """What it was forked from."""
 
 
 class Message(Struct, rename="camel", kw_only=True):

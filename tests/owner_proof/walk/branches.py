@@ -8,11 +8,10 @@ from typing import Any
 
 from owner_proof.walk.conversations import (
     c,
-    create,
     delete,
     follow_after,
     follow_all,
-    get,
+    fork,
     m,
     read_all,
     restore,
@@ -20,13 +19,19 @@ from owner_proof.walk.conversations import (
     update_message,
 )
 from owner_proof.walk.steps import Step
+from owner_proof.walk.sweeping import purge, sweep, sweep_anything
 from support.records import conversation, message_records, new_message
 
-TREE, LINE, WHOLE = 30, 31, 32
-"""Conversations: of branches, without any, and created with branches at once."""
+TREE, LINE, WHOLE, SHORT = 30, 31, 32, 33
+"""Conversations: of branches, without any, created with branches at once, and one that is short for some."""
+FORKED = 34
+"""And made of a path of another."""
 _FIRST = 300
-_COUNT = 30
-"""So many messages neighbours have in each, more than the user."""
+_UNKNOWN = 29
+"""A message that neighbours have, and the user has not."""
+
+# The number of a message of a conversation, and what it says of what it follows.
+_Said = tuple[int, dict[str, Any]]
 
 
 def said(conversation_number: int, number: int) -> int:
@@ -50,13 +55,13 @@ def say(conversation_number: int, number: int, *, expected_leaf: int | None = No
     return lambda store: store.append_messages(c(conversation_number), records, expected_leaf_id=leaf_id)
 
 
-def say_all(conversation_number: int, *messages: tuple[int, dict[str, Any]]) -> Step:
+def say_all(conversation_number: int, *messages: _Said) -> Step:
     """Append several messages at once."""
     records = message_records([_message(conversation_number, number, **where) for number, where in messages])
     return lambda store: store.append_messages(c(conversation_number), records)
 
 
-def begin(conversation_number: int, *messages: tuple[int, dict[str, Any]], **fields: Any) -> Step:
+def begin(conversation_number: int, *messages: _Said, **fields: Any) -> Step:
     """Create a conversation of messages, each of which may say what it follows."""
     sent = [_message(conversation_number, number, **where) for number, where in messages]
     return lambda store: store.create_conversation(conversation(*sent, id=c(conversation_number), **fields))
@@ -99,8 +104,8 @@ def read_paths(number: int, *named: int) -> list[Step]:
         *(read_all(number, limit=2, branch=id_, after=0) for id_ in ids),
         *(read_all(number, limit=2, cursor=id_) for id_ in ids),
         *(read_all(number, limit=2, branch="all", cursor=id_) for id_ in ids),
-        read_all(number, limit=2, branch=m(said(number, 29))),
-        read_all(number, limit=2, cursor=m(said(number, 29))),
+        read_all(number, limit=2, branch=m(said(number, _UNKNOWN))),
+        read_all(number, limit=2, cursor=m(said(number, _UNKNOWN))),
     ]
 
 
@@ -116,10 +121,11 @@ def search_paths(text: str, number: int) -> list[Step]:
     ]
 
 
-# 1 ── 2 ┬─ 3
-#        ├─ 4 ── 5 ── 10
-#        └─ 6
-# 7 ── 8
+# 1 ── 2 ┬─ 3                    13 ── 14 ┬─ 15
+#        ├─ 4 ── 5 ── 10                  ├─ 16 ── 17
+#        ├─ 6                             └─ 18 ── 19
+#        └─ 11 ── 12
+# 7 ── 8 ── 13
 # 9
 GROWING: list[Step] = [
     begin(TREE, (1, {}), (2, {}), (3, {}), title="Twigs"),
@@ -130,18 +136,20 @@ GROWING: list[Step] = [
     say(TREE, 8, expected_leaf=6),
     say(TREE, 8),
     say(TREE, 9, siblingOf=1),
-    say(TREE, 29, siblingOf=28),
-    say(TREE, 29, parentId=28),
-    say(LINE, 29, parentId=said(TREE, 1) - said(LINE, 1) + 1),
+    say(TREE, _UNKNOWN, siblingOf=28),
+    say(TREE, _UNKNOWN, parentId=28),
+    say_all(TREE, (20, {"parentId": 1}), (21, {"parentId": 20}), (28, {"parentId": _UNKNOWN})),
     begin(LINE, *((number, {}) for number in range(1, 7))),
     begin(WHOLE, (1, {}), (2, {}), (3, {"parentId": 1}), (4, {"siblingOf": 1}), (5, {"isRoot": True})),
-    begin(33, (1, {"parentId": 29})),
+    begin(SHORT, (1, {"parentId": _UNKNOWN})),
+    begin(SHORT, *((number, {}) for number in range(1, 5))),
+    say(SHORT, 5),
 ]
 READING: list[Step] = [
     *read_paths(TREE, 1, 5, 6, 8),
     *read_paths(LINE, 1, 4),
     *read_paths(WHOLE, 3),
-    *(list_branches(TREE, number) for number in (1, 2, 4, 7, 8, 29)),
+    *(list_branches(TREE, number) for number in (1, 2, 4, 7, 8, _UNKNOWN)),
     list_branches(LINE, 1),
     list_branches(LINE, 3),
     list_branches(90, 1),
@@ -152,20 +160,61 @@ CHOOSING: list[Step] = [
     say(TREE, 10),
     select_leaf(TREE, 2, descend=False),
     say(TREE, 11, expected_leaf=2),
-    select_leaf(TREE, 1, expected=11),
-    select_leaf(TREE, 4, expected=11),
+    say(TREE, 12),
+    say_all(TREE, (13, {"parentId": 8}), (14, {}), (15, {}), (16, {"siblingOf": 15}), (17, {}), (18, {"parentId": 14})),
+    say(TREE, 19),
+    list_branches(TREE, 1),
+    list_branches(TREE, 15),
+    select_leaf(TREE, 1, expected=19),
+    select_leaf(TREE, 7),
+    select_leaf(TREE, 4, expected=19),
     select_leaf(TREE, 4, expected=1),
-    select_leaf(TREE, 29),
-    select_leaf(TREE, 3, expected=29),
+    select_leaf(TREE, _UNKNOWN),
+    select_leaf(TREE, 3, expected=_UNKNOWN),
     select_leaf(90, 1),
     select_leaf(LINE, 3, descend=False),
-    *read_paths(TREE, 10),
+    *read_paths(TREE, 10, 19),
     *search_paths("twig", TREE),
     *search_paths("leaf", LINE),
     select_leaf(LINE, 3),
     *search_paths("leaf", LINE),
 ]
+
+
+def cut_and_restore(first: int) -> list[Step]:
+    """Delete and restore branches of six messages, of which the first two have those behind them as children."""
+    second, fourth, fifth, sixth = (first + further for further in (1, 3, 4, 5))
+    return [
+        # What follows the one before it, and then what does not.
+        select_leaf(TREE, fifth, descend=False),
+        delete_branch(TREE, fifth),
+        follow_after(restore_branch(TREE, fifth)),
+        select_leaf(TREE, fifth),
+        delete_branch(TREE, fourth),
+        delete_branch(TREE, sixth),
+        follow_after(restore_branch(TREE, sixth)),
+        follow_after(restore_branch(TREE, fourth)),
+        # To what is deleted as well, nothing is restored.
+        delete_branch(TREE, fifth),
+        delete_branch(TREE, fourth),
+        restore_branch(TREE, fifth),
+        follow_after(restore_branch(TREE, fourth)),
+        restore_branch(TREE, fifth),
+        delete_branch(TREE, sixth),
+        delete_branch(TREE, second),
+        restore_branch(TREE, sixth),
+        follow_after(restore_branch(TREE, second)),
+        restore_branch(TREE, sixth),
+        # The active path goes on into what is restored.
+        select_leaf(TREE, second, descend=False),
+        delete_branch(TREE, sixth),
+        follow_after(restore_branch(TREE, sixth)),
+    ]
+
+
 CUTTING: list[Step] = [
+    *cut_and_restore(1),
+    *cut_and_restore(13),
     delete_branch(TREE, 4),
     *read_paths(TREE, 5, 6),
     list_branches(TREE, 3),
@@ -175,76 +224,114 @@ CUTTING: list[Step] = [
     get_message(TREE, 6),
     update_message(TREE, said(TREE, 5), metadata={"cut": 1}),
     update_message(TREE, said(TREE, 6), metadata={"kept": 1}),
-    say(TREE, 12, parentId=5),
-    say(TREE, 12, siblingOf=5),
-    say(TREE, 12, parentId=8),
+    say(TREE, 20, parentId=5),
+    say(TREE, 20, siblingOf=5),
+    say(TREE, 20, parentId=8),
     select_leaf(TREE, 5),
+    fork(TREE, said(TREE, 5), FORKED),
+    fork(TREE, said(TREE, _UNKNOWN), FORKED),
+    fork(90, said(TREE, 1), FORKED),
+    fork(TREE, said(TREE, 11), FORKED, title="Mine, forked"),
+    fork(TREE, said(TREE, 11), FORKED, title="Mine, forked"),
+    fork(TREE, said(TREE, 10), FORKED),
+    fork(TREE, None, FORKED + 1),
+    read_all(FORKED, limit=2),
     *search_paths("twig", TREE),
     delete_branch(TREE, 5),
     delete_branch(TREE, 7),
-    delete_branch(TREE, 29),
+    delete_branch(TREE, _UNKNOWN),
     delete_branch(90, 1),
     follow_all(3),
     follow_all(500),
-    restore_branch(TREE, 5),
     restore_branch(TREE, 3),
-    restore_branch(TREE, 29),
+    restore_branch(TREE, _UNKNOWN),
     restore_branch(90, 1),
-    delete_branch(TREE, 6),
-    delete_branch(TREE, 2),
-    restore_branch(TREE, 6),
-    follow_after(restore_branch(TREE, 2)),
-    restore_branch(TREE, 6),
-    follow_after(delete_branch(LINE, 5)),
+    delete_branch(LINE, 5),
     say(LINE, 7),
     delete_branch(LINE, 7),
     *read_paths(LINE, 4),
     follow_after(restore_branch(LINE, 5)),
-    delete_branch(WHOLE, 3),
-    delete_branch(WHOLE, 1),
-    delete_branch(WHOLE, 4),
-    delete_branch(WHOLE, 5),
+    *(delete_branch(WHOLE, number) for number in (3, 1, 4, 5)),
     read_all(WHOLE, limit=2),
     say(WHOLE, 6),
     read_all(WHOLE, limit=2),
-    delete(WHOLE),
-    list_branches(WHOLE, 6),
-    select_leaf(WHOLE, 6),
-    delete_branch(WHOLE, 6),
-    restore_branch(WHOLE, 3),
-    restore(WHOLE),
+    # Where the conversation is deleted, nothing of it is.
+    delete_branch(SHORT, 5),
+    delete_branch(SHORT, 4),
+    delete(SHORT),
+    list_branches(SHORT, 3),
+    select_leaf(SHORT, 2),
+    delete_branch(SHORT, 3),
+    restore_branch(SHORT, 4),
+    fork(SHORT, said(SHORT, 3), FORKED + 2),
+    restore(SHORT),
+    restore_branch(SHORT, 4),
     follow_all(4),
     *read_paths(TREE, 10),
     *search_paths("twig", TREE),
 ]
 BRANCHES: list[Step] = [*GROWING, *READING, *CHOOSING, *CUTTING]
 
-_BRANCHED = (TREE, LINE, WHOLE)
-# Each message is a root, and deleted: at every place there is a fork, and a deletion, most with a `rev` of their own.
+# What is deleted goes for good, in parts.
+SWEEPING: list[Step] = [
+    purge(),
+    restore_branch(TREE, 4),
+    sweep(1, messages=2),
+    *read_paths(TREE, 6),
+    follow_all(500),
+    sweep_anything,
+    sweep(1, messages=1),
+    say(LINE, 8),
+    sweep(),
+    say(SHORT, 6),
+    read_all(SHORT, limit=50),
+    delete_branch(LINE, 6),
+    purge(ago=9),
+    follow_all(500),
+]
+
+BRANCHED = (TREE, LINE, WHOLE)
+"""Conversations that are deleted where all is."""
+
+
+def _roots(conversation_number: int, count: int) -> list[Step]:
+    """Messages of which each is a root, the last first, and which are deleted one after the other."""
+    numbers = [_UNKNOWN, *(number for number in range(count, 0, -1) if number != _UNKNOWN)]
+    return [
+        begin(conversation_number, *((number, {"isRoot": True}) for number in numbers)),
+        *(delete_branch(conversation_number, number) for number in numbers),
+    ]
+
+
+# At every place there is a fork, and a deletion, each of another `rev`.
 ROOTS: list[Step] = [
-    step
-    for number in _BRANCHED
-    for step in (
-        begin(number, *((each, {"isRoot": True}) for each in range(_COUNT, 0, -1))),
-        *(delete_branch(number, each) for each in range(_COUNT, 0, -1)),
-    )
+    *_roots(TREE, 40),
+    *_roots(LINE, 8),
+    *_roots(WHOLE, 8),
+    begin(SHORT, (1, {})),
+    begin(FORKED, (1, {})),
 ]
 # To each message, there is one that follows it beside the next one.
+_TEETH = [*((number, {}) for number in range(11, 22)), *((number, {"parentId": number + 10}) for number in range(1, 11))]
 COMBS: list[Step] = [
-    step
-    for number in _BRANCHED
-    for step in (
-        begin(number, *((each, {}) for each in range(11, 22)), *((each, {"parentId": each + 10}) for each in range(1, 11))),
-        select_leaf(number, 3),
-    )
+    *(step for number in BRANCHED for step in (begin(number, *_TEETH), select_leaf(number, 3))),
+    begin(SHORT, *((number, {}) for number in range(1, 5))),
+    select_leaf(SHORT, 1, descend=False),
 ]
 # All follow the first, and go with it.
 BUSHES: list[Step] = [
     step
-    for number in _BRANCHED
+    for number in BRANCHED
     for step in (
-        begin(number, (5, {}), *((each, {"parentId": 5}) for each in range(1, _COUNT) if each != 5)),
+        begin(number, (5, {}), *((each, {"parentId": 5}) for each in range(1, 20) if each != 5)),
         delete_branch(number, 5),
     )
 ]
-DELETED_BRANCHES: list[Step] = [*COMBS, *(delete(number) for number in _BRANCHED)]
+# Of what is deleted, and purged by some.
+WITHERED: list[Step] = [
+    *(begin(number, *_TEETH) for number in BRANCHED),
+    begin(SHORT, *((number, {}) for number in range(1, 8))),
+    begin(FORKED, (1, {}), (2, {})),
+    delete_branch(TREE, 3),
+    delete_branch(SHORT, 3),
+]

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from owner_proof.walk.steps import Step, not_too_many
 from support.records import conversation, edit, message_edit, message_records, new_message
 from threadkeep.conversations import cursors
-from threadkeep.conversations.records import ConversationFilter, ImportRecord, SearchQuery
+from threadkeep.conversations.records import ConversationFilter, ForkRecord, ImportRecord, SearchQuery
 from threadkeep.conversations.store import Store
 from threadkeep.storage.sql import branches as sql_branches
 from threadkeep.storage.sql.conversations import SqlStore
@@ -53,6 +53,17 @@ def update(number: int, version: int | None = None, **fields: Any) -> Step:
     return lambda store: store.update_conversation(c(number), edit(**fields), expected_version=version)
 
 
+def branch(number: int, message: int, *, words: str = "", **where: Any) -> Step:
+    records = message_records([new_message(f"{words} {message}", id=m(message), **where)])
+    return lambda store: store.append_messages(c(number), records)
+
+
+def fork(number: int, message: int | None, to: int, *, title: str | None = None) -> Step:
+    message_id = None if message is None else m(message)
+    record = ForkRecord(id=c(to), message_id=message_id, title=title, digest=f"{number} {message_id} {title}")
+    return lambda store: store.fork_conversation(c(number), record)
+
+
 def get_message(number: int, message: int) -> Step:
     return lambda store: store.get_message(c(number), m(message))
 
@@ -62,7 +73,7 @@ def update_message(number: int, message: int, version: int | None = None, **fiel
 
 
 def take_in(*numbers: int, title: str) -> Step:
-    """Import conversations, each with two messages that have its number and the next after 100."""
+    """Import conversations, each with two messages that have its number and the next after 100, and follow nothing."""
     records = [
         ImportRecord(
             id=c(number),
@@ -80,6 +91,7 @@ def take_in(*numbers: int, title: str) -> Step:
                 )
             ],
             digest=f"{number} {title}",
+            forks=[(2, 0)],
         )
         for number in numbers
     ]
@@ -113,11 +125,14 @@ def list_all(**query: Any) -> Step:
 
 
 def read_all(number: int, **query: Any) -> Step:
-    """Read a conversation page by page, and once more with pages that are too small for most messages."""
+    """Read a conversation page by page, and once more with pages that are too small for most messages.
+
+    The others are too small for what everybody has.
+    """
 
     async def step(store: Store) -> Any:
         pages = []
-        for page_bytes in (sql_branches.PAGE_BYTES_MAX, 9):
+        for page_bytes in (2_000, 9):
             with mock.patch.object(sql_branches, "PAGE_BYTES_MAX", page_bytes):
                 pages.append(await store.list_messages(c(number), **query))
                 while pages[-1].next_cursor:
@@ -148,7 +163,7 @@ def follow_all(limit: int, since: str = "0") -> Step:
         while pages[-1].has_more:
             pages.append(await store.changes(pages[-1].next, limit=limit))
             not_too_many(pages)
-        return [[page.conversations, page.messages, _place(page.next)] for page in pages]
+        return [[page.conversations, page.messages, page.removed, _place(page.next)] for page in pages]
 
     return step
 

@@ -134,6 +134,23 @@ class AsyncConversationCalls:
         response = await self._transport.send("POST", f"{self._message(message_id)}/restore", is_repeatable=True)
         self._became(read(response, ConversationData))
 
+    async def fork(
+        self,
+        message_id: str | None = None,
+        *,
+        id: str | None = None,  # noqa: A002 the name of the field
+        title: str | None = None,
+    ) -> "AsyncConversation":
+        """Make a new conversation of the path to a message, by default the active path. The same again is the same.
+
+        The messages are copied, with new ids. Raises Conflict where the `id` is taken by something else.
+        """
+        body = {"id": id or new_id(), "messageId": message_id, "title": title}
+        response = await self._transport.send("POST", f"{self._path}/fork", body, is_repeatable=True)
+        forked = read(response, AsyncConversation)
+        forked._transport = self._transport  # noqa: SLF001 it is of this module
+        return forked
+
     async def update(
         self,
         *,

@@ -47,7 +47,7 @@ class PostgresDialect(Dialect):
         return f"jsonb_array_elements(CAST({parameter} AS jsonb)) WITH ORDINALITY AS {alias} (value, key)"
 
     def look_up(self, table: str, alias: str, condition: str, by: str | None = None) -> str:
-        """See `Dialect`. It takes the index that has the order asked for, where it knows too little to tell them apart."""
+        """See `Dialect`. Where it cannot tell two indexes apart yet, it takes the one that has the order."""
         order = f"\n      ORDER BY {by}" if by else ""
         return f"""CROSS JOIN LATERAL (
       SELECT {alias}.*
@@ -78,7 +78,7 @@ class PostgresDialect(Dialect):
         return f"({query})"
 
     def shown(self, column: Column, value: str) -> str:
-        return value
+        return f"CAST({value} AS json)" if column.type == "json in text" else value
 
     def is_true(self, condition: str) -> str:
         return f"({condition})"
@@ -87,6 +87,7 @@ class PostgresDialect(Dialect):
         value = f"{element} ->> '{column.name}'"
         return {
             "text": value,
+            "json in text": value,
             "integer": self.integer(value),
             "boolean": f"CAST({value} AS boolean)",
             "json": f"CAST({value} AS json)",

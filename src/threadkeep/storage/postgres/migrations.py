@@ -401,8 +401,14 @@ WHERE run_id IS NOT NULL""",
 WHERE deleted_at > 0""",
             """CREATE INDEX cuts_by_deletion ON cuts (user_id, deleted_at)
 WHERE deleted_at > 0""",
+            """CREATE INDEX cuts_to_sweep ON cuts (user_id)
+WHERE deleted_at < 0""",
             """ALTER TABLE conversations ADD COLUMN leaf_seq bigint""",
             """ALTER TABLE conversations ADD COLUMN forked_from text""",
+            """ALTER TABLE owners ADD COLUMN linked_rev bigint NOT NULL DEFAULT 0""",
+            """ALTER TABLE owners ADD COLUMN linked_n bigint NOT NULL DEFAULT 0""",
+            """CREATE INDEX owners_unlinked ON owners (user_id)
+WHERE linked_rev < rev""",
         ),
     ),
 )

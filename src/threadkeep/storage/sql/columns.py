@@ -11,7 +11,8 @@ from threadkeep.agents.journals.names import NAMES_CHARACTERS_MAX
 NAMES_OF_WRITES_MAX = NAMES_CHARACTERS_MAX
 """How many characters `request` of a journal has, which are the names of its last writes."""
 
-Type = Literal["text", "integer", "boolean", "json"]
+Type = Literal["text", "integer", "boolean", "json", "json in text"]
+"""The last is JSON of our own, in a column of text."""
 
 
 class Column(NamedTuple):
@@ -59,6 +60,7 @@ CONVERSATION = (
     Column("metadata", "metadata", "json", is_private=True),
     Column("version", "version", "integer"),
     Column("deleted_at", "deletedAt", "integer", is_nullable=True, is_given=False),
+    Column("forked_from", "forkedFrom", "json in text", is_nullable=True),
     Column("leaf_seq", "leafId", "text", is_nullable=True, shown_as=_LEAF_ID, is_given=False),
 )
 

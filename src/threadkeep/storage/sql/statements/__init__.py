@@ -12,8 +12,10 @@ from threadkeep.storage.sql.statements.blobs import Blobs
 from threadkeep.storage.sql.statements.branches import Branches
 from threadkeep.storage.sql.statements.erasing import Erasing
 from threadkeep.storage.sql.statements.expiring import Expiring
+from threadkeep.storage.sql.statements.forking import Forking
 from threadkeep.storage.sql.statements.indexing import Indexing
 from threadkeep.storage.sql.statements.journals import Journals
+from threadkeep.storage.sql.statements.linking import Linking
 from threadkeep.storage.sql.statements.messages import Messages
 from threadkeep.storage.sql.statements.reading import Reading
 from threadkeep.storage.sql.statements.searching import Searching
@@ -23,7 +25,20 @@ from threadkeep.storage.sql.statements.writing import Writing
 
 
 class Statements(
-    Writing, Branches, Indexing, Reading, Messages, Searching, Erasing, Expiring, Journals, Tasks, Blobs, Threads
+    Writing,
+    Branches,
+    Forking,
+    Indexing,
+    Linking,
+    Reading,
+    Messages,
+    Searching,
+    Erasing,
+    Expiring,
+    Journals,
+    Tasks,
+    Blobs,
+    Threads,
 ):
     """The statements in the words of one dialect. Each is made when it is first asked for."""
 
