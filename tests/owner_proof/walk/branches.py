@@ -1,13 +1,17 @@
 """The part of the walk that is about branches.
 
 What a path is made of is looked up by `seq`, and often it is the last row before a place that counts. So neighbours
-have forks and deleted branches at every place of the conversations that the user walks, and the same messages at others.
+have forks and deleted branches at every place of the conversations that the user walks, and the same messages
+elsewhere.
 """
 
+import copy
+from collections.abc import Iterable
 from typing import Any
 
 from owner_proof.walk.conversations import (
     c,
+    count_to,
     delete,
     follow_after,
     follow_all,
@@ -16,11 +20,14 @@ from owner_proof.walk.conversations import (
     read_all,
     restore,
     search_all,
+    take_in,
     update_message,
 )
-from owner_proof.walk.steps import Step
-from owner_proof.walk.sweeping import purge, sweep, sweep_anything
+from owner_proof.walk.indexing import LINKED_AT, index_before
+from owner_proof.walk.steps import Step, take
+from owner_proof.walk.sweeping import Late, purge, sweep, sweep_anything
 from support.records import conversation, message_records, new_message
+from threadkeep.storage.sql.conversations import SqlStore
 
 TREE, LINE, WHOLE, SHORT = 30, 31, 32, 33
 """Conversations: of branches, without any, created with branches at once, and one that is short for some."""
@@ -30,6 +37,8 @@ _FIRST = 300
 _UNKNOWN = 29
 """A message that neighbours have, and the user has not."""
 
+# Where the user's counter stands, and that of another.
+CUT_AT, FORKED_AT, IMPORTED_AT = 50, 105, 115
 # The number of a message of a conversation, and what it says of what it follows.
 _Said = tuple[int, dict[str, Any]]
 
@@ -96,7 +105,7 @@ def read_paths(number: int, *named: int) -> list[Step]:
     return [
         read_all(number, limit=50),
         read_all(number, limit=2),
-        read_all(number, limit=2, branch="active", after=0),
+        read_all(number, limit=50, branch="active", after=0),
         read_all(number, limit=1, branch="active", after=1),
         read_all(number, limit=2, branch="all"),
         read_all(number, limit=2, after=0),
@@ -139,7 +148,7 @@ GROWING: list[Step] = [
     say(TREE, _UNKNOWN, siblingOf=28),
     say(TREE, _UNKNOWN, parentId=28),
     say_all(TREE, (20, {"parentId": 1}), (21, {"parentId": 20}), (28, {"parentId": _UNKNOWN})),
-    begin(LINE, *((number, {}) for number in range(1, 7))),
+    begin(LINE, *((number, {}) for number in range(1, 6)), (6, {"parentId": 5})),
     begin(WHOLE, (1, {}), (2, {}), (3, {"parentId": 1}), (4, {"siblingOf": 1}), (5, {"isRoot": True})),
     begin(SHORT, (1, {"parentId": _UNKNOWN})),
     begin(SHORT, *((number, {}) for number in range(1, 5))),
@@ -212,9 +221,28 @@ def cut_and_restore(first: int) -> list[Step]:
     ]
 
 
+def fork_late(number: int, to: int, *steps: Step) -> Step:
+    """Fork the path to a message of `TREE`, and take these steps when it is read and not yet copied."""
+
+    async def step(store: SqlStore) -> Any:
+        answers: list[Any] = []
+
+        async def before() -> None:
+            answers.append(await take(store, list(steps)))
+
+        late = copy.copy(store)
+        late._executor = Late(store._executor, before)
+        return [await take(late, [fork(TREE, said(TREE, number), to)]), answers]
+
+    return step
+
+
 CUTTING: list[Step] = [
-    *cut_and_restore(1),
+    count_to(CUT_AT, SHORT),
+    delete_branch(TREE, 3),
     *cut_and_restore(13),
+    restore_branch(TREE, 3),
+    *cut_and_restore(1),
     delete_branch(TREE, 4),
     *read_paths(TREE, 5, 6),
     list_branches(TREE, 3),
@@ -231,8 +259,15 @@ CUTTING: list[Step] = [
     fork(TREE, said(TREE, 5), FORKED),
     fork(TREE, said(TREE, _UNKNOWN), FORKED),
     fork(90, said(TREE, 1), FORKED),
+    count_to(FORKED_AT, SHORT),
     fork(TREE, said(TREE, 11), FORKED, title="Mine, forked"),
     fork(TREE, said(TREE, 11), FORKED, title="Mine, forked"),
+    fork_late(12, FORKED + 3, delete(TREE)),
+    restore(TREE),
+    fork_late(12, FORKED + 3, delete_branch(TREE, 12)),
+    restore_branch(TREE, 12),
+    count_to(IMPORTED_AT, SHORT),
+    take_in(39, title="twig imported"),
     fork(TREE, said(TREE, 10), FORKED),
     fork(TREE, None, FORKED + 1),
     read_all(FORKED, limit=2),
@@ -277,6 +312,7 @@ SWEEPING: list[Step] = [
     purge(),
     restore_branch(TREE, 4),
     sweep(1, messages=2),
+    index_before(SHORT),
     *read_paths(TREE, 6),
     follow_all(500),
     sweep_anything,
@@ -294,38 +330,53 @@ BRANCHED = (TREE, LINE, WHOLE)
 """Conversations that are deleted where all is."""
 
 
-def _roots(conversation_number: int, count: int) -> list[Step]:
-    """Messages of which each is a root, the last first, and which are deleted one after the other."""
-    numbers = [_UNKNOWN, *(number for number in range(count, 0, -1) if number != _UNKNOWN)]
+def _roots(conversation_number: int, numbers: Iterable[int], *, counts: bool = False) -> list[Step]:
+    """Messages of which each is a root, and which are deleted one after the other; some when the user's are."""
+    numbers = list(numbers)
     return [
         begin(conversation_number, *((number, {"isRoot": True}) for number in numbers)),
-        *(delete_branch(conversation_number, number) for number in numbers),
+        *(count_to(CUT_AT, conversation_number) for _ in range(counts)),
+        # One of those in the middle comes first, so that what the user then deletes may be before it, or behind.
+        *(delete_branch(conversation_number, number) for number in (*numbers[11:12], *numbers[:11], *numbers[12:])),
     ]
 
 
 # At every place there is a fork, and a deletion, each of another `rev`.
 ROOTS: list[Step] = [
-    *_roots(TREE, 40),
-    *_roots(LINE, 8),
-    *_roots(WHOLE, 8),
+    *_roots(TREE, (*range(10, 41), *range(1, 10)), counts=True),
+    *_roots(LINE, (*range(8, 0, -1), _UNKNOWN)),
+    *_roots(WHOLE, (*range(8, 0, -1), _UNKNOWN)),
     begin(SHORT, (1, {})),
     begin(FORKED, (1, {})),
+    count_to(LINKED_AT, SHORT),
+    say_all(SHORT, (8, {}), (9, {"parentId": 1})),
 ]
-# To each message, there is one that follows it beside the next one.
-_TEETH = [*((number, {}) for number in range(11, 22)), *((number, {"parentId": number + 10}) for number in range(1, 11))]
+# To each message, there is one that follows it beside the next one. Of a branch that was deleted, nothing is left.
+_TEETH: list[_Said] = [
+    *((number, {}) for number in range(11, 22)),
+    *((number, {"parentId": number + 10}) for number in range(1, 11)),
+]
 COMBS: list[Step] = [
     *(step for number in BRANCHED for step in (begin(number, *_TEETH), select_leaf(number, 3))),
     begin(SHORT, *((number, {}) for number in range(1, 5))),
     select_leaf(SHORT, 1, descend=False),
+    delete_branch(WHOLE, 5),
+    purge(),
+    sweep(),
+    count_to(FORKED_AT, SHORT),
 ]
 # All follow the first, and go with it.
 BUSHES: list[Step] = [
-    step
-    for number in BRANCHED
-    for step in (
-        begin(number, (5, {}), *((each, {"parentId": 5}) for each in range(1, 20) if each != 5)),
-        delete_branch(number, 5),
-    )
+    *(
+        step
+        for number in BRANCHED
+        for step in (
+            begin(number, (5, {}), *((each, {"parentId": 5}) for each in range(1, 20) if each != 5)),
+            delete_branch(number, 5),
+        )
+    ),
+    begin(SHORT, (1, {})),
+    count_to(IMPORTED_AT, SHORT),
 ]
 # Of what is deleted, and purged by some.
 WITHERED: list[Step] = [

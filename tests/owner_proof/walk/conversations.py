@@ -58,6 +58,18 @@ def branch(number: int, message: int, *, words: str = "", **where: Any) -> Step:
     return lambda store: store.append_messages(c(number), records)
 
 
+def count_to(rev: int, number: int) -> Step:
+    """Edit a conversation until the user's counter stands at this."""
+
+    async def step(store: Store) -> None:
+        while (at := cursors.decode_change((await store.changes()).next).rev) != rev:
+            if at > rev:
+                raise LookupError(f"The counter stands at {at}.")
+            await store.update_conversation(c(number), edit(title=f"At {at}"))
+
+    return step
+
+
 def fork(number: int, message: int | None, to: int, *, title: str | None = None) -> Step:
     message_id = None if message is None else m(message)
     record = ForkRecord(id=c(to), message_id=message_id, title=title, digest=f"{number} {message_id} {title}")
