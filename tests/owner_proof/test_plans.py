@@ -46,8 +46,6 @@ WASTEFUL = {
         [
             "SCAN c USING COVERING INDEX conversations_by_deletion",
             "SCAN l",
-            "SCAN k USING COVERING INDEX cuts_by_deletion",
-            "SCAN k USING INDEX cuts_to_sweep",
             "SCAN o USING INDEX owners_behind",
             "SCAN o USING INDEX owners_unlinked",
             *(

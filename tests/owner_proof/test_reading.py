@@ -102,7 +102,7 @@ def test_one_of_them_reads_only_who_has_something_to_purge_or_to_index_again(dat
     assert violations(query.text, TABLES) == [
         f"The table {table} is not tied to the user."
         for table in (
-            *("conversations AS c", "word_lists AS l", *["cuts AS k"] * 2, *["owners AS o"] * 2),
+            *("cuts AS k", "conversations AS c", "word_lists AS l", *["owners AS o"] * 2),
             *("tasks AS k", "lanes AS k", *["threads AS k"] * 2, *["journals AS k"] * 2, *["blobs AS k"] * 2),
         )
     ]
@@ -239,7 +239,7 @@ def test_no_statement_is_kept_where_the_proof_does_not_look() -> None:
         "index_messages",
         "tidying",
         "unindex_swept",
-        *("get_message", "metadata_of_message"),
+        *("get_message", "metadata_of_message", "earliest_deletion", "marked"),
         *("list_path_before", "list_path_after", "list_large_path_before", "list_large_path_after"),
         *("cut_verdict", "restore_verdict", "search", "search_active"),
         *("first_entries", "newest_entries", "pieces_of_first", "pieces_of_newest", "remove_entries", "sweep_entries"),

@@ -28,8 +28,8 @@ PAGE = 90
 KNOWN, NEWCOMER = "user7", f"user{USERS}"
 # Every user has the same words, and the same ids. Of every other conversation, the version before has indexed them.
 FILLING = f"""
-INSERT INTO owners (user_id, epoch, rev, indexed_rev)
-SELECT 'user' || u, 'e', {CONVERSATIONS}, {CONVERSATIONS} FROM generate_series(:users) AS u;
+INSERT INTO owners (user_id, epoch, rev, indexed_rev, linked_rev)
+SELECT 'user' || u, 'e', {CONVERSATIONS}, {CONVERSATIONS}, {CONVERSATIONS} FROM generate_series(:users) AS u;
 INSERT INTO conversations (
   user_id, id, rev, digest, title, title_source, created_at, updated_at, message_count, is_archived, version, metadata,
   deleted_at
@@ -63,7 +63,7 @@ FROM generate_series(:users) AS u
 CROSS JOIN generate_series(1, {CONVERSATIONS}) AS c
 CROSS JOIN generate_series(3, {MESSAGES}, 3) AS m;
 INSERT INTO cuts (user_id, conversation_id, from_seq, to_seq, rev, deleted_at)
-SELECT 'user' || u, 'c' || c, {MESSAGES} - 1, {MESSAGES}, c, 1
+SELECT 'user' || u, 'c' || c, {MESSAGES} - 1, {MESSAGES}, c, CASE WHEN c < 6 THEN 1 WHEN c < 10 THEN -1 ELSE 99 END
 FROM generate_series(:users) AS u CROSS JOIN generate_series(1, {CONVERSATIONS}) AS c;
 WITH kept AS (
   INSERT INTO journals (
@@ -312,6 +312,13 @@ VALUES: dict[str, Any] = {
     "updated_before": 9,
     "runs": '[["rt101"], ["rt102"]]',
     **dict.fromkeys(("thread_limit", "checkpoint_limit", "value_limit"), 9),
+    "forked_from": None,
+    "original": "c5",
+    "copies": '[[1, 1, "new", "d"], [2, 2, "newer", "d"]]',
+    "linked_rev": 1,
+    "linked_n": 0,
+    "last_rev": 2,
+    "last_n": 2**53,
     "reached_rev": 1,
     "reached_n": 9,
 }
@@ -344,7 +351,7 @@ def rows_that(name: str) -> int:  # noqa: PLR0911 one for each kind
     if name in ALL_OF_A_SPACE:
         return CONVERSATIONS + PAGE
     if name in ALL_OF_EACH:
-        return 5 * CONVERSATIONS
+        return 6 * CONVERSATIONS
     if name.startswith(ALL_QUEUED):
         return 3 * QUEUED
     if name.startswith("checkpoints_of_"):

@@ -83,7 +83,7 @@ def names_of_pieces(ran: Iterable[Ran]) -> set[str]:
 
 
 _CHANGED = read("SELECT changes() AS answer")
-_PLACES = ("n", "indexed_n", "linked_n", "last_n", "reached_n")
+_PLACES = ("n", "indexed_n", "reached_n", "linked_n", "last_n")
 
 
 def _count(value: Any) -> Any:
@@ -120,8 +120,8 @@ def _without_n(rows: list[Row]) -> list[Row]:
     return [{"answer": answer}]
 
 
-def _without_place(name: str) -> Callable[[list[Row]], list[Row]]:
-    """Leave out the one place that stands under this name."""
+def _without(name: str) -> Callable[[list[Row]], list[Row]]:
+    """An answer but for the place that stands under this name."""
     return lambda rows: [{"answer": {**msgspec.json.decode(row["answer"]), name: None}} for row in rows]
 
 
@@ -148,9 +148,9 @@ def _counts_of_all(rows: list[Row]) -> list[Row]:
 
 
 _PLACELESS = {
-    "behind": _without_place("indexedN"),
-    "unlinked": _without_place("linkedN"),
-    "to_link": _without_place("n"),
+    "behind": _without("indexedN"),
+    "unlinked": _without("linkedN"),
+    "to_link": _without("n"),
     "changes": _without_n,
     "to_catch_up": _without_n,
     "sweepable": _counts("conversations", "messages"),

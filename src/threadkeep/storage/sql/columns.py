@@ -40,11 +40,19 @@ _LEAF_ID = """(
       AND leaf.conversation_id = {alias}.id
       AND leaf.seq = coalesce({alias}.leaf_seq, {alias}.message_count)
   )"""
-_FOLLOWS = """coalesce((
+FORK_AT = """(
     SELECT fork.follows
-    FROM {table[forks]} AS fork
-    WHERE fork.user_id = :user AND fork.conversation_id = {alias}.conversation_id AND fork.seq = {alias}.seq
-  ), {alias}.seq - 1)"""
+    FROM {forks} AS fork
+    WHERE fork.user_id = :user AND fork.conversation_id = {conversation} AND fork.seq >= {seq} AND fork.seq <= {seq}
+    ORDER BY fork.seq
+    LIMIT 1
+  )"""
+"""What the row of a message in `forks` says that it follows; NULL where it has none.
+
+Two keys of `forks` begin alike. With `=`, Postgres may take the other one, and read all of a conversation.
+"""
+_FORK = FORK_AT.format(forks="{table[forks]}", conversation="{alias}.conversation_id", seq="{alias}.seq")
+_FOLLOWS = f"coalesce({_FORK}, {{alias}}.seq - 1)"
 
 CONVERSATION = (
     Column("id", "id", "text"),
@@ -81,6 +89,58 @@ MESSAGE = (
     Column("metadata", "metadata", "json", is_private=True, is_nullable=True),
     # What is large stands last: a page is put together by copying what stands before it.
     Column("content", "content", "json", is_private=True),
+)
+
+_LAST_OF_DRAFT = """(
+    SELECT part.COLUMN
+    FROM {table[draft_parts]} AS part
+    WHERE part.user_id = :user AND part.draft_id = {alias}.id
+    ORDER BY part.part DESC
+    LIMIT 1
+  )"""
+
+
+def _of_last_part(name: str, field: str, type_: Type) -> Column:
+    shown_as = _LAST_OF_DRAFT.replace("COLUMN", name.removeprefix("last_"))
+    return Column(name, field, type_, is_nullable=True, shown_as=shown_as, is_given=False)
+
+
+_FOLLOWED_ID = """(
+    SELECT followed.id
+    FROM {table[messages]} AS followed
+    WHERE followed.user_id = :user
+      AND followed.conversation_id = {alias}.conversation_id
+      AND followed.seq = {alias}.follows
+  )"""
+
+DRAFT = (
+    Column("id", "id", "text"),
+    Column("conversation_id", "conversationId", "text"),
+    Column("follows", "follows", "integer"),
+    Column("parent_id", "parentId", "text", is_nullable=True),
+    Column("followed_id", "followedId", "text", is_nullable=True, shown_as=_FOLLOWED_ID, is_given=False),
+    Column("role", "role", "text"),
+    Column("model", "model", "text", is_private=True, is_nullable=True),
+    Column("metadata", "metadata", "json", is_private=True, is_nullable=True),
+    Column("digest", "digest", "text", is_private=True),
+    Column("fence", "fence", "integer"),
+    Column("lease_ms", "leaseMs", "integer"),
+    Column("started_at", "startedAt", "integer"),
+    Column("renewed_at", "renewedAt", "integer"),
+    Column("stop_at", "stopAt", "integer", is_nullable=True),
+    Column("state", "state", "text"),
+    Column("settled_at", "settledAt", "integer", is_nullable=True),
+    _of_last_part("last_part", "lastPart", "integer"),
+    _of_last_part("last_at", "lastAt", "integer"),
+    _of_last_part("bytes", "bytes", "integer"),
+    _of_last_part("blocks", "blocks", "text"),
+)
+
+DRAFT_PART = (
+    Column("part", "part", "integer"),
+    Column("at", "at", "integer"),
+    Column("digest", "digest", "text", is_private=True, is_shown=False),
+    Column("ops", "ops", "json", is_private=True),
 )
 
 JOURNAL = (

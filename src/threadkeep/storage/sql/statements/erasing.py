@@ -56,10 +56,13 @@ WHERE c.user_id = :user
 
     @cached_property
     def raise_floor(self) -> Query:
-        """Let cursors expire that have not heard of what is due; before that is marked."""
+        """Let cursors expire that have not heard of what is due; before that is marked.
+
+        Without the sum, Postgres may look for the greatest `rev` among all that is deleted.
+        """
         due = (
             f"""coalesce((
-  SELECT max(d.rev)
+  SELECT max(d.rev + 0)
   FROM {table} AS d
   WHERE d.user_id = :user AND d.deleted_at > 0 AND d.deleted_at <= :until
 ), 0)"""
@@ -208,6 +211,7 @@ DELETE FROM {self.dialect.by_key("conversations", "c")}
 WHERE c.user_id = :user
   AND c.n {self.dialect.among(self._swept_conversations("c.n"))}
   AND NOT EXISTS (SELECT 1 FROM {self.messages} AS m WHERE m.user_id = :user AND m.conversation_id = c.id)
+  AND NOT EXISTS (SELECT 1 FROM {self.drafts} AS d WHERE d.user_id = :user AND d.conversation_id = c.id)
 """)
 
     @cached_property

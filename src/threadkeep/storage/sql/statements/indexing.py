@@ -165,12 +165,7 @@ FROM (
   SELECT f.user_id
   FROM (SELECT l.user_id FROM {self.dialect.table_of_index_before} AS l ORDER BY l.n LIMIT :limit) AS f
   UNION ALL
-  SELECT b.user_id
-  FROM (
-    SELECT k.user_id FROM {self.cuts} AS k WHERE k.deleted_at > 0 AND k.deleted_at <= :until
-    UNION ALL
-    SELECT k.user_id FROM {self.cuts} AS k WHERE k.deleted_at < 0
-  ) AS b
+  SELECT k.user_id FROM {self.cuts} AS k WHERE k.deleted_at <> 0 AND k.deleted_at <= :until
   UNION ALL
   SELECT i.user_id
   FROM (
