@@ -9,6 +9,7 @@ from owner_proof.walk.conversations import (
     append,
     branch,
     c,
+    count_to,
     create_in_parts,
     delete,
     follow_after,
@@ -131,6 +132,9 @@ FROM conversations AS c
 WHERE c.user_id = ?1 AND c.title_source <> 'default' AND (c.id IN (SELECT value FROM json_each(?2)) OR ?2 = '[]')
 """
 
+# Where the user's counter stands, and that of another, when it is noted what messages follow.
+LINKED_AT = 150
+
 # Of what the version before has indexed, much is found, edited and brought over. No search finds something in either
 # index: which of it is the better hit may depend on everybody else.
 AGAIN: list[Step] = [
@@ -162,6 +166,7 @@ AGAIN: list[Step] = [
     sweep(),
     search_all("parted"),
     branch(1, 66, parentId=m(2)),
+    count_to(LINKED_AT, 1),
     leave_unlinked,
     follow_after(link),
     *[link] * 30,
