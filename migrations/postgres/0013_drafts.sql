@@ -27,6 +27,8 @@ CREATE INDEX drafts_by_conversation ON drafts (user_id, conversation_id);
 
 CREATE INDEX drafts_by_rev ON drafts (user_id, rev, n);
 
+CREATE INDEX drafts_settled ON drafts (user_id, settled_at) WHERE settled_at IS NOT NULL;
+
 CREATE TABLE draft_parts (
   user_id text COLLATE "C" NOT NULL,
   draft_id text COLLATE "C" NOT NULL,

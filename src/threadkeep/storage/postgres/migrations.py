@@ -444,6 +444,7 @@ WHERE linked_rev < rev""",
             """CREATE INDEX drafts_open ON drafts (user_id, conversation_id, follows) WHERE settled_at IS NULL""",
             """CREATE INDEX drafts_by_conversation ON drafts (user_id, conversation_id)""",
             """CREATE INDEX drafts_by_rev ON drafts (user_id, rev, n)""",
+            """CREATE INDEX drafts_settled ON drafts (user_id, settled_at) WHERE settled_at IS NOT NULL""",
             """CREATE TABLE draft_parts (
   user_id text COLLATE "C" NOT NULL,
   draft_id text COLLATE "C" NOT NULL,

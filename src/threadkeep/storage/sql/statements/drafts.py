@@ -112,7 +112,8 @@ WHERE p.user_id = :user AND p.draft_id = :draft AND p.part >= :first AND p.part 
         """Write those of `:parts` that are not there, if all may be written."""
         number = self.dialect.integer("new.value ->> 'part'")
         blocks, letters = self.last_part("blocks", "''"), self.dialect.text(":letters")
-        here = "{} = {}".format("p.part", self.dialect.integer("given.value ->> 'part'"))
+        here = "p.part = {}".format(self.dialect.integer("given.value ->> 'part'"))
+        kept = f"p.user_id = :user AND p.draft_id = :draft AND {here}"
         place = self.dialect.integer("wanted.value ->> 0")
         letter = f"coalesce(nullif(substr({blocks}, CAST({place} + 1 AS integer), 1), ''), '-')"
         values = {
@@ -145,7 +146,7 @@ WHERE d.user_id = :user
   AND NOT EXISTS (
     SELECT 1
     FROM {self.dialect.each(":parts", "given")}
-    JOIN {self.draft_parts} AS p ON p.user_id = :user AND p.draft_id = :draft AND {here}
+    {self.dialect.look_up("draft_parts", "p", kept)}
     WHERE p.digest <> given.value ->> 'digest'
   )
   AND NOT EXISTS (
@@ -213,7 +214,7 @@ SET
   settled_at = :now,
   state = {state}
 WHERE d.user_id = :user
-  AND d.id IN (SELECT settled.value ->> 0 FROM {each})
+  AND {self.dialect.is_among("d.id", f"SELECT settled.value ->> 0 FROM {each}")}
   AND ({appended} OR (
     {self.is_settling}
     AND EXISTS (SELECT 1 FROM {each} WHERE settled.value ->> 0 = d.id AND settled.value ->> 4 = 'nothing')
@@ -229,12 +230,15 @@ WHERE d.user_id = :user
             "draft_parts",
             "p",
             DRAFT_PART,
-            f"""p.draft_id IN (
+            self.dialect.is_among(
+                "p.draft_id",
+                f"""
     SELECT d.id
     FROM {each}
-    JOIN {self.drafts} AS d ON d.user_id = :user AND d.id = settled.value ->> 0
+    {self.dialect.look_up("drafts", "d", "d.user_id = :user AND d.id = settled.value ->> 0")}
     WHERE d.settled_at IS NOT NULL
-  )""",
+  """,
+            ),
         )
 
     @cached_property
@@ -277,7 +281,8 @@ WHERE d.user_id = :user
 
     @property
     def _live_drafts(self) -> str:
-        return f"{self.drafts} AS d\nJOIN {self.conversations} AS c ON c.user_id = :user AND c.id = d.conversation_id"
+        conversation = "c.user_id = :user AND c.id = d.conversation_id"
+        return f"{self.drafts} AS d\n{self.dialect.look_up('conversations', 'c', conversation)}"
 
     @property
     def _deadline_of_draft(self) -> str:
