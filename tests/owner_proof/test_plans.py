@@ -162,7 +162,20 @@ def test_every_table_is_watched() -> None:
         assert wasteful(f"SELECT t.user_id FROM {table} AS t") != []
 
 
-ARRAYS = {"ids", "messages", "conversations", "words", "titles", "places", "tasks", "threads", "runs"}
+ARRAYS = {
+    "settled",
+    "checks",
+    "parts",
+    "ids",
+    "messages",
+    "conversations",
+    "words",
+    "titles",
+    "places",
+    "tasks",
+    "threads",
+    "runs",
+}
 COUNTS = {"limit", "conversation_limit", "looked", "skip", "thread_limit", "checkpoint_limit", "value_limit"}
 
 

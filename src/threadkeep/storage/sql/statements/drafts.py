@@ -195,7 +195,7 @@ LIMIT :limit
 
     @cached_property
     def end_drafts(self) -> Query:
-        """End those of `:settled` whose messages this batch has appended, or, of the state `discarded`, that have none.
+        """End those of `:settled` whose messages this batch has appended, or that have none.
 
         It comes before their parts are removed, and before the counter follows.
         """
@@ -232,7 +232,7 @@ WHERE d.user_id = :user
             f"""p.draft_id IN (
     SELECT d.id
     FROM {each}
-    JOIN {self.drafts} AS d ON d.user_id = :user AND d.id = settled.value ->> 0
+    {self.dialect.look_up("drafts", "d", "d.user_id = :user AND d.id = settled.value ->> 0")}
     WHERE d.settled_at IS NOT NULL
   )""",
         )
