@@ -4,6 +4,7 @@ Whoever follows something comes again by itself when the answer ends: that is wh
 the last `id` that it was sent in `Last-Event-ID`. So an answer may end at any time, and nothing is missed.
 """
 
+import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -29,6 +30,8 @@ LISTENING_SECONDS_MAX = 900.0
 """How long it lasts at all: whoever asks shows again who they are."""
 QUIET_RETRY_MILLISECONDS = 60_000
 """How long whoever heard nothing for all that time had better wait before they come again."""
+ELSEWHERE_RETRY_MILLISECONDS = (2_000, 5_000)
+"""How long they had better wait where a server stops: not all the same, or they would all ask the next one at once."""
 HEARTBEAT = b":\n\n"
 """A comment, which nobody reads. Where it cannot be sent any more, whoever asked has gone."""
 
@@ -116,10 +119,13 @@ async def listening(
             quiet_end = clock() + QUIET_SECONDS
         if found.is_last:
             return
-        while not found.has_more and not await listener.wait(HEARTBEAT_SECONDS):
+        while not listener.is_over and not found.has_more and not await listener.wait(HEARTBEAT_SECONDS):
             yield HEARTBEAT
             if clock() >= min(end, quiet_end):
                 break
+        if listener.is_over:
+            yield b"retry: %d\n\n" % random.randint(*ELSEWHERE_RETRY_MILLISECONDS)  # noqa: S311 no secret
+            return
         if clock() >= min(end, quiet_end):
             if clock() >= quiet_end:
                 yield b"retry: %d\n\n" % QUIET_RETRY_MILLISECONDS

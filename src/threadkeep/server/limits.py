@@ -20,6 +20,8 @@ class Limits(Struct, frozen=True):
     """Waiting for each 8 MiB of a body, in total."""
     answer_pause_seconds: float = 60
     """How long a client may take nothing of its answer."""
+    last_pause_seconds: float = 5
+    """The same, once the server stops."""
     connections: int = 3_000
     requests: int = 1_000
     """Requests of users that are being answered."""
