@@ -4,7 +4,6 @@ Whoever follows something comes again by itself when the answer ends: that is wh
 the last `id` that it was sent in `Last-Event-ID`. So an answer may end at any time, and nothing is missed.
 """
 
-import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -30,7 +29,8 @@ LISTENING_SECONDS_MAX = 900.0
 """How long it lasts at all: whoever asks shows again who they are."""
 QUIET_RETRY_MILLISECONDS = 60_000
 """How long whoever heard nothing for all that time had better wait before they come again."""
-ELSEWHERE_RETRY_MILLISECONDS = (2_000, 5_000)
+ELSEWHERE_RETRY_MILLISECONDS = 2_000
+ELSEWHERE_SPREAD_MILLISECONDS = 3_000
 """How long they had better wait where a server stops: not all the same, or they would all ask the next one at once."""
 HEARTBEAT = b":\n\n"
 """A comment, which nobody reads. Where it cannot be sent any more, whoever asked has gone."""
@@ -124,7 +124,8 @@ async def listening(
             if clock() >= min(end, quiet_end):
                 break
         if listener.is_over:
-            yield b"retry: %d\n\n" % random.randint(*ELSEWHERE_RETRY_MILLISECONDS)  # noqa: S311 no secret
+            spread = time.monotonic_ns() // 1_000 % ELSEWHERE_SPREAD_MILLISECONDS
+            yield b"retry: %d\n\n" % (ELSEWHERE_RETRY_MILLISECONDS + spread)
             return
         if clock() >= min(end, quiet_end):
             if clock() >= quiet_end:

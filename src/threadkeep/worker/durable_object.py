@@ -1,5 +1,7 @@
 """The object of one user: their conversations, in a SQLite database of their own, and the API over it."""
 
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 from workers import DurableObject
@@ -7,6 +9,8 @@ from workers import DurableObject
 from threadkeep.clock import now
 from threadkeep.conversations import retention
 from threadkeep.conversations.store import DatabaseStore
+from threadkeep.http.messages import STREAMS_OF_USER_MAX
+from threadkeep.http.problems import too_many_streams
 from threadkeep.signals import Signals
 from threadkeep.storage.base import Database
 from threadkeep.storage.sqlite import DurableObject as DurableObjectBackend
@@ -31,6 +35,8 @@ class UserConversations(DurableObject):  # type: ignore[misc]
     """Whether the alarm is set for the next look at what expires."""
     _sweeps_soon: bool
     """Whether it is set for the next look at the state of agents."""
+    _streams: int
+    """How many answers are sent while they are made."""
 
     def __new__(cls, ctx: Any, env: Any) -> "UserConversations":
         self: UserConversations = super().__new__(cls)
@@ -38,6 +44,7 @@ class UserConversations(DurableObject):  # type: ignore[misc]
         self._storage = ctx.storage
         self._database = None
         self._signals = Signals()
+        self._streams = 0
         self._looks_soon = False
         self._sweeps_soon = False
         self._user_id = ctx.id.name
@@ -66,7 +73,20 @@ class UserConversations(DurableObject):  # type: ignore[misc]
         finally:
             large_bodies.leave(raw)
         await let_run_by(raw)
+        if not isinstance(response.body, bytes):
+            if self._streams >= STREAMS_OF_USER_MAX:
+                return outgoing_response(api.finish(too_many_streams(STREAMS_OF_USER_MAX), incoming))
+            response.body = self._counted(response.body)
         return outgoing_response(response)
+
+    async def _counted(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        self._streams += 1
+        try:
+            async with aclosing(pieces) as open_pieces:  # type: ignore[type-var]
+                async for piece in open_pieces:
+                    yield piece
+        finally:
+            self._streams -= 1
 
     async def alarm(self, info: Any) -> None:
         """Delete what has expired, purge what was deleted long ago, and come back for what is due next."""

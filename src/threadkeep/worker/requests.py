@@ -114,14 +114,19 @@ async def _pump(pieces: AsyncIterator[bytes], writer: Any) -> None:
     """Write a body while it is made. If that fails the stream ends in an error, and not as if it were whole."""
     try:
         async for piece in pieces:
+            if not isinstance(writer.desiredSize, int | float):  # null: whoever asked has gone
+                break  # a write would never end, and keep the object in memory
             await writer.write(to_js(piece))
-        await writer.close()
+        else:
+            await writer.close()
     except ThreadkeepError as error:  # of the store, while the answer was made
         print(f"an answer was cut short: {error.message}")
         await writer.abort("cut short")
-    except JsException:  # whoever asked has gone
-        if isinstance(pieces, AsyncGenerator):
-            await pieces.aclose()
+    except JsException:  # whoever asked has gone just now
+        pass
     except Exception:  # which the platform logs
         await writer.abort("cut short")
         raise
+    finally:
+        if isinstance(pieces, AsyncGenerator):
+            await pieces.aclose()
