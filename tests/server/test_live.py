@@ -21,13 +21,13 @@ from support.postgres import new_url
 from support.streams import until
 from threadkeep.server.limits import LIMITS
 from threadkeep.server.serving import GRACE_SECONDS
+from tools.bench.live import LISTENERS, followed
 from tools.local.server import LocalServer
 
 pytestmark = pytest.mark.anyio
 
 API = "/api/conversations"
 STREAM = f"{API}/changes/stream"
-LISTENERS = 50
 APPENDS = 15
 SECONDS_MAX = 0.3
 
@@ -36,8 +36,8 @@ SECONDS_MAX = 0.3
 @pytest.mark.parametrize("store", ["sqlite", "postgres"])
 async def test_fifty_devices_hear_of_a_write_to_whichever_process(store: str, workers: int, tmp_path: Path) -> None:
     with server(tmp_path, store=store, workers=workers) as running:
-        async with asyncio.timeout(60):
-            took = await seconds_to_hear(running)
+        async with asyncio.timeout(60), followed(running.url, as_user("alice")) as devices:
+            took = await devices.seconds_until_heard(APPENDS)
     assert len(took) == LISTENERS * APPENDS
     assert statistics.median(took) < SECONDS_MAX, (statistics.median(took), max(took))
 
@@ -167,37 +167,3 @@ async def data_in(lines: AsyncIterator[str]) -> dict[str, Any]:
             data: dict[str, Any] = json.loads(line.removeprefix("data: "))
             return data
     raise AssertionError("the stream has ended")
-
-
-async def seconds_to_hear(running: LocalServer) -> list[float]:
-    """How long it takes each of the listeners to hear of each append."""
-    took: list[float] = []
-    sent: dict[str, float] = {}
-    async with client_of("alice") as client:
-        ready = asyncio.Semaphore(0)
-
-        async def listen(url: str) -> None:
-            heard = 0
-            async with client.stream("GET", f"{url}{STREAM}") as response:
-                async for line in response.aiter_lines():
-                    if line.startswith("data: ") and (messages := json.loads(line[6:])["messages"]):
-                        took.extend(time.monotonic() - sent[each["id"]] for each in messages)
-                        heard += len(messages)
-                    elif line.startswith("data: "):
-                        ready.release()
-                    if heard == APPENDS:
-                        return
-
-        body: dict[str, Any] = {"messages": []}
-        conversation_id = (await client.post(f"{running.url}{API}", json=body)).raise_for_status().json()["id"]
-        listeners = [asyncio.create_task(listen(running.url)) for _ in range(LISTENERS)]
-        for _ in listeners:
-            await ready.acquire()
-        for number in range(APPENDS):
-            message = {"id": f"m{number}", "role": "user", "content": "x"}
-            sent[message["id"]] = time.monotonic()
-            path = f"{running.url}{API}/{conversation_id}/messages"
-            (await client.post(path, json={"messages": [message]})).raise_for_status()
-            await asyncio.sleep(0.3)  # so that each is heard alone
-        await asyncio.gather(*listeners)
-    return took
