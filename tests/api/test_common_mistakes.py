@@ -292,11 +292,14 @@ GOOD: dict[tuple[str, str], list[Any]] = {
     ("POST", API): [{"id": MISSING, "title": "T", "model": "m", "metadata": {"a": 1}, "messages": [message()]}],
     ("PUT", CONVERSATION): [{"title": "T", "model": "m", "metadata": {"a": 1}, "messages": [message()]}],
     ("PATCH", CONVERSATION): [{"title": "T", "isArchived": True, "model": None, "metadata": {"a": 1}, "editedAt": 1}],
+    ("PUT", f"{CONVERSATION}/leaf"): [{"messageId": MISSING, "descend": False, "expectedLeafId": MISSING}],
     ("PATCH", ONE_MESSAGE): [{"metadata": {"a": 1}, "editedAt": 1}],
     ("POST", MESSAGES): [
-        {**message(), "tokenCount": 1, "model": "m", "parentId": MISSING, "metadata": {"a": 1}},
+        {**message(), "tokenCount": 1, "model": "m", "parentId": MISSING, "select": False, "metadata": {"a": 1}},
+        {**message(), "siblingOf": MISSING},
+        {**message(), "isRoot": True},
         {"messages": [message(), {**HELLO, "content": [{"type": "tool_use", "id": "1", "name": "n", "input": {}}]}]},
-        {"messages": [message()], "expectedMessageCount": 1},
+        {"messages": [message()], "expectedMessageCount": 1, "expectedLeafId": MISSING},
     ],
     ("POST", "/api/import"): [import_document()],
     ("PUT", JOURNAL): [

@@ -57,6 +57,7 @@ async def test_a_conversation_is_created_once_however_often_it_is_sent(client: h
         "metadata": {"a": 1},
         "version": 1,
         "deletedAt": None,
+        "leafId": body["messages"][1]["id"],
     }
     again = await send(client, "POST", API, body)
     assert (again.status_code, again.json(), again.headers["etag"]) == (200, created, '"1"')
@@ -162,7 +163,8 @@ async def test_a_message_sent_again_as_it_never_was_is_a_conflict(client: httpx.
         {**as_now, "metadata": {"a": 2}},
         {**as_now, "metadata": {}},
         {**as_now, "role": "assistant"},
-        {**as_now, "parentId": sent["id"]},
+        {**as_now, "isRoot": True},
+        {**as_now, "parentId": elsewhere["id"]},
         {**as_now, "content": [{"type": "text", "text": "Bye"}]},
     ):
         for method, path in (("POST", f"{url}/messages"), ("PUT", url)):
@@ -393,7 +395,11 @@ async def test_messages_come_in_pages_of_which_the_newest_is_first(client: httpx
     assert ([row["seq"] for row in rest["messages"]], rest["nextCursor"]) == ([6, 7], None)
     by_id = (await ask(client, "GET", url, params={"cursor": rest["messages"][0]["id"], "limit": 2})).json()
     assert [row["seq"] for row in by_id["messages"]] == [4, 5]
-    assert (await ask(client, "GET", url, params={"after": 7})).json() == {"messages": [], "nextCursor": None}
+    assert (await ask(client, "GET", url, params={"after": 7})).json() == {
+        "messages": [],
+        "nextCursor": None,
+        "branches": [],
+    }
 
 
 async def test_conversations_come_in_pages_the_latest_first(client: httpx.AsyncClient) -> None:

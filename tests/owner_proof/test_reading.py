@@ -228,7 +228,7 @@ def test_no_statement_is_kept_where_the_proof_does_not_look() -> None:
         *("_page", "_page_of_large", "_page_of_entries", "_page_of_journals", "_page_of_tasks", "_pieces", "_write"),
         *("_change", "_removal", "removal", "removal_of_pieces", "_page_of_checkpoints", "_parts_of_large"),
         *("_piece_of_thread", "_burial", "_retirement", "_move_to_grave", "_copy_of_thread", "_of_message"),
-        *("_page_of_path", "_page_of_large_path", "_of_conversation"),
+        *("_page_of_path", "_page_of_large_path", "_page_of_hits", "_of_conversation"),
     }
     assert in_statements <= names | of_several
     assert names - in_statements == {
@@ -240,7 +240,7 @@ def test_no_statement_is_kept_where_the_proof_does_not_look() -> None:
         "unindex_swept",
         *("get_message", "metadata_of_message"),
         *("list_path_before", "list_path_after", "list_large_path_before", "list_large_path_after"),
-        *("cut_verdict", "restore_verdict"),
+        *("cut_verdict", "restore_verdict", "search", "search_active"),
         *("first_entries", "newest_entries", "pieces_of_first", "pieces_of_newest", "remove_entries", "sweep_entries"),
         "sweep_blobs",
         *("list_journals", "list_journals_of_status", "list_journals_by_update"),

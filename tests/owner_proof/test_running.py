@@ -353,9 +353,9 @@ _BY_LIST = "What is listed is joined with what it is of by `n`, which names one,
 SUPERFLUOUS = {
     **dict.fromkeys(
         (
-            *("list_messages_before-m-3", "list_messages_after-m-2"),
-            *("list_large_messages_before-m-3", "list_large_messages_after-m-2"),
-            *("search-m-5", "changes-c-5", "changes-m-6"),
+            *("list_messages_before-m-7", "list_messages_after-m-6"),
+            *("list_large_messages_before-m-6", "list_large_messages_after-m-5"),
+            *("search-m-17", "changes-c-10", "changes-m-11"),
             *("index_1-l-5", "to_index_again-m-1", "to_index_again-m-3", "to_index_again-c-4"),
             *("unindex_title_2-l-1", "unindex_title_3-word_lists-1"),
             *("to_catch_up-m-2", "index_messages_2-l-1", "index_messages_3-word_lists-1"),

@@ -234,9 +234,9 @@ SUPERFLUOUS = {
     "lock_owner-o-1": "It would have everybody wait for everybody, and changes nothing.",
     **dict.fromkeys(
         (
-            *("list_messages_before-m-3", "list_messages_after-m-2"),
-            *("list_large_messages_before-m-3", "list_large_messages_after-m-2"),
-            *("search-m-7", "changes-c-5", "changes-m-6"),
+            *("list_messages_before-m-7", "list_messages_after-m-6"),
+            *("list_large_messages_before-m-6", "list_large_messages_after-m-5"),
+            *("search-m-19", "changes-c-10", "changes-m-11"),
             *("index_1-i-5", "index_1-l-6", "to_index_again-m-1", "to_index_again-m-3", "to_index_again-c-4"),
             *("index_again_1-i-3", "index_again_1-i-6"),
             *("to_catch_up-m-2", "index_messages_1-l-1", "index_messages_2-l-1"),
@@ -257,7 +257,7 @@ SUPERFLUOUS = {
     ),
     **dict.fromkeys(
         (
-            *("search-w-1", "search-w-2", "search-m-3", "search-c-5"),
+            *("search-w-1", "search-w-2", "search-m-3", "search-c-6"),
             *("index_again_1-m-1", "index_again_1-l-2", "index_again_1-c-4", "index_again_1-l-5"),
         ),
         _EITHER,

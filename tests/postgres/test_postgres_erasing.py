@@ -4,7 +4,7 @@ import pytest
 
 from support import stores
 from support.postgres import ask, new_schema, server
-from support.records import conversation, new_message
+from support.records import conversation, message, new_message
 from threadkeep.conformance.helpers import blobs, threads
 from threadkeep.conformance.helpers.journals import append, put
 from threadkeep.conformance.helpers.tasks import admit, change_lane
@@ -29,7 +29,10 @@ async def test_an_erasure_leaves_no_row_in_any_table() -> None:
     schema = new_schema()
     executor = await stores.open_postgres(server().url(schema=schema))
     store = stores.open_sql(executor, "ada")
-    await store.create_conversation(conversation(new_message("an aardvark"), title="Animals"))
+    animals = conversation(sent := new_message("an aardvark"), title="Animals")
+    await store.create_conversation(animals)
+    await store.append_messages(animals.id, [message("a zebra", siblingOf=sent.id)])
+    await store.delete_branch(animals.id, str(sent.id))
     await put(store.state)
     await append(store.state, "x" * 1_000_000)
     await blobs.put(store.state)
@@ -42,7 +45,7 @@ async def test_an_erasure_leaves_no_row_in_any_table() -> None:
     await ask(f"DELETE FROM {schema}.search_index_2 WHERE n < 0")
     empty = [name for name, count in (await rows_in(schema)).items() if not count]
     assert not empty, f"This test has to keep something in {', '.join(empty)}."
-    assert await retention.erase(store) == (Erased(1, 1, 1, 1, threads=1, tasks=1), True)
+    assert await retention.erase(store) == (Erased(1, 2, 1, 1, threads=1, tasks=1), True)
     left = [name for name, count in (await rows_in(schema)).items() if count]
     assert not left, f"Nothing removes the rows of {', '.join(left)}."
     await executor.close()

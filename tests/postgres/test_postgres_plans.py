@@ -57,6 +57,14 @@ WITH filled AS (
 )
 INSERT INTO search_index_2 (n, user_id, text, lexemes)
 SELECT s.n, s.user_id, s.text, s.lexemes FROM said AS s WHERE s.rev % 2 = 0;
+INSERT INTO forks (user_id, conversation_id, seq, follows)
+SELECT 'user' || u, 'c' || c, m, m - 2
+FROM generate_series(:users) AS u
+CROSS JOIN generate_series(1, {CONVERSATIONS}) AS c
+CROSS JOIN generate_series(3, {MESSAGES}, 3) AS m;
+INSERT INTO cuts (user_id, conversation_id, from_seq, to_seq, rev, deleted_at)
+SELECT 'user' || u, 'c' || c, {MESSAGES} - 1, {MESSAGES}, c, 1
+FROM generate_series(:users) AS u CROSS JOIN generate_series(1, {CONVERSATIONS}) AS c;
 WITH kept AS (
   INSERT INTO journals (
     user_id, space, key, incarnation, generation, version, identity, next_seq, epoch, next_producer_seq, status, sort,
@@ -141,10 +149,19 @@ SELECT c.user_id, c.thread, '', c.id, 'task', w, '', 'a', 't', 5, 'data'
 FROM checked AS c CROSS JOIN generate_series(0, 1) AS w
 """
 TABLES = ("owners", "conversations", "messages", "words", "search_index_2", "journals", "entries", "pieces", "blobs")
-TABLES += ("tasks", "lanes", "threads", "checkpoints", "checkpoint_values", "checkpoint_writes")
+TABLES += ("forks", "cuts", "tasks", "lanes", "threads", "checkpoints", "checkpoint_values", "checkpoint_writes")
 VALUES: dict[str, Any] = {
     "conversation": "c5",
     "message": "m5-20",
+    "branch": "",
+    "leaf": None,
+    "within": None,
+    "links": '[{"id": "new", "how": "sibling", "of": "m5-3", "where": "elsewhere"}]',
+    "unselected": "[]",
+    "expected_leaf": None,
+    "descend": 1,
+    "previewed": 9,
+    "forks": '[["c5", 3, 1]]',
     "before_id": "c20",
     "now": 9,
     "epoch": "e",
@@ -304,6 +321,7 @@ ALL_CONVERSATIONS = ("mark_all", "retire_all_journals", "retire_all_blobs", "ret
 ALL_CONVERSATIONS += ("retire_all_threads",)
 ALL_OF_A_SPACE = ("list_journals_by_update",)
 ALL_OF_EACH = ("count_all",)
+SEARCHES = ("search", "search_active")
 ALL_QUEUED = ("runnable_tasks", "unready_tasks", "open_tasks")  # so few are sorted, instead of found in their order
 OF_PRODUCERS = ("append", "append_verdict")
 OF_NEW_IN_THREADS = {
@@ -331,7 +349,9 @@ def rows_that(name: str) -> int:  # noqa: PLR0911 one for each kind
         return 3 * QUEUED
     if name.startswith("checkpoints_of_"):
         return 2 * PAGE  # each checkpoint of a page has a value and writes, which are in other tables
-    if name == "search":
+    if name == "search_active":
+        return 30 * CONVERSATIONS  # and of each conversation the forks of its path
+    if name in SEARCHES:
         return 5 * CONVERSATIONS  # a message of each is found, and that is looked at in each of the tables
     if name in ALL_DELETED:
         return 40 * USERS + VALUES["limit"]  # and the first rows of an index, and so few owners it reads one by one
@@ -348,7 +368,7 @@ def values_of(name: str, user: str, places: dict[str, list[int]], word: str = "w
         "match_before": f"'{user}{word}':*",
         **dict.fromkeys(("sought", "sought_before"), f'[" {word}"]'),
         "places": json.dumps(places.get("messages", [])),
-        "until": 2**53 if name == "search" else 2,
+        "until": 2**53 if name in SEARCHES else 2,
         "conversation": "c1" if "deleted" in name else "c5",
     }
     row = {
@@ -365,6 +385,8 @@ def values_of(name: str, user: str, places: dict[str, list[int]], word: str = "w
         values["epoch"] = 1  # of a producer, and not of a user's history
     if name in ("insert_journal", "save_journal", "insert_task"):
         values["kind"] = "k"  # of a journal or a task, and not of a change
+    if "path_after" in name:
+        values["after"] = 19  # a place in a conversation, and not a user
     if "task" in name:
         values["big"] = None
         values["after"] = 0  # a place in a queue, and not a user

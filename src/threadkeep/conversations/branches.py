@@ -128,6 +128,8 @@ def branches_of(page: Iterable[Message], children: Iterable[tuple[int, int]]) ->
     by_parent: dict[int, set[int]] = {}
     for parent, child in children:
         by_parent.setdefault(parent, set()).add(child)
+    if not by_parent:
+        return []
     siblings = ((message, by_parent.get(message.follows, set()) | {message.seq}) for message in page)
     return [Branches(message.follows, sorted(seqs), message.seq) for message, seqs in siblings if len(seqs) > 1]
 

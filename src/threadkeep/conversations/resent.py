@@ -49,14 +49,17 @@ async def _known(
     ids = (conflict.details or {}).get("ids", [])
     if not 0 < len(ids) <= RESENT_MAX:
         raise conflict
-    sent = {record.id: record.message for record in records}
+    sent = {record.id: record for record in records}
     known = {}
     for id_ in ids:
         try:
             message = await store.get_message(conversation_id, id_)
         except NotFound:  # it is in another conversation
             raise conflict from None
-        if _compared(message) != _compared(sent[id_]):
+        record = sent[id_]
+        # Of what a message follows, only `parentId` is shown as it was sent: whoever says more, says something else.
+        says_more = record.is_root or record.sibling_of is not None
+        if says_more or _compared(message) != _compared(record.message):
             raise conflict
         known[id_] = Receipt(id_, message.seq, message.created_at)
     return known

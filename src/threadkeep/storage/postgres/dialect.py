@@ -46,11 +46,13 @@ class PostgresDialect(Dialect):
     def each(self, parameter: str, alias: str) -> str:
         return f"jsonb_array_elements(CAST({parameter} AS jsonb)) WITH ORDINALITY AS {alias} (value, key)"
 
-    def look_up(self, table: str, alias: str, condition: str) -> str:
+    def look_up(self, table: str, alias: str, condition: str, by: str | None = None) -> str:
+        """See `Dialect`. Where it cannot tell two indexes apart yet, it takes the one that has the order."""
+        order = f"\n      ORDER BY {by}" if by else ""
         return f"""CROSS JOIN LATERAL (
       SELECT {alias}.*
       FROM {self.table(table)} AS {alias}
-      WHERE {condition}
+      WHERE {condition}{order}
       OFFSET 0
     ) AS {alias}"""
 

@@ -397,8 +397,10 @@ WHERE run_id IS NOT NULL""",
   deleted_at bigint NOT NULL,
   PRIMARY KEY (user_id, conversation_id, from_seq)
 )""",
-            """CREATE INDEX cuts_by_rev ON cuts (user_id, rev)""",
-            """CREATE INDEX cuts_by_deletion ON cuts (user_id, deleted_at)""",
+            """CREATE INDEX cuts_by_rev ON cuts (user_id, rev)
+WHERE deleted_at > 0""",
+            """CREATE INDEX cuts_by_deletion ON cuts (user_id, deleted_at)
+WHERE deleted_at > 0""",
             """ALTER TABLE conversations ADD COLUMN leaf_seq bigint""",
             """ALTER TABLE conversations ADD COLUMN forked_from text""",
         ),

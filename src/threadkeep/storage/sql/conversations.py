@@ -714,7 +714,7 @@ class SqlStore(SqlMessages, SqlBranches):
             arrays(rows), lambda part: [self._sql.insert_messages(**values, messages=part, creates=creates)]
         )
         counting = [
-            self._sql.fork_at_leaf(**values),
+            *([] if creates else [self._sql.fork_at_leaf(**values)]),  # a new conversation ends with its last message
             *([self._sql.fork_at_links(**values)] if links else []),
             self._sql.count_messages(**{**values, "title": given}),
         ]

@@ -81,10 +81,11 @@ class Dialect(ABC):
         """The elements of an array in JSON as rows: `alias.value`, and `alias.key` for their order."""
 
     @abstractmethod
-    def look_up(self, table: str, alias: str, condition: str) -> str:
+    def look_up(self, table: str, alias: str, condition: str, by: str | None = None) -> str:
         """A join that looks rows up by a key, one after the other, for each row before it.
 
-        Left to itself, a planner may read all that a user has for each row instead.
+        Left to itself, a planner may read all that a user has for each row instead. `by` is the column that the key
+        ends with, where another key begins alike.
         """
 
     @abstractmethod

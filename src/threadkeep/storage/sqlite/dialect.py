@@ -36,7 +36,7 @@ class SqliteDialect(Dialect):
     def each(self, parameter: str, alias: str) -> str:
         return f"json_each({parameter}) AS {alias}"
 
-    def look_up(self, table: str, alias: str, condition: str) -> str:
+    def look_up(self, table: str, alias: str, condition: str, by: str | None = None) -> str:
         return f"CROSS JOIN {table} AS {alias} ON {condition}"
 
     def is_among(self, value: str, query: str) -> str:

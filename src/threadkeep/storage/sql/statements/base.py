@@ -43,6 +43,11 @@ class Base:
     LIMIT 1
   ), -1) < {seq}"""
 
+    def is_kept_on_page(self, seq: str) -> str:
+        """The same for many messages of `:conversation`: whether anything is deleted in it is asked once for all."""
+        anything = "SELECT 1 FROM {cuts} AS cut WHERE cut.user_id = :user AND cut.conversation_id = :conversation"
+        return f"(NOT EXISTS ({anything.format(cuts=self.cuts)}) OR {self.is_kept(seq)})"
+
     @property
     def is_expected_leaf(self) -> str:
         """Whether the active path of the conversation `c` ends with `:expected_leaf`, if anything is expected."""

@@ -317,11 +317,12 @@ WHERE k.user_id = :user
   ), {seq} - 1)"""
 
     def _is_no_fork(self, seq: str) -> str:
-        return f"""NOT EXISTS (
-    SELECT 1
+        # As a value: what is to be joined, Postgres may look for in all that a user has.
+        return f"""(
+    SELECT fork.follows
     FROM {self.forks} AS fork
     WHERE fork.user_id = :user AND fork.conversation_id = :conversation AND fork.seq = {seq}
-  )"""
+  ) IS NULL"""
 
     def _last_fork(self, column: str, seq: str, otherwise: str) -> str:
         """What the last fork at a place or before it says. Asked for one by one: SQLite would join by reading all."""
@@ -359,27 +360,24 @@ WHERE k.user_id = :user
     def _top(self) -> str:
         """Where a page begins to go up: at what the last one followed that was shown, at a message, or at the leaf."""
 
-        def seq_of(parameter: str) -> str:
+        def of_message(parameter: str, value: str) -> str:
             return f"""(
-      SELECT m.seq
-      FROM {self.messages} AS m
-      WHERE m.user_id = :user AND m.conversation_id = :conversation AND m.id = {parameter}
-    )"""
+        SELECT {value}
+        FROM {self.messages} AS m
+        WHERE m.user_id = :user AND m.conversation_id = :conversation AND m.id = {parameter}
+      )"""
 
         # D1 binds numbers as doubles, and this one is told: 6.0 would be no integer.
-        return f"""asked AS (
-    SELECT coalesce({self.dialect.integer(":seq")}, {seq_of(":message")}) AS shown, {seq_of(":branch")} AS named
-  ),
-  top AS (
-    SELECT CAST(coalesce(
-      {self._parent_of("a.shown")},
-      {self.dialect.integer(":leaf")},
-      a.named,
-      c.leaf_seq,
-      c.message_count
-    ) AS bigint) AS seq
-    FROM asked AS a
-    JOIN {self.conversations} AS c ON c.user_id = :user AND c.id = :conversation
+        shown = self.dialect.integer(":seq")
+        return f"""top AS (
+    SELECT CAST(CASE
+      WHEN {shown} >= 0 THEN {self._parent_of(shown)}
+      WHEN :message <> '' THEN {of_message(":message", self._parent_of("m.seq"))}
+      WHEN :branch <> '' AND {self.dialect.integer(":leaf")} IS NULL THEN {of_message(":branch", "m.seq")}
+      ELSE coalesce({self.dialect.integer(":leaf")}, c.leaf_seq, c.message_count)
+    END AS bigint) AS seq
+    FROM {self.conversations} AS c
+    WHERE c.user_id = :user AND c.id = :conversation
   )"""
 
     @property
@@ -399,8 +397,7 @@ WHERE k.user_id = :user
     SELECT m.n, m.bytes, -m.seq AS place, {_FOLLOWS_IN_PART} AS follows
     FROM parts AS r
     {self.dialect.look_up("messages", "m", place)}
-  ),
-  {self._siblings}"""
+  )"""
 
     @property
     def _path_after(self) -> str:
@@ -435,37 +432,36 @@ WHERE k.user_id = :user
     SELECT m.n, m.bytes, m.seq AS place, {_FOLLOWS_IN_PART} AS follows
     FROM parts AS r
     {self.dialect.look_up("messages", "m", place)}
-  ),
-  {self._siblings}"""
-
-    @property
-    def _siblings(self) -> str:
-        """What follows the same as a message of `parts`. It may have children of others, which nobody looks for."""
-        forks = "f.user_id = :user AND f.conversation_id = :conversation"
-        child = "c.user_id = :user AND c.id = :conversation"
-        return f"""relatives AS (
-    SELECT f.follows, f.seq
-    FROM parts AS r
-    {self.dialect.look_up("forks", "f", f"{forks} AND f.follows >= r.lo - 1 AND f.follows < r.hi")}
-    UNION
-    SELECT f.follows, f.seq
-    FROM parts AS r
-    {self.dialect.look_up("forks", "f", f"{forks} AND f.follows = r.follows")}
-    UNION
-    SELECT r.follows, r.follows + 1
-    FROM parts AS r
-    JOIN {self.conversations} AS c ON {child} AND c.message_count > r.follows
-    WHERE r.follows >= 0 AND {self._is_no_fork("r.follows + 1")}
-  ),
-  siblings AS (
-    SELECT s.follows, s.seq FROM relatives AS s WHERE {self.is_kept("s.seq")}
   )"""
 
     @property
     def _about_path(self) -> dict[str, str]:
-        """What a page of a path says beside its messages."""
+        """What a page of a path says beside its messages: its end, and what follows the same as one of its messages.
+
+        Rows of `forks` tell it, but for the one that follows by standing next. It may have children of others, which
+        nobody looks for, and those on the page.
+        """
+        forks = "f.user_id = :user AND f.conversation_id = :conversation"
+        next_one = "c.user_id = :user AND c.id = :conversation AND c.message_count > r.follows"
         pair = self.dialect.object({"follows": "s.follows", "seq": "s.seq"})
-        children = self.dialect.subquery(f"SELECT {self.dialect.list_of(pair)} FROM siblings AS s")
+        children = self.dialect.subquery(f"""
+    SELECT {self.dialect.list_of(pair)}
+    FROM (
+      SELECT f.follows, f.seq
+      FROM parts AS r
+      {self.dialect.look_up("forks", "f", f"{forks} AND f.follows >= r.lo - 1 AND f.follows < r.hi", by="f.follows")}
+      UNION ALL
+      SELECT f.follows, f.seq
+      FROM parts AS r
+      {self.dialect.look_up("forks", "f", f"{forks} AND f.follows = r.follows AND f.seq <> r.lo", by="f.follows")}
+      UNION ALL
+      SELECT r.follows, r.follows + 1
+      FROM parts AS r
+      JOIN {self.conversations} AS c ON {next_one}
+      WHERE r.follows >= 0 AND {self._is_no_fork("r.follows + 1")}
+    ) AS s
+    WHERE {self.is_kept("s.seq")}
+  """)
         return {"children": children, "top": "(SELECT t.seq FROM top AS t)"}
 
     def _page_of_path(self, listed: str) -> Query:
@@ -536,7 +532,7 @@ WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL
     UNION ALL
     SELECT b.top, f.seq, {self._run_end("f.seq")}
     FROM below AS b
-    {self.dialect.look_up("forks", "f", place)}
+    {self.dialect.look_up("forks", "f", place, by="f.follows")}
     WHERE {self.is_kept("f.seq")}
   )"""
 
@@ -549,8 +545,9 @@ WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL
     FROM {self.cuts} AS cut
     WHERE cut.user_id = :user
       AND cut.conversation_id = :conversation
-      AND {self._seq_of_message} BETWEEN cut.from_seq AND cut.to_seq
-      AND cut.deleted_at > 0
+      AND cut.from_seq <= {self._seq_of_message}
+      AND cut.to_seq >= {self._seq_of_message}
+      AND coalesce(cut.deleted_at, 0) > 0
   )"""
 
     @property

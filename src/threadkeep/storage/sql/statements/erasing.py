@@ -143,14 +143,13 @@ WHERE c.user_id = :user AND c.n {self.dialect.among(self._swept_conversations("c
 
     @cached_property
     def remove_branches(self) -> tuple[Query, ...]:
-        """Remove what is said of the branches of a part: each row of it goes with the message that it begins with."""
-        swept = self._swept_messages.replace("SELECT m.n", "SELECT m.conversation_id, m.seq", 1)
+        """Remove what is said of the branches of conversations in a part, none of whose messages is shown any more."""
         return tuple(
             self.dialect.write(f"""
 DELETE FROM {table} AS b
-WHERE b.user_id = :user AND (b.conversation_id, b.{seq}) IN ({swept})
+WHERE b.user_id = :user AND {self.dialect.is_among("b.conversation_id", self._swept_conversations("c.id"))}
 """)
-            for table, seq in ((self.forks, "seq"), (self.cuts, "from_seq"))
+            for table in (self.forks, self.cuts)
         )
 
     @cached_property

@@ -2,7 +2,7 @@
 
 from functools import cached_property
 
-from threadkeep.storage.sql.columns import CONVERSATION, MESSAGE, shown
+from threadkeep.storage.sql.columns import CONVERSATION, MESSAGE, Column, shown
 from threadkeep.storage.sql.executor import Query
 from threadkeep.storage.sql.statements.base import Base
 
@@ -250,7 +250,8 @@ SELECT {page} AS answer
 FROM sized AS s
 LEFT JOIN {self.conversations} AS c ON c.user_id = :user AND c.n = s.n AND s.kind = 0
 LEFT JOIN {self.messages} AS m ON m.user_id = :user AND m.n = s.n AND s.kind = 1
-LEFT JOIN {self.cuts} AS k ON k.user_id = :user AND k.rev = s.rev AND k.from_seq = s.n AND s.kind = 2
+LEFT JOIN {self.cuts} AS k
+  ON k.user_id = :user AND k.rev = s.rev AND k.from_seq = s.n AND k.deleted_at > 0 AND s.kind = 2
 WHERE s.position = 1 OR (s.position <= :limit AND s.bytes <= :page_bytes)
 """)
 
@@ -290,7 +291,7 @@ WHERE s.position = 1 OR (s.position <= :limit AND s.bytes <= :page_bytes)
           WHERE f.user_id = :user AND f.conversation_id = :conversation AND f.id = :message
         )
       )
-      AND {self.is_kept("m.seq")}
+      AND {self.is_kept_on_page("m.seq")}
     ORDER BY m.seq DESC
     LIMIT :limit + 1
   )"""
@@ -303,17 +304,28 @@ WHERE s.position = 1 OR (s.position <= :limit AND s.bytes <= :page_bytes)
     WHERE m.user_id = :user
       AND m.conversation_id = :conversation
       AND m.seq > :seq
-      AND {self.is_kept("m.seq")}
+      AND {self.is_kept_on_page("m.seq")}
     ORDER BY m.seq
     LIMIT :limit + 1
   )"""
+
+    @property
+    def _on_page(self) -> list[Column]:
+        """What readers get of a message of a page: whether the conversation has a fork at all is asked once for all."""
+        fork = f"SELECT 1 FROM {self.forks} AS f WHERE f.user_id = :user AND f.conversation_id = :conversation"
+        return [
+            column._replace(shown_as=f"CASE WHEN EXISTS ({fork}) THEN {column.shown_as} ELSE {{alias}}.seq - 1 END")
+            if column.name == "follows"
+            else column
+            for column in shown(MESSAGE)
+        ]
 
     def _page(self, listed: str) -> Query:
         return self.dialect.answer(f"""
 WITH
   {listed}
 SELECT CASE WHEN (SELECT sum(l.bytes) FROM listed AS l) > :page_bytes THEN NULL ELSE (
-  SELECT {self.dialect.message_rows(shown(MESSAGE), "m", "count(*) > :limit")}
+  SELECT {self.dialect.message_rows(self._on_page, "m", "count(*) > :limit")}
   FROM listed AS l
   {self.dialect.look_up("messages", "m", "m.user_id = :user AND m.n = l.n")}
 ) END AS answer

@@ -102,8 +102,8 @@ LEFT JOIN {self.messages} AS m ON m.user_id = :user AND m.n = s.n
 WHERE s.position = 1 OR (s.position <= :limit AND s.bytes <= :page_bytes)
 HAVING {within} IS NULL OR (
   SELECT count(*)
-  FROM {self.conversations} AS w
-  WHERE w.user_id = :user AND w.id = {within} AND w.deleted_at IS NULL
+  FROM {self.conversations} AS named
+  WHERE named.user_id = :user AND named.id = {within} AND named.deleted_at IS NULL
 ) > 0
 """)
 
