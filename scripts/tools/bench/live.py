@@ -13,13 +13,12 @@ import httpx
 
 from tools.bench.estimates import estimate
 from tools.bench.rounds import Lab
-from tools.local.lifecycle import LocalService
 from tools.local.server import LocalServer
 from tools.local.worker import LocalWorker
 
 LISTENERS = 50
 PREFIX = "live-"
-STORES: dict[str, type[LocalService]] = {
+STORES: dict[str, type[LocalServer] | type[LocalWorker]] = {
     "memory": LocalServer,
     "sqlite": LocalServer,
     "postgres": LocalServer,
@@ -109,13 +108,18 @@ class Devices:
             least, most = _PAUSE_SECONDS
             await asyncio.sleep(least + (most - least) * (self._sent * _GOLDEN % 1))
             message = {"id": f"message-{self._sent}", "role": "user", "content": "Hello"}
-            heard = self._heard[message["id"]] = []
             began = time.monotonic()
-            (await self._client.post(self._path, json=message)).raise_for_status()
-            async with self._came:
-                await self._came.wait_for(lambda heard=heard: len(heard) >= self._count)
+            heard = await self._heard_of(message)
             found += [each - began for each in heard]
         return found
+
+    async def _heard_of(self, message: dict[str, str]) -> list[float]:
+        """Send a message; return when each of the devices had it."""
+        heard = self._heard[message["id"]] = []
+        (await self._client.post(self._path, json=message)).raise_for_status()
+        async with self._came:
+            await self._came.wait_for(lambda: len(heard) >= self._count)
+        return heard
 
     async def _hear(self, changes: Mapping[str, Any]) -> None:
         now = time.monotonic()
