@@ -17,8 +17,8 @@ from threadkeep.ids import is_id
 HITS_MAX = 10_000
 """How far into a search anybody can page: nobody reads that far, and each page has to pass all hits before it."""
 
-END_OF_REV = 2
-"""The last kind of a row; see `AfterChange`. A version that knew no third kind ended its revs with it."""
+END_OF_REV = 4
+"""A kind after that of every row; see `AfterChange`. Earlier versions ended their revs with a lower one."""
 
 Bound = Annotated[int, msgspec.Meta(ge=0, le=INTEGER_MAX - 1)]
 
@@ -62,7 +62,10 @@ class AfterHits(msgspec.Struct, tag="h", array_like=True, frozen=True):
 
 
 class AfterChange(msgspec.Struct, tag="r", array_like=True, frozen=True):
-    """The next changes come after this one: by rev, then conversations (0), messages (1), removals (2), then row."""
+    """The next changes come after this one: by rev, then by kind, then by row.
+
+    Conversations are of kind 0, messages 1, removals 2, drafts 3.
+    """
 
     epoch: Annotated[str, msgspec.Meta(max_length=26)]
     rev: Bound

@@ -10,6 +10,7 @@ from functools import cached_property
 from threadkeep.storage.sql.executor import Query
 from threadkeep.storage.sql.statements.blobs import Blobs
 from threadkeep.storage.sql.statements.branches import Branches
+from threadkeep.storage.sql.statements.drafts import Drafts
 from threadkeep.storage.sql.statements.erasing import Erasing
 from threadkeep.storage.sql.statements.expiring import Expiring
 from threadkeep.storage.sql.statements.indexing import Indexing
@@ -23,7 +24,19 @@ from threadkeep.storage.sql.statements.writing import Writing
 
 
 class Statements(
-    Writing, Branches, Indexing, Reading, Messages, Searching, Erasing, Expiring, Journals, Tasks, Blobs, Threads
+    Writing,
+    Branches,
+    Drafts,
+    Indexing,
+    Reading,
+    Messages,
+    Searching,
+    Erasing,
+    Expiring,
+    Journals,
+    Tasks,
+    Blobs,
+    Threads,
 ):
     """The statements in the words of one dialect. Each is made when it is first asked for."""
 
