@@ -112,12 +112,15 @@ class Base:
 
     @property
     def open_drafts_of_page(self) -> str:
-        """The open drafts of a conversation as JSON, where `:with_drafts` is 1."""
-        return self.dialect.subquery(f"""
-    SELECT {self.dialect.list_of(self.dialect.document(DRAFT, "d"))}
+        """A common table expression, `open_drafts`, of those of a conversation as JSON, where `:with_drafts` is 1.
+
+        It is joined outside of the page: within, SQLite would add up how deep the one and the other are nested.
+        """
+        return f"""open_drafts AS (
+    SELECT {self.dialect.list_of(self.dialect.document(DRAFT, "d"))} AS drafts
     FROM {self.drafts} AS d
     WHERE :with_drafts = 1 AND d.user_id = :user AND d.conversation_id = :conversation AND d.settled_at IS NULL
-  """)
+  )"""
 
     def insert(self, table: str, values: dict[str, str]) -> str:
         """An INSERT of what a SELECT gives, each column beside its value."""

@@ -461,19 +461,21 @@ WHERE k.user_id = :user
     ) AS s
     WHERE {self.is_kept("s.seq")}
   """)
-        return {"children": children, "top": "(SELECT t.seq FROM top AS t)", "drafts": self.open_drafts_of_page}
+        return {"children": children, "top": "(SELECT t.seq FROM top AS t)", "drafts": "w.drafts"}
 
     def _page_of_path(self, listed: str) -> Query:
         rows = self.dialect.message_rows(_on_path("l"), "m", "count(*) > :limit", self._about_path)
         return self.dialect.answer(f"""
 WITH RECURSIVE
-  {listed}
+  {listed},
+  {self.open_drafts_of_page}
 SELECT CASE WHEN (SELECT sum(l.bytes) FROM listed AS l) > :page_bytes THEN NULL ELSE (
   SELECT {rows}
   FROM listed AS l
   {self.dialect.look_up("messages", "m", "m.user_id = :user AND m.n = l.n")}
 ) END AS answer
 FROM {self.conversations} AS c
+CROSS JOIN open_drafts AS w
 WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL
 """)
 
@@ -482,6 +484,7 @@ WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL
         return self.dialect.answer(f"""
 WITH RECURSIVE
   {listed},
+  {self.open_drafts_of_page},
   sized AS (
     SELECT l.n, l.follows, row_number() OVER reading AS position, sum(l.bytes) OVER reading AS bytes
     FROM listed AS l
@@ -494,6 +497,7 @@ SELECT (
   WHERE s.position = 1 OR (s.position <= :limit AND s.bytes <= :page_bytes)
 ) AS answer
 FROM {self.conversations} AS c
+CROSS JOIN open_drafts AS w
 WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL
 """)
 

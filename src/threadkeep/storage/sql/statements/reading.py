@@ -329,7 +329,7 @@ WHERE s.position = 1 OR (s.position <= :limit AND s.bytes <= :page_bytes)
 
     @property
     def _beside_messages(self) -> dict[str, str]:
-        return {"drafts": self.open_drafts_of_page}
+        return {"drafts": "w.drafts"}
 
     @property
     def _on_page(self) -> list[Column]:
@@ -345,13 +345,15 @@ WHERE s.position = 1 OR (s.position <= :limit AND s.bytes <= :page_bytes)
     def _page(self, listed: str) -> Query:
         return self.dialect.answer(f"""
 WITH
-  {listed}
+  {listed},
+  {self.open_drafts_of_page}
 SELECT CASE WHEN (SELECT sum(l.bytes) FROM listed AS l) > :page_bytes THEN NULL ELSE (
   SELECT {self.dialect.message_rows(self._on_page, "m", "count(*) > :limit", self._beside_messages)}
   FROM listed AS l
   {self.dialect.look_up("messages", "m", "m.user_id = :user AND m.n = l.n")}
 ) END AS answer
 FROM {self.conversations} AS c
+CROSS JOIN open_drafts AS w
 WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL
 """)
 
@@ -361,6 +363,7 @@ WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL
         return self.dialect.answer(f"""
 WITH
   {listed},
+  {self.open_drafts_of_page},
   sized AS (
     SELECT l.n, row_number() OVER reading AS position, sum(l.bytes) OVER reading AS bytes
     FROM listed AS l
@@ -373,5 +376,6 @@ SELECT (
   WHERE s.position = 1 OR (s.position <= :limit AND s.bytes <= :page_bytes)
 ) AS answer
 FROM {self.conversations} AS c
+CROSS JOIN open_drafts AS w
 WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL
 """)
