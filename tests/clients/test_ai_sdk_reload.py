@@ -14,6 +14,7 @@ from support.in_process import as_user
 from threadkeep.ids import new_id
 from tools.checkout import ROOT
 from tools.local.install import install, install_sdks
+from tools.local.lifecycle import LocalService
 
 SDKS = ROOT / "tests" / "sdks"
 SECONDS = 120
@@ -25,7 +26,7 @@ def test_an_answer_is_whole_once_on_two_devices_though_one_is_reloaded_in_the_mi
 ) -> None:
     running = worker(store, tmp_path / "state") if store in WORKERS else server(tmp_path / "state", store=store)
     with running:
-        told = run(running.url, tmp_path)
+        told = run(running, tmp_path)
     for page in told["early"].values():
         assert [message["text"] for message in page["messages"]] == ["Say sixty words.", told["stump"]]
     ids = [message["id"] for message in told["kept"]["messages"]]
@@ -41,7 +42,7 @@ def test_an_answer_is_whole_once_on_two_devices_though_one_is_reloaded_in_the_mi
     assert text == told["whole"]
 
 
-def run(url: str, tmp_path: Path) -> Any:
+def run(running: LocalService, tmp_path: Path) -> Any:
     """What the app tells that stands in tests/sdks."""
     node = install(development=True)
     install_sdks(node)
@@ -50,7 +51,7 @@ def run(url: str, tmp_path: Path) -> Any:
     mapping = tmp_path / "mapping.mjs"
     mapping.write_text(lines[1])
     told = subprocess.run(
-        [node.program, "reload.mjs", url, mapping],
+        [node.program, "reload.mjs", running.url, mapping],
         cwd=SDKS,
         env={**os.environ, "THREADKEEP_HEADERS": json.dumps(as_user(f"user-{new_id()}"))},
         capture_output=True,
@@ -58,5 +59,5 @@ def run(url: str, tmp_path: Path) -> Any:
         timeout=SECONDS,
         check=False,
     )
-    assert told.returncode == 0, told.stderr
+    assert told.returncode == 0, f"{told.stderr}\n{running.log_path.read_text()[-5_000:]}"
     return json.loads(told.stdout)
