@@ -37,6 +37,8 @@ def test_an_answer_is_whole_once_on_two_devices_though_one_is_reloaded_in_the_mi
             {"id": ids[0], "role": "user", "text": "Say sixty words."},
             {"id": ids[1], "role": "assistant", "text": told["whole"]},
         ]
+        assert told["whole"].startswith(page["streamed"])
+    assert len(told["after"]["streamed"]) >= len(told["stump"])
     assert told["kept"]["drafts"] == []
     text = "".join(block.get("text", "") for block in told["kept"]["messages"][1]["content"])
     assert text == told["whole"]

@@ -132,6 +132,12 @@ const app = createServer(async (request, response) => {
 });
 const api = `${await listen(app)}/api/chat`;
 
+async function keptMessages() {
+  const response = await fetch(`${threadkeep}/api/conversations/${chatId}/messages`, { headers });
+  if (response.status !== 404 && !response.ok) throw new Error(`${response.status} ${await response.text()}`);
+  return response.status === 404 ? [] : (await response.json()).messages.map(load);
+}
+
 // A page: what `useChat` is made of, with its state in plain fields.
 class Page extends AbstractChat {
   constructor(messages) {
@@ -150,16 +156,20 @@ class Page extends AbstractChat {
     this.leave = () => leaving.abort();
   }
   static async open() {
-    const response = await fetch(`${threadkeep}/api/conversations/${chatId}/messages`, { headers });
-    if (response.status !== 404 && !response.ok) throw new Error(`${response.status} ${await response.text()}`);
-    return new Page(response.status === 404 ? [] : (await response.json()).messages.map(load));
+    return new Page(await keptMessages());
+  }
+  // A draft that ends takes its parts along: whoever had not yet been sent the last ones shows what is kept then.
+  async resume() {
+    await this.resumeStream();
+    this.streamed = this.text;
+    this.messages = await keptMessages();
   }
   get text() {
     return this.messages.filter(({ role }) => role === "assistant").flatMap(({ parts }) => parts).map(({ text }) => text ?? "").join("");
   }
 }
 const until = async (isSo) => { while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 10)); };
-const shown = ({ messages, status }) => ({ status, messages: messages.map(({ id, role, parts }) => ({ id, role, text: parts.map(({ text }) => text ?? "").join("") })) });
+const shown = ({ messages, status, streamed }) => ({ status, streamed, messages: messages.map(({ id, role, parts }) => ({ id, role, text: parts.map(({ text }) => text ?? "").join("") })) });
 
 // The other device follows what happens, and shows an answer as soon as it hears of one.
 let other, ready, isHeard = false;
@@ -171,7 +181,7 @@ const hearing = (async () => {
     if (data.drafts?.some((draft) => draft.conversationId === chatId && draft.state === "streaming")) {
       isHeard = true;
       other = await Page.open();
-      return other.resumeStream();
+      return other.resume();
     }
   }
 })();
@@ -184,13 +194,13 @@ await until(() => before.text === stump && other?.text === stump);
 before.leave();
 await sending;
 const after = await Page.open();
-const resuming = after.resumeStream();
+const resuming = after.resume();
 await until(() => after.text === stump);
 const early = { before: shown(before), after: shown(after), other: shown(other) };
 goOn();
 await Promise.all([resuming, hearing]);
 const again = await Page.open();
-await again.resumeStream();
+await again.resume();
 const kept = await (await keep("GET", `/api/conversations/${chatId}/messages`)).json();
 console.log(JSON.stringify({ stump, whole: words.join(""), early, after: shown(after), other: shown(other), again: shown(again), kept }));
 process.exit(0);
