@@ -115,6 +115,14 @@ async def test_with_signals_an_answer_ends_when_it_was_quiet_for_long_or_has_las
         assert questions == 60
 
 
+async def test_who_follows_something_that_has_a_deadline_asks_then_without_a_signal() -> None:
+    signals = Signals()
+    ask = asking(Found([b"over"], is_last=True))
+    sent = [piece async for piece in listening(Found([b"1"], seconds=0.01), ask, Listener(signals, "alice"))]
+    assert sent == [b"retry: 1000\n\n", b"1", b"over"]
+    assert not signals.anybody_waits
+
+
 # Journals, in memory
 
 
