@@ -29,6 +29,8 @@ class Signals:
         """How often other processes have begun to be heard."""
         self.is_deaf = False
         """Whether they cannot be heard just now, so that everybody asks now and then."""
+        self.costs = False
+        """Whether it costs something that anybody waits, as in a Durable Object that cannot hibernate meanwhile."""
         self.is_over = False
         """Whether whoever follows something is to end at once, since the process does."""
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
@@ -116,6 +118,11 @@ class Listener:
         self._signals = signals
         self._user = user
         self._heard = signals.count
+
+    @property
+    def costs(self) -> bool:
+        """Whether it costs something to wait."""
+        return self._signals.costs
 
     @property
     def is_over(self) -> bool:

@@ -25,7 +25,7 @@ QUESTIONS_MAX = 45
 RETRY_MILLISECONDS = 1_000
 HEARTBEAT_SECONDS = 15.0
 QUIET_SECONDS = 300.0
-"""How long an answer that waits for signals lasts while nothing comes: a Durable Object is paid for meanwhile."""
+"""How long an answer that waits for signals lasts while nothing comes, where a Durable Object is paid for meanwhile."""
 LISTENING_SECONDS_MAX = 900.0
 """How long it lasts at all: whoever asks shows again who they are."""
 QUIET_RETRY_MILLISECONDS = 60_000
@@ -115,11 +115,12 @@ async def listening(
     """Ask again when there is a signal, until it ends, has been quiet for long, or has lasted long enough."""
     yield b"retry: %d\n\n" % RETRY_MILLISECONDS
     end = clock() + LISTENING_SECONDS_MAX
-    quiet_end = clock() + QUIET_SECONDS
+    quiet_seconds = QUIET_SECONDS if listener.costs else LISTENING_SECONDS_MAX
+    quiet_end = clock() + quiet_seconds
     while True:
         if found.events:
             yield b"".join(found.events)
-            quiet_end = clock() + QUIET_SECONDS
+            quiet_end = clock() + quiet_seconds
         if found.is_last:
             return
         ask_from = clock() + found.seconds
@@ -136,7 +137,7 @@ async def listening(
             yield b"retry: %d\n\n" % (ELSEWHERE_RETRY_MILLISECONDS + spread)
             return
         if clock() >= min(end, quiet_end):
-            if clock() >= quiet_end:
+            if clock() >= quiet_end and listener.costs:
                 yield b"retry: %d\n\n" % QUIET_RETRY_MILLISECONDS
             return
         found = await ask()

@@ -91,6 +91,14 @@ async def let_run_by(raw: Any) -> None:
         await body.pipeTo(js.WritableStream.new())
 
 
+def js_options(**values: Any) -> Any:
+    """An object of JavaScript with these values, which are not converted."""
+    options = js.Object.new()
+    for name, value in values.items():
+        setattr(options, name, value)
+    return options
+
+
 def outgoing_response(response: messages.Response) -> Any:
     """A response as JavaScript has it: the SDK's own takes as long to make as it takes to find out what to answer."""
     if not isinstance(response.body, bytes):

@@ -11,8 +11,8 @@ expires. `POST /check` with `{"user_id": "u"}` fails where the index that this u
 should be. `POST /rows` counts the rows of the state of this user's agents. `POST /able` tells what the store of this
 user can do, and `POST /alarm` for when the alarm of the user's object is set.
 `POST /quiet` with `{"heartbeat": 1, "quiet": 2}` has streams tell that they are there, and end, after so many seconds
-without anything to tell. `POST /listeners` tells how many follow something of this user, and since when the object of
-this user is in memory.
+without anything to tell. `POST /listeners` tells how many follow something of this user in their object, how many in a
+Worker, and since when the object is in memory.
 `GET /imports` tells what was imported since the Worker was started from its snapshot. The object of a user fails where
 a request says so, in `X-Fail`.
 A request may be answered under other variables, those in `X-Variables`, or, in a Worker on Postgres, from another
@@ -164,7 +164,7 @@ class UserConversations(entry.UserConversations):
             return Response.json(await self.ctx.storage.getAlarm())
         if what == "listeners":
             waiting = self._signals._waiting.get(self._user_id, ())
-            return Response.json([len(waiting), self._since])
+            return Response.json([len(waiting), len(self._context.getWebSockets()), self._since])
         store = await self._open_store(None)
         return await _do(what, json.loads(await raw.text()), store, self._database)
 
