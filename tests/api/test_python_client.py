@@ -146,6 +146,22 @@ async def test_a_question_is_edited_an_answer_regenerated_and_all_of_it_taken_ba
     assert (await conversation.message("r")).text == "Anew."
 
 
+async def test_a_conversation_is_forked(backend: Backend, kind: str) -> None:
+    client = python_client(backend, someone(), kind)
+    conversation = await client.conversations.create(
+        messages=[{"id": "q1", "role": "user", "content": "One?"}, {"id": "a1", "role": "assistant", "content": "1."}]
+    )
+    await conversation.append(id="q2", role="user", content="Two?")
+    forked = await conversation.fork("a1", id="forked", title="Apart")
+    assert (forked.id, forked.title, await texts(forked.messages())) == ("forked", "Apart", ["One?", "1."])
+    assert (forked.forked_from.conversation_id, forked.forked_from.message_id) == (conversation.id, "a1")
+    await forked.append(role="user", content="Three?")
+    assert (await conversation.fork("a1", id="forked", title="Apart")).message_count == 3
+    await refusal(conversation.fork("q1", id="forked"), Conflict)
+    await refusal(conversation.fork("nobody-s"), NotFound)
+    assert await texts((await conversation.fork()).messages()) == ["One?", "1.", "Two?"]
+
+
 async def test_what_was_said_is_found(backend: Backend, kind: str) -> None:
     client = python_client(backend, someone(), kind)
     messages = [{"role": "user", "content": "Łódź"}, {"role": "assistant", "content": "Łódź, in Poland"}]

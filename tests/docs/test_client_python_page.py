@@ -62,6 +62,7 @@ async def test_the_rest_goes_from_top_to_bottom(page: dict[str, Any], capsys: py
     assert said["pages"] == "['A trip'] None\n"
     assert said["messages"] == "4 It is near the lake. {'vote': 1}\nIt is near the lake.\n"
     assert said["branches"] == "And then? False\nAnd after that? True\n"
+    assert said["fork"].startswith("Another trip ")
     assert said["context"].endswith("[] False\n")
     assert "[Zürich]" in said["search"]
     assert said["changes"].startswith("1 0 ")

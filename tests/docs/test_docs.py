@@ -85,7 +85,9 @@ def test_the_commands_of_the_readme_answer_as_printed(url: str) -> None:
     assert sent_again[0] == {**answers[0], "messageCount": 2}
 
 
-@pytest.mark.parametrize("name", ["search", "sync", "export-and-import", "clients", "agent-state", "context"])
+@pytest.mark.parametrize(
+    "name", ["search", "sync", "export-and-import", "clients", "agent-state", "context", "messages"]
+)
 def test_the_commands_of_a_guide_answer_as_printed(url: str, name: str) -> None:
     steps = steps_in((ROOT / f"docs/{name}.md").read_text())
     assert len(steps) >= 4

@@ -3,7 +3,7 @@
 _OF_EACH_OWNER = "It would insert the same row for each owner, of which the first is kept."
 _STAMPED = "It goes by the stamp of this batch, which no other one has."
 _OF_A_THREAD = (
-    "What belongs to a thread is found by the `n` of that, or a name of its own, and either is tied to the user."
+    "What belongs to a thread is found by the `n` of that, or a place of its own, and either is tied to the user."
 )
 SUPERFLUOUS = {
     **dict.fromkeys(
@@ -27,7 +27,7 @@ SUPERFLUOUS = {
     ),
     **dict.fromkeys(
         (
-            *("unhinge_checkpoint_1-p-1", "unhinge_checkpoint_1-c-2", "unhinge_writes_1-w-2"),
+            *("unhinge_checkpoint_1-c-2", "unhinge_writes_1-w-2"),
             *("insert_piece_of_checkpoint-r-1", "insert_piece_of_value-r-1", "insert_piece_of_write-r-1"),
             *("checkpoints_of_namespace-w-1", "checkpoints_of_namespace-t-2"),
             *("checkpoints_of_namespace-c-3", "checkpoints_of_namespace-c-5"),
@@ -43,17 +43,16 @@ SUPERFLUOUS = {
             *("checkpoints_of_all-t-7", "checkpoints_of_all-c-8", "checkpoints_of_all-w-9"),
             *("checkpoints_of_all-v-10", "checkpoints_of_all-t-11", "large_of_namespace-t-1"),
             *("large_of_namespace-c-2", "large_of_namespace-w-4", "large_of_namespace-v-5"),
-            *("large_of_namespace-p-6", "large_of_namespace-v-7", "large_of_namespace-p-8"),
-            *("large_of_namespace-p-10", "large_of_thread-t-1"),
-            *("large_of_thread-c-2", "large_of_thread-w-4", "large_of_thread-v-5", "large_of_thread-p-6"),
-            *("large_of_thread-v-7", "large_of_thread-p-8"),
-            *("large_of_thread-p-10", "large_of_all-t-1", "large_of_all-c-2", "large_of_all-w-3"),
-            *("large_of_all-v-4", "large_of_all-p-5", "large_of_all-v-6", "large_of_all-p-7"),
-            *("large_of_all-p-9", "deltas-c-1", "deltas-l-2", "deltas-t-3"),
+            *("large_of_namespace-v-7", "large_of_namespace-w-9", "large_of_thread-t-1"),
+            *("large_of_thread-c-2", "large_of_thread-w-4", "large_of_thread-v-5"),
+            *("large_of_thread-v-7", "large_of_thread-w-9", "large_of_all-w-8"),
+            *("large_of_all-t-1", "large_of_all-c-2", "large_of_all-w-3"),
+            *("large_of_all-v-4", "large_of_all-v-6"),
+            *("deltas-c-1", "deltas-l-2", "deltas-t-3"),
             *("deltas-v-4", "deltas-c-5", "deltas-w-6", "deltas-v-7", "deltas-c-8", "deltas-w-9"),
             *("deltas-c-10", "deltas-v-11", "large_deltas-b-1", "large_deltas-l-2", "large_deltas-c-3"),
             *("large_deltas-t-4", "large_deltas-w-5", "large_deltas-v-6", "large_deltas-c-7"),
-            *("large_deltas-p-8", "large_deltas-v-9", "large_deltas-p-10", "large_deltas-w-11"),
+            *("large_deltas-v-9", "large_deltas-w-11"),
             *("copy_values-f-1", "copy_values-s-2", "copy_values-d-4"),
             *("copy_values-b-5", "copy_values-s-6", "copy_writes-f-1", "copy_writes-s-2"),
             *("copy_writes-d-4", "copy_writes-b-5", "copy_writes-s-6", "copy_writes-f-8"),
@@ -61,9 +60,9 @@ SUPERFLUOUS = {
             *("copy_checkpoints-d-4", "copy_checkpoints-b-5", "copy_checkpoints-s-6"),
             *("copy_checkpoints-f-8", "copy_checkpoints-s-9", "copy_checkpoints-d-11"),
             *("copy_checkpoints-f-12", "copy_checkpoints-s-13", "copy_checkpoints-d-15"),
-            *("copy_pieces_1-d-1", "copy_pieces_1-f-2", "copy_pieces_1-s-3", "copy_pieces_1-p-4"),
-            *("copy_pieces_2-d-1", "copy_pieces_2-f-2", "copy_pieces_2-s-3", "copy_pieces_2-p-4"),
-            *("copy_pieces_3-d-1", "copy_pieces_3-f-2", "copy_pieces_3-s-3", "copy_pieces_3-p-4"),
+            *("copy_pieces_1-d-1", "copy_pieces_1-f-2", "copy_pieces_1-s-3"),
+            *("copy_pieces_2-d-1", "copy_pieces_2-f-2", "copy_pieces_2-s-3"),
+            *("copy_pieces_3-d-1", "copy_pieces_3-f-2", "copy_pieces_3-s-3"),
             *("lacking-f-2", "lacking-s-3", "lacking-t-4", "lacking-d-5", "lacking-f-6", "lacking-s-7"),
             *("lacking-t-8", "lacking-d-9", "lacking-f-10", "lacking-s-11", "lacking-t-12"),
             *("lacking-d-13", "retire_named-r-1", "retire_named-t-2", "retire_older-r-1"),
@@ -75,13 +74,13 @@ SUPERFLUOUS = {
             *("move_values-h-2", "move_values-m-3", "move_values-t-4", "move_values-v-5"),
             *("move_values-t-7", "move_values-c-8", "move_values-v-9", "move_values-e-11"),
             *("finish_pruning-r-1", "finish_pruning-t-2", "finish_pruning-e-4", "finish_pruning-e-6"),
-            *("moved-e-2", "moved-e-4", "unhinge_writes_1-p-1", "sweepable_of_threads-r-1"),
+            *("moved-e-2", "moved-e-4", "sweepable_of_threads-r-1"),
             *("sweepable_of_threads-t-2", "sweepable_of_threads-r-3", "sweepable_of_threads-t-4"),
-            *("sweepable_of_threads-r-5", "sweepable_of_threads-t-6", "sweep_of_threads_1-p-1"),
+            *("sweepable_of_threads-r-5", "sweepable_of_threads-t-6"),
             *("sweep_of_threads_1-e-2", "sweep_of_threads_1-t-3", "sweep_of_threads_2-r-1"),
-            *("sweep_of_threads_2-e-2", "sweep_of_threads_2-t-3", "sweep_of_threads_3-p-1"),
+            *("sweep_of_threads_2-e-2", "sweep_of_threads_2-t-3"),
             *("sweep_of_threads_3-e-2", "sweep_of_threads_3-t-3", "sweep_of_threads_4-r-1"),
-            *("sweep_of_threads_4-e-2", "sweep_of_threads_4-t-3", "sweep_of_threads_5-p-1"),
+            *("sweep_of_threads_4-e-2", "sweep_of_threads_4-t-3"),
             *("sweep_of_threads_5-e-2", "sweep_of_threads_5-t-3", "sweep_of_threads_6-r-1"),
             *("sweep_of_threads_6-e-2", "sweep_of_threads_6-t-3", "sweep_threads_1-t-1"),
             *("sweep_threads_1-k-2", "sweep_threads_1-e-3", "sweep_threads_1-e-4", "sweep_threads_1-e-5"),
@@ -92,13 +91,12 @@ SUPERFLUOUS = {
 ON_SQLITE = {
     **dict.fromkeys(
         (
-            *("large_deltas-p-12", "large_of_namespace-w-9", "large_of_thread-w-9", "large_of_all-w-8"),
-            *("unhinge_checkpoint_2-p-1", "unhinge_checkpoint_2-c-2", "unhinge_writes_2-w-2"),
-            *("unhinge_writes_2-p-1", "sweep_of_threads_7-p-1", "sweep_of_threads_7-e-2"),
+            *("unhinge_checkpoint_2-c-2", "unhinge_writes_2-w-2"),
+            "sweep_of_threads_7-e-2",
             *("sweep_of_threads_7-t-3", "sweep_of_threads_8-r-1", "sweep_of_threads_8-e-2"),
-            *("sweep_of_threads_8-t-3", "sweep_of_threads_9-p-1", "sweep_of_threads_9-e-2"),
+            *("sweep_of_threads_8-t-3", "sweep_of_threads_9-e-2"),
             *("sweep_of_threads_9-t-3", "sweep_of_threads_10-r-1", "sweep_of_threads_10-e-2"),
-            *("sweep_of_threads_10-t-3", "sweep_of_threads_11-p-1", "sweep_of_threads_11-e-2"),
+            *("sweep_of_threads_10-t-3", "sweep_of_threads_11-e-2"),
             *("sweep_of_threads_11-t-3", "sweep_of_threads_12-r-1", "sweep_of_threads_12-e-2"),
             *("sweep_of_threads_12-t-3", "sweep_threads_2-t-1", "sweep_threads_2-k-2"),
             *("sweep_threads_2-e-3", "sweep_threads_2-e-4", "sweep_threads_2-e-5"),

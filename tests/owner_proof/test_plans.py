@@ -47,6 +47,7 @@ WASTEFUL = {
             "SCAN c USING COVERING INDEX conversations_by_deletion",
             "SCAN l",
             "SCAN o USING INDEX owners_behind",
+            "SCAN o USING INDEX owners_unlinked",
             *(
                 f"SCAN k USING {index}"
                 for kind in ("journals", "blobs", "threads")

@@ -102,13 +102,14 @@ def test_one_of_them_reads_only_who_has_something_to_purge_or_to_index_again(dat
     assert violations(query.text, TABLES) == [
         f"The table {table} is not tied to the user."
         for table in (
-            *("conversations AS c", "owners AS o", "word_lists AS l"),
+            *("cuts AS k", "conversations AS c", "word_lists AS l", *["owners AS o"] * 2),
             *("tasks AS k", "lanes AS k", *["threads AS k"] * 2, *["journals AS k"] * 2, *["blobs AS k"] * 2),
         )
     ]
     read = {
         "conversations": ("user_id", "deleted_at"),
-        "owners": ("user_id", "rev", "indexed_rev"),
+        "cuts": ("user_id", "deleted_at"),
+        "owners": ("user_id", "rev", "indexed_rev", "linked_rev"),
         "journals": ("user_id", "deleted_at", "expires_at"),
         "blobs": ("user_id", "deleted_at", "expires_at"),
         "threads": ("user_id", "deleted_at", "expires_at"),
@@ -228,7 +229,7 @@ def test_no_statement_is_kept_where_the_proof_does_not_look() -> None:
         *("_page", "_page_of_large", "_page_of_entries", "_page_of_journals", "_page_of_tasks", "_pieces", "_write"),
         *("_change", "_removal", "removal", "removal_of_pieces", "_page_of_checkpoints", "_parts_of_large"),
         *("_piece_of_thread", "_burial", "_retirement", "_move_to_grave", "_copy_of_thread", "_of_message"),
-        *("_page_of_path", "_page_of_large_path", "_page_of_hits", "_of_conversation"),
+        *("_page_of_path", "_page_of_large_path", "_page_of_hits", "_first_deletion", "_of_conversation"),
     }
     assert in_statements <= names | of_several
     assert names - in_statements == {
@@ -238,7 +239,7 @@ def test_no_statement_is_kept_where_the_proof_does_not_look() -> None:
         "index_messages",
         "tidying",
         "unindex_swept",
-        *("get_message", "metadata_of_message"),
+        *("get_message", "metadata_of_message", "earliest_deletion", "marked"),
         *("list_path_before", "list_path_after", "list_large_path_before", "list_large_path_after"),
         *("cut_verdict", "restore_verdict", "search", "search_active"),
         *("first_entries", "newest_entries", "pieces_of_first", "pieces_of_newest", "remove_entries", "sweep_entries"),

@@ -75,7 +75,7 @@ def test_two_statements_are_of_no_user() -> None:
     assert read(QUERIES["users_to_purge"].text) == [
         f"The table {table} is not tied to the user."
         for table in (
-            *("conversations AS c", "owners AS o", "words AS l"),
+            *("cuts AS k", "conversations AS c", "words AS l", *["owners AS o"] * 2),
             *("tasks AS k", "lanes AS k", *["threads AS k"] * 2, *["journals AS k"] * 2, *["blobs AS k"] * 2),
         )
     ]

@@ -9,12 +9,16 @@ import msgspec
 import pytest
 
 from owner_proof.breaking import Broken
+from owner_proof.guards_of_branches import ON_POSTGRES as OF_BRANCHES_ON_POSTGRES
+from owner_proof.guards_of_branches import SUPERFLUOUS as OF_BRANCHES
 from owner_proof.guards_of_threads import SUPERFLUOUS as OF_THREADS
 from owner_proof.kept import OF_AGENTS
 from owner_proof.reading import OF_NO_USER
+from owner_proof.walk.blobs import pieces_called
+from owner_proof.walk.branches import BRANCHES, BUSHES, COMBS, ROOTS
 from owner_proof.walk.conversations import IMPORTS, MORE, OTHERWISE, WALK, create_in_parts
-from owner_proof.walk.indexing import AGAIN, index_before, leave_behind
-from owner_proof.walk.recorder import Ran, Recorder, store_of
+from owner_proof.walk.indexing import AGAIN, index_before, leave_behind, leave_unlinked
+from owner_proof.walk.recorder import Ran, Recorder, names_of_pieces, store_of
 from owner_proof.walk.steps import walk
 from owner_proof.walk.sweeping import erase, sweep
 from owner_proof.walk.whole import DELETED, ERASED, HELD, PURGED, WHOLE_WALK
@@ -38,15 +42,17 @@ LOCK_OWNER = "lock_owner"
 QUERIES = {**statements_of(f'"{BESIDE}"').queries(), LOCK_OWNER: lock_owner_of(f'"{BESIDE}"')}
 USER = "ada"
 NEIGHBOURS = {
-    "ADA": [*OTHERWISE, *HELD, index_before()],
+    "ADA": [*OTHERWISE, *HELD, *ROOTS, index_before()],
     "abe": [*PURGED, index_before(1, 2, 3, 5)],
     "ad": DELETED,
-    "ada ": [*WALK, *AGAIN, *IMPORTS, *MORE, *HELD, index_before(1, 2, 5, 6, 40)],
-    "Ada": [*OTHERWISE, *MORE, *HELD, create_in_parts(60, 260, 261, 262, words="parted"), leave_behind],
-    "ann": ERASED,
+    "ada ": [*WALK, *BRANCHES, *AGAIN, *IMPORTS, *MORE, *HELD, index_before(1, 2, 5, 6, 40)],
+    "Ada": [*OTHERWISE, *MORE, *HELD, create_in_parts(60, 260, 261, 262, words="parted"), *COMBS, leave_behind],
+    "ann": [*ERASED, *BUSHES],
     "bob": [*DELETED, index_before(1)],
-    "eve": [*OTHERWISE[:-1], index_before()],
+    "eve": [*OTHERWISE[:-1], index_before(), leave_unlinked],
 }
+# Who has pieces of the names that the user will give, too: only the statements keep them apart, and no chance.
+NAMESAKE = "ADA"
 # With the same letters before the words of all, only the statement itself keeps them apart.
 SAME_MARK = "samemark"
 # Whatever bears a user, and of words whose they are; not by their place in the database, `n`.
@@ -57,7 +63,7 @@ _WORDS = """
     LEFT JOIN {schema}.conversations AS c ON c.n = -l.n"""
 _ROWS = "SELECT t.* FROM {schema}.{table} AS t"
 ROWS = {
-    **dict.fromkeys(("owners", "conversations", "messages"), _ROWS),
+    **dict.fromkeys(("owners", "conversations", "messages", "forks", "cuts"), _ROWS),
     "words": _WORDS,
     "search_index_2": _WORDS,
     **{table: text.format(schema="{schema}.") for table, text in OF_AGENTS.items()},
@@ -119,11 +125,12 @@ async def rows(executor: PostgresExecutor, *, of_user: bool) -> Kept:
 
 
 @pytest.fixture(scope="module")
-async def others() -> Kept:
+async def others(alone: Alone) -> Kept:
     """What everybody but the user has, in the schema that is for them."""
     executor = await opened(BESIDE)
     for year, (user_id, steps) in enumerate(NEIGHBOURS.items(), 2020):
         await walk(store_of(user_id, executor, year, SAME_MARK), steps)
+    await walk(store_of(NAMESAKE, executor, 2019, SAME_MARK), pieces_called(names_of_pieces(alone.ran)))
     kept = await rows(executor, of_user=False)
     await executor.close()
     return kept
@@ -220,16 +227,14 @@ async def test_the_users_to_purge_are_those_who_deleted_or_erased_something_and_
 
 _BY_PLACE = "It takes rows by `n`, which names one, and has `n` from a list that is guarded."
 _IN_LIST = "Whatever this would let into the list of `n`, the rows that are taken by it are guarded as well."
-_OF_A_JOURNAL = (
-    "Entries and pieces are found by the `n` of a journal, or a name of theirs, and either is tied to the user."
-)
-_OF_A_BLOB = "It goes by the name of a group of pieces, or a place, which one blob has, and that is tied to the user."
-_OF_TASKS = (
-    "Tasks are taken by `n`, and pieces by a name of theirs, from a list that is guarded, or are guarded as well."
-)
+_OF_A_JOURNAL = "Entries are found by the `n` of a journal, or a place of theirs, and either is tied to the user."
+_OF_A_BLOB = "It goes by a place, or by a key and what this batch has called the pieces, and either is the user's."
+_OF_TASKS = "Tasks are taken by `n` from a list that is guarded, or are guarded as well."
 _STAMPED = "It goes by the stamp of this batch, which no other one has."
 _EITHER = "What is listed is joined with what it is of by `n`, which names one, and either is tied to the user."
 SUPERFLUOUS = {
+    **OF_BRANCHES,
+    **OF_BRANCHES_ON_POSTGRES,
     **OF_THREADS,
     "lock_owner-o-1": "It would have everybody wait for everybody, and changes nothing.",
     **dict.fromkeys(
@@ -267,7 +272,7 @@ SUPERFLUOUS = {
         "It would insert the same row for each owner, of which the first is kept.",
     ),
     **dict.fromkeys(
-        (*("insert_piece_of_blob-b-1", "pieces_of_blob-p-1", "sweep_blobs_1-p-1", "sweep_blobs_2-r-1"),),
+        (*("insert_piece_of_blob-b-1", "sweep_blobs_2-r-1"),),
         _OF_A_BLOB,
     ),
     **dict.fromkeys(
@@ -277,13 +282,13 @@ SUPERFLUOUS = {
             *("append_verdict-e-3", "append_verdict-e-4", "append_verdict-e-5", "append_verdict-e-6"),
             *("append_verdict-e-9", "append_verdict-e-10", "append_verdict-e-11", "append_verdict-e-12"),
             *("append-e-2", "append-e-3", "append-e-4", "append-e-5", "append-e-6", "append-e-7", "append-e-10"),
-            *("remove_entries_1-p-1", "remove_entries_1-e-2", "remove_entries_1-l-4", "remove_entries_1-e-6"),
+            *("remove_entries_1-e-2", "remove_entries_1-l-4", "remove_entries_1-e-6"),
             *("remove_entries_2-r-1", "remove_entries_2-e-2", "remove_entries_2-l-4", "remove_entries_2-e-6"),
             *("first_entries-e-1", "first_entries-b-3", "first_entries-b-5", "first_entries-e-7"),
             *("newest_entries-e-1", "newest_entries-b-3", "newest_entries-b-5", "newest_entries-e-7"),
-            *("pieces_of_first-p-1", "pieces_of_first-e-2", "pieces_of_first-b-4", "pieces_of_first-b-6"),
-            *("pieces_of_newest-p-1", "pieces_of_newest-e-2", "pieces_of_newest-b-4", "pieces_of_newest-b-6"),
-            *("sweepable_entries-e-1", "sweepable_entries-j-2", "sweep_entries_1-p-1", "sweep_entries_1-e-2"),
+            *("pieces_of_first-e-2", "pieces_of_first-b-4", "pieces_of_first-b-6"),
+            *("pieces_of_newest-e-2", "pieces_of_newest-b-4", "pieces_of_newest-b-6"),
+            *("sweepable_entries-e-1", "sweepable_entries-j-2", "sweep_entries_1-e-2"),
             *("sweep_entries_1-j-3", "sweep_entries_2-r-1", "sweep_entries_2-e-2", "sweep_entries_2-j-3"),
             *("sweep_journals_1-j-1", "sweep_journals_1-k-2", "sweep_journals_1-e-3"),
         ),
@@ -308,8 +313,6 @@ SUPERFLUOUS = {
             "runnable_tasks_1-t-3",
             "open_tasks_1-t-6",
             "absorbed_tasks_1-t-3",
-            "expired_tasks_2-p-2",
-            "tasks_of_lane_2-p-2",
             "absorb_tasks-t-1",
             "runnable_tasks_2-t-1",
             "absorbed_tasks_2-t-1",

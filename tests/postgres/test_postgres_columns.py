@@ -84,14 +84,18 @@ async def test_every_column_is_in_both_products_and_means_the_same(table: str) -
         assert sqlite[name] == as_on_sqlite, f"{table}.{name} differs from product to product."
 
 
+def type_of(column: Column) -> str:
+    return "text" if column.type == "json in text" else column.type
+
+
 @pytest.mark.parametrize(
     ("table", "column"),
     [(table, column) for table in TABLES for column in TABLES[table] if column.name not in ("leaf_seq", "follows")],
 )
 async def test_a_column_is_what_the_table_of_columns_says(table: str, column: Column) -> None:
     for found, type_ in (
-        ((await on_sqlite(table)).get(column.name), SQLITE_TYPES[column.type]),
-        ((await on_postgres(table)).get(column.name), column.type),
+        ((await on_sqlite(table)).get(column.name), SQLITE_TYPES[type_of(column)]),
+        ((await on_postgres(table)).get(column.name), type_of(column)),
     ):
         assert found is not None, f"A migration has to add {table}.{column.name}."
         assert (found.type, found.is_nullable) == (type_, column.is_nullable), f"{table}.{column.name}"

@@ -310,7 +310,7 @@ def test_a_database_that_is_not_empty_is_left_alone(original: Path, backup: Path
         "INSERT INTO owners (user_id, epoch) VALUES ('ada', 'e')",
         "INSERT INTO search_index_2 (rowid, text) VALUES (5, 'x')",
         "INSERT INTO word_lists VALUES (5, 'ada', 'x')",
-        "INSERT INTO conversations SELECT 9, 'a', '', 1, '', '', 'user', NULL,0,0,0,0,1,1,0,0,0,0,'',0,'',0",
+        "INSERT INTO conversations SELECT 9, 'a', '', 1, '', '', 'user', NULL,0,0,0,0,1,1,0,0,0,0,'',0,'',0,NULL,NULL",
         "INSERT INTO messages SELECT 9, 'ada', 'c', 'c', 1, 1, '', 'user',0,NULL,NULL,NULL,0,NULL,'',NULL,1,0",
     ],
 )
@@ -398,10 +398,10 @@ def test_a_backup_of_an_older_schema_is_brought_to_this_one(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("migrated", [False, True])
-def test_a_backup_of_a_database_with_its_words_in_the_first_index_is_found_in(
-    original: Path, tmp_path: Path, migrated: bool
-) -> None:
-    older = tmp_path / "older.sqlite"
+def test_a_backup_of_a_database_with_its_words_in_the_first_index_is_found_in(tmp_path: Path, migrated: bool) -> None:
+    original, older = tmp_path / "original.sqlite", tmp_path / "older.sqlite"
+    new_database(original).close()
+    fill(original, has_branches=False)
     as_before(original, older)
     if migrated:
         bring_up_to_date(older)
@@ -547,6 +547,21 @@ IMPOSSIBLE = {
     "a time far beyond": ("conversations", {"updated_at": 2**62}, "updated_at: Must be a whole number from 0 to"),
     "a deletion before all time": ("conversations", {"deleted_at": -5}, "deleted_at: Must be"),
     "a change that is still to come": ("messages", {"rev": 2**53 - 1}, "has a rev after that of its owner"),
+    "a leaf that there is not": ("conversations", {"leaf_seq": 99}, "has a leaf that is not there"),
+    "an origin that is no JSON": ("conversations", {"forked_from": "nonsense"}, "forked_from: This is not JSON"),
+    "an origin without a message": ("conversations", {"forked_from": "{}"}, "conversationId"),
+    "a fork of no message": ("forks", {"seq": 98}, "is of no message, or follows none"),
+    "a fork of nobody": ("forks", {"user_id": "nobody"}, "is of nobody"),
+    "a fork that follows what is not there": (
+        "forks",
+        {"seq": 2**40, "follows": 97},
+        "is of no message, or follows none",
+    ),
+    "a deleted branch of no messages": ("cuts", {"to_seq": 99}, "is of no messages"),
+    "a deleted branch of nobody": ("cuts", {"user_id": "nobody"}, "is of nobody"),
+    "a deleted branch within another": ("cuts", {"from_seq": 6, "to_seq": 6}, "reaches into another"),
+    "a branch that is half removed": ("cuts", {"deleted_at": -5}, "deleted_at: Must be"),
+    "a deletion that is still to come": ("cuts", {"rev": 2**53 - 1}, "has a rev after that of its owner"),
     "a journal of nobody": ("journals", {"user_id": "nobody"}, "is of nobody"),
     "a space that is none": ("journals", {"space": "s" * 65}, "space: A name has 1 to 64 bytes"),
     "a key that is none": ("journals", {"key": "a\nb"}, "key: A name has 1 to 512 bytes"),

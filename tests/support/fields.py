@@ -35,6 +35,7 @@ OTHERWISE: dict[type[Struct], dict[str, Any]] = {
         "createdAt": TIME,
         "isArchived": True,
         "leafId": "theirs",
+        "forkedFrom": {"conversationId": "c", "messageId": "m", "seq": 2, "at": 1},
         "messages": [{"role": "user", "content": TEXT}],
     },
 }

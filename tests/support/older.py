@@ -98,6 +98,7 @@ class Version:
                 message.pop("follows", None)
             for conversation in (answer, answer.get("conversation", {}), *answer.get("conversations", ())):
                 conversation.pop("leafId", None)
+                conversation.pop("forkedFrom", None)
             assert answer.pop("branches", []) == []
             assert answer.pop("drafts", []) == []
             assert (response.status_code, answer) == (200, each["answer"]), each["path"]

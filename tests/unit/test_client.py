@@ -37,6 +37,7 @@ CONVERSATION = {
     "version": 4,
     "deletedAt": None,
     "leafId": None,
+    "forkedFrom": None,
 }
 
 
@@ -197,7 +198,9 @@ def test_a_server_that_is_elsewhere_is_no_store_that_anybody_else_keeps_up() -> 
 
 def in_memory() -> MemoryStore:
     ticks = count(1_700_000_000_000)
-    store = MemoryStore(MemoryDatabase(), "ada", lambda: next(ticks))
+    store = MemoryStore(
+        MemoryDatabase(), "ada", lambda: next(ticks), (f"0N{number:024d}" for number in count()).__next__
+    )
     store._owner.epoch = "0E000000000000000000000000"
     return store
 

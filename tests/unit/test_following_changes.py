@@ -88,6 +88,7 @@ def test_a_deleted_conversation_is_seen_as_a_tombstone(deleted_at: int | None) -
         version=1,
         deleted_at=deleted_at,
         leaf_id=None,
+        forked_from=None,
     )
     expected = conversation if deleted_at is None else Tombstone(conversation.id, deleted_at)
     assert as_change(conversation) == expected

@@ -129,6 +129,8 @@ def _comparable(value: Any) -> Any:
         return value
     if "imported" in value:  # the ids are new
         return [{**each, "id": len(each["id"])} for each in value["imported"]], value["skipped"]
+    if value.get("forkedFrom"):  # the ids of its messages are new
+        value = {**value, "leafId": len(value["leafId"]), "forkedFrom": {**value["forkedFrom"], "at": 0}}
     return {name: type(item) if name in VARYING else _comparable(item) for name, item in value.items()}
 
 

@@ -64,6 +64,7 @@ STATUSES = {
     "DELETE /api/conversations/{id}/messages/{mid}": "200 400 401 404 405 500 501 503",
     "POST /api/conversations/{id}/messages/{mid}/restore": "200 400 401 404 405 409 500 501 503",
     "GET /api/conversations/{id}/messages/{mid}/branches": "200 400 401 404 405 500 501 503",
+    "POST /api/conversations/{id}/fork": "200 201 400 401 404 405 409 413 415 500 501 503",
     "PUT /api/conversations/{id}/leaf": "200 400 401 404 405 412 413 415 500 501 503",
     "GET /api/journals/{space}": "200 400 401 405 500 501 503",
     "PUT /api/journals/{space}/{key}": "200 201 400 401 405 409 412 413 415 500 501 503",
@@ -190,6 +191,7 @@ BODIES = {
     "POST /api/drafts/{id}/parts": ["NewParts"],
     "POST /api/drafts/{id}/stream": [],  # lines
     "PUT /api/drafts/{id}": ["DraftEnd"],
+    "POST /api/conversations/{id}/fork": ["NewFork"],
     "PUT /api/conversations/{id}/leaf": ["LeafChoice"],
     "POST /api/import": ["Document"],
     "PUT /api/journals/{space}/{key}": ["PutJournal"],

@@ -63,6 +63,7 @@ OURS = {
         for name in ("", ".folding", ".models", ".reading", ".records", ".service", ".settling", ".store", ".streaming")
     ),
     "threadkeep.conversations.export_v1",
+    "threadkeep.conversations.forking",
     "threadkeep.conversations.models",
     "threadkeep.conversations.records",
     "threadkeep.conversations.resent",
@@ -160,7 +161,9 @@ IN_SNAPSHOT = {
             "branches",
             "drafts",
             "erasing",
+            "forking",
             "indexing",
+            "linking",
             "messages",
             "reading",
             "searching",
@@ -413,7 +416,7 @@ RESERVED = {
     "uuid": set(),
     "time": {
         "http/events",
-        "client/sync/waiting",
+        *("client/api/drafts", "client/sync/drafts", "client/sync/waiting"),
         "clock",
         "storage/sqlite/file",
         "server/application",

@@ -58,7 +58,7 @@ WHERE c.name <> 'user_id' AND c.type NOT IN ('INT', 'INTEGER', 'REAL')
 """)
 NOT_OVERWRITTEN = {
     "blobs.group_id": "It is an id that we made.",
-    "conversations.forked_from": "Nothing writes it yet.",
+    "conversations.forked_from": "It has two ids and two numbers.",
     "cuts.conversation_id": "It is an id.",
     "draft_parts.blocks": "It has a letter for the type of each block.",
     "draft_parts.draft_id": "It is an id.",
@@ -445,6 +445,50 @@ async def test_every_text_is_overwritten_in_its_row_before_the_row_is_removed(da
     while await store.sweep():
         pass
     assert await rows_of(database, "ada") == {}
+
+
+MESSAGES_BY_SEQ = read("""
+SELECT m.content, m.metadata, m.model, m.digest FROM messages AS m WHERE m.user_id = 'ada' ORDER BY m.seq
+""")
+
+
+async def test_a_purged_branch_is_overwritten_before_it_is_removed(database: SqliteExecutor) -> None:
+    store = SqlStore(database, "ada")
+    texts = ["memorable", "unforgettable", "unforgettable"]
+    sent = [new_message(text, model=text, metadata={text: text}) for text in texts]
+    record = conversation(*sent)
+    await store.create_conversation(record)
+    await store.delete_branch(record.id, record.messages[1].id)
+    (before,) = await database.run(MESSAGES_BY_SEQ())
+    assert await users_to_purge(database, 2**52, 9) == ["ada"]
+    assert await store.purge(2**52) is None
+    await SqlStore(Sparing(database), "ada")._sweep_marked()
+    assert await users_to_purge(database, 0, 9) == ["ada"]
+    (after,) = await database.run(MESSAGES_BY_SEQ())
+    assert after[0] == before[0]
+    nothing = [{name: "\0" * len(value.encode()) for name, value in row.items()} for row in before[1:]]
+    assert after[1:] == nothing
+    while await store.sweep():
+        pass
+    assert await rows_of(database, "ada") == {"owners": 1, "conversations": 1, "messages": 1, "cuts": 1}
+    assert await users_to_purge(database, 2**52, 9) == []
+    await assert_sound(database)
+
+
+async def test_of_what_a_purged_branch_said_no_word_is_left_in_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "kept.sqlite"
+    async with aclosed(await stores.open_sqlite_file(str(path))) as executor:
+        store = stores.open_sql(executor, "ada")
+        record = conversation(*(new_message(f"memorable {'words ' * 200}") for _ in range(50)))
+        await store.create_conversation(record)
+        branch = messages(50, metadata={"unforgettable": 1})
+        for each in branch:
+            each.words = each.words.replace("message", "unforgettable")
+        branch[0].sibling_of = record.messages[10].id
+        await store.append_messages(record.id, branch)
+        await store.delete_branch(record.id, branch[0].id)
+        assert await retention.purge(store, 30, lambda: 2**52) is None
+    assert words_in(path) == {b"memorable"}
 
 
 async def test_a_log_of_writes_is_emptied_of_what_was_erased_while_the_file_is_open(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ export function createApp(openStore) {
       throw invalid("after: Send `cursor` or `after`, not both.", "after");
     }
     const { rows, nextCursor } = await c.get("store").messages(conversationId(c), fields);
-    return c.json({ messages: rows.map((row) => messageOf(row)), nextCursor });
+    return c.json({ messages: rows.map((row) => messageOf(row)), nextCursor, branches: [] });
   });
 
   app.post("/api/conversations/:id/messages", limited, async (c) => {

@@ -26,7 +26,8 @@ export const notOfThisList = (path = "cursor") =>
   invalid(`${path}: This is not a cursor of this list; send one unchanged, or none.`, path);
 
 export const CONVERSATIONS = { c: (updatedAt, id) => isCount(updatedAt) && typeof id === "string" && isId(id) };
-export const MESSAGES = { b: (seq) => isCount(seq) && seq > 0, a: isCount };
+const isPlace = (seq) => isCount(seq) && seq > 0;
+export const MESSAGES = { p: isPlace, b: isPlace, a: isCount };
 export const HITS = { h: (count) => isCount(count) && count <= 10_000 };
 export const CHANGES = {
   r: (epoch, ...places) => typeof epoch === "string" && places.length === 4 && places.every(isCount),

@@ -9,6 +9,7 @@ import readingAgain from "../../../migrations/sqlite/0006_reading_again.sql";
 import developerRole from "../../../migrations/sqlite/0007_developer_role.sql";
 import expiry from "../../../migrations/sqlite/0008_expiry.sql";
 import messagesEdited from "../../../migrations/sqlite/0013_messages_edited.sql";
+import branches from "../../../migrations/sqlite/0014_branches.sql";
 import { createApp } from "./app.js";
 import { ApiError } from "./errors.js";
 import { Store } from "./store.js";
@@ -23,6 +24,7 @@ const MIGRATIONS = {
   "0007_developer_role.sql": developerRole,
   "0008_expiry.sql": expiry,
   "0013_messages_edited.sql": messagesEdited,
+  "0014_branches.sql": branches,
 };
 const METHODS = ["append", "messages", "conversations", "changes", "search", "import"];
 

@@ -17,6 +17,7 @@ export function conversationOf(row, prefix = "") {
     metadata: parse(row[`${prefix}metadata`]),
     version: row[`${prefix}version`],
     deletedAt: row[`${prefix}deleted_at`],
+    leafId: row[`${prefix}leaf_id`],
   };
 }
 
@@ -32,6 +33,7 @@ export function messageOf(row, prefix = "") {
     tokenCount: row[`${prefix}token_count`],
     model: row[`${prefix}model`],
     parentId: row[`${prefix}parent_id`],
+    follows: row[`${prefix}seq`] - 1,
     metadata: metadata === null ? null : parse(metadata),
     version: row[`${prefix}version`],
   };

@@ -1,13 +1,19 @@
 // Every statement, over the schema in migrations/sqlite. Parameters: ?1 is always the user.
 
-const CONVERSATION = `c.id, c.user_id, c.title, c.title_source, c.model, c.created_at, c.updated_at, c.message_count,
+// Its conversations have no branches: each message follows the one before it.
+const LEAF_ID = `(
+  SELECT l.id FROM messages AS l WHERE l.user_id = ?1 AND l.conversation_id = c.id AND l.seq = c.message_count
+)`;
+const COLUMNS = `c.id, c.user_id, c.title, c.title_source, c.model, c.created_at, c.updated_at, c.message_count,
   c.is_archived, c.metadata, c.version, c.deleted_at`;
+const CONVERSATION = `${COLUMNS}, ${LEAF_ID} AS leaf_id`;
 const MESSAGE = `m.id, m.conversation_id, m.seq, m.role, m.sent_role, m.content, m.created_at, m.token_count, m.model, m.parent_id,
   m.metadata, m.version`;
 // The same beside each other in one row, under names that tell them apart.
-const BOTH = [CONVERSATION, MESSAGE]
+const BOTH = [COLUMNS, MESSAGE]
   .flatMap((columns) => columns.split(",").map((column) => column.trim()))
   .map((column) => `${column} AS ${column.replace(".", "_")}`)
+  .concat(`${LEAF_ID} AS c_leaf_id`)
   .join(", ");
 
 const NO_CONFLICT = `NOT EXISTS (

@@ -89,7 +89,7 @@ export class Store {
     ]);
     if (conversations.length === 0) throw noConversation(id);
     const hasMore = rows.length > 0 && rows.length < rows[0].listed;
-    const end = isForward ? ["a", rows.at(-1)?.seq] : ["b", rows[0]?.seq];
+    const end = isForward ? ["a", rows.at(-1)?.seq] : ["p", rows[0]?.seq];
     return { conversation: conversations[0], rows, nextCursor: hasMore ? cursors.encode(...end) : null };
   }
 
@@ -218,7 +218,7 @@ const rowOf = ({ title, text, ...row }) => row;
 
 const NOBODY = { epoch: "", rev: 0, floor: 0 };
 
-const endOf = (owner = NOBODY) => cursors.encode("r", owner.epoch, owner.rev, 2, 0, owner.floor);
+const endOf = (owner = NOBODY) => cursors.encode("r", owner.epoch, owner.rev, 4, BEYOND, owner.floor);
 
 /** The floor that a reader at this cursor has to mind. Fails where the reader has missed that something went. */
 function follow([, epoch, rev, , , floor], owner) {

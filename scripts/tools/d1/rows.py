@@ -10,10 +10,10 @@ from msgspec import Meta, Raw, Struct
 
 from threadkeep.agents.checks import checked_label, checked_name, checked_space, digest_of
 from threadkeep.conversations.content import read_content, read_metadata
-from threadkeep.conversations.models import INTEGER_MAX, Count, Id, Role, TitleSource
+from threadkeep.conversations.models import INTEGER_MAX, NESTING_MAX, Count, ForkedFrom, Id, Role, TitleSource
 from threadkeep.errors import Invalid, ThreadkeepError
 from threadkeep.users import check_user_id
-from threadkeep.validation import check_nesting, convert, parse
+from threadkeep.validation import check_nesting, convert, decoding, parse
 from threadkeep.work import finished
 from tools.d1.scratch import BASE, IN_PIECES, STATE, Scratch, groups
 
@@ -48,6 +48,8 @@ class _Conversation(Struct):
     metadata_edited_at: Count
     metadata: str
     overwritten_seq: Count
+    forked_from: str | None
+    leaf_seq: Count | None
 
 
 class _Message(Struct):
@@ -66,6 +68,22 @@ class _Message(Struct):
     bytes: Count
     metadata: str | None
     content: str
+
+
+class _Fork(Struct):
+    user_id: str
+    conversation_id: Id
+    seq: _Positive
+    follows: Count
+
+
+class _Cut(Struct):
+    user_id: str
+    conversation_id: Id
+    from_seq: _Positive
+    to_seq: _Positive
+    rev: _Positive
+    deleted_at: Count
 
 
 class _Journal(Struct):
@@ -126,12 +144,16 @@ _TYPES: dict[str, type[Struct]] = {
     "owners": _Owner,
     "conversations": _Conversation,
     "messages": _Message,
+    "forks": _Fork,
+    "cuts": _Cut,
     "journals": _Journal,
     "entries": _Entry,
     "pieces": _Piece,
 }
 _JSON = {"journals": "head", "entries": "data"}
 """The columns that hold any JSON."""
+
+_IN_CONVERSATION = "(k.user_id, k.conversation_id) = (t.user_id, t.id)"
 
 # Table, what is wrong with a row beside others, and which rows of it, `t`, those are.
 _BESIDE_OTHERS = (
@@ -148,10 +170,60 @@ _BESIDE_OTHERS = (
     (
         "conversations",
         "does not count its messages, or they have a gap in their seq",  # which is at least 1, and unique
-        """(
-          SELECT count(*) <> t.message_count OR coalesce(max(m.seq), 0) <> t.message_count
-          FROM messages AS m
-          WHERE (m.user_id, m.conversation_id) = (t.user_id, t.id)
+        f"""(
+          SELECT coalesce(sum(p.size), 0) <> t.message_count OR coalesce(max(p.last), 0) <> t.message_count
+          FROM (
+            SELECT 1 AS size, m.seq AS last FROM messages AS m
+            WHERE (m.user_id, m.conversation_id) = (t.user_id, t.id)
+            UNION ALL
+            SELECT k.to_seq - k.from_seq + 1, k.to_seq FROM cuts AS k
+            WHERE {_IN_CONVERSATION} AND k.deleted_at = 0
+          ) AS p
+        )""",
+    ),
+    (
+        "conversations",
+        "has a leaf that is not there",
+        f"""coalesce(t.leaf_seq, t.message_count) > 0 AND (
+          NOT EXISTS (
+            SELECT 1 FROM messages AS m
+            WHERE (m.user_id, m.conversation_id, m.seq) = (t.user_id, t.id, coalesce(t.leaf_seq, t.message_count))
+          ) OR EXISTS (
+            SELECT 1 FROM cuts AS k
+            WHERE {_IN_CONVERSATION} AND coalesce(t.leaf_seq, t.message_count) BETWEEN k.from_seq AND k.to_seq
+          )
+        )""",
+    ),
+    (
+        "forks",
+        "is of no message, or follows none",
+        """EXISTS (
+          SELECT 1 FROM (SELECT t.seq AS seq UNION ALL SELECT t.follows) AS f
+          WHERE f.seq > 0 AND NOT EXISTS (
+            SELECT 1 FROM messages AS m
+            WHERE (m.user_id, m.conversation_id, m.seq) = (t.user_id, t.conversation_id, f.seq)
+          ) AND NOT EXISTS (
+            SELECT 1 FROM cuts AS k
+            WHERE (k.user_id, k.conversation_id) = (t.user_id, t.conversation_id)
+              AND f.seq BETWEEN k.from_seq AND k.to_seq AND k.deleted_at = 0
+          )
+        )""",
+    ),
+    (
+        "cuts",
+        "is of no messages",
+        """NOT EXISTS (
+          SELECT 1 FROM conversations AS c
+          WHERE (c.user_id, c.id) = (t.user_id, t.conversation_id) AND t.to_seq <= c.message_count
+        )""",
+    ),
+    (
+        "cuts",
+        "reaches into another",
+        """EXISTS (
+          SELECT 1 FROM cuts AS k
+          WHERE (k.user_id, k.conversation_id) = (t.user_id, t.conversation_id)
+            AND k.from_seq > t.from_seq AND k.from_seq <= t.to_seq
         )""",
     ),
     *(
@@ -160,7 +232,7 @@ _BESIDE_OTHERS = (
             "has a rev after that of its owner",
             "EXISTS (SELECT 1 FROM owners AS o WHERE o.user_id = t.user_id AND t.rev > o.rev)",
         )
-        for table in ("conversations", "messages")
+        for table in ("conversations", "messages", "cuts")
     ),
     *((table, "is in nothing that is kept", f"NOT ({which})") for table, which in STATE.items()),
     (
@@ -227,6 +299,8 @@ def _check(table: str, values: dict[str, Any], type_: type[Struct]) -> None:
                 read_metadata(Raw(text.encode()), column)
             else:
                 read_content(Raw(text.encode()), column, may_be_empty=values["role"] == "assistant")
+    if (text := values.get("forked_from")) is not None:
+        finished(decoding(text.encode(), ForkedFrom, nesting_max=NESTING_MAX, whole="forked_from"))
     if type_ is _Owner and values["floor"] > values["rev"]:
         raise Invalid("floor: It is after `rev`.")
 

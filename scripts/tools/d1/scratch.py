@@ -42,11 +42,29 @@ IN_PIECES = (
     ("checkpoint_writes", "big"),
 )
 """Which of them have what is large in `pieces`, each with a column that names a group."""
-BASE = ("owners", "conversations", "messages", *STATE, "pieces")
+BASE = ("owners", "conversations", "messages", "forks", "cuts", "drafts", "draft_parts", *STATE, "pieces")
 """What a backup holds, in the order of the tables in a dump. Everything else in the schema is made from it."""
 DERIVED = ("search_index_2", "word_lists", "words")
 """What is not in a backup: the index of words, and the first one with its text, which only older databases have."""
 _LEFT_OUT = ("padding",)  # that of a new row is empty
+
+
+_FORGETTING_BRANCHES = (
+    """DELETE FROM messages WHERE EXISTS (
+      SELECT 1 FROM cuts AS k
+      WHERE (k.user_id, k.conversation_id) = (messages.user_id, messages.conversation_id)
+        AND messages.seq BETWEEN k.from_seq AND k.to_seq AND k.deleted_at < 0
+    )""",
+    "UPDATE cuts SET deleted_at = 0 WHERE deleted_at < 0",
+    *(
+        f"""DELETE FROM {table} WHERE EXISTS (
+          SELECT 1 FROM conversations AS c
+          WHERE (c.user_id, c.id) = ({table}.user_id, {table}.conversation_id) AND c.deleted_at <= 0
+        )"""
+        for table in ("forks", "cuts")
+    ),
+)
+"""What a sweep does with deleted branches that are purged: of each stays which `seq` it had."""
 
 
 class Scratch:
@@ -134,6 +152,7 @@ class Scratch:
               SELECT 1 FROM conversations AS c
               WHERE c.user_id = messages.user_id AND c.id = messages.conversation_id AND c.deleted_at <= 0
             )""",
+            *(_FORGETTING_BRANCHES if "cuts" in self.tables() else ()),
             "DELETE FROM conversations WHERE deleted_at <= 0",
         ):
             self.run(statement)

@@ -25,6 +25,7 @@ from threadkeep.conversations.models import (
     MessageFields,
     MessagePage,
     NewConversation,
+    NewFork,
     NewMessage,
     NewMessages,
     PutConversation,
@@ -37,6 +38,7 @@ from threadkeep.conversations.records import (
     ConversationEdit,
     ConversationFilter,
     ConversationRecord,
+    ForkRecord,
     ImportRecord,
     MessageEdit,
     MessageRecord,
@@ -188,6 +190,11 @@ class RemoteStore(RemoteDrafts):
     async def restore_branch(self, conversation_id: str, message_id: str) -> Conversation:
         path = f"{_API}/{conversation_id}/messages/{message_id}/restore"
         return read(await self._transport.send("POST", path, is_repeatable=True), Conversation)
+
+    async def fork_conversation(self, conversation_id: str, fork: ForkRecord) -> tuple[Conversation, bool]:
+        new = NewFork(id=fork.id, message_id=fork.message_id, title=fork.title)
+        response = await self._transport.send("POST", f"{_API}/{conversation_id}/fork", new, is_repeatable=True)
+        return read(response, Conversation), response.status_code == CREATED
 
     async def get_message(self, conversation_id: str, message_id: str) -> Message:
         return read(await self._transport.send("GET", _message_path(conversation_id, message_id)), Message)

@@ -23,6 +23,7 @@ from threadkeep.conversations.models import (
     NESTING_MAX,
     Conversation,
     ConversationFields,
+    ForkedFrom,
     Message,
     MessageFields,
 )
@@ -77,6 +78,8 @@ class DocumentConversation(ConversationFields, kw_only=True):
     messages: list[DocumentMessage]
     leaf_id: str | None = None
     """The message with which the active path ends, if that is not the last."""
+    forked_from: ForkedFrom | None = None
+    """What it was forked from, by the ids that those had where it was exported."""
 
 
 def _both_have(kind: type[Struct], kept: type[Struct]) -> list[tuple[str, str, Any]]:

@@ -124,6 +124,18 @@ OptionalMetadataField = Annotated[
 # What is kept
 
 
+class ForkedFrom(Struct, rename="camel", kw_only=True):
+    """Where the messages of a conversation come from that was forked. The original may be gone since."""
+
+    conversation_id: KeptId
+    message_id: KeptId
+    """The last message that was copied, by the id that it has there."""
+    seq: Count
+    """Its `seq` there."""
+    at: Time
+    """When it was forked."""
+
+
 class Conversation(Struct, rename="camel", kw_only=True):
     """One conversation, without its messages."""
 
@@ -146,6 +158,8 @@ class Conversation(Struct, rename="camel", kw_only=True):
     """When it was deleted; null while it is there."""
     leaf_id: KeptId | None
     """The message with which the active path ends; null where there is none."""
+    forked_from: ForkedFrom | None
+    """What it was forked from; null where it was not."""
 
 
 class Message(Struct, rename="camel", kw_only=True):
@@ -312,6 +326,16 @@ class LeafChoice(Struct, rename="camel", kw_only=True, forbid_unknown_fields=Tru
     """Whether the path goes on below the message, to what was said last there, instead of ending with it."""
     expected_leaf_id: Id | None = None
     """With which message the active path ended when the caller saw it; `stale` where that is another by now."""
+
+
+class NewFork(Struct, rename="camel", kw_only=True, forbid_unknown_fields=True):
+    """A conversation to make of the path to a message. With an `id`, sending it again is safe."""
+
+    id: Id | None = None
+    message_id: Id | None = None
+    """The last message to copy; without it, the path is the active one."""
+    title: Title | None = None
+    """Without it, it has the title of the original."""
 
 
 class ConversationChanges(Struct, rename="camel", kw_only=True, forbid_unknown_fields=True):

@@ -2,7 +2,7 @@
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from threadkeep.conversations.models import ConversationFields, MessageFields, Role, TitleSource
+from threadkeep.conversations.models import ConversationFields, ForkedFrom, MessageFields, Role, TitleSource
 
 
 class MessageRecord(Struct, kw_only=True):
@@ -57,6 +57,17 @@ class ImportRecord(ConversationFields, kw_only=True):
     """Messages that do not follow the one before them: the `seq` of each, and of what it follows, 0 for nothing."""
     leaf_seq: int | None = None
     """Where the active path ends, if that is not the last message."""
+    forked_from: ForkedFrom | None = None
+
+
+class ForkRecord(Struct, kw_only=True):
+    """A conversation to make of the path to a message of another. The digest is that of the request."""
+
+    id: str
+    message_id: str | None
+    """The last message to copy; None for the leaf of the active path."""
+    title: str | None
+    digest: str
 
 
 class SearchQuery(Struct, kw_only=True):

@@ -9,6 +9,7 @@ does not exist here. Every method is all or nothing, and what it has returned is
 come at the same time, from many processes.
 
 A method is one round trip to the database. The exceptions: a page of messages that are too large together takes two;
+`fork_conversation` takes two, and one for each page of the path;
 `sweep` takes up to twelve, and `tidy` up to three. On Postgres a write takes two, since it locks the user's row first,
 and one more where the user has nothing yet; and over a driver that cannot send a batch, each statement takes one.
 
@@ -39,6 +40,7 @@ from threadkeep.conversations.records import (
     ConversationEdit,
     ConversationFilter,
     ConversationRecord,
+    ForkRecord,
     ImportRecord,
     MessageEdit,
     MessageRecord,
@@ -224,6 +226,18 @@ class Store(DraftStore, Protocol):
 
         Raises NotFound as `delete_branch` does; Conflict, with `parent_deleted` in `details["reason"]`, where what the
         branch follows is deleted itself.
+        """
+
+    async def fork_conversation(self, conversation_id: str, fork: ForkRecord) -> tuple[Conversation, bool]:
+        """Make a conversation of the path that ends with a message; return it, and whether it is new.
+
+        The messages are copied as they are, with new ids; so are model and metadata, and the title unless another is
+        given. Each follows the one before it, and they are found by their words as if they had been appended. The
+        original stays as it is. The same fork again, by id and digest, is a repeat, even where the original is gone.
+
+        Raises, in this order: Conflict where the id is taken by anything else; NotFound as `get_conversation` does, and
+        where there is no such message, or it is deleted; Invalid where there is nothing to copy; TooLarge for a path of
+        more messages or words than are written at once.
         """
 
     async def get_message(self, conversation_id: str, message_id: str) -> Message:

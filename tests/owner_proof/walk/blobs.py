@@ -1,6 +1,7 @@
 """The part of the walk that is about blobs. Everybody has those of these keys."""
 
-from itertools import count
+from collections.abc import Iterable
+from itertools import chain, count
 from typing import Any
 
 from owner_proof.walk.steps import SPACE, Step, raw, requests, state
@@ -10,15 +11,17 @@ from threadkeep.storage.sql.agents import SqlStateStore
 from threadkeep.storage.sql.conversations import SqlStore
 
 
-def put_blob(key: str, content: bytes, **fields: Any) -> Step:
+def put_blob(key: str, content: bytes, group: str | None = None, **fields: Any) -> Step:
+    """Put a blob, and have its pieces bear this name."""
     record = {"space": SPACE, "key": key, "content": content, "digest": content[:9].decode(), **fields}
     record = {"media_type": "text/plain", "meta": raw({"meta": key}), **record}
     # Ids of its own, so that those of everything else are what they would be without it.
     number = next(requests)
 
     async def step(store: SqlStore) -> Any:
-        ids = count()
-        blobs = SqlStateStore(store._executor, store._user_id, store._clock, lambda: f"0B{number:012d}{next(ids):012d}")
+        own = (f"0B{number:012d}{place:012d}" for place in count())
+        ids = own if group is None else chain([group], own)  # the first is that of the pieces
+        blobs = SqlStateStore(store._executor, store._user_id, store._clock, lambda: next(ids))
         return await blobs.put_blob(BlobRecord(**record))
 
     return step
@@ -42,6 +45,11 @@ def blobs_held() -> list[Step]:
         put_blob("gone", b"held"),
         put_blob("expired", b"held", expires_in=5),
     ]
+
+
+def pieces_called(names: Iterable[str]) -> list[Step]:
+    """What others have of the names that the walker gives to pieces, of whatever they are."""
+    return [put_blob(f"of {name}", b"called" * 200, group=name) for name in sorted(names)]
 
 
 # What the walker does with blobs.

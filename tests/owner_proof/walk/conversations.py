@@ -9,9 +9,9 @@ from msgspec.structs import replace
 from owner_proof.walk.steps import Step, not_too_many
 from support.records import conversation, edit, message_edit, message_records, new_message
 from threadkeep.conversations import cursors
-from threadkeep.conversations.records import ConversationFilter, ImportRecord, SearchQuery
+from threadkeep.conversations.records import ConversationFilter, ForkRecord, ImportRecord, SearchQuery
 from threadkeep.conversations.store import Store
-from threadkeep.storage.sql import conversations as sql_store
+from threadkeep.storage.sql import branches as sql_branches
 from threadkeep.storage.sql.conversations import SqlStore
 
 
@@ -58,20 +58,22 @@ def branch(number: int, message: int, *, words: str = "", **where: Any) -> Step:
     return lambda store: store.append_messages(c(number), records)
 
 
-def list_branches(number: int, message: int) -> Step:
-    return lambda store: store.list_branches(c(number), m(message))
+def count_to(rev: int, number: int) -> Step:
+    """Edit a conversation until the user's counter stands at this."""
+
+    async def step(store: Store) -> None:
+        while (at := cursors.decode_change((await store.changes()).next).rev) != rev:
+            if at > rev:
+                raise LookupError(f"The counter stands at {at}.")
+            await store.update_conversation(c(number), edit(title=f"At {at}"))
+
+    return step
 
 
-def select_leaf(number: int, message: int, **options: Any) -> Step:
-    return lambda store: store.select_leaf(c(number), m(message), **options)
-
-
-def delete_branch(number: int, message: int) -> Step:
-    return lambda store: store.delete_branch(c(number), m(message))
-
-
-def restore_branch(number: int, message: int) -> Step:
-    return lambda store: store.restore_branch(c(number), m(message))
+def fork(number: int, message: int | None, to: int, *, title: str | None = None) -> Step:
+    message_id = None if message is None else m(message)
+    record = ForkRecord(id=c(to), message_id=message_id, title=title, digest=f"{number} {message_id} {title}")
+    return lambda store: store.fork_conversation(c(number), record)
 
 
 def get_message(number: int, message: int) -> Step:
@@ -83,7 +85,7 @@ def update_message(number: int, message: int, version: int | None = None, **fiel
 
 
 def take_in(*numbers: int, title: str) -> Step:
-    """Import conversations, each with two messages that have its number and the next after 100."""
+    """Import conversations, each with two messages that have its number and the next after 100, and follow nothing."""
     records = [
         ImportRecord(
             id=c(number),
@@ -101,6 +103,7 @@ def take_in(*numbers: int, title: str) -> Step:
                 )
             ],
             digest=f"{number} {title}",
+            forks=[(2, 0)],
         )
         for number in numbers
     ]
@@ -134,12 +137,15 @@ def list_all(**query: Any) -> Step:
 
 
 def read_all(number: int, **query: Any) -> Step:
-    """Read a conversation page by page, and once more with pages that are too small for most messages."""
+    """Read a conversation page by page, and once more with pages that are too small for most messages.
+
+    The others are too small for what everybody has.
+    """
 
     async def step(store: Store) -> Any:
         pages = []
-        for page_bytes in (sql_store.PAGE_BYTES_MAX, 9):
-            with mock.patch.object(sql_store, "PAGE_BYTES_MAX", page_bytes):
+        for page_bytes in (2_000, 9):
+            with mock.patch.object(sql_branches, "PAGE_BYTES_MAX", page_bytes):
                 pages.append(await store.list_messages(c(number), **query))
                 while pages[-1].next_cursor:
                     limit = query["limit"]
@@ -169,7 +175,7 @@ def follow_all(limit: int, since: str = "0") -> Step:
         while pages[-1].has_more:
             pages.append(await store.changes(pages[-1].next, limit=limit))
             not_too_many(pages)
-        return [[page.conversations, page.messages, _place(page.next)] for page in pages]
+        return [[page.conversations, page.messages, page.removed, _place(page.next)] for page in pages]
 
     return step
 
@@ -252,30 +258,6 @@ WALK: list[Step] = [
     update(1, metadata={"large": "x" * 16_384}),
     update(1, metadata=None),
     update(90, title="Not mine"),
-    branch(1, 61, siblingOf=m(2)),
-    branch(1, 62, parentId=m(1)),
-    branch(1, 63, isRoot=True),
-    branch(1, 64, siblingOf=m(90)),
-    list_branches(1, 2),
-    list_branches(1, 90),
-    list_branches(90, 2),
-    select_leaf(1, 1, descend=False),
-    branch(1, 65),
-    select_leaf(1, 1),
-    select_leaf(1, 61, expected_leaf_id=m(1)),
-    select_leaf(1, 90),
-    select_leaf(90, 2),
-    delete_branch(1, 61),
-    delete_branch(1, 61),
-    delete_branch(1, 90),
-    delete_branch(90, 2),
-    list_branches(1, 62),
-    restore_branch(1, 61),
-    restore_branch(1, 61),
-    restore_branch(1, 90),
-    restore_branch(90, 2),
-    delete_branch(1, 63),
-    select_leaf(1, 2),
     get_message(1, 2),
     get_message(1, 90),
     get_message(90, 2),

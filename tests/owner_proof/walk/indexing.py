@@ -1,15 +1,20 @@
 """The part of the walk that is about what another version has indexed."""
 
 from typing import Any
+from unittest import mock
 
 import msgspec
 
 from owner_proof.walk.conversations import (
     append,
+    branch,
     c,
+    count_to,
     create_in_parts,
     delete,
     follow_after,
+    m,
+    read_all,
     restore,
     search_all,
     update,
@@ -19,6 +24,7 @@ from owner_proof.walk.steps import Step
 from owner_proof.walk.sweeping import sweep, swept_at_once
 from threadkeep.conversations.search import text_of_content
 from threadkeep.storage.postgres.executor import PostgresExecutor
+from threadkeep.storage.sql import conversations as sql_store
 from threadkeep.storage.sql.conversations import SqlStore
 from threadkeep.storage.sqlite import first_index
 from threadkeep.storage.sqlite.file import SqliteExecutor
@@ -44,6 +50,29 @@ async def leave_behind(store: SqlStore) -> None:
         left = f"UPDATE {executor._schema}.owners SET indexed_rev = 0 WHERE user_id = $1"
         async with executor.connection() as connection:
             await connection.run([(left, [store._user_id])], begin=["BEGIN"], commits=True)
+
+
+async def leave_unlinked(store: SqlStore) -> None:
+    """Have everything look as if a version had written it that did not know what messages follow."""
+    executor: Any = store._executor
+    while not isinstance(executor, SqliteExecutor | PostgresExecutor):
+        executor = executor._executor
+    if isinstance(executor, SqliteExecutor):
+        for text in _UNLINKED:
+            executor._connection.execute(text.format("", "?"), [store._user_id])
+    else:
+        texts = [(text.format(f"{executor._schema}.", "$1"), [store._user_id]) for text in _UNLINKED]
+        async with executor.connection() as connection:
+            await connection.run(texts, begin=["BEGIN"], commits=True)
+
+
+_UNLINKED = ("DELETE FROM {}forks WHERE user_id = {}", "UPDATE {}owners SET linked_rev = 0 WHERE user_id = {}")
+
+
+async def link(store: SqlStore) -> Any:
+    """Note what a part follows, of three messages."""
+    with mock.patch.object(sql_store, "_LINKED_MESSAGES_MAX", 3):
+        return await store._link()
 
 
 async def catch_up(store: SqlStore) -> Any:
@@ -103,6 +132,9 @@ FROM conversations AS c
 WHERE c.user_id = ?1 AND c.title_source <> 'default' AND (c.id IN (SELECT value FROM json_each(?2)) OR ?2 = '[]')
 """
 
+# Where the user's counter stands, and that of another, when it is noted what messages follow.
+LINKED_AT = 150
+
 # Of what the version before has indexed, much is found, edited and brought over. No search finds something in either
 # index: which of it is the better hit may depend on everybody else.
 AGAIN: list[Step] = [
@@ -133,4 +165,10 @@ AGAIN: list[Step] = [
     search_all("parted"),
     sweep(),
     search_all("parted"),
+    branch(1, 66, parentId=m(2)),
+    count_to(LINKED_AT, 1),
+    leave_unlinked,
+    follow_after(link),
+    *[link] * 30,
+    read_all(1, limit=50),
 ]

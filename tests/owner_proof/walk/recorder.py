@@ -1,6 +1,6 @@
 """What each statement of a walk was given and answered, and the store that it is walked with."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from typing import Any
 
@@ -77,8 +77,13 @@ class Recorder:
         """There may be others."""
 
 
+def names_of_pieces(ran: Iterable[Ran]) -> set[str]:
+    """The names that were given to pieces, but for those that a copy makes of its stamp."""
+    return {given["group_id"] for _, given, *_ in ran if "group_id" in given}
+
+
 _CHANGED = read("SELECT changes() AS answer")
-_PLACES = ("n", "indexed_n", "reached_n")
+_PLACES = ("n", "indexed_n", "reached_n", "linked_n", "last_n")
 
 
 def _count(value: Any) -> Any:
@@ -92,6 +97,8 @@ def _count(value: Any) -> Any:
 
 def _unordered(rows: list[Row]) -> list[Row]:
     """Answers whose parts stand in an order that does not depend on the way in which they were found."""
+    if len(rows) > 1:
+        return sorted(rows, key=repr)
     return [
         {"answer": msgspec.json.encode(_sorted(msgspec.json.decode(row["answer"]))).decode()}
         if isinstance(row.get("answer"), str) and row["answer"].startswith(("{", "["))
@@ -113,8 +120,9 @@ def _without_n(rows: list[Row]) -> list[Row]:
     return [{"answer": answer}]
 
 
-def _without_indexed_n(rows: list[Row]) -> list[Row]:
-    return [{"answer": {**msgspec.json.decode(row["answer"]), "indexedN": None}} for row in rows]
+def _without(name: str) -> Callable[[list[Row]], list[Row]]:
+    """An answer but for the place that stands under this name."""
+    return lambda rows: [{"answer": {**msgspec.json.decode(row["answer"]), name: None}} for row in rows]
 
 
 def _counts(*names: str) -> Callable[[list[Row]], list[Row]]:
@@ -140,7 +148,9 @@ def _counts_of_all(rows: list[Row]) -> list[Row]:
 
 
 _PLACELESS = {
-    "behind": _without_indexed_n,
+    "behind": _without("indexedN"),
+    "unlinked": _without("linkedN"),
+    "to_link": _without("n"),
     "changes": _without_n,
     "to_catch_up": _without_n,
     "sweepable": _counts("conversations", "messages"),
@@ -160,9 +170,12 @@ class Alike(SqliteDialect):
 
 
 def store_of(user_id: str, executor: Executor, year: int = 2026, mark: str | None = None) -> SqlStore:
-    """A store whose clock and ids go the same way each time. Its user's words may be marked like everybody's."""
+    """A store whose clock and ids go the same way each time. Its user's words may be marked like everybody's.
+
+    Its ids are those of its year, so that no two users have the same one, unless a step says so.
+    """
     ticks, ids = count((year - 1970) * 31_557_600_000), count()
-    store = SqlStore(executor, user_id, lambda: next(ticks), lambda: f"0E{next(ids):024d}")
+    store = SqlStore(executor, user_id, lambda: next(ticks), lambda: f"0E{year:04d}{next(ids):020d}")
     if mark is not None:
         store._mark = mark
     return store

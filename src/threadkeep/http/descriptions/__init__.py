@@ -147,10 +147,20 @@ _created = {
     "version": 1,
     "deletedAt": None,
     "leafId": _QUESTION_ID,
+    "forkedFrom": None,
 }
 _appended = {**_created, "updatedAt": _APPENDED_AT, "messageCount": 2, "leafId": _ANSWER_ID}
 _renamed = {**_appended, "title": "Monads", "titleSource": "user", "version": 2}
 _restored = {**_renamed, "version": 4}  # deleting and restoring are changes, too
+_FORK_ID = "01KAGR2T8W4B6N1M9C5X7Z3QDF"
+_forked = {
+    **_renamed,
+    "id": _FORK_ID,
+    "createdAt": _APPENDED_AT,
+    "version": 1,
+    "leafId": "01KAGR2T8W7H2J5K8M1P4R6TVX",
+    "forkedFrom": {"conversationId": CONVERSATION_ID, "messageId": _ANSWER_ID, "seq": 2, "at": _APPENDED_AT},
+}
 _question = {
     "id": _QUESTION_ID,
     "conversationId": CONVERSATION_ID,
@@ -334,6 +344,15 @@ OPERATIONS: dict[str, Operation] = {
         },
     ),
     **drafts(_restored),
+    "fork_conversation": Operation(
+        tag="Conversations",
+        answers={
+            201: "The new conversation, with copies of the messages.",
+            200: "It was made by an earlier request with this id: the conversation, as it is now.",
+        },
+        request={"id": _FORK_ID, "messageId": _ANSWER_ID},
+        response=_forked,
+    ),
     **JOURNALS,
     **BLOBS,
     **TASKS,
@@ -346,7 +365,7 @@ OPERATIONS: dict[str, Operation] = {
             202: "Everything is hidden, and the rest is being removed. This is how much it was.",
         },
         query="confirm=alice",
-        response={"conversations": 2, "messages": 5, "journals": 1, "tasks": 1, "userId": "alice", "isComplete": True},
+        response={"conversations": 3, "messages": 7, "journals": 1, "tasks": 1, "userId": "alice", "isComplete": True},
     ),
     "get_status": Operation(
         tag="Server",

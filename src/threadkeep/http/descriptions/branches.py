@@ -10,11 +10,12 @@ FIELDS_OF_BRANCHES = {
     "descend": "Go on below the message, to what was said last there, instead of ending with it.",
     "expectedLeafId": "With which message the active path ended when you looked. It fails with `stale` if it ends "
     "elsewhere by now.",
+    "forkedFrom": "The conversation and the message that it was forked from; null where it was not.",
     "follows": "The `seq` of the message that it follows; 0 where it follows none.",
     "isCurrent": "Whether it is on the active path.",
     "isRoot": "It follows nothing, and begins a branch.",
     "leafId": "The message with which the active path ends; null where there is none.",
-    "messageId": "The message to choose.",
+    "messageId": "The message to choose, or the last to copy.",
     "parentId": "The message that it follows, where that is not the end of the active path.",
     "preview": "The words that it begins with.",
     "select": "Whether the active path now ends with it.",

@@ -1,6 +1,7 @@
-"""The branches of a conversation: see them, choose one, delete one and restore it."""
+"""The branches of a conversation: see them, choose one, delete one, restore it, and make a conversation of one."""
 
-from threadkeep.conversations.models import Conversation, DeletedBranch, LeafChoice, Siblings
+from threadkeep.conversations.forking import fork_conversation as fork
+from threadkeep.conversations.models import Conversation, DeletedBranch, LeafChoice, NewFork, Siblings
 from threadkeep.http.messages import Response, etag, json_response
 from threadkeep.http.routes.base import Call, Route
 
@@ -66,3 +67,24 @@ async def restore_message(call: Call) -> Response:
     """Restore a deleted message, with all that was deleted along with it."""
     conversation = await call.store.restore_branch(call.id, call.path["mid"])
     return json_response(200, conversation, {"etag": etag(conversation.version)})
+
+
+@Route(
+    "POST",
+    "/api/conversations/{id}/fork",
+    answers={201: Conversation, 200: Conversation},
+    fails=("not_found", "conflict", "too_large"),
+    body=NewFork,
+)
+async def fork_conversation(call: Call) -> Response:
+    """Make a new conversation of the path to a message.
+
+    The messages are copied with new ids, in one piece, and the original stays as it is. Without `messageId`, the active
+    path is copied. Give the fork an `id` of your own, and the request can be repeated if its answer is lost:
+    the status is then 200. `forkedFrom` says where it comes from, even when the original is deleted.
+    """
+    conversation, is_new = await fork(call.store, call.id, call.body)
+    headers = {"etag": etag(conversation.version)}
+    if is_new:
+        headers["location"] = f"{call.request.mounted_at}/api/conversations/{conversation.id}"
+    return json_response(201 if is_new else 200, conversation, headers)

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
+from dataclasses import replace as replace_row
 from typing import Any
 
+from msgspec import Raw
 from msgspec.structs import replace
 
 from threadkeep.conversations import cursors
@@ -51,6 +53,7 @@ class Cut:
     seqs: set[int]
     rev: int
     deleted_at: int
+    """0 when it is purged."""
 
 
 @dataclass
@@ -69,6 +72,20 @@ class KeptConversation:
     def is_kept(self, seq: int) -> bool:
         """Whether a message is in no deleted branch."""
         return not any(seq in cut.seqs for cut in self.cuts)
+
+    def deletions(self) -> Iterator[int]:
+        """When it was deleted, and its branches; 0 for one that is purged."""
+        yield self.conversation.deleted_at or 0
+        yield from (cut.deleted_at for cut in self.cuts)
+
+    def purge(self, cut: Cut) -> list[KeptMessage]:
+        """Remove the messages of a deleted branch, and return them. Their places are not given again."""
+        purged = [self.messages[seq - 1] for seq in sorted(cut.seqs)]
+        for row in purged:
+            nothing = replace(row.message, id="", content=Raw(b"[]"), metadata=Raw(b"null"), model=None, parent_id=None)
+            self.messages[row.message.seq - 1] = replace_row(row, message=nothing, digest="", size=0, words="")
+        cut.deleted_at = 0
+        return purged
 
     def ranges(self, cut: Cut) -> list[Removed]:
         """A deleted branch as ranges of messages that follow one another, in order."""

@@ -18,6 +18,7 @@ from threadkeep.conversations.branches import check_links_of_new, leaf_stale, li
 from threadkeep.conversations.changes import Owner, as_change, end_of, follow
 from threadkeep.conversations.content import merged_metadata, message_too_large, metadata_too_large
 from threadkeep.conversations.filters import has, is_pinned
+from threadkeep.conversations.forking import copies_of, forked_from, nothing_to_fork, title_of
 from threadkeep.conversations.models import (
     DEFAULT_TITLE,
     DELETED_MAX,
@@ -43,6 +44,7 @@ from threadkeep.conversations.records import (
     ConversationEdit,
     ConversationFilter,
     ConversationRecord,
+    ForkRecord,
     ImportRecord,
     MessageEdit,
     MessageRecord,
@@ -61,7 +63,7 @@ from threadkeep.conversations.store import (
     version_stale,
 )
 from threadkeep.errors import ThreadkeepError
-from threadkeep.ids import new_id
+from threadkeep.ids import NewId, new_id
 from threadkeep.signals import Signals
 from threadkeep.storage.base import Place
 from threadkeep.storage.memory.agents import Blobs, Journals, MemoryStateStore, Tasks, Threads
@@ -123,7 +125,7 @@ class MemoryDatabase:
         found = (
             user_id
             for user_id, owner in self.owners.items()
-            if any((kept.conversation.deleted_at or until + 1) <= until for kept in owner.conversations.values())
+            if any(0 < time <= until for kept in owner.conversations.values() for time in kept.deletions())
         )
         return list(islice(found, limit))
 
@@ -161,10 +163,11 @@ class MemoryStore(MemoryDrafts, MemoryBranches):
 
     bookmark: str | None = None
 
-    def __init__(self, database: MemoryDatabase, user_id: str, clock: Clock = now) -> None:
+    def __init__(self, database: MemoryDatabase, user_id: str, clock: Clock = now, new_id: NewId = new_id) -> None:
         self._database = database
         self._user_id = user_id
         self._clock = clock
+        self._new_id = new_id
 
     @property
     def _owner(self) -> _Owner:
@@ -389,6 +392,43 @@ class MemoryStore(MemoryDrafts, MemoryBranches):
             raise leaf_stale(expected_leaf_id or "", kept.conversation.leaf_id)
         return kept, fresh
 
+    async def fork_conversation(self, conversation_id: str, fork: ForkRecord) -> tuple[Conversation, bool]:
+        known = self._owner.conversations.get(fork.id)
+        if known is not None:
+            if known.conversation.deleted_at is not None or known.digest != fork.digest:
+                raise conversation_conflict(fork.id, known.conversation)
+            return replace(known.conversation), False
+        original = self._find(conversation_id)
+        leaf = original.leaf if fork.message_id is None else self._seq_in(original, fork.message_id)
+        path = [original.messages[seq - 1].message for seq in sorted(original.path(leaf))]
+        if not path:
+            raise nothing_to_fork()
+        copies = await done(copies_of(path, self._new_id))
+        title, title_source = title_of(fork, original.conversation)
+        time = self._clock()
+        kept = KeptConversation(
+            replace(
+                original.conversation,
+                id=fork.id,
+                title=title,
+                title_source=title_source,
+                created_at=time,
+                updated_at=time,
+                message_count=len(path),
+                is_archived=False,
+                version=1,
+                forked_from=forked_from(path[-1], time),
+            ),
+            fork.digest,
+            self._owner.next_n(),
+            self._owner.next_rev(),
+        )
+        self._owner.conversations[fork.id] = kept
+        for before, copy in enumerate(copies):
+            self._add(kept, copy, time, before)
+        kept.select(len(copies))
+        return replace(kept.conversation), True
+
     async def get_message(self, conversation_id: str, message_id: str) -> Message:
         return replace(self._find_message(conversation_id, message_id).message)
 
@@ -465,6 +505,7 @@ class MemoryStore(MemoryDrafts, MemoryBranches):
                     created_at=record.created_at,
                     updated_at=record.updated_at,
                     is_archived=record.is_archived,
+                    forked_from=record.forked_from,
                 ),
                 record.digest,
                 self._owner.next_n(),
@@ -481,7 +522,7 @@ class MemoryStore(MemoryDrafts, MemoryBranches):
 
     async def erase(self) -> Erased:
         kept = self._owner.conversations.values()
-        messages = sum(len(conversation.messages) for conversation in kept)
+        messages = sum(1 for conversation in kept for row in conversation.messages if row.message.id)
         owner = self._owner
         erased = Erased(
             len(kept), messages, len(owner.journals), len(owner.blobs), len(owner.threads), len(owner.tasks.tasks)
@@ -523,16 +564,21 @@ class MemoryStore(MemoryDrafts, MemoryBranches):
 
     async def purge(self, until: int) -> int | None:
         owner = self._owner
-        later = []
+        later: list[int] = []
         for kept in list(owner.conversations.values()):
             deleted_at = kept.conversation.deleted_at
             if deleted_at is not None and deleted_at <= until:
                 owner.floor = max(owner.floor, kept.rev)
                 del owner.conversations[kept.conversation.id]
                 for row in kept.messages:
-                    del owner.messages[row.message.id]
-            elif deleted_at is not None:
-                later.append(deleted_at)
+                    owner.messages.pop(row.message.id, None)
+                continue
+            for cut in kept.cuts:
+                if 0 < cut.deleted_at <= until:
+                    owner.floor = max(owner.floor, cut.rev)
+                    for row in kept.purge(cut):
+                        del owner.messages[row.message.id]
+            later += filter(None, kept.deletions())
         for draft in list(owner.drafts.values()):
             is_forgotten = draft.draft.settled_at is not None and draft.draft.settled_at <= until
             if is_forgotten or draft.draft.conversation_id not in owner.conversations:
@@ -618,6 +664,7 @@ class MemoryStore(MemoryDrafts, MemoryBranches):
     def _conversation(self, record: ConversationRecord | ImportRecord, **others: Any) -> Conversation:
         """A conversation that has no messages yet."""
         new = {"user_id": self._user_id, "message_count": 0, "version": 1, "deleted_at": None, "leaf_id": None}
+        new |= {"forked_from": None}
         return Conversation(**fields_of(ConversationFields, record) | new | others)
 
     def _add(self, kept: KeptConversation, record: MessageRecord, time: int, follows: int) -> None:

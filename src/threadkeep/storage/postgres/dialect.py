@@ -78,7 +78,7 @@ class PostgresDialect(Dialect):
         return f"({query})"
 
     def shown(self, column: Column, value: str) -> str:
-        return value
+        return f"CAST({value} AS json)" if column.type == "json in text" else value
 
     def is_true(self, condition: str) -> str:
         return f"({condition})"
@@ -87,6 +87,7 @@ class PostgresDialect(Dialect):
         value = f"{element} ->> '{column.name}'"
         return {
             "text": value,
+            "json in text": value,
             "integer": self.integer(value),
             "boolean": f"CAST({value} AS boolean)",
             "json": f"CAST({value} AS json)",

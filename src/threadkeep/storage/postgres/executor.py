@@ -69,7 +69,7 @@ class PostgresExecutor:
         self._lock_owner = lock_owner_of(self._schema)
 
     async def run(self, *statements: Statement) -> list[list[Row]]:
-        if statements[0].query is self.statements.search:
+        if statements[0].query in (self.statements.search, self.statements.search_active):
             return await self._search(statements)
         if any(statement.query.writes for statement in statements):
             return await self._write(lambda connection: self._write_on(connection, statements))

@@ -401,8 +401,20 @@ WHERE run_id IS NOT NULL""",
 WHERE deleted_at > 0""",
             """CREATE INDEX cuts_by_deletion ON cuts (user_id, deleted_at)
 WHERE deleted_at > 0""",
+            """CREATE INDEX cuts_to_sweep ON cuts (user_id)
+WHERE deleted_at < 0""",
+            """ALTER TABLE forks
+  ALTER COLUMN user_id SET STATISTICS 0, ALTER COLUMN conversation_id SET STATISTICS 0""",
+            """ALTER TABLE cuts
+  ALTER COLUMN user_id SET STATISTICS 0, ALTER COLUMN conversation_id SET STATISTICS 0""",
+            """CREATE INDEX cuts_to_purge ON cuts (deleted_at, user_id)
+WHERE deleted_at <> 0""",
             """ALTER TABLE conversations ADD COLUMN leaf_seq bigint""",
             """ALTER TABLE conversations ADD COLUMN forked_from text""",
+            """ALTER TABLE owners ADD COLUMN linked_rev bigint NOT NULL DEFAULT 0""",
+            """ALTER TABLE owners ADD COLUMN linked_n bigint NOT NULL DEFAULT 0""",
+            """CREATE INDEX owners_unlinked ON owners (user_id)
+WHERE linked_rev < rev""",
         ),
     ),
     Migration(
@@ -443,6 +455,9 @@ WHERE deleted_at > 0""",
   ops json NOT NULL,
   PRIMARY KEY (user_id, draft_id, part)
 )""",
+            """ALTER TABLE drafts ALTER COLUMN user_id SET STATISTICS 0""",
+            """ALTER TABLE draft_parts
+  ALTER COLUMN user_id SET STATISTICS 0, ALTER COLUMN draft_id SET STATISTICS 0""",
         ),
     ),
 )

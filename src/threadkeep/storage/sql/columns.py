@@ -11,7 +11,8 @@ from threadkeep.agents.journals.names import NAMES_CHARACTERS_MAX
 NAMES_OF_WRITES_MAX = NAMES_CHARACTERS_MAX
 """How many characters `request` of a journal has, which are the names of its last writes."""
 
-Type = Literal["text", "integer", "boolean", "json"]
+Type = Literal["text", "integer", "boolean", "json", "json in text"]
+"""The last is JSON of our own, in a column of text."""
 
 
 class Column(NamedTuple):
@@ -39,11 +40,19 @@ _LEAF_ID = """(
       AND leaf.conversation_id = {alias}.id
       AND leaf.seq = coalesce({alias}.leaf_seq, {alias}.message_count)
   )"""
-_FOLLOWS = """coalesce((
+FORK_AT = """(
     SELECT fork.follows
-    FROM {table[forks]} AS fork
-    WHERE fork.user_id = :user AND fork.conversation_id = {alias}.conversation_id AND fork.seq = {alias}.seq
-  ), {alias}.seq - 1)"""
+    FROM {forks} AS fork
+    WHERE fork.user_id = :user AND fork.conversation_id = {conversation} AND fork.seq >= {seq} AND fork.seq <= {seq}
+    ORDER BY fork.seq
+    LIMIT 1
+  )"""
+"""What the row of a message in `forks` says that it follows; NULL where it has none.
+
+Two keys of `forks` begin alike. With `=`, Postgres may take the other one, and read all of a conversation.
+"""
+_FORK = FORK_AT.format(forks="{table[forks]}", conversation="{alias}.conversation_id", seq="{alias}.seq")
+_FOLLOWS = f"coalesce({_FORK}, {{alias}}.seq - 1)"
 
 CONVERSATION = (
     Column("id", "id", "text"),
@@ -59,6 +68,7 @@ CONVERSATION = (
     Column("metadata", "metadata", "json", is_private=True),
     Column("version", "version", "integer"),
     Column("deleted_at", "deletedAt", "integer", is_nullable=True, is_given=False),
+    Column("forked_from", "forkedFrom", "json in text", is_nullable=True),
     Column("leaf_seq", "leafId", "text", is_nullable=True, shown_as=_LEAF_ID, is_given=False),
 )
 

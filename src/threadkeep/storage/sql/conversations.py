@@ -15,16 +15,32 @@ from msgspec.structs import asdict
 
 from threadkeep.clock import Clock, now
 from threadkeep.conversations import cursors
-from threadkeep.conversations.branches import check_links_of_new, follows_leaf, leaf_stale, link_invalid, links_of
+from threadkeep.conversations.branches import (
+    ACTIVE,
+    check_links_of_new,
+    follows_leaf,
+    leaf_stale,
+    link_invalid,
+    links_of,
+)
 from threadkeep.conversations.changes import Owner, as_change, end_of, follow
 from threadkeep.conversations.content import metadata_too_large
 from threadkeep.conversations.drafts.store import draft_open, drafts_are_busy
 from threadkeep.conversations.filters import as_written, has
+from threadkeep.conversations.forking import (
+    FORKED_MESSAGES_MAX,
+    copies_of,
+    forked_from,
+    nothing_to_fork,
+    title_of,
+    too_long,
+)
 from threadkeep.conversations.models import (
     DEFAULT_TITLE,
     DELETED_MAX,
     INTEGER_MAX,
     LOOKED_AT_MAX,
+    MESSAGES_LIMIT_MAX,
     METADATA_BYTES_MAX,
     PAGE_BYTES_MAX,
     VALUE_BYTES_MAX,
@@ -46,6 +62,7 @@ from threadkeep.conversations.records import (
     ConversationEdit,
     ConversationFilter,
     ConversationRecord,
+    ForkRecord,
     ImportRecord,
     MessageRecord,
     SearchQuery,
@@ -58,6 +75,7 @@ from threadkeep.conversations.store import (
     import_conflict,
     message_conflict,
     no_conversation,
+    no_message,
     version_stale,
 )
 from threadkeep.errors import ThreadkeepError
@@ -88,6 +106,8 @@ _BEYOND = INTEGER_MAX - 1
 _SWEPT_CONVERSATIONS_MAX = 100
 _SWEPT_MESSAGES_MAX = 500
 _SWEPT_BYTES_MAX = 8_000_000
+_LINKED_MESSAGES_MAX = 2_000
+"""Of how many messages it is looked up at once what they follow, of which no content is read."""
 _BEYOND_IDS = "~"
 _JSON_OF_MESSAGE = [column.name for column in MESSAGE if column.type == "json"]
 _JSON_OF_CONVERSATION = [column.name for column in CONVERSATION if column.type == "json"]
@@ -217,6 +237,22 @@ class _ToCatchUp(Struct):
 
     rows: list[_MessageBehind]
     count: int
+
+
+class _Unlinked(Struct, rename="camel"):
+    """How far it is known of a user's messages what they follow, of how far they go."""
+
+    rev: int
+    linked_rev: int
+    linked_n: int
+
+
+class _ToLink(Struct):
+    """A part of these messages: how many, and the last of them."""
+
+    count: int
+    rev: int
+    n: int
 
 
 class SqlStore(SqlMessages, SqlBranches):
@@ -501,6 +537,64 @@ class SqlStore(SqlMessages, SqlBranches):
         )
         return _appended(answers, conversation_id, messages, expected, expected_leaf_id)
 
+    async def fork_conversation(self, conversation_id: str, fork: ForkRecord) -> tuple[Conversation, bool]:
+        values = {**self._values(fork.id), "ids": "[]", "original": conversation_id, "message": fork.message_id}
+        known, originals, exists = await self._executor.run(
+            self._sql.created(**values),
+            self._sql.get_conversation(**self._values(conversation_id)),
+            self._sql.message_exists(**{**values, "conversation": conversation_id}),
+        )
+        created = decoded(known, _Created, conversation_id)
+        if created.digest is not None:
+            return _forked(created, fork), False
+        original = self._live(originals, conversation_id)
+        if fork.message_id is not None and not exists:
+            raise no_message(conversation_id, fork.message_id)
+        path = await self._path(conversation_id, fork.message_id)
+        copies = await done(copies_of(path, self._new_id))
+        title, title_source = title_of(fork, original)
+        values |= {
+            "message": path[-1].id,
+            "count": len(path),
+            "digest": fork.digest,
+            "title": title,
+            "title_source": title_source,
+            "model": original.model,
+            "metadata": _text(original.metadata),
+            "forked_from": _text(forked_from(path[-1], values["now"])),
+        }
+        pairs = enumerate(zip(path, copies, strict=True), start=1)
+        listed = arrays((message.seq, seq, copy.id, copy.digest) for seq, (message, copy) in pairs)
+        titles = [] if title_source == "default" else [(fork.id, title)]
+        indexing = await done(self._indexing(values, copies, titles))
+        *_, answers, _ = await self._executor.run(
+            self._sql.fork_conversation(**values),
+            *(self._sql.fork_messages(**values, copies=part) for part in listed),
+            *indexing,
+            self._sql.created(**values),
+            self._sql.bump_rev(**values),
+        )
+        created = decoded(answers, _Created, conversation_id)
+        if created.digest is None:
+            raise no_message(conversation_id, path[-1].id)
+        return _forked(created, fork), bool(created.is_new)
+
+    async def _path(self, conversation_id: str, message_id: str | None) -> list[Message]:
+        """All messages of the path that ends with a message, or of the active one.
+
+        It is read from its end: a page of it takes as long then, however many branches leave it.
+        """
+        page = await self.list_messages(conversation_id, branch=message_id or ACTIVE, limit=MESSAGES_LIMIT_MAX)
+        path = page.messages[::-1]
+        while page.next_cursor is not None:
+            if len(path) > FORKED_MESSAGES_MAX:
+                raise too_long()
+            page = await self.list_messages(conversation_id, cursor=page.next_cursor, limit=MESSAGES_LIMIT_MAX)
+            path += page.messages[::-1]
+        if not path:
+            raise nothing_to_fork()
+        return path[::-1]
+
     async def changes(self, since: str | None = None, *, limit: int = 200) -> Changes:
         if since is None:
             (owners,) = await self._executor.run(self._sql.get_owner(**self._values("")))
@@ -624,8 +718,7 @@ class SqlStore(SqlMessages, SqlBranches):
         values = {**self._values(""), "until": until}
         *_, deletions, journals, blobs, threads = await self._executor.run(
             self._sql.raise_floor(**values),
-            self._sql.mark_due(**values),
-            *(query(**values) for query in self._sql.forget_drafts),
+            *(query(**values) for query in (*self._sql.mark_due, *self._sql.forget_drafts)),
             self._sql.retire_expired_journals(**values),
             self._sql.retire_expired_blobs(**values),
             self._sql.retire_expired_threads(**values),
@@ -646,6 +739,7 @@ class SqlStore(SqlMessages, SqlBranches):
             or await sweep_state(self._executor, self._user_id)
             or await self._index_again()
             or await self._catch_up()
+            or await self._link()
         )
 
     async def tidy(self) -> bool:
@@ -673,6 +767,7 @@ class SqlStore(SqlMessages, SqlBranches):
                 )
             ),
             self._sql.remove_messages(**values),
+            self._sql.settle_cuts(**values),
             self._sql.remove_conversations(**values),
             self._sql.remove_owner(**values),
             self._sql.marked(**values),
@@ -723,6 +818,33 @@ class SqlStore(SqlMessages, SqlBranches):
         await self._executor.run(*indexing, self._sql.caught_up(**values))
         return last is not None
 
+    async def _link(self) -> bool:
+        """Note what a part of the messages follow that an earlier version has kept; return whether there is more."""
+        values = {**self._values(""), "limit": _LINKED_MESSAGES_MAX}
+        (answers,) = await self._executor.run(self._sql.unlinked(**values))
+        if not answers:
+            return False
+        behind = decoded(answers, _Unlinked, "")
+        values |= {
+            "linked_rev": behind.linked_rev,
+            "next_rev": behind.linked_rev + 1,
+            "linked_n": behind.linked_n,
+            "until": behind.rev,
+        }
+        (answers,) = await self._executor.run(self._sql.to_link(**values))
+        part = decoded(answers, _ToLink, "")
+        has_more = part.count == _LINKED_MESSAGES_MAX
+        # The change of the last one may have more messages.
+        reached = {"reached_rev": part.rev - 1, "reached_n": part.n} if has_more else {"reached_rev": behind.rev}
+        values |= {"last_rev": part.rev, "last_n": part.n, "reached_n": 0, **reached}
+        await self._executor.run(
+            self._sql.touch_unlinked(**values),
+            self._sql.link(**values),
+            self._sql.linked(**values),
+            self._sql.bump_rev(**values),
+        )
+        return has_more
+
     def _indexing_more(self, rows: list[_MessageBehind], values: dict[str, Any]) -> Work[list[Statement]]:
         """The statements that index messages of which more is searched than their text."""
         listed = []
@@ -761,6 +883,7 @@ class SqlStore(SqlMessages, SqlBranches):
             "title": record.title or DEFAULT_TITLE,
             "title_source": "user" if record.title else "default",
             "metadata": _text(record.metadata),
+            "forked_from": None,
         }
 
     def _inserts(
@@ -846,6 +969,7 @@ class SqlStore(SqlMessages, SqlBranches):
         row = asdict(record)
         row["message_count"] = len(row.pop("messages"))
         del row["forks"]
+        row["forked_from"] = None if record.forked_from is None else _text(record.forked_from)
         for name in _JSON_OF_CONVERSATION:
             row[name] = self._sql.dialect.nested(row[name])
         return row
@@ -891,6 +1015,14 @@ def _conversation_in(created: _Created, conversation_id: str) -> Conversation:
     conversation = created.conversation
     if conversation is None or conversation.deleted_at is not None:
         raise conversation_conflict(conversation_id, conversation)
+    return conversation
+
+
+def _forked(created: _Created, fork: ForkRecord) -> Conversation:
+    """The conversation that a fork has found or made. Raises Conflict where it is something else."""
+    conversation = _conversation_in(created, fork.id)
+    if created.digest != fork.digest:
+        raise conversation_conflict(fork.id, conversation)
     return conversation
 
 

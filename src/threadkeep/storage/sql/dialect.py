@@ -67,8 +67,8 @@ class Dialect(ABC):
 
     def parameter(self, column: Column) -> str:
         """The value of a column, out of the parameter that has its name."""
-        of_type = {"text": self.text, "integer": self.integer, "boolean": self.boolean, "json": self.json}
-        return of_type[column.type](f":{column.name}")
+        of_type = {"integer": self.integer, "boolean": self.boolean, "json": self.json}
+        return of_type.get(column.type, self.text)(f":{column.name}")
 
     # Where rows come from.
 

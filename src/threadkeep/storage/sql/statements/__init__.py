@@ -13,8 +13,10 @@ from threadkeep.storage.sql.statements.branches import Branches
 from threadkeep.storage.sql.statements.drafts import Drafts
 from threadkeep.storage.sql.statements.erasing import Erasing
 from threadkeep.storage.sql.statements.expiring import Expiring
+from threadkeep.storage.sql.statements.forking import Forking
 from threadkeep.storage.sql.statements.indexing import Indexing
 from threadkeep.storage.sql.statements.journals import Journals
+from threadkeep.storage.sql.statements.linking import Linking
 from threadkeep.storage.sql.statements.messages import Messages
 from threadkeep.storage.sql.statements.reading import Reading
 from threadkeep.storage.sql.statements.searching import Searching
@@ -27,7 +29,9 @@ class Statements(
     Writing,
     Branches,
     Drafts,
+    Forking,
     Indexing,
+    Linking,
     Reading,
     Messages,
     Searching,

@@ -18,7 +18,12 @@ class Erasing(Base):
     @cached_property
     def count_all(self) -> Query:
         """How much there is to erase."""
-        messages = self.dialect.integer("coalesce(sum(c.message_count), 0)")
+        purged = f"""(
+    SELECT coalesce(sum(k.to_seq - k.from_seq + 1), 0)
+    FROM {self.cuts} AS k
+    WHERE k.user_id = :user AND k.deleted_at = 0
+  )"""
+        messages = self.dialect.integer(f"coalesce(sum(c.message_count), 0) - {purged}")
         journals = f"(SELECT count(*) FROM {self.journals} AS j WHERE j.user_id = :user AND j.deleted_at IS NULL)"
         blobs = f"(SELECT count(*) FROM {self.blobs} AS b WHERE b.user_id = :user AND b.deleted_at IS NULL)"
         threads = f"(SELECT count(*) FROM {self.threads} AS t WHERE t.user_id = :user AND t.deleted_at IS NULL)"
@@ -51,35 +56,40 @@ WHERE c.user_id = :user
 
     @cached_property
     def raise_floor(self) -> Query:
-        """Let cursors expire that have not heard of what is due; before that is marked."""
-        due = f"""coalesce((
-  SELECT max(c.rev)
-  FROM {self.conversations} AS c
-  WHERE c.user_id = :user AND c.deleted_at > 0 AND c.deleted_at <= :until
+        """Let cursors expire that have not heard of what is due; before that is marked.
+
+        Without the sum, Postgres may look for the greatest `rev` among all that is deleted.
+        """
+        due = (
+            f"""coalesce((
+  SELECT max(d.rev + 0)
+  FROM {table} AS d
+  WHERE d.user_id = :user AND d.deleted_at > 0 AND d.deleted_at <= :until
 ), 0)"""
+            for table in (self.conversations, self.cuts)
+        )
         return self.dialect.write(f"""
 UPDATE {self.owners} AS o
-SET floor = {self.dialect.greatest("floor", due)}
+SET floor = {self.dialect.greatest("floor", *due)}
 WHERE o.user_id = :user
 """)
 
     @cached_property
-    def mark_due(self) -> Query:
-        """Mark what was deleted by then."""
-        return self.dialect.write(f"""
-UPDATE {self.conversations} AS c
+    def mark_due(self) -> tuple[Query, ...]:
+        """Mark what was deleted by then: conversations, and branches."""
+        return tuple(
+            self.dialect.write(f"""
+UPDATE {table} AS d
 SET deleted_at = -deleted_at
-WHERE c.user_id = :user AND c.deleted_at > 0 AND c.deleted_at <= :until
+WHERE d.user_id = :user AND d.deleted_at > 0 AND d.deleted_at <= :until
 """)
+            for table in (self.conversations, self.cuts)
+        )
 
     @cached_property
     def earliest_deletion(self) -> Query:
         """When the first of what is deleted was."""
-        return self.dialect.read(f"""
-SELECT min(c.deleted_at) AS value
-FROM {self.conversations} AS c
-WHERE c.user_id = :user AND c.deleted_at > 0
-""")
+        return self._first_deletion("deleted_at > 0", "deleted_at > 0")
 
     @cached_property
     def sweepable(self) -> Query:
@@ -92,6 +102,9 @@ WHERE c.user_id = :user AND c.deleted_at > 0
                 ),
             }
         )
+        in_branch = (
+            "m.user_id = :user AND m.conversation_id = b.conversation_id AND m.seq >= b.from_seq AND m.seq <= b.to_seq"
+        )
         return self.dialect.answer(f"""
 WITH
   marked AS (
@@ -101,11 +114,26 @@ WITH
     ORDER BY c.n
     LIMIT :conversation_limit
   ),
-  listed AS (
+  of_conversations AS (
     SELECT m.n, m.bytes, k.n AS conversation_n, m.seq
     FROM marked AS k
     {self.dialect.look_up("messages", "m", "m.user_id = :user AND m.conversation_id = k.id")}
     LIMIT :limit
+  ),
+  of_branches AS (
+    SELECT m.n, m.bytes, 0 AS conversation_n, m.n AS seq
+    FROM (
+      SELECT cut.conversation_id, cut.from_seq, cut.to_seq
+      FROM {self.cuts} AS cut
+      WHERE cut.user_id = :user AND cut.deleted_at < 0
+    ) AS b
+    {self.dialect.look_up("messages", "m", in_branch)}
+    LIMIT :limit
+  ),
+  listed AS (
+    SELECT a.n, a.bytes, a.conversation_n, a.seq FROM of_conversations AS a
+    UNION
+    SELECT b.n, b.bytes, b.conversation_n, b.seq FROM of_branches AS b
   ),
   sized AS (
     SELECT i.n, row_number() OVER sweeping AS position, sum(i.bytes) OVER sweeping AS bytes
@@ -118,7 +146,7 @@ SELECT {part} AS answer
     @cached_property
     def unindex_swept(self) -> tuple[Query, ...]:
         """Take a part out of the index."""
-        return tuple(self.dialect.unindexing(f"{self._swept_messages} UNION ALL {self._swept_conversations('-c.n')}"))
+        return tuple(self.dialect.unindexing(f"{self._swept_messages()} UNION ALL {self._swept_conversations('-c.n')}"))
 
     @cached_property
     def overwrite(self) -> tuple[Query, ...]:
@@ -131,7 +159,7 @@ SELECT {part} AS answer
 UPDATE {self.dialect.by_key("messages", "m")}
 SET
   {assigned(MESSAGE, zeros)}
-WHERE m.user_id = :user AND m.n {self.dialect.among(self._swept_messages)}
+WHERE m.user_id = :user AND m.n {self.dialect.among(self._swept_messages())}
 """),
             self.dialect.write(f"""
 UPDATE {self.dialect.by_key("conversations", "c")}
@@ -140,6 +168,21 @@ SET
 WHERE c.user_id = :user AND c.n {self.dialect.among(self._swept_conversations("c.n"))}
 """),
         )
+
+    @cached_property
+    def settle_cuts(self) -> Query:
+        """Note of which purged branches nothing is left."""
+        return self.dialect.write(f"""
+UPDATE {self.cuts} AS k
+SET deleted_at = 0
+WHERE k.user_id = :user
+  AND k.deleted_at < 0
+  AND NOT EXISTS (
+    SELECT 1
+    FROM {self.messages} AS m
+    WHERE m.user_id = :user AND m.conversation_id = k.conversation_id AND m.seq >= k.from_seq AND m.seq <= k.to_seq
+  )
+""")
 
     @cached_property
     def remove_branches(self) -> tuple[Query, ...]:
@@ -157,7 +200,7 @@ WHERE b.user_id = :user AND {self.dialect.is_among("b.conversation_id", self._sw
         """Remove a part."""
         return self.dialect.write(f"""
 DELETE FROM {self.dialect.by_key("messages", "m")}
-WHERE m.user_id = :user AND m.n {self.dialect.among(self._swept_messages)}
+WHERE m.user_id = :user AND m.n {self.dialect.among(self._swept_messages())}
 """)
 
     @cached_property
@@ -198,21 +241,34 @@ WHERE o.user_id = :user
     @cached_property
     def marked(self) -> Query:
         """Whether anything is still marked: NULL where nothing is."""
+        return self._first_deletion("deleted_at <= 0", "deleted_at < 0")
+
+    def _first_deletion(self, of_conversations: str, of_branches: str) -> Query:
         return self.dialect.read(f"""
-SELECT min(c.deleted_at) AS value
-FROM {self.conversations} AS c
-WHERE c.user_id = :user AND c.deleted_at <= 0
+SELECT min(d.deleted_at) AS value
+FROM (
+  SELECT min(c.deleted_at) AS deleted_at FROM {self.conversations} AS c WHERE c.user_id = :user AND c.{of_conversations}
+  UNION ALL
+  SELECT min(k.deleted_at) FROM {self.cuts} AS k WHERE k.user_id = :user AND k.{of_branches}
+) AS d
 """)
 
-    @property
-    def _swept_messages(self) -> str:
+    def _swept_messages(self, selected: str = "m.n") -> str:
         message = f"m.user_id = :user AND m.n = {self.dialect.integer('given.value')}"
+        # None of these ranges reaches into another.
+        marked = f"""(
+    SELECT CASE WHEN cut.to_seq >= m.seq THEN cut.deleted_at END
+    FROM {self.cuts} AS cut
+    WHERE cut.user_id = :user AND cut.conversation_id = m.conversation_id AND cut.from_seq <= m.seq
+    ORDER BY cut.from_seq DESC
+    LIMIT 1
+  )"""
         return f"""
-  SELECT m.n
+  SELECT {selected}
   FROM {self.dialect.each(":messages", "given")}
   {self.dialect.look_up("messages", "m", message)}
   {self.dialect.look_up("conversations", "c", "c.user_id = :user AND c.id = m.conversation_id")}
-  WHERE c.deleted_at <= 0
+  WHERE c.deleted_at <= 0 OR {marked} < 0
 """
 
     def _swept_conversations(self, place: str) -> str:

@@ -165,7 +165,16 @@ FROM (
   SELECT f.user_id
   FROM (SELECT l.user_id FROM {self.dialect.table_of_index_before} AS l ORDER BY l.n LIMIT :limit) AS f
   UNION ALL
-  SELECT i.user_id FROM (SELECT o.user_id FROM {self.owners} AS o WHERE o.indexed_rev < o.rev LIMIT :limit) AS i
+  SELECT k.user_id FROM {self.cuts} AS k WHERE k.deleted_at <> 0 AND k.deleted_at <= :until
+  UNION ALL
+  SELECT i.user_id
+  FROM (
+    SELECT b.user_id
+    FROM (SELECT o.user_id FROM {self.owners} AS o WHERE o.indexed_rev < o.rev LIMIT :limit) AS b
+    UNION ALL
+    SELECT e.user_id
+    FROM (SELECT o.user_id FROM {self.owners} AS o WHERE o.linked_rev < o.rev LIMIT :limit) AS e
+  ) AS i
   UNION ALL
   SELECT a.user_id FROM ({self._state_to_purge}) AS a
 ) AS u

@@ -29,13 +29,15 @@ ON CONFLICT (user_id) {self.dialect.locked("owners")}
     def bump_rev(self) -> Query:
         """Let the counter follow, if the batch has touched anything; so it is last in every write.
 
-        What this version writes it has indexed, so that `indexed_rev` follows, too, unless it is behind.
+        What this version writes it has indexed and linked, so that `indexed_rev` and `linked_rev` follow, too, unless
+        they are behind.
         """
         return self.dialect.write(f"""
 UPDATE {self.owners} AS o
 SET
   rev = rev + 1,
-  indexed_rev = CASE WHEN indexed_rev = rev THEN rev + 1 ELSE indexed_rev END
+  indexed_rev = CASE WHEN indexed_rev = rev THEN rev + 1 ELSE indexed_rev END,
+  linked_rev = CASE WHEN linked_rev = rev THEN rev + 1 ELSE linked_rev END
 WHERE o.user_id = :user
   AND (
     EXISTS (SELECT 1 FROM {self.conversations} AS c WHERE c.user_id = :user AND c.rev = o.rev + 1)
@@ -88,13 +90,15 @@ ON CONFLICT (user_id, id) DO NOTHING
         `:creates` is 1, only a conversation takes them that this batch has created: it bears the next rev already.
         What new messages follow, by `:links`, must be there.
         """
-        values = self._message_values(
-            conversation_id=":conversation",
-            seq=f"""row_number() OVER (ORDER BY new.key) + (
+        # The last ones may be purged; what this batch has inserted before is not counted yet.
+        last = f"""(
     SELECT coalesce(max(l.seq), 0)
     FROM {self.messages} AS l
     WHERE l.user_id = :user AND l.conversation_id = :conversation
-  )""",
+  )"""
+        values = self._message_values(
+            conversation_id=":conversation",
+            seq=f"row_number() OVER (ORDER BY new.key) + {self.dialect.greatest(last, 'c.message_count')}",
             created_at=":now",
         )
         return self.dialect.write(f"""
