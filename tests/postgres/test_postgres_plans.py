@@ -71,7 +71,8 @@ INSERT INTO drafts (
 )
 SELECT
   'user' || u, 'd' || c, 'c' || c, {MESSAGES} - 2, 'assistant', 'd', 1, 60000, 1, 1,
-  CASE WHEN c <= {CONVERSATIONS - OPEN} THEN 'complete' ELSE 'streaming' END, CASE WHEN c <= {CONVERSATIONS - OPEN} THEN c END, c
+  CASE WHEN c <= {CONVERSATIONS - OPEN} THEN 'complete' ELSE 'streaming' END,
+  CASE WHEN c <= {CONVERSATIONS - OPEN} THEN c END, c
 FROM generate_series(:users) AS u CROSS JOIN generate_series(1, {CONVERSATIONS}) AS c;
 INSERT INTO draft_parts (user_id, draft_id, part, at, digest, bytes, blocks, ops)
 SELECT 'user' || u, 'd' || c, p, 1, 'd', 10, 't', '[]'
