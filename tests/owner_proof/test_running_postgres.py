@@ -14,10 +14,10 @@ from owner_proof.kept import OF_AGENTS
 from owner_proof.reading import OF_NO_USER
 from owner_proof.walk.blobs import pieces_called
 from owner_proof.walk.conversations import IMPORTS, MORE, OTHERWISE, WALK, create_in_parts
-from owner_proof.walk.indexing import AGAIN, index_before, leave_behind
+from owner_proof.walk.indexing import AGAIN, index_before, leave_behind, leave_unlinked
 from owner_proof.walk.recorder import Ran, Recorder, names_of_pieces, store_of
 from owner_proof.walk.steps import walk
-from owner_proof.walk.sweeping import erase, sweep
+from owner_proof.walk.sweeping import erase, purge, sweep
 from owner_proof.walk.whole import DELETED, ERASED, HELD, PURGED, WHOLE_WALK
 from support import stores
 from support.examples import is_night
@@ -43,7 +43,10 @@ NEIGHBOURS = {
     "abe": [*PURGED, index_before(1, 2, 3, 5)],
     "ad": DELETED,
     "ada ": [*WALK, *AGAIN, *IMPORTS, *MORE, *HELD, index_before(1, 2, 5, 6, 40)],
-    "Ada": [*OTHERWISE, *MORE, *HELD, create_in_parts(60, 260, 261, 262, words="parted"), leave_behind],
+    "Ada": [
+        *(*OTHERWISE, purge(), sweep(), *MORE, *HELD, create_in_parts(60, 260, 261, 262, words="parted")),
+        *(leave_behind, leave_unlinked),
+    ],
     "ann": ERASED,
     "bob": [*DELETED, index_before(1)],
     "eve": [*OTHERWISE[:-1], index_before()],

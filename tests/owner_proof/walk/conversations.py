@@ -11,7 +11,7 @@ from support.records import conversation, edit, message_edit, message_records, n
 from threadkeep.conversations import cursors
 from threadkeep.conversations.records import ConversationFilter, ForkRecord, ImportRecord, SearchQuery
 from threadkeep.conversations.store import Store
-from threadkeep.storage.sql import conversations as sql_store
+from threadkeep.storage.sql import branches as sql_branches
 from threadkeep.storage.sql.conversations import SqlStore
 
 
@@ -56,6 +56,33 @@ def update(number: int, version: int | None = None, **fields: Any) -> Step:
 def branch(number: int, message: int, *, words: str = "", **where: Any) -> Step:
     records = message_records([new_message(f"{words} {message}", id=m(message), **where)])
     return lambda store: store.append_messages(c(number), records)
+
+
+def branches(first: int) -> Step:
+    """Have branches in conversations 1 to 3, whatever they are of, with messages from this number on: other ones than
+    the walker has, some of them deleted. The path ends elsewhere, too."""
+
+    async def step(store: Store) -> None:
+        number = first
+        for conversation_id in (c(1), c(2), c(3), c(6)):
+            before = [
+                each.id for each in (await store.list_messages(conversation_id, branch="all", limit=200)).messages
+            ]
+            for link in (
+                {"siblingOf": before[0]},
+                {"parentId": before[0]},
+                {"parentId": before[0]},
+                {},
+                {"isRoot": True},
+            ):
+                sent = message_records([new_message(f"more {number}", id=m(number), **link)])
+                await store.append_messages(conversation_id, sent)
+                number += 1
+            await store.delete_branch(conversation_id, m(number - 3))
+            await store.delete_branch(conversation_id, before[-1])
+            await store.select_leaf(conversation_id, m(number - 5))
+
+    return step
 
 
 def list_branches(number: int, message: int) -> Step:
@@ -107,6 +134,7 @@ def take_in(*numbers: int, title: str) -> Step:
                 )
             ],
             digest=f"{number} {title}",
+            forks=[(2, 0)] if number == 20 else [],
         )
         for number in numbers
     ]
@@ -144,8 +172,8 @@ def read_all(number: int, **query: Any) -> Step:
 
     async def step(store: Store) -> Any:
         pages = []
-        for page_bytes in (sql_store.PAGE_BYTES_MAX, 9):
-            with mock.patch.object(sql_store, "PAGE_BYTES_MAX", page_bytes):
+        for page_bytes in (sql_branches.PAGE_BYTES_MAX, 9):
+            with mock.patch.object(sql_branches, "PAGE_BYTES_MAX", page_bytes):
                 pages.append(await store.list_messages(c(number), **query))
                 while pages[-1].next_cursor:
                     limit = query["limit"]
@@ -281,6 +309,20 @@ WALK: list[Step] = [
     restore_branch(1, 90),
     restore_branch(90, 2),
     delete_branch(1, 63),
+    *(
+        read_all(1, limit=2, **query)
+        for query in (
+            {"branch": "all"},
+            {"branch": "all", "cursor": m(62)},
+            {"branch": "active", "after": 0},
+            {"branch": m(62)},
+            {"branch": m(65), "after": 1},
+            {"branch": m(63)},
+            {"branch": m(90)},
+            {"cursor": m(65)},
+            {"after": 2},
+        )
+    ),
     fork(1, 63, 6),
     fork(1, 90, 6),
     fork(90, 2, 6),
@@ -379,4 +421,7 @@ OTHERWISE: list[Step] = [
     update(1, title="Other", metadata={"other": 2}, edited_at=2**52),
     update(1, title="Again"),
     update(2, is_archived=True),
+    create(6, 311, 312, words="other"),
+    branches(320),
+    delete(6),
 ]
