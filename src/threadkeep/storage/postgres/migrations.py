@@ -405,6 +405,10 @@ WHERE deleted_at > 0""",
 WHERE deleted_at < 0""",
             """CREATE INDEX cuts_to_purge ON cuts (deleted_at, user_id)
 WHERE deleted_at <> 0""",
+            """ALTER TABLE forks
+  ALTER COLUMN user_id SET STATISTICS 0, ALTER COLUMN conversation_id SET STATISTICS 0""",
+            """ALTER TABLE cuts
+  ALTER COLUMN user_id SET STATISTICS 0, ALTER COLUMN conversation_id SET STATISTICS 0""",
             """ALTER TABLE conversations ADD COLUMN leaf_seq bigint""",
             """ALTER TABLE conversations ADD COLUMN forked_from text""",
             """ALTER TABLE owners ADD COLUMN linked_rev bigint NOT NULL DEFAULT 0""",

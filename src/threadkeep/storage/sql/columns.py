@@ -40,11 +40,19 @@ _LEAF_ID = """(
       AND leaf.conversation_id = {alias}.id
       AND leaf.seq = coalesce({alias}.leaf_seq, {alias}.message_count)
   )"""
-_FOLLOWS = """coalesce((
+FORK_AT = """(
     SELECT fork.follows
-    FROM {table[forks]} AS fork
-    WHERE fork.user_id = :user AND fork.conversation_id = {alias}.conversation_id AND fork.seq = {alias}.seq
-  ), {alias}.seq - 1)"""
+    FROM {forks} AS fork
+    WHERE fork.user_id = :user AND fork.conversation_id = {conversation} AND fork.seq >= {seq} AND fork.seq <= {seq}
+    ORDER BY fork.seq
+    LIMIT 1
+  )"""
+"""What the row of a message in `forks` says that it follows; NULL where it has none.
+
+Two keys of `forks` begin alike. With `=`, Postgres may take the other one, and read all of a conversation.
+"""
+_FORK = FORK_AT.format(forks="{table[forks]}", conversation="{alias}.conversation_id", seq="{alias}.seq")
+_FOLLOWS = f"coalesce({_FORK}, {{alias}}.seq - 1)"
 
 CONVERSATION = (
     Column("id", "id", "text"),

@@ -1,6 +1,6 @@
 """What the statements have in common: their dialect, and conditions that several have."""
 
-from threadkeep.storage.sql.columns import PIECE, Column
+from threadkeep.storage.sql.columns import FORK_AT, PIECE, Column
 from threadkeep.storage.sql.dialect import Dialect
 from threadkeep.storage.sql.executor import Query
 
@@ -42,6 +42,10 @@ class Base:
     ORDER BY cut.from_seq DESC
     LIMIT 1
   ), -1) < {seq}"""
+
+    def fork_at(self, seq: str, conversation: str = ":conversation") -> str:
+        """See `FORK_AT`."""
+        return FORK_AT.format(forks=self.forks, conversation=conversation, seq=seq)
 
     def is_kept_on_page(self, seq: str) -> str:
         """The same for many messages of `:conversation`: whether anything is deleted in it is asked once for all."""

@@ -10,7 +10,7 @@ from threadkeep.storage.sql.columns import CONVERSATION, MESSAGE, Column, shown
 from threadkeep.storage.sql.executor import Query
 from threadkeep.storage.sql.statements.base import Base
 
-_FOLLOWS_IN_PART = "CASE WHEN m.seq = r.lo AND r.follows >= 0 THEN r.follows ELSE m.seq - 1 END"
+_FOLLOWS_IN_PART = "CASE WHEN m.seq = r.lo THEN r.follows ELSE m.seq - 1 END"
 """What a message follows, by the part of a path that it is in: to look each up takes as long as all else."""
 
 
@@ -310,19 +310,11 @@ WHERE k.user_id = :user
 
     def _parent_of(self, seq: str) -> str:
         """The `seq` of what a message follows."""
-        return f"""coalesce((
-    SELECT fork.follows
-    FROM {self.forks} AS fork
-    WHERE fork.user_id = :user AND fork.conversation_id = :conversation AND fork.seq = {seq}
-  ), {seq} - 1)"""
+        return f"coalesce({self.fork_at(seq)}, {seq} - 1)"
 
     def _is_no_fork(self, seq: str) -> str:
         # As a value: what is to be joined, Postgres may look for in all that a user has.
-        return f"""(
-    SELECT fork.follows
-    FROM {self.forks} AS fork
-    WHERE fork.user_id = :user AND fork.conversation_id = :conversation AND fork.seq = {seq}
-  ) IS NULL"""
+        return f"{self.fork_at(seq)} IS NULL"
 
     def _last_fork(self, column: str, seq: str, otherwise: str) -> str:
         """What the last fork at a place or before it says. Asked for one by one: SQLite would join by reading all."""
@@ -336,8 +328,12 @@ WHERE k.user_id = :user
 
     # Paths, upward.
 
-    def _runs(self, begins: str, goes_on: str, taken: str) -> str:
+    def _runs(self, begins: str, goes_on: str, taken: str, *, by_message: bool = False) -> str:
         """The ranges of a path, from the end on that `top` has: `hi` and `lo` of each, and what `lo` follows."""
+        if by_message:
+            next_one = ("r.follows", self._parent_of("r.follows"))
+        else:
+            next_one = (self._last_fork("seq", "r.follows", "1"), self._last_fork("follows", "r.follows", "0"))
         return f"""runs (hi, lo, follows, taken) AS (
     SELECT
       t.seq,
@@ -347,11 +343,7 @@ WHERE k.user_id = :user
     FROM top AS t
     WHERE {begins} AND {self.is_kept("t.seq")}
     UNION ALL
-    SELECT
-      r.follows,
-      {self._last_fork("seq", "r.follows", "1")},
-      {self._last_fork("follows", "r.follows", "0")},
-      {taken}
+    SELECT r.follows, {next_one[0]}, {next_one[1]}, {taken}
     FROM runs AS r
     WHERE r.follows > 0 AND {goes_on}
   )"""
@@ -382,15 +374,18 @@ WHERE k.user_id = :user
 
     @property
     def _path_before(self) -> str:
+        """Most pages are one range. Where the first is too short, it is message by message from there on: that takes
+        one look for each, and a range two, which Postgres is slow at; and where forks are, they are many.
+        """
         length = "r.taken + r.hi - r.lo + 1"
         place = "m.user_id = :user AND m.conversation_id = :conversation AND m.seq >= r.lo AND m.seq <= r.hi"
         return f"""{self._top},
-  {self._runs("t.seq > 0", f"{length} <= :limit", length)},
+  {self._runs("t.seq > 0", f"{length} <= :limit", length, by_message=True)},
   parts AS (
     SELECT
       r.hi,
       {self.dialect.greatest("r.lo", "r.hi - (:limit - r.taken)")} AS lo,
-      CASE WHEN r.hi - (:limit - r.taken) <= r.lo THEN r.follows ELSE -1 END AS follows
+      CASE WHEN r.hi - (:limit - r.taken) <= r.lo THEN r.follows ELSE r.hi - (:limit - r.taken) - 1 END AS follows
     FROM runs AS r
   ),
   listed AS (
@@ -409,7 +404,7 @@ WHERE k.user_id = :user
     SELECT
       r.hi,
       {self.dialect.greatest("r.lo", ":after + 1")} AS lo,
-      CASE WHEN r.lo > :after THEN r.follows ELSE -1 END AS follows
+      CASE WHEN r.lo > :after THEN r.follows ELSE {self.dialect.integer(":after")} END AS follows
     FROM runs AS r
   ),
   counted AS (
@@ -449,7 +444,7 @@ WHERE k.user_id = :user
     FROM (
       SELECT f.follows, f.seq
       FROM parts AS r
-      {self.dialect.look_up("forks", "f", f"{forks} AND f.follows >= r.lo - 1 AND f.follows < r.hi", by="f.follows")}
+      {self.dialect.look_up("forks", "f", f"{forks} AND f.follows >= r.lo AND f.follows < r.hi", by="f.follows")}
       UNION ALL
       SELECT f.follows, f.seq
       FROM parts AS r
@@ -458,7 +453,7 @@ WHERE k.user_id = :user
       SELECT r.follows, r.follows + 1
       FROM parts AS r
       JOIN {self.conversations} AS c ON {next_one}
-      WHERE r.follows >= 0 AND {self._is_no_fork("r.follows + 1")}
+      WHERE r.lo > r.follows + 1 AND {self._is_no_fork("r.follows + 1")}
     ) AS s
     WHERE {self.is_kept("s.seq")}
   """)

@@ -93,11 +93,7 @@ WHERE o.user_id = :user AND o.linked_rev = :linked_rev AND o.linked_n = :linked_
 
     @property
     def _has_no_fork(self) -> str:
-        return f"""NOT EXISTS (
-    SELECT 1
-    FROM {self.forks} AS fork
-    WHERE fork.user_id = :user AND fork.conversation_id = m.conversation_id AND fork.seq = m.seq
-  )"""
+        return f"{self.fork_at('m.seq', 'm.conversation_id')} IS NULL"
 
 
 _IS_PARENT = "p.conversation_id = m.conversation_id AND p.seq < m.seq - 1"

@@ -195,7 +195,7 @@ SELECT {page} AS answer
         return self.dialect.answer(f"""
 WITH
   changed_conversations AS (
-    SELECT c.rev, 0 AS kind, c.n, {CONVERSATION_BYTES} AS bytes
+    SELECT c.rev, 0 AS kind, c.n, {CONVERSATION_BYTES} AS bytes, NULL AS cut_in
     FROM {self.conversations} AS c
     WHERE c.user_id = :user
       AND c.rev >= :rev
@@ -205,7 +205,7 @@ WITH
     LIMIT :limit + 1
   ),
   changed_messages AS (
-    SELECT m.rev, 1 AS kind, m.n, m.bytes
+    SELECT m.rev, 1 AS kind, m.n, m.bytes, NULL AS cut_in
     FROM {self.messages} AS m
     {self.dialect.look_up("conversations", "c", conversation)}
     WHERE m.user_id = :user
@@ -217,7 +217,7 @@ WITH
     LIMIT :limit + 1
   ),
   changed_cuts AS (
-    SELECT k.rev, 2 AS kind, k.from_seq AS n, 0 AS bytes
+    SELECT k.rev, 2 AS kind, k.from_seq AS n, 0 AS bytes, k.conversation_id AS cut_in
     FROM {self.cuts} AS k
     {self.dialect.look_up("conversations", "c", "c.user_id = :user AND c.id = k.conversation_id")}
     WHERE k.user_id = :user
@@ -229,20 +229,20 @@ WITH
     LIMIT :limit + 1
   ),
   changed AS (
-    SELECT a.rev, a.kind, a.n, a.bytes FROM changed_conversations AS a
+    SELECT a.rev, a.kind, a.n, a.bytes, a.cut_in FROM changed_conversations AS a
     UNION ALL
-    SELECT b.rev, b.kind, b.n, b.bytes FROM changed_messages AS b
+    SELECT b.rev, b.kind, b.n, b.bytes, b.cut_in FROM changed_messages AS b
     UNION ALL
-    SELECT d.rev, d.kind, d.n, d.bytes FROM changed_cuts AS d
+    SELECT d.rev, d.kind, d.n, d.bytes, d.cut_in FROM changed_cuts AS d
   ),
   listed AS (
-    SELECT l.rev, l.kind, l.n, l.bytes
+    SELECT l.rev, l.kind, l.n, l.bytes, l.cut_in
     FROM changed AS l
     ORDER BY l.rev, l.kind, l.n
     LIMIT :limit + 1
   ),
   sized AS (
-    SELECT l.rev, l.kind, l.n, row_number() OVER oldest AS position, sum(l.bytes) OVER oldest AS bytes
+    SELECT l.rev, l.kind, l.n, l.cut_in, row_number() OVER oldest AS position, sum(l.bytes) OVER oldest AS bytes
     FROM listed AS l
     WINDOW oldest AS (ORDER BY l.rev, l.kind, l.n)
   )
@@ -250,8 +250,7 @@ SELECT {page} AS answer
 FROM sized AS s
 LEFT JOIN {self.conversations} AS c ON c.user_id = :user AND c.n = s.n AND s.kind = 0
 LEFT JOIN {self.messages} AS m ON m.user_id = :user AND m.n = s.n AND s.kind = 1
-LEFT JOIN {self.cuts} AS k
-  ON k.user_id = :user AND k.rev = s.rev AND k.from_seq = s.n AND k.deleted_at > 0 AND s.kind = 2
+LEFT JOIN {self.cuts} AS k ON k.user_id = :user AND k.conversation_id = s.cut_in AND k.from_seq = s.n
 WHERE s.position = 1 OR (s.position <= :limit AND s.bytes <= :page_bytes)
 """)
 

@@ -164,7 +164,7 @@ HAVING {within} IS NULL OR (
     ), CASE
       WHEN m.seq < c.message_count
         AND {self.is_kept("(m.seq + 1)", "m.conversation_id")}
-        AND NOT EXISTS (SELECT 1 FROM {self.forks} AS fork WHERE {here} AND fork.seq = m.seq + 1)
+        AND {self.fork_at("m.seq + 1", "m.conversation_id")} IS NULL
       THEN m.seq + 1
     END)
   END"""
