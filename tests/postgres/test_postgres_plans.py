@@ -320,13 +320,6 @@ VALUES: dict[str, Any] = {
     "updated_before": 9,
     "runs": '[["rt101"], ["rt102"]]',
     **dict.fromkeys(("thread_limit", "checkpoint_limit", "value_limit"), 9),
-    "forked_from": None,
-    "original": "c5",
-    "copies": '[[1, 1, "new", "d"], [2, 2, "newer", "d"]]',
-    "linked_rev": 1,
-    "linked_n": 0,
-    "last_rev": 2,
-    "last_n": 2**53,
     "reached_rev": 1,
     "reached_n": 9,
 }
@@ -369,7 +362,8 @@ def rows_that(name: str) -> int:  # noqa: PLR0911 one for each kind
     if name in SEARCHES:
         return 5 * CONVERSATIONS  # a message of each is found, and that is looked at in each of the tables
     if name in ALL_DELETED:
-        return (40 + DELETED) * USERS + VALUES["limit"]  # and the first rows of an index, and so few owners it reads one by one
+        # And the first rows of an index, and so few owners it reads one by one.
+        return (40 + DELETED) * USERS + VALUES["limit"]
     return 3 * MESSAGES if name in ONE_CONVERSATION else PAGE
 
 
