@@ -33,16 +33,16 @@ WHERE deleted_at > 0;
 CREATE INDEX cuts_to_sweep ON cuts (user_id)
 WHERE deleted_at < 0;
 
--- Whose branches are due, whoever has how many that are not.
-CREATE INDEX cuts_to_purge ON cuts (deleted_at, user_id)
-WHERE deleted_at <> 0;
-
 -- What most users have little of, some have much of. Without statistics of whose it is, one plan does for all.
 ALTER TABLE forks
   ALTER COLUMN user_id SET STATISTICS 0, ALTER COLUMN conversation_id SET STATISTICS 0;
 
 ALTER TABLE cuts
   ALTER COLUMN user_id SET STATISTICS 0, ALTER COLUMN conversation_id SET STATISTICS 0;
+
+-- Whose branches are due, whoever has how many that are not.
+CREATE INDEX cuts_to_purge ON cuts (deleted_at, user_id)
+WHERE deleted_at <> 0;
 
 -- Where the active path ends: NULL for the last message, and 0 where everything on it was deleted.
 ALTER TABLE conversations ADD COLUMN leaf_seq bigint;

@@ -82,6 +82,11 @@ async def _keep(user: User, conversation_id: str, message_ids: list[str]) -> Non
         ],
     }
     assert (await user.ask("POST", API, body)).status_code == 201
+    # A message that is being written beside the last one, under the id of its conversation.
+    draft = {"id": conversation_id, "parentId": message_ids[0], "model": user.secret}
+    assert (await user.ask("POST", f"{API}/{conversation_id}/drafts", draft)).status_code == 201
+    parts = {"fence": 1, "from": 0, "parts": [[{"block": 0, "set": {"type": "text", "text": user.secret}}]]}
+    assert (await user.ask("POST", f"/api/drafts/{conversation_id}/parts", parts)).status_code == 200
 
 
 async def history(user: User) -> dict[str, Any]:
@@ -187,6 +192,30 @@ QUESTIONS: dict[tuple[str, str], list[Question]] = {
         lambda user, id_, message_id: (f"{API}/{id_}/messages/{message_id}", {"metadata": {"b": user.secret}}),
         lambda user, id_, message_id: (f"{API}/{id_}/messages/{message_id}", {"metadata": None}),
     ],
+    ("POST", "/api/conversations/{id}/drafts"): [
+        lambda user, id_, message_id: (f"{API}/{id_}/drafts", {"parentId": message_id, "model": user.secret}),
+        lambda user, id_, message_id: (f"{API}/{id_}/drafts", {"id": message_id}),
+    ],
+    ("GET", "/api/conversations/{id}/drafts"): [lambda user, id_, message_id: (f"{API}/{id_}/drafts", None)],
+    ("GET", "/api/drafts/{id}"): [
+        lambda user, id_, message_id: (f"/api/drafts/{id_}", None),
+        lambda user, id_, message_id: (f"/api/drafts/{id_}?folded=true", None),
+    ],
+    ("POST", "/api/drafts/{id}/parts"): [
+        lambda user, id_, message_id: (
+            f"/api/drafts/{id_}/parts",
+            {"fence": 1, "from": 1, "parts": [[{"block": 0, "append": user.secret}]]},
+        ),
+    ],
+    ("POST", "/api/drafts/{id}/take"): [lambda user, id_, message_id: (f"/api/drafts/{id_}/take", None)],
+    ("POST", "/api/drafts/{id}/stop"): [lambda user, id_, message_id: (f"/api/drafts/{id_}/stop", None)],
+    ("PUT", "/api/drafts/{id}"): [
+        lambda user, id_, message_id: (f"/api/drafts/{id_}", {"fence": 2, "state": "complete"}),
+        lambda user, id_, message_id: (f"/api/drafts/{id_}", {"fence": 9, "state": "failed"}),
+    ],
+    ("GET", "/api/drafts/{id}/events"): [  # of one that has ended by now
+        lambda user, id_, message_id: (f"/api/drafts/{id_}/events", None),
+    ],
     # Last, since nothing of one's own is left after these.
     ("DELETE", "/api/conversations"): [
         lambda user, id_, message_id: (f"{API}?before={2**53 - 1}&archived=any&confirm={user.name}", None),
@@ -201,7 +230,8 @@ CREATES = {("POST", API), ("PUT", f"{API}/{{id}}"), ("POST", "/api/import")}
 
 def test_every_route_is_asked() -> None:
     conversations = {(route.method, route.path) for route in USER_ROUTES if route.needs != "agents"}
-    assert conversations == {*QUESTIONS}  # the state of agents is in test_two_users_of_state.py
+    lines = {("POST", "/api/drafts/{id}/stream")}
+    assert conversations == {*QUESTIONS} | lines  # the state of agents is in test_two_users_of_state.py
 
 
 @pytest.mark.parametrize("asks", ["alice", "bob"])
@@ -257,6 +287,16 @@ async def test_who_holds_nothing_gets_nothing_by_asking_for_all_of_it(backend: B
                 assert response.status_code == (404 if "{id}" in path else 200)
     assert await everything(nobody.client) == {}
     assert [await everything(user.client) for user in (two.alice, two.bob)] == before
+
+
+async def test_nobody_writes_lines_to_the_draft_of_another(two: Two) -> None:
+    seen = (await two.alice.ask("GET", f"/api/drafts/{two.alices}")).json()
+    line = b'{"block": 0, "append": "x"}\n'
+    options = {"content": line, "headers": {"Content-Type": "application/x-ndjson"}}
+    for id_ in (two.alices, new_id()):
+        check_refusal(await two.bob.ask("POST", f"/api/drafts/{id_}/stream?fence=1", **options), "not_found")
+    assert (await two.bob.ask("POST", f"/api/drafts/{two.shared}/stream?fence=1", **options)).status_code == 200
+    assert (await two.alice.ask("GET", f"/api/drafts/{two.alices}")).json() == seen
 
 
 # Ids that one user holds are free for another
@@ -339,7 +379,8 @@ async def test_the_changes_show_only_ones_own_and_move_only_with_them(two: Two) 
         await other.ask("POST", f"{API}/{two.shared}/messages", message(other.secret))
         await other.ask("DELETE", f"{API}/{two.shared}")
         later = (await user.ask("GET", f"{API}/changes?since={changes['next']}")).json()
-        assert later == {"conversations": [], "messages": [], "removed": [], "next": changes["next"], "hasMore": False}
+        nothing = {"conversations": [], "messages": [], "removed": [], "drafts": []}
+        assert later == {**nothing, "next": changes["next"], "hasMore": False}
         await other.ask("POST", f"{API}/{two.shared}/restore")
 
 
@@ -415,7 +456,8 @@ async def test_one_user_erases_everything_and_the_other_keeps_the_same_ids(two: 
         assert await everything(other.client) == before
         assert (await other.ask("GET", f"{API}/search?q=secret&limit=100")).json() == found
         changes = (await other.ask("GET", f"{API}/changes?since={cursor}")).json()
-        assert changes == {"conversations": [], "messages": [], "removed": [], "next": cursor, "hasMore": False}
+        nothing = {"conversations": [], "messages": [], "removed": [], "drafts": []}
+        assert changes == {**nothing, "next": cursor, "hasMore": False}
         assert (await other.ask("POST", f"{API}/{two.shared}/messages", message(other.secret))).status_code == 201
 
 

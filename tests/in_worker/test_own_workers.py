@@ -38,6 +38,23 @@ def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         yield started
 
 
+def ask_of_drafts(ask: Callable[..., Any], conversation: str, pattern: str) -> None:
+    """Ask each route of drafts."""
+    headers = {"Content-Type": "application/x-ndjson"}
+    ask("POST", f"{conversation}/drafts", f"{pattern}/drafts", json={"id": "a"})
+    ask("GET", f"{conversation}/drafts", f"{pattern}/drafts")
+    draft, of_draft = "/api/drafts/a", "/api/drafts/{id}"
+    parts = [[{"block": 0, "set": {"type": "text", "text": "a"}}]]
+    ask("POST", f"{draft}/parts", f"{of_draft}/parts", json={"fence": 1, "from": 0, "parts": parts})
+    ask("GET", draft, of_draft, params={"folded": "true"})
+    ask("POST", f"{draft}/take", f"{of_draft}/take")
+    line = b'{"block": 0, "append": "b"}\n'
+    ask("POST", f"{draft}/stream", f"{of_draft}/stream", params={"fence": 2}, content=line, headers=headers)
+    ask("POST", f"{draft}/stop", f"{of_draft}/stop")
+    ask("PUT", draft, of_draft, json={"fence": 2, "state": "complete"})
+    ask("GET", f"{draft}/events", f"{of_draft}/events")
+
+
 def ask_of_tasks(ask: Callable[..., Any]) -> None:
     """Ask what can be asked of tasks."""
     queue, pattern = "/api/queues/cold", "/api/queues/{queue}"
@@ -120,6 +137,7 @@ def test_no_request_of_any_kind_imports_anything_not_even_the_first(running: Loc
         one = f"{own}/messages/{listed[0]['id']}"
         ask("GET", one, f"{pattern}/messages/{{mid}}")
         ask("PATCH", one, f"{pattern}/messages/{{mid}}", json={"metadata": {"vote": "up"}})
+        ask_of_drafts(ask, own, pattern)
         ask("GET", f"{API}/search", params={"q": '"hello" fir'})
         ask("GET", "/api/export")
         ask("GET", f"{own}/export", f"{pattern}/export")

@@ -100,6 +100,7 @@ class Version:
                 conversation.pop("leafId", None)
                 conversation.pop("forkedFrom", None)
             assert answer.pop("branches", []) == []
+            assert answer.pop("drafts", []) == []
             assert (response.status_code, answer) == (200, each["answer"]), each["path"]
 
 

@@ -33,6 +33,8 @@ WITHOUT_EXAMPLES = {
         "export_everything",
         "export_rows",
         "stream_changes",
+        "follow_draft",
+        "stream_draft",
         "get_blob",
         "delete_blob",
     ),
@@ -40,7 +42,8 @@ WITHOUT_EXAMPLES = {
 }
 """What answers nothing, lines, this document, or a page."""
 VARYING = {
-    *("created_at", "createdAt", "updatedAt", "exportedAt", "next", "nextCursor", "changes", "incarnation"),
+    *("created_at", "createdAt", "updatedAt", "exportedAt", "at", "deadline", "next", "nextCursor", "changes"),
+    "incarnation",
     *(f"{name}At" for name in ("accepted", "ready", "started", "applied", "settled", "noted", "abort", "closed")),
     *("requestedStore", "store", "persistent", "reason"),
 }

@@ -58,6 +58,10 @@ OURS = {
         )
     ),
     "threadkeep.conversations.cursors",
+    *(
+        f"threadkeep.conversations.drafts{name}"
+        for name in ("", ".folding", ".models", ".reading", ".records", ".service", ".settling", ".store", ".streaming")
+    ),
     "threadkeep.conversations.export_v1",
     "threadkeep.conversations.forking",
     "threadkeep.conversations.models",
@@ -82,8 +86,8 @@ OURS = {
     *(
         f"threadkeep.http.routes.{name}"
         for name in (
-            *("base", "branches", "changes", "context", "conversations", "export_and_import", "me", "messages"),
-            "openai",
+            *("base", "branches", "changes", "context", "conversations", "drafts", "export_and_import"),
+            *("me", "messages", "openai"),
             *("public", "rows", "search"),
             *KINDS_OF_STATE,
         )
@@ -110,7 +114,15 @@ IN_SNAPSHOT = {
     "threadkeep.conversations.filters",
     *(
         f"threadkeep.http.descriptions{name}"
-        for name in ("", ".branches", ".context", ".openai", ".operation", *(f".{kind}" for kind in KINDS_OF_STATE))
+        for name in (
+            "",
+            ".branches",
+            ".context",
+            ".drafts",
+            ".openai",
+            ".operation",
+            *(f".{kind}" for kind in KINDS_OF_STATE),
+        )
     ),
     "threadkeep.http.docs",
     "threadkeep.http.openapi",
@@ -125,6 +137,7 @@ IN_SNAPSHOT = {
     "threadkeep.storage.sql.conversations",
     "threadkeep.storage.sql.database",
     "threadkeep.storage.sql.dialect",
+    "threadkeep.storage.sql.drafts",
     "threadkeep.storage.sql.executor",
     "threadkeep.storage.sql.marks",
     "threadkeep.storage.sql.messages",
@@ -145,6 +158,7 @@ IN_SNAPSHOT = {
         for name in (
             "base",
             "branches",
+            "drafts",
             "erasing",
             "forking",
             "indexing",
@@ -301,11 +315,14 @@ KNOWS: dict[str, set[str]] = {
     "validation_messages": {"common_mistakes"},
     "agents": {"conversations", "errors", "ids", "validation", "work"},
     "agents/openai": {"agents", "clock", "conversations", "errors"},
-    "conversations": {"clock", "errors", "ids", "tokenizer", "validation", "work"},
+    "conversations": {"clock", "conversations/drafts", "errors", "ids", "tokenizer", "validation", "work"},
+    "conversations/drafts": {"conversations", "errors", "ids", "validation", "work"},
     "conversations/context": {"conversations", "errors", "work"},
     "storage/objects": {"errors"},
     "storage/backends": {"errors", "storage/objects"},
-    "storage/sql": {"agents", "clock", "conversations", "errors", "ids", "signals", "tokenizer", "work"},
+    "storage/sql": {
+        *("agents", "clock", "conversations", "conversations/drafts", "errors", "ids", "signals", "tokenizer", "work"),
+    },
     "storage/sql/statements": {"storage/sql"},
     "http": {
         *("__init__", "agents", "conversations", "errors", "http/descriptions", "http/routes", "ids", "settings"),
@@ -313,12 +330,22 @@ KNOWS: dict[str, set[str]] = {
     },
     "http/descriptions": set(),
     "http/routes": {
-        *("__init__", "agents", "agents/openai", "conversations", "conversations/context", "errors", "http", "ids"),
-        *("settings", "signals", "storage/backends", "storage/objects", "users"),
+        *("__init__", "agents", "agents/openai", "clock", "conversations", "conversations/context"),
+        *(
+            "conversations/drafts",
+            "errors",
+            "http",
+            "ids",
+            "settings",
+            "signals",
+            "storage/backends",
+            "storage/objects",
+            "users",
+        ),
     },
     "worker": {
-        *("clock", "conversations", "errors", "http", "settings", "signals", "storage/backends", "storage/objects"),
-        "validation_messages",
+        *("clock", "conversations", "conversations/drafts", "errors", "http", "settings", "signals"),
+        *("storage/backends", "storage/objects", "validation_messages"),
     },
     "server": {"__init__", "conversations", "errors", "http", "http/routes", "settings", "signals", "storage/objects"},
     "asgi": {"server"},
@@ -331,12 +358,14 @@ KNOWS: dict[str, set[str]] = {
     "client/api": {"client", "errors", "ids"},
     "client/sync": {"client", "conversations", "errors", "ids"},
     "client": {
-        *("agents", "client/api", "client/sync", "conversations", "conversations/context", "errors", "settings"),
+        *("agents", "client/api", "client/sync", "conversations", "conversations/context", "conversations/drafts"),
+        *("errors", "settings"),
         *("storage/backends", "storage/objects"),
     },
 }
 OF_ANY_PRODUCT = {
-    *("agents", "clock", "conversations", "errors", "ids", "storage/objects", "storage/sql", "storage/sql/statements"),
+    *("agents", "clock", "conversations", "conversations/drafts", "errors", "ids", "storage/objects", "storage/sql"),
+    "storage/sql/statements",
     *("signals", "tokenizer", "work"),
 }
 """What a product's folder may know."""
@@ -377,7 +406,7 @@ RESERVED = {
     "uuid": set(),
     "time": {
         "http/events",
-        "client/sync/waiting",
+        *("client/api/drafts", "client/sync/drafts", "client/sync/waiting"),
         "clock",
         "storage/sqlite/file",
         "server/application",

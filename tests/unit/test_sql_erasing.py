@@ -10,6 +10,7 @@ from unittest import mock
 
 import msgspec
 import pytest
+from msgspec import Raw
 
 from support import stores
 from support.records import conversation, message, messages, new_message
@@ -22,6 +23,8 @@ from threadkeep.conformance.helpers.journals import append, put
 from threadkeep.conformance.helpers.tasks import absorb, admit, change, change_lane, claim
 from threadkeep.conformance.helpers.threads import encoded
 from threadkeep.conversations import retention
+from threadkeep.conversations.drafts import service as drafts
+from threadkeep.conversations.drafts.models import NewDraft, NewParts, Op
 from threadkeep.conversations.models import Erased
 from threadkeep.conversations.records import SearchQuery
 from threadkeep.errors import Conflict, CursorExpired, NotFound
@@ -57,6 +60,13 @@ NOT_OVERWRITTEN = {
     "blobs.group_id": "It is an id that we made.",
     "conversations.forked_from": "It has two ids and two numbers.",
     "cuts.conversation_id": "It is an id.",
+    "draft_parts.blocks": "It has a letter for the type of each block.",
+    "draft_parts.draft_id": "It is an id.",
+    "drafts.conversation_id": "It is an id.",
+    "drafts.id": "It is an id, and has no words.",
+    "drafts.parent_id": "It is the id of a message.",
+    "drafts.role": "It is one of four words that the schema lists.",
+    "drafts.state": "It is one of a few words of ours.",
     "forks.conversation_id": "It is an id.",
     "entries.big": "It is an id that we made.",
     "entries.id": "It is an id, by which an entry is found.",
@@ -145,6 +155,7 @@ class Sparing:
     async def run(self, *statements: Statement) -> list[list[Row]]:
         removing = (
             *SQLITE.remove_branches,
+            *(each for each in SQLITE.remove_drafts_of_swept if "DELETE" in each.text),
             *(SQLITE.remove_messages, SQLITE.remove_conversations, SQLITE.remove_owner),
             *(*SQLITE.sweep_entries[2:], SQLITE.sweep_journals[1], *SQLITE.sweep_blobs[2:]),
             *(*SQLITE.sweep_tasks[2:], SQLITE.sweep_lanes[1]),
@@ -380,6 +391,15 @@ async def keep_threads(store: SqlStore) -> None:
         await threads.put_writes(store.state, word, writes)
 
 
+async def keep_draft(store: SqlStore, conversation_id: str, parent_id: str, private: dict[str, Any]) -> None:
+    """Begin to write a message, of these words."""
+    metadata = Raw(msgspec.json.encode(private["metadata"]))
+    new = NewDraft(id="draft-1", parent_id=parent_id, model=private["model"], metadata=metadata)
+    draft, _ = await drafts.start_draft(store, conversation_id, new)
+    block = Raw(b'{"type":"text","text":"unforgettable"}')
+    await drafts.write_parts(store, draft.id, NewParts(fence=1, first=0, parts=[[Op(block=0, set=block)]]))
+
+
 async def test_every_text_is_overwritten_in_its_row_before_the_row_is_removed(database: SqliteExecutor) -> None:
     """A row that is removed stays in its page, but where the database overwrites what is deleted."""
     store = SqlStore(database, "ada")
@@ -392,6 +412,7 @@ async def test_every_text_is_overwritten_in_its_row_before_the_row_is_removed(da
     await append(store.state, "unforgettable " * 100_000)
     await store.append_messages(record.id, [message("unforgettable", siblingOf=ids[1])])
     await store.delete_branch(record.id, ids[2])
+    await keep_draft(store, record.id, ids[0], private)
     meta = '{"unforgettable":1}'
     await blobs.put(store.state, b"unforgettable", "unforgettable", media_type="un/forgettable", meta=meta)
     await keep_task(store.state, "unforgettable", size=100_000)
@@ -573,6 +594,8 @@ async def test_a_new_database_has_nothing_of_anybody(database: SqliteExecutor) -
         "messages",
         "forks",
         "cuts",
+        "drafts",
+        "draft_parts",
         "journals",
         "entries",
         "pieces",

@@ -7,12 +7,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from msgspec import Raw
 
 from support.records import conversation, edit, message, message_edit, new_message
 from support.stores import open_sqlite
 from threadkeep.conformance.helpers import blobs, tasks
 from threadkeep.conformance.helpers.journals import KEY, SPACE, append, patch, put, read
 from threadkeep.conversations import export_v1
+from threadkeep.conversations.drafts.models import NewDraft, NewParts, Op
+from threadkeep.conversations.drafts.records import EndRecord
+from threadkeep.conversations.drafts.service import draft_record, parts_record
 from threadkeep.conversations.records import ConversationFilter, ForkRecord, SearchQuery
 from threadkeep.conversations.store import DatabaseStore
 from threadkeep.ids import new_id
@@ -25,7 +29,7 @@ from threadkeep.work import finished
 pytestmark = pytest.mark.anyio
 
 DOCUMENT = b'{"version": 1, "conversation": {"title": "Old", "messages": []}}'
-EXCEPTIONS = {"fork_conversation": 3, "sweep": 12, "tidy": 3}
+EXCEPTIONS = {"settle_draft": 2, "fork_conversation": 3, "sweep": 12, "tidy": 3}
 """Methods that may take more than one, and how many at the most."""
 
 
@@ -49,6 +53,7 @@ class Counting:
 
 def calls(first: str, second: str, sent: str) -> Sequence[tuple[str, tuple[Any, ...], dict[str, Any]]]:
     """Each method, in an order in which there is something to do for it."""
+    begun = [Op(block=0, set=Raw(b'{"type":"text","text":"a"}'))]
     imported = finished(export_v1.import_record(DOCUMENT, None, 0))
     return [
         ("create_conversation", (conversation(new_message(), id=first, title="A"),), {}),
@@ -75,6 +80,17 @@ def calls(first: str, second: str, sent: str) -> Sequence[tuple[str, tuple[Any, 
         ("delete_branch", (first, sent), {}),
         ("restore_branch", (first, sent), {}),
         ("fork_conversation", (first, ForkRecord(id=new_id(), message_id=sent, title=None, digest="")), {}),
+        ("start_draft", (first, draft_record(NewDraft(id="draft"))), {}),
+        ("write_parts", ("draft", parts_record(NewParts(fence=1, first=0, parts=[begun]))), {}),
+        ("write_parts", ("draft", parts_record(NewParts(fence=1, first=0, parts=[begun]))), {}),
+        ("get_draft", ("draft",), {}),
+        ("list_drafts", (first,), {}),
+        ("list_messages", (first,), {}),
+        ("take_draft", ("draft",), {}),
+        ("stop_draft", ("draft",), {}),
+        ("settle_draft", ("draft", EndRecord(fence=2, state="complete")), {}),
+        ("settle_draft", ("draft", EndRecord(fence=2, state="complete")), {}),
+        ("settle_overdue_drafts", (), {}),
         ("list_messages", (first,), {"cursor": sent}),
         ("list_messages", (first,), {"cursor": "WyJiIiwyXQ"}),  # a cursor as they were, which may be an id
         ("search", (SearchQuery(text="hello"),), {}),

@@ -42,7 +42,7 @@ IN_PIECES = (
     ("checkpoint_writes", "big"),
 )
 """Which of them have what is large in `pieces`, each with a column that names a group."""
-BASE = ("owners", "conversations", "messages", "forks", "cuts", *STATE, "pieces")
+BASE = ("owners", "conversations", "messages", "forks", "cuts", "drafts", "draft_parts", *STATE, "pieces")
 """What a backup holds, in the order of the tables in a dump. Everything else in the schema is made from it."""
 DERIVED = ("search_index_2", "word_lists", "words")
 """What is not in a backup: the index of words, and the first one with its text, which only older databases have."""

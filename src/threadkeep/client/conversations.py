@@ -4,7 +4,8 @@ import httpx
 import msgspec
 from msgspec import Raw, Struct, UnsetType
 
-from threadkeep.client.transport import CREATED, Remote, Transport, if_match, read
+from threadkeep.client.drafts import RemoteDrafts
+from threadkeep.client.transport import CREATED, Transport, if_match, read
 from threadkeep.conversations.models import (
     Appended,
     Changes,
@@ -14,6 +15,7 @@ from threadkeep.conversations.models import (
     ConversationPage,
     Deleted,
     DeletedBranch,
+    DraftChange,
     Erased,
     Erasure,
     HitPage,
@@ -48,7 +50,7 @@ _API = "/api/conversations"
 _ARCHIVED = {None: "any", True: "true", False: "false"}
 
 
-class RemoteStore(Remote):
+class RemoteStore(RemoteDrafts):
     """A `Store` over the HTTP API. See `conversations/store.py` for what each method promises.
 
     `client` brings the base URL, the credentials of one user, and its timeouts:
@@ -144,13 +146,16 @@ class RemoteStore(Remote):
         *,
         expected_message_count: int | None = None,
         expected_leaf_id: str | None = None,
+        interrupts: bool = False,
     ) -> tuple[Appended, bool]:
         new = NewMessages(
             messages=[_new_message(message) for message in messages],
             expected_message_count=expected_message_count,
             expected_leaf_id=expected_leaf_id,
         )
-        response = await self._transport.send("POST", f"{_API}/{conversation_id}/messages", new, is_repeatable=True)
+        query = {"interrupts": "true"} if interrupts else None
+        path = f"{_API}/{conversation_id}/messages"
+        response = await self._transport.send("POST", path, new, query=query, is_repeatable=True)
         return read(response, Appended), response.status_code == CREATED
 
     async def list_messages(
@@ -213,7 +218,7 @@ class RemoteStore(Remote):
             msgspec.json.decode(row, type=Conversation if "title" in _fields(row) else Tombstone)
             for row in changes.conversations
         ]
-        return Changes(conversations, changes.messages, changes.next, changes.has_more, changes.removed)
+        return Changes(conversations, changes.messages, changes.next, changes.has_more, changes.removed, changes.drafts)
 
     async def search(self, query: SearchQuery, *, cursor: str | None = None, limit: int = 20) -> HitPage:
         fields = {"q": query.text, "role": query.role, "from": query.since, "to": query.until}
@@ -260,6 +265,7 @@ class _Changes(Struct, rename="camel"):
     next: str
     has_more: bool
     removed: list[Removed] = []
+    drafts: list[DraftChange] = []
 
 
 def _fields(row: Raw) -> dict[str, Raw]:

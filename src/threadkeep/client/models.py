@@ -11,6 +11,7 @@ from threadkeep.conversations.context.parts import Dialect, Repair
 from threadkeep.conversations.export_v1 import ImportReport
 from threadkeep.conversations.models import (
     Branches,
+    DraftChange,
     ForkedFrom,
     Receipt,
     Removed,
@@ -31,6 +32,9 @@ __all__ = [
     "ConversationEdit",
     "Dialect",
     "Document",
+    "DraftChange",
+    "DraftData",
+    "DraftList",
     "ForkedFrom",
     "Hit",
     "HitPage",
@@ -182,6 +186,31 @@ class HitPage(Struct, rename="camel"):
     next_cursor: str | None
 
 
+class DraftData(Struct, rename="camel", kw_only=True):
+    """What is known of a message that is being written."""
+
+    id: str
+    conversation_id: str
+    follows: int
+    role: Role
+    model: str | None
+    metadata: dict[str, Any] | None
+    state: str
+    """`streaming`, `complete`, `interrupted` or `failed`."""
+    fence: int
+    next: int
+    started_at: int
+    deadline: int
+    stop: bool
+    settled_at: int | None
+
+
+class DraftList(Struct):
+    """The drafts of a conversation."""
+
+    drafts: list[DraftData]
+
+
 class Changes(Struct, rename="camel", kw_only=True):
     """What has changed since a cursor, oldest change first. Keep `next` together with what it brought."""
 
@@ -190,6 +219,8 @@ class Changes(Struct, rename="camel", kw_only=True):
     """Conversations to remove, with their messages."""
     removed: list[Removed] = field(default_factory=list)
     """Messages to remove, as ranges of `seq`: branches that were deleted."""
+    drafts: list[DraftChange] = field(default_factory=list)
+    """Messages that somebody has begun to write, or has ended."""
     messages: list[Message]
     next: str
     """Where to go on from, now or at any later time."""

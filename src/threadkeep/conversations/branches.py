@@ -46,8 +46,7 @@ def links_of(records: Iterable[MessageRecord]) -> list[Link]:
         sibling = None if record.sibling_of is None else links.get(record.sibling_of)
         if record.is_root:
             link = Link(record.id, "root")
-        elif record.message.parent_id is not None:
-            parent_id = record.message.parent_id
+        elif (parent_id := record.message.parent_id or record.follows_id) is not None:
             link = Link(record.id, "parent", parent_id, _where(parent_id, links))
         elif sibling is not None:
             link = Link(record.id, sibling.how, sibling.of, sibling.where)
@@ -58,6 +57,11 @@ def links_of(records: Iterable[MessageRecord]) -> list[Link]:
             continue
         links[record.id] = link
     return [link for link in links.values() if link is not None]
+
+
+def follows_leaf(records: Sequence[MessageRecord]) -> bool:
+    """Whether the first of messages that are sent together follows the leaf of the active path."""
+    return bool(records) and not any(link.id == records[0].id for link in links_of(records[:1]))
 
 
 def _where(message_id: str, before: Mapping[str, Link | None]) -> Literal["here", "elsewhere"]:
@@ -92,8 +96,8 @@ def check_links_of_new(records: Iterable[MessageRecord]) -> None:
 def link_invalid(records: Iterable[MessageRecord], ids: Iterable[str]) -> Invalid:
     """The error for messages that follow what is not there: the first of these ids in the request."""
     first = next(record for record in records if record.id in set(ids))
-    name = "siblingOf" if first.message.parent_id is None else "parentId"
-    other = first.message.parent_id or first.sibling_of
+    name = "parentId" if first.sibling_of is None else "siblingOf"
+    other = first.message.parent_id or first.sibling_of or first.follows_id
     path = join(first.path, name)
     return Invalid(f"{path}: There is no message {other} in this conversation, or it is deleted.", path)
 

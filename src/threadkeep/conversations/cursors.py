@@ -62,7 +62,10 @@ class AfterHits(msgspec.Struct, tag="h", array_like=True, frozen=True):
 
 
 class AfterChange(msgspec.Struct, tag="r", array_like=True, frozen=True):
-    """The next changes come after this one: by rev, then conversations (0), messages (1), removals (2), then row."""
+    """The next changes come after this one: by rev, then by kind, then by row.
+
+    Conversations are of kind 0, messages 1, removals 2, drafts 3.
+    """
 
     epoch: Annotated[str, msgspec.Meta(max_length=26)]
     rev: Bound

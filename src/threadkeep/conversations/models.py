@@ -385,6 +385,43 @@ class Branches(Struct, rename="camel"):
     """The `seq` of the one on the page."""
 
 
+DraftState = Literal["streaming", "complete", "interrupted", "failed"]
+
+
+class Draft(Struct, rename="camel", kw_only=True):
+    """A message while it is written."""
+
+    id: KeptId
+    conversation_id: KeptId
+    follows: int
+    """The `seq` of the message that it follows; 0 where it follows nothing."""
+    role: Role
+    model: str | None
+    metadata: OptionalMetadata
+    state: DraftState
+    """`interrupted` as well where it is past its deadline."""
+    fence: int
+    """Goes up whenever another producer takes it. Only the last one may write."""
+    next: int
+    """The number of the next part."""
+    started_at: int
+    deadline: int
+    """When it is interrupted if no further part comes."""
+    stop: bool
+    """Whether somebody has asked its producer to stop."""
+    settled_at: int | None
+    """When it ended; null while it is open."""
+
+
+class DraftChange(Struct, rename="camel"):
+    """A draft that has started or ended."""
+
+    id: KeptId
+    conversation_id: KeptId
+    state: DraftState
+    started_at: int
+
+
 class MessagePage(Struct, rename="camel"):
     """Messages in order of `seq`."""
 
@@ -393,6 +430,8 @@ class MessagePage(Struct, rename="camel"):
     """Leads on in the direction of reading; null where there is no more."""
     branches: list[Branches] = []
     """For each message with siblings; on a page of all branches, none: there `follows` says it."""
+    drafts: list[Draft] = []
+    """On the first page: the messages that are being written."""
 
 
 class Sibling(Struct, rename="camel"):
@@ -458,6 +497,8 @@ class Changes(Struct, rename="camel"):
     """Whether there is more already."""
     removed: list[Removed] = []
     """Deleted branches, as ranges of `seq`. Those that are restored come again among the messages."""
+    drafts: list[DraftChange] = []
+    """Those that have started or ended; what is written in between is not listed."""
 
 
 class SnippetPart(Struct):

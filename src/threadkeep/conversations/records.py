@@ -26,6 +26,8 @@ class MessageRecord(Struct, kw_only=True):
     """A message that follows the same one."""
     is_root: bool = False
     """Whether it follows nothing."""
+    follows_id: str | None = None
+    """What it follows, where that was fixed before it was sent: its draft followed it."""
     select: bool = True
     """Whether the active path now ends with it."""
 

@@ -104,9 +104,29 @@ async def purge(store: Upkeep, retention_days: int, clock: Clock = now) -> int |
     return None if earliest is None else earliest + retention_days * DAY_MILLISECONDS
 
 
+async def settle_drafts(database: "Database", publish: Callable[[str], None] = lambda user_id: None) -> None:
+    """Settle drafts past their deadline, of some users of a database.
+
+    `publish` is told of each user. A failure with one does not stop the others; raises an ExceptionGroup in the end.
+    """
+    failures: list[Exception] = []
+    for user_id in await database.users_with_overdue_drafts(PARTS_MAX):
+        try:
+            await database.open_store(user_id).settle_overdue_drafts()
+            publish(user_id)
+        except Exception as error:
+            failures.append(error)
+        await give_way(_PAUSE_SECONDS)
+    if failures:
+        raise ExceptionGroup("drafts of some users could not be settled", failures)
+
+
 async def keep_up_store(store: Upkeep, settings: "Settings", clock: Clock = now) -> int | None:
-    """Delete what has expired and purge what was deleted long ago, of one user; return when to do so again, or None."""
-    times = []
+    """Settle drafts, delete what has expired and purge what was deleted long ago, of one user.
+
+    Returns when to do so again, or None.
+    """
+    times = [await store.settle_overdue_drafts()]
     if settings.expire_days is not None:
         times.append(await expire(store, settings.expire_days, settings.expire_spares, clock))
     times.append(await purge(store, settings.retention_days, clock))
@@ -116,16 +136,21 @@ async def keep_up_store(store: Upkeep, settings: "Settings", clock: Clock = now)
 async def keep_up(
     database: "Database", settings: "Settings", publish: Callable[[str], None] = lambda user_id: None
 ) -> bool:
-    """Delete what has expired and purge what was deleted long ago, of some users; return whether that was all of it.
+    """Settle drafts, delete what has expired and purge what was deleted long ago, of some users.
 
-    `publish` is told of whom something has expired. Raises an ExceptionGroup for those users with whom it fails.
+    Returns whether that was all of it. `publish` is told of whom something has changed. Raises an ExceptionGroup for
+    those users with whom it fails.
     """
     is_complete = True
     try:
-        if settings.expire_days is not None:
-            is_complete = await expire_database(database, settings.expire_days, settings.expire_spares, publish=publish)
-    finally:  # the one is not to stop the other
-        is_complete = await purge_database(database, settings.retention_days) and is_complete
+        await settle_drafts(database, publish)
+    finally:  # none of these is to stop the others
+        try:
+            if settings.expire_days is not None:
+                days, spares = settings.expire_days, settings.expire_spares
+                is_complete = await expire_database(database, days, spares, publish=publish)
+        finally:
+            is_complete = await purge_database(database, settings.retention_days) and is_complete
     return is_complete
 
 

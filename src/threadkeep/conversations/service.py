@@ -74,7 +74,9 @@ async def put_conversation(store: Store, conversation_id: str, new: PutConversat
     return await append_all(store, conversation_id, record.messages, put)
 
 
-async def append_messages(store: Store, conversation_id: str, new: NewMessages | NewMessage) -> tuple[Appended, bool]:
+async def append_messages(
+    store: Store, conversation_id: str, new: NewMessages | NewMessage, *, interrupts: bool = False
+) -> tuple[Appended, bool]:
     """Append messages, or one. Returns and raises as `Store.append_messages`; also Invalid and TooLarge."""
     if isinstance(new, NewMessage):
         records = [await done(message_record(new, "", new_id))]
@@ -88,7 +90,7 @@ async def append_messages(store: Store, conversation_id: str, new: NewMessages |
         }
 
     async def append(messages: list[MessageRecord]) -> tuple[Appended, bool]:
-        return await store.append_messages(conversation_id, messages, **expected)
+        return await store.append_messages(conversation_id, messages, **expected, interrupts=interrupts)
 
     return await append_all(store, conversation_id, records, append)
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
+from threadkeep.conversations.drafts.store import DraftStore
 from threadkeep.conversations.models import (
     Appended,
     Changes,
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     from threadkeep.agents.store import StateStore
 
 
-class Store(Protocol):
+class Store(DraftStore, Protocol):
     """The conversations of one user, as that user has them."""
 
     @property
@@ -152,6 +153,7 @@ class Store(Protocol):
         *,
         expected_message_count: int | None = None,
         expected_leaf_id: str | None = None,
+        interrupts: bool = False,
     ) -> tuple[Appended, bool]:
         """Append messages, all or none, in the order given; answer a receipt for each, and whether any is new.
 
@@ -312,6 +314,9 @@ class Upkeep(Protocol):
 
     async def oldest_append(self, spares: Collection[str] = ()) -> int | None:
         """When messages were last appended to the oldest conversation that is not spared; None where there is none."""
+
+    async def settle_overdue_drafts(self) -> int | None:
+        """Settle some of the drafts past their deadline as interrupted; answer the earliest deadline of those left."""
 
     async def purge(self, until: int) -> int | None:
         """Remove for good what was deleted then or before, in Unix milliseconds; answer the earliest deletion after it.

@@ -4,6 +4,7 @@ Whoever follows something comes again by itself when the answer ends: that is wh
 the last `id` that it was sent in `Last-Event-ID`. So an answer may end at any time, and nothing is missed.
 """
 
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -43,6 +44,8 @@ class Found(Struct):
     """Whether there is more right now."""
     is_last: bool = False
     """Whether nothing will ever follow."""
+    seconds: float = math.inf
+    """After how long to ask again, even without a signal."""
 
 
 Ask = Callable[[], Awaitable[Found]]
@@ -116,7 +119,10 @@ async def listening(
             quiet_end = clock() + QUIET_SECONDS
         if found.is_last:
             return
-        while not found.has_more and not await listener.wait(HEARTBEAT_SECONDS):
+        ask_from = clock() + found.seconds
+        while not found.has_more and not await listener.wait(max(0.0, min(HEARTBEAT_SECONDS, ask_from - clock()))):
+            if clock() >= ask_from:
+                break
             yield HEARTBEAT
             if clock() >= min(end, quiet_end):
                 break

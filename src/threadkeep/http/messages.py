@@ -36,6 +36,8 @@ class Request(Struct):
     """Read the body, once. Raises TooLarge over `BODY_BYTES_MAX`, and reads no further than that."""
     stream: Callable[[], AsyncIterator[bytes]]
     """Read the body piece by piece instead, however long it is."""
+    live: Callable[[], AsyncIterator[bytes]] | None = None
+    """The same, of a body that is still being made: there may be long pauses in it. None where `stream` waits, too."""
     mounted_at: str = ""
     """What stands before `path` in the URL, where the API is mounted below a path of something else."""
     route: str | None = None

@@ -30,6 +30,9 @@ METRICS_PATH = "/metrics"
 PURGE_SECONDS = 600
 """How often what was deleted long ago is purged: as on D1."""
 
+DRAFTS_SECONDS = 30
+"""How often it is looked for drafts past their deadline. Whoever reads one settles it sooner."""
+
 _NEXT_PARTS_SECONDS = 1  # where there was more than may be done at once
 _FIRST_PURGE_SECONDS = 30  # when whoever waited for the server to start has been served
 _READY_SECONDS = 5
@@ -71,6 +74,7 @@ class Application:
         self._signals = Signals()
         self._opening = asyncio.Lock()
         self._purging: asyncio.Task[None] | None = None
+        self._settling: asyncio.Task[None] | None = None
         self._hearing: asyncio.Task[None] | None = None
         self._metrics: Metrics | None = None
 
@@ -95,12 +99,12 @@ class Application:
 
     async def close(self) -> None:
         """Close the back end."""
-        for task in (self._purging, self._hearing):
+        for task in (self._purging, self._settling, self._hearing):
             if task is not None:
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
-        self._purging = self._hearing = None
+        self._purging = self._settling = self._hearing = None
         if self._database is not None:
             database, self._database = self._database, None
             await database.close()
@@ -211,8 +215,18 @@ class Application:
     async def _opened_database(self) -> Database:
         database = await self.api.backend.connect(ServerPlace(self.api.settings))
         self._purging = asyncio.create_task(self._purge_for_ever(database))
+        self._settling = asyncio.create_task(self._settle_for_ever(database))
         self._hearing = asyncio.create_task(database.hear(self._signals))
         return database
+
+    async def _settle_for_ever(self, database: Database) -> None:
+        """Settle drafts past their deadline. Several processes may do so at once: a draft is settled once."""
+        while True:
+            await asyncio.sleep(DRAFTS_SECONDS)
+            try:
+                await retention.settle_drafts(database, self._signals.publish)
+            except Exception:  # likewise
+                _log.exception("drafts could not be settled, which is tried again in %d seconds", DRAFTS_SECONDS)
 
     async def _purge_for_ever(self, database: Database) -> None:
         """Purge on a timer. Several processes may do so at once: each finds what the others have left."""

@@ -39,7 +39,7 @@ class Exchange:
         # What is no ASCII in a query is taken for UTF-8 by whoever reads it, as in a browser's address.
         query = quote(scope["query_string"], safe="".join(map(chr, range(128))))
         self.request = messages.Request(
-            scope["method"], path, query, self._header, self._body, self._stream, mounted_at
+            scope["method"], path, query, self._header, self._body, self._stream, self._live, mounted_at
         )
 
     async def respond(self, response: messages.Response) -> None:
@@ -95,7 +95,8 @@ class Exchange:
         waited, size = 0.0, 0
         while True:
             began = time.monotonic()
-            message = await self._piece(self._limits.body_seconds * (1 + size // messages.BODY_BYTES_MAX) - waited)
+            seconds = self._limits.body_seconds * (1 + size // messages.BODY_BYTES_MAX) - waited
+            message = await self._piece(seconds, self._limits.body_pause_seconds)
             waited += time.monotonic() - began
             if message["type"] == "http.disconnect":
                 raise Disconnected
@@ -107,13 +108,26 @@ class Exchange:
             if not message.get("more_body", False):
                 return
 
+    async def _live(self) -> AsyncIterator[bytes]:
+        """The body, piece by piece, of which nothing is held. It counts as a stream."""
+        assert self.share is not None  # noqa: S101 as of `_hold`
+        self.share.stream()
+        while True:
+            message = await self._piece(self._limits.live_pause_seconds, self._limits.live_pause_seconds)
+            if message["type"] == "http.disconnect":
+                raise Disconnected
+            if body := message.get("body"):
+                yield body
+            if not message.get("more_body", False):
+                return
+
     async def _hold(self, size: int) -> None:
         assert self.share is not None  # noqa: S101 nobody's body is read before they were admitted
         await self.share.hold(size)
 
-    async def _piece(self, seconds: float) -> Message:
+    async def _piece(self, seconds: float, pause_seconds: float) -> Message:
         try:
-            async with asyncio.timeout(min(seconds, self._limits.body_pause_seconds)):
+            async with asyncio.timeout(min(seconds, pause_seconds)):
                 return await self._receive()
         except TimeoutError as error:
             raise problems.TimedOut("The body of this request took too long to arrive. Send it again.") from error

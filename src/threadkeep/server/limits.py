@@ -18,6 +18,8 @@ class Limits(Struct, frozen=True):
     """From one piece of a body to the next."""
     body_seconds: float = 120
     """Waiting for each 8 MiB of a body, in total."""
+    live_pause_seconds: float = 300
+    """The same of a body that is still being made, such as an answer of a model. There is no limit in total."""
     answer_pause_seconds: float = 60
     """How long a client may take nothing of its answer."""
     connections: int = 3_000

@@ -63,6 +63,9 @@ class Database(Protocol):
     async def users_to_expire(self, before: int, spares: Collection[str], after: str, limit: int) -> "UsersToExpire":
         """Those of the next users after one, in order, for whom `Upkeep.expire` has something to do."""
 
+    async def users_with_overdue_drafts(self, limit: int) -> list[str]:
+        """Some of the users who may have drafts past their deadline."""
+
     async def tidy_index(self) -> bool:
         """`Upkeep.tidy`, for all users. Raises Unavailable."""
 

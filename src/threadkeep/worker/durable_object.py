@@ -1,11 +1,13 @@
 """The object of one user: their conversations, in a SQLite database of their own, and the API over it."""
 
+import re
 from typing import Any
 
 from workers import DurableObject
 
 from threadkeep.clock import now
 from threadkeep.conversations import retention
+from threadkeep.conversations.drafts.models import LEASE_SECONDS
 from threadkeep.conversations.store import DatabaseStore
 from threadkeep.signals import Signals
 from threadkeep.storage.base import Database
@@ -18,6 +20,9 @@ _RETRY_MILLISECONDS = 3_600_000
 _SWEEP_MILLISECONDS = 600_000
 """How long after a write to the state of agents it is looked for what has expired, or is to be swept: as often as a
 schedule does so elsewhere."""
+_DRAFT_MILLISECONDS = LEASE_SECONDS * 1_000
+"""How long after one was started or taken it is looked for drafts past their deadline."""
+_writes_draft = re.compile(r"/api/(?:conversations/[^/]+/drafts|drafts/[^/]+/take)").fullmatch
 _READS = ("GET", "HEAD", "OPTIONS")
 _backend = DurableObjectBackend()  # whatever is chosen by now: an alarm may come long after
 
@@ -54,10 +59,12 @@ class UserConversations(DurableObject):  # type: ignore[misc]
         if api.settings.expire_days is not None and not self._looks_soon:
             await self._look_at(now() + retention.DAY_MILLISECONDS)
             self._looks_soon = True
+        if incoming.method == "POST" and _writes_draft(incoming.path):
+            await self._look_at(now() + _DRAFT_MILLISECONDS)
         if (
             not self._sweeps_soon
             and incoming.method not in _READS
-            and not incoming.path.startswith("/api/conversations")
+            and not incoming.path.startswith(("/api/conversations", "/api/drafts"))
         ):
             await self._look_at(now() + _SWEEP_MILLISECONDS)
             self._sweeps_soon = True
@@ -69,7 +76,7 @@ class UserConversations(DurableObject):  # type: ignore[misc]
         return outgoing_response(response)
 
     async def alarm(self, info: Any) -> None:
-        """Delete what has expired, purge what was deleted long ago, and come back for what is due next."""
+        """Settle drafts, delete what has expired, purge what was deleted long ago, and come back for what is next."""
         self._looks_soon = False
         self._sweeps_soon = False
         try:

@@ -59,7 +59,7 @@ async def test_nothing_is_an_empty_page(backend: Backend) -> None:
     conversation_id = await conversation_of(store, 0)
     for options in ({}, {"after": 0}):
         page = plain(await store.list_messages(conversation_id, **options))
-        assert page == {"messages": [], "nextCursor": None, "branches": []}
+        assert page == {"messages": [], "nextCursor": None, "branches": [], "drafts": []}
 
 
 @pytest.mark.parametrize("limit", [1, 3, 7, 20])

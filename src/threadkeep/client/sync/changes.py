@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from msgspec import Raw, Struct, json
 
-from threadkeep.client.models import Changes, ConversationData, Message, Removed, Tombstone
+from threadkeep.client.models import Changes, ConversationData, DraftChange, Message, Removed, Tombstone
 from threadkeep.client.sync.events import events
 from threadkeep.client.sync.transport import BrokenOff, Transport, read
 from threadkeep.client.sync.waiting import sleep
@@ -23,6 +23,7 @@ class _Changes(Struct, rename="camel"):
     next: str
     has_more: bool
     removed: list[Removed] = []
+    drafts: list[DraftChange] = []
 
 
 class _Expired(Struct):
@@ -61,7 +62,9 @@ class Following:
 
 
 def _changes(page: _Changes) -> Changes:
-    changes = Changes(messages=page.messages, removed=page.removed, next=page.next, has_more=page.has_more)
+    changes = Changes(
+        messages=page.messages, removed=page.removed, drafts=page.drafts, next=page.next, has_more=page.has_more
+    )
     for row in page.conversations:
         if "title" in json.decode(row, type=dict[str, Raw]):
             changes.conversations.append(json.decode(row, type=ConversationData))

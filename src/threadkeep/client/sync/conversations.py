@@ -15,14 +15,18 @@ from threadkeep.client.models import (
     ConversationEdit,
     Dialect,
     Document,
+    DraftData,
+    DraftList,
     Message,
     MessagePage,
     NewMessage,
     Receipt,
+    Role,
     Sibling,
     Siblings,
 )
 from threadkeep.client.sync.documents import one_document
+from threadkeep.client.sync.drafts import Draft
 from threadkeep.client.sync.pages import Pages
 from threadkeep.client.sync.transport import Transport, if_match, read
 from threadkeep.ids import new_id
@@ -43,15 +47,20 @@ class ConversationCalls:
         *,
         expected_message_count: int | None = None,
         expected_leaf_id: str | None = None,
+        interrupts: bool = False,
         **message: Unpack[NewMessage],
     ) -> Receipt:
         """Append a message: `append(role="user", content="Hello")`. It follows the end of the active path.
 
         With `sibling_of` it is another version of that message, with `parent_id` it follows that one. Raises Stale
         where the conversation has another number of messages than expected, or the active path ends elsewhere.
+        Raises Conflict where a draft is open there, unless the append `interrupts` it.
         """
         (receipt,) = self.extend(
-            [message], expected_message_count=expected_message_count, expected_leaf_id=expected_leaf_id
+            [message],
+            expected_message_count=expected_message_count,
+            expected_leaf_id=expected_leaf_id,
+            interrupts=interrupts,
         )
         return receipt
 
@@ -61,6 +70,7 @@ class ConversationCalls:
         *,
         expected_message_count: int | None = None,
         expected_leaf_id: str | None = None,
+        interrupts: bool = False,
     ) -> list[Receipt]:
         """Append messages, all of them or none."""
         body = {
@@ -68,10 +78,45 @@ class ConversationCalls:
             "expectedMessageCount": expected_message_count,
             "expectedLeafId": expected_leaf_id,
         }
-        response = self._transport.send("POST", f"{self._path}/messages", body, is_repeatable=True)
+        query = {"interrupts": "true"} if interrupts else None
+        response = self._transport.send("POST", f"{self._path}/messages", body, query=query, is_repeatable=True)
         appended = read(response, Appended)
         self._became(appended.conversation)
         return appended.messages
+
+    def draft(
+        self,
+        *,
+        role: Role = "assistant",
+        id: str | None = None,  # noqa: A002 the name of the field
+        parent_id: str | None = None,
+        model: str | None = None,
+        metadata: dict[str, Any] | None = None,
+        lease_seconds: int = 60,
+    ) -> Draft:
+        """A message to write piece by piece: `with conversation.draft() as draft: draft.write("Hel")`.
+
+        It follows the end of the active path, or `parent_id`. If nothing is sent for `lease_seconds`, it is
+        interrupted.
+        """
+        new: dict[str, Any] = {
+            "id": id,
+            "role": role,
+            "parentId": parent_id,
+            "model": model,
+            "leaseSeconds": lease_seconds,
+        }
+        new |= {} if metadata is None else {"metadata": metadata}
+        return Draft(self._transport, self.id, new, self._became)
+
+    def drafts(self) -> list[DraftData]:
+        """The drafts that are open: messages that are being written, by whomever."""
+        return read(self._transport.send("GET", f"{self._path}/drafts"), DraftList).drafts
+
+    def stop_draft(self, draft_id: str) -> DraftData:
+        """Ask whoever writes a draft to stop. If nothing is heard of them, it is interrupted when its lease is over."""
+        response = self._transport.send("POST", f"/api/drafts/{_step(draft_id)}/stop", is_repeatable=True)
+        return read(response, DraftData)
 
     def messages(
         self, *, branch: str = "active", after: int = 0, newest_first: bool = False, limit: int = 50

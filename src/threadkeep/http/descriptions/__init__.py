@@ -8,6 +8,7 @@ from typing import Any
 from threadkeep.http.descriptions.blobs import BLOBS
 from threadkeep.http.descriptions.branches import FIELDS_OF_BRANCHES, branches
 from threadkeep.http.descriptions.context import CONTEXT
+from threadkeep.http.descriptions.drafts import FIELDS_OF_DRAFTS, drafts
 from threadkeep.http.descriptions.journals import JOURNALS
 from threadkeep.http.descriptions.openai import CONVERSATION, ITEM, OF_OPENAI, TAG
 from threadkeep.http.descriptions.operation import AGENT_STATE, Operation
@@ -18,6 +19,7 @@ TAGS = {
     "Conversations": "Create conversations, list and edit them, delete and restore them.",
     "Messages": "Append messages, read them page by page, and keep votes and notes in their metadata. Edit and "
     "regenerate them as branches.",
+    "Drafts": "Keep a message while it is written, read it as it comes, and make it a message when it is whole.",
     "Search": "Find messages and titles by their words.",
     "Changes": "Keep several devices in sync.",
     "Export and import": "Take conversations out as documents that anybody can read, and bring them in again.",
@@ -50,6 +52,7 @@ REASONS = (
     *("conflict", "closed", "stale", "status", "fenced", "gap", "older", "unauthorized"),  # journals and blobs
     *("lane_closed", "lane_busy"),  # tasks
     "parent_deleted",  # branches
+    *("draft_open", "settled", "part", "drafts"),  # drafts
 )
 """What may stand in `details.reason`."""
 
@@ -103,6 +106,7 @@ FIELDS = {
     "updatedAt": "When messages were last appended.",
     "userId": "The user it belongs to.",
     **FIELDS_OF_BRANCHES,
+    **FIELDS_OF_DRAFTS,
     **FIELDS_OF_TASKS,
 }
 """What each field is, wherever it stands, unless its own type says more."""
@@ -237,7 +241,7 @@ OPERATIONS: dict[str, Operation] = {
     "list_messages": Operation(
         tag="Messages",
         answers={200: "A page of messages, in order."},
-        response={"messages": [_question, _answer], "nextCursor": None, "branches": []},
+        response={"messages": [_question, _answer], "nextCursor": None, "branches": [], "drafts": []},
     ),
     **CONTEXT,
     "update_message": Operation(
@@ -313,6 +317,7 @@ OPERATIONS: dict[str, Operation] = {
             "next": _CURSOR,
             "hasMore": False,
             "removed": [],
+            "drafts": [],
         },
     ),
     "stream_changes": Operation(
@@ -338,6 +343,7 @@ OPERATIONS: dict[str, Operation] = {
             "skipped": [],
         },
     ),
+    **drafts(_restored),
     "fork_conversation": Operation(
         tag="Conversations",
         answers={
@@ -359,7 +365,7 @@ OPERATIONS: dict[str, Operation] = {
             202: "Everything is hidden, and the rest is being removed. This is how much it was.",
         },
         query="confirm=alice",
-        response={"conversations": 3, "messages": 6, "journals": 1, "tasks": 1, "userId": "alice", "isComplete": True},
+        response={"conversations": 3, "messages": 7, "journals": 1, "tasks": 1, "userId": "alice", "isComplete": True},
     ),
     "get_status": Operation(
         tag="Server",

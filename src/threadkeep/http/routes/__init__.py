@@ -2,7 +2,8 @@
 
 # isort: off
 from threadkeep.http.routes import conversations  # noqa: F401 imported for the routes that it declares, as are these:
-from threadkeep.http.routes import messages, branches, context, search, changes, export_and_import  # noqa: F401
+from threadkeep.http.routes import messages, branches, context, drafts, search, changes  # noqa: F401
+from threadkeep.http.routes import export_and_import  # noqa: F401
 from threadkeep.http.routes import journals, rows, tasks, blobs, threads, openai, me, public  # noqa: F401
 from threadkeep.http.routes.base import ROUTES
 

@@ -121,6 +121,11 @@ class Call(Struct):
         """Begin to listen for what is written of this user; None where nothing tells."""
         return None if self.signals is None else Listener(self.signals, self.user_id)
 
+    def publish(self) -> None:
+        """Tell whoever follows this user that something was written, before the answer is there."""
+        if self.signals is not None:
+            self.signals.publish(self.user_id)
+
     @property
     def id(self) -> str:
         """The conversation that the path names."""

@@ -19,6 +19,7 @@ from threadkeep.errors import Invalid
 from threadkeep.http.bodies import JSON, MERGE_PATCH
 from threadkeep.http.messages import Response, etag, json_response
 from threadkeep.http.routes.base import IF_MATCH, Call, Cursor, Route
+from threadkeep.http.routes.drafts import settle_overdue_drafts
 from threadkeep.ids import ID_CHARACTERS_MAX
 
 # `active` and `all` are no ids, so it is as long as one, of the same letters.
@@ -66,7 +67,17 @@ async def list_messages(call: Call) -> Response:
     page = await call.store.list_messages(
         call.id, branch=query.branch, cursor=query.cursor, after=query.after, limit=query.limit
     )
+    if await settle_overdue_drafts(call, page.drafts):
+        page = await call.store.list_messages(call.id, branch=query.branch, limit=query.limit)
     return json_response(200, page)
+
+
+class AppendQuery(Struct, forbid_unknown_fields=True):
+    """How to append."""
+
+    interrupts: Annotated[
+        bool, Meta(description="Whether a draft that is open where the messages follow is interrupted first.")
+    ] = False
 
 
 @Route(
@@ -74,6 +85,7 @@ async def list_messages(call: Call) -> Response:
     "/api/conversations/{id}/messages",
     answers={201: Appended, 200: Appended},
     fails=("not_found", "conflict", "stale", "too_large"),
+    query=AppendQuery,
     body=NewMessage | NewMessages,
 )
 async def append_messages(call: Call) -> Response:
@@ -87,8 +99,10 @@ async def append_messages(call: Call) -> Response:
     A message follows the end of the active path. To edit a question, append another with `siblingOf`, the id of the
     first; to regenerate an answer, do the same with that. `parentId` names what a message follows instead, and `isRoot`
     says that it follows nothing. Nothing is overwritten. With `select` false, the active path stays where it is.
+    Where a draft is open at the end of the active path, the append is a `conflict` whose `details.reason` is
+    `draft_open`; with `interrupts=true` the draft is interrupted, and the message follows it.
     """
-    appended, is_new = await service.append_messages(call.store, call.id, call.body)
+    appended, is_new = await service.append_messages(call.store, call.id, call.body, interrupts=call.query.interrupts)
     return json_response(201 if is_new else 200, appended)
 
 

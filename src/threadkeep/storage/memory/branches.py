@@ -1,6 +1,6 @@
 """Pages of messages, and branches, in memory: a tree that is walked message by message."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 from dataclasses import replace as replace_row
 from typing import Any
@@ -24,6 +24,7 @@ from threadkeep.conversations.models import (
     PAGE_BYTES_MAX,
     Conversation,
     DeletedBranch,
+    Draft,
     Message,
     MessagePage,
     Removed,
@@ -126,7 +127,7 @@ class KeptConversation:
         """What a message is to follow, whose parent or sibling is there."""
         if record.is_root:
             return 0
-        parent = self.seq_of(record.message.parent_id)
+        parent = self.seq_of(record.message.parent_id or record.follows_id)
         sibling = self.seq_of(record.sibling_of)
         return parent or (otherwise if sibling is None else self.parent_of(sibling))
 
@@ -149,6 +150,12 @@ class MemoryBranches:
     def _find(self, conversation_id: str, *, even_deleted: bool = False) -> KeptConversation:
         raise NotImplementedError
 
+    def _drafts_of(self, conversation_id: str) -> list[Draft]:
+        raise NotImplementedError
+
+    async def _settle_below(self, conversation_id: str, seqs: Container[int]) -> None:
+        raise NotImplementedError
+
     async def list_messages(
         self,
         conversation_id: str,
@@ -160,6 +167,7 @@ class MemoryBranches:
     ) -> MessagePage:
         anchor, place = (None, None) if cursor is None else cursors.start_of_messages(cursor)
         kept = self._find(conversation_id)
+        drafts = self._drafts_of(conversation_id) if cursor is None and after is None else []
         if branch is None:
             branch = ALL if after is not None else ACTIVE
         leaf = kept.leaf if branch in (ACTIVE, ALL) else kept.seq_of(branch)
@@ -200,7 +208,7 @@ class MemoryBranches:
         parents = {message.follows for message in messages if is_path}
         children = [(parent, child) for parent in parents for child in kept.children_of(parent)]
         cursor = None if next_cursor is None else cursors.encode(next_cursor)
-        return MessagePage(messages, cursor, branches_of(messages, children))
+        return MessagePage(messages, cursor, branches_of(messages, children), drafts)
 
     async def list_branches(self, conversation_id: str, message_id: str) -> Siblings:
         kept = self._find(conversation_id)
@@ -242,6 +250,8 @@ class MemoryBranches:
         seq = kept.seq_of(message_id)
         if seq is None:
             raise no_message(kept.conversation.id, message_id)
+        deleted = kept.below(seq) if kept.is_kept(seq) else set()
+        await self._settle_below(conversation_id, deleted)
         deleted = kept.below(seq) if kept.is_kept(seq) else set()
         if deleted:
             kept.rev = self._owner.next_rev()

@@ -68,6 +68,7 @@ from threadkeep.signals import Signals
 from threadkeep.storage.base import Place
 from threadkeep.storage.memory.agents import Blobs, Journals, MemoryStateStore, Tasks, Threads
 from threadkeep.storage.memory.branches import KeptConversation, KeptMessage, MemoryBranches, count_that_fits
+from threadkeep.storage.memory.drafts import DraftInMemory, MemoryDrafts
 from threadkeep.tokenizer import words_of
 from threadkeep.work import done
 
@@ -80,6 +81,7 @@ class _Owner:
     last_n: int = 0
     conversations: dict[str, KeptConversation] = field(default_factory=dict)
     messages: dict[str, KeptMessage] = field(default_factory=dict)
+    drafts: dict[str, DraftInMemory] = field(default_factory=dict)
     journals: Journals = field(default_factory=dict)
     blobs: Blobs = field(default_factory=dict)
     threads: Threads = field(default_factory=dict)
@@ -132,6 +134,9 @@ class MemoryDatabase:
         due = [user_id for user_id in looked_at if any(MemoryStore(self, user_id).expired(before, spares))]
         return UsersToExpire(due, looked_at[-1] if looked_at else None)
 
+    async def users_with_overdue_drafts(self, limit: int) -> list[str]:
+        return [user_id for user_id in self.owners if MemoryStore(self, user_id).has_overdue_drafts()][:limit]
+
     async def tidy_index(self) -> bool:
         return False
 
@@ -153,7 +158,7 @@ async def connect(_: Place) -> MemoryDatabase:
     return MemoryDatabase()
 
 
-class MemoryStore(MemoryBranches):
+class MemoryStore(MemoryDrafts, MemoryBranches):
     """A `Store` in memory. See `conversations/store.py` for what each method promises."""
 
     bookmark: str | None = None
@@ -342,7 +347,26 @@ class MemoryStore(MemoryBranches):
         *,
         expected_message_count: int | None = None,
         expected_leaf_id: str | None = None,
+        interrupts: bool = False,
     ) -> tuple[Appended, bool]:
+        return self._append_beside_drafts(
+            conversation_id, messages, expected_message_count, expected_leaf_id, interrupts=interrupts
+        )
+
+    def _append(
+        self, conversation_id: str, messages: list[MessageRecord], expected: int | None, expected_leaf_id: str | None
+    ) -> tuple[Appended, bool]:
+        kept, fresh = self._check_append(conversation_id, messages, expected, expected_leaf_id)
+        if fresh:
+            kept.rev = self._owner.next_rev()
+        self._keep(kept, fresh, _title(messages), self._clock())
+        receipts = [_receipt(self._owner.messages[message.id].message) for message in messages]
+        return Appended(receipts, replace(kept.conversation)), bool(fresh)
+
+    def _check_append(
+        self, conversation_id: str, messages: list[MessageRecord], expected: int | None, expected_leaf_id: str | None
+    ) -> tuple[KeptConversation, list[MessageRecord]]:
+        """Where messages are appended, and which of them are new. Raises as `Store.append_messages` does."""
         kept = self._find(conversation_id)
         known = {
             message.id: self._owner.messages[message.id] for message in messages if message.id in self._owner.messages
@@ -362,21 +386,11 @@ class MemoryStore(MemoryBranches):
         if unknown := _unknown_links(kept, messages, known):
             raise link_invalid(messages, unknown)
         count = kept.conversation.message_count
-        if fresh and expected_message_count not in (None, count):
-            raise count_stale(expected_message_count, count)
+        if fresh and expected not in (None, count):
+            raise count_stale(expected, count)
         if fresh and expected_leaf_id not in (None, kept.conversation.leaf_id):
             raise leaf_stale(expected_leaf_id or "", kept.conversation.leaf_id)
-        if fresh:
-            kept.rev = self._owner.next_rev()
-        self._keep(kept, fresh, _title(messages), self._clock())
-        receipts = [self._owner.messages[message.id].message for message in messages]
-        return (
-            Appended(
-                [_receipt(message) for message in receipts],
-                replace(kept.conversation),
-            ),
-            bool(fresh),
-        )
+        return kept, fresh
 
     async def fork_conversation(self, conversation_id: str, fork: ForkRecord) -> tuple[Conversation, bool]:
         known = self._owner.conversations.get(fork.id)
@@ -451,12 +465,15 @@ class MemoryStore(MemoryBranches):
             return Changes([], [], cursors.encode(end_of(owner)), has_more=False)
         position = cursors.decode_change(since)
         floor = follow(position, owner)
-        rows: list[tuple[tuple[int, int, int], int, KeptConversation | KeptMessage | Removed]] = []
+        rows: list[tuple[tuple[int, int, int], int, KeptConversation | KeptMessage | Removed | DraftInMemory]] = []
         for kept in self._owner.conversations.values():
             rows.append(((kept.rev, 0, kept.n), 20_000, kept))
             if kept.conversation.deleted_at is None:
                 rows += [((row.rev, 1, row.n), row.size, row) for row in kept.messages if kept.is_kept(row.message.seq)]
                 rows += [((cut.rev, 2, each.from_seq), 0, each) for cut in kept.cuts for each in kept.ranges(cut)]
+        for draft in self._owner.drafts.values():
+            if self._find_live(draft.draft.conversation_id):
+                rows.append(((draft.rev, 3, draft.n), 1_000, draft))
         rows = sorted(row for row in rows if row[0] > (position.rev, position.kind, position.n))
         page = rows[: count_that_fits([size for _, size, _ in rows[:limit]])]
         more = len(rows) > len(page)
@@ -467,6 +484,7 @@ class MemoryStore(MemoryBranches):
             cursors.encode(after),
             more,
             [each for _, _, each in page if isinstance(each, Removed)],
+            [kept.change for _, _, kept in page if isinstance(kept, DraftInMemory)],
         )
 
     async def import_conversations(self, records: list[ImportRecord]) -> list[ThreadkeepError | None]:
@@ -561,6 +579,10 @@ class MemoryStore(MemoryBranches):
                     for row in kept.purge(cut):
                         del owner.messages[row.message.id]
             later += filter(None, kept.deletions())
+        for draft in list(owner.drafts.values()):
+            is_forgotten = draft.draft.settled_at is not None and draft.draft.settled_at <= until
+            if is_forgotten or draft.draft.conversation_id not in owner.conversations:
+                del owner.drafts[draft.draft.id]
         tasks = owner.tasks
         if not (owner.conversations or owner.journals or owner.blobs or owner.threads or tasks.tasks or tasks.closed):
             del self._database.owners[self._user_id]

@@ -403,18 +403,58 @@ WHERE deleted_at > 0""",
 WHERE deleted_at > 0""",
             """CREATE INDEX cuts_to_sweep ON cuts (user_id)
 WHERE deleted_at < 0""",
-            """CREATE INDEX cuts_to_purge ON cuts (deleted_at, user_id)
-WHERE deleted_at <> 0""",
             """ALTER TABLE forks
   ALTER COLUMN user_id SET STATISTICS 0, ALTER COLUMN conversation_id SET STATISTICS 0""",
             """ALTER TABLE cuts
   ALTER COLUMN user_id SET STATISTICS 0, ALTER COLUMN conversation_id SET STATISTICS 0""",
+            """CREATE INDEX cuts_to_purge ON cuts (deleted_at, user_id)
+WHERE deleted_at <> 0""",
             """ALTER TABLE conversations ADD COLUMN leaf_seq bigint""",
             """ALTER TABLE conversations ADD COLUMN forked_from text""",
             """ALTER TABLE owners ADD COLUMN linked_rev bigint NOT NULL DEFAULT 0""",
             """ALTER TABLE owners ADD COLUMN linked_n bigint NOT NULL DEFAULT 0""",
             """CREATE INDEX owners_unlinked ON owners (user_id)
 WHERE linked_rev < rev""",
+        ),
+    ),
+    Migration(
+        "0013_drafts.sql",
+        (
+            """CREATE TABLE drafts (
+  n bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  user_id text COLLATE "C" NOT NULL,
+  id text COLLATE "C" NOT NULL,
+  conversation_id text COLLATE "C" NOT NULL,
+  follows bigint NOT NULL,
+  parent_id text COLLATE "C",
+  role text NOT NULL,
+  model text,
+  metadata json,
+  digest text NOT NULL,
+  fence bigint NOT NULL,
+  lease_ms bigint NOT NULL,
+  started_at bigint NOT NULL,
+  renewed_at bigint NOT NULL,
+  stop_at bigint,
+  state text NOT NULL,
+  settled_at bigint,
+  rev bigint NOT NULL,
+  UNIQUE (user_id, id)
+)""",
+            """CREATE INDEX drafts_open ON drafts (user_id, conversation_id, follows) WHERE settled_at IS NULL""",
+            """CREATE INDEX drafts_by_conversation ON drafts (user_id, conversation_id)""",
+            """CREATE INDEX drafts_by_rev ON drafts (user_id, rev, n)""",
+            """CREATE TABLE draft_parts (
+  user_id text COLLATE "C" NOT NULL,
+  draft_id text COLLATE "C" NOT NULL,
+  part bigint NOT NULL,
+  at bigint NOT NULL,
+  digest text NOT NULL,
+  bytes bigint NOT NULL,
+  blocks text NOT NULL,
+  ops json NOT NULL,
+  PRIMARY KEY (user_id, draft_id, part)
+)""",
         ),
     ),
 )

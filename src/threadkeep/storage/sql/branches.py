@@ -17,6 +17,9 @@ from threadkeep.conversations.branches import (
     parent_is_deleted,
     preview_of,
 )
+from threadkeep.conversations.drafts.records import KeptDraft
+from threadkeep.conversations.drafts.settling import shown_in_order
+from threadkeep.conversations.drafts.store import branch_has_drafts
 from threadkeep.conversations.models import (
     PAGE_BYTES_MAX,
     Conversation,
@@ -26,7 +29,8 @@ from threadkeep.conversations.models import (
     Siblings,
 )
 from threadkeep.conversations.store import no_conversation, no_message
-from threadkeep.storage.sql.base import BEYOND, SqlOfUser, answer_in, decoded
+from threadkeep.storage.sql.base import BEYOND, answer_in, decoded
+from threadkeep.storage.sql.drafts import SqlDrafts
 from threadkeep.storage.sql.executor import Row, Statement
 
 
@@ -42,11 +46,13 @@ class _MessageRows(Struct):
     more: bool
     children: list[_Child] = []
     top: int | None = None
+    drafts: list[KeptDraft] = []
 
 
 class _CutVerdict(Struct, rename="camel"):
     deleted: int
     is_there: bool
+    drafts: list[KeptDraft]
     conversation: Conversation
 
 
@@ -56,7 +62,7 @@ class _RestoreVerdict(Struct, rename="camel"):
     has_parent: bool
 
 
-class SqlBranches(SqlOfUser):
+class SqlBranches(SqlDrafts):
     """What `SqlStore` does with the messages of a conversation, and with its branches."""
 
     def _values(self, conversation_id: str) -> dict[str, Any]:
@@ -83,6 +89,7 @@ class SqlBranches(SqlOfUser):
             "after": min(after or 0, BEYOND),
             "limit": limit,
             "page_bytes": PAGE_BYTES_MAX,
+            "with_drafts": cursor is None and after is None,
         }
         # Each with the message that has to be there. Which one is meant turns out with the answers.
         readings: list[tuple[str | None, _Reading]] = []
@@ -110,7 +117,7 @@ class SqlBranches(SqlOfUser):
         reading, answers = meant
         if answers and answers[0]["answer"] is None:
             (answers,) = await self._executor.run(self._page_of(reading, is_large=True))
-        return _page(decoded(answers, _MessageRows, conversation_id), reading, limit)
+        return _page(decoded(answers, _MessageRows, conversation_id), reading, limit, values["now"])
 
     async def list_branches(self, conversation_id: str, message_id: str) -> Siblings:
         values = {
@@ -155,17 +162,23 @@ class SqlBranches(SqlOfUser):
         return decoded(answers, Conversation, conversation_id)
 
     async def delete_branch(self, conversation_id: str, message_id: str) -> DeletedBranch:
-        values = {**self._values(conversation_id), "message": message_id}
-        _, _, answers, _ = await self._executor.run(
-            self._sql.cut_branch(**values),
-            self._sql.leave_cut_branch(**values),
-            self._sql.cut_verdict(**values),
-            self._sql.bump_rev(**values),
-        )
-        verdict = decoded(answers, _CutVerdict, conversation_id)
-        if not verdict.is_there:
-            raise no_message(conversation_id, message_id)
-        return DeletedBranch(verdict.deleted, verdict.conversation)
+        while True:
+            values = {**self._values(conversation_id), "message": message_id}
+            _, _, answers, _ = await self._executor.run(
+                self._sql.cut_branch(**values),
+                self._sql.leave_cut_branch(**values),
+                self._sql.cut_verdict(**values),
+                self._sql.bump_rev(**values),
+            )
+            verdict = decoded(answers, _CutVerdict, conversation_id)
+            if not verdict.is_there:
+                raise no_message(conversation_id, message_id)
+            if not verdict.drafts:
+                return DeletedBranch(verdict.deleted, verdict.conversation)
+            open_ = [draft.id for draft in verdict.drafts if not draft.is_over(values["now"])]
+            if open_:
+                raise branch_has_drafts(open_)
+            await self._settle_overdue(verdict.drafts)
 
     async def restore_branch(self, conversation_id: str, message_id: str) -> Conversation:
         values = {**self._values(conversation_id), "message": message_id}
@@ -218,13 +231,14 @@ def _at(place: cursors.MessageCursor, values: dict[str, Any]) -> _Reading:
     return _Reading({**values, "seq": seq}, is_forward=isinstance(place, cursors.AfterMessage), is_path=is_path)
 
 
-def _page(page: _MessageRows, reading: _Reading, limit: int) -> MessagePage:
+def _page(page: _MessageRows, reading: _Reading, limit: int, time: int) -> MessagePage:
     """What a reading has come to."""
     rows = sorted(page.rows, key=attrgetter("seq"))
     rows = rows[:limit] if reading.is_forward else rows[-limit:]
     branches = branches_of(rows, [(child.follows, child.seq) for child in page.children])
+    drafts = shown_in_order(page.drafts, time)
     if not page.more:
-        return MessagePage(rows, None, branches)
+        return MessagePage(rows, None, branches, drafts)
     cursor: cursors.MessageCursor
     if reading.is_forward:
         last = rows[-1].seq
@@ -232,4 +246,4 @@ def _page(page: _MessageRows, reading: _Reading, limit: int) -> MessagePage:
     else:
         first = rows[0].seq
         cursor = cursors.BeforeOnPath(first) if reading.is_path else cursors.BeforeMessage(first)
-    return MessagePage(rows, cursors.encode(cursor), branches)
+    return MessagePage(rows, cursors.encode(cursor), branches, drafts)

@@ -91,6 +91,58 @@ MESSAGE = (
     Column("content", "content", "json", is_private=True),
 )
 
+_LAST_OF_DRAFT = """(
+    SELECT part.COLUMN
+    FROM {table[draft_parts]} AS part
+    WHERE part.user_id = :user AND part.draft_id = {alias}.id
+    ORDER BY part.part DESC
+    LIMIT 1
+  )"""
+
+
+def _of_last_part(name: str, field: str, type_: Type) -> Column:
+    shown_as = _LAST_OF_DRAFT.replace("COLUMN", name.removeprefix("last_"))
+    return Column(name, field, type_, is_nullable=True, shown_as=shown_as, is_given=False)
+
+
+_FOLLOWED_ID = """(
+    SELECT followed.id
+    FROM {table[messages]} AS followed
+    WHERE followed.user_id = :user
+      AND followed.conversation_id = {alias}.conversation_id
+      AND followed.seq = {alias}.follows
+  )"""
+
+DRAFT = (
+    Column("id", "id", "text"),
+    Column("conversation_id", "conversationId", "text"),
+    Column("follows", "follows", "integer"),
+    Column("parent_id", "parentId", "text", is_nullable=True),
+    Column("followed_id", "followedId", "text", is_nullable=True, shown_as=_FOLLOWED_ID, is_given=False),
+    Column("role", "role", "text"),
+    Column("model", "model", "text", is_private=True, is_nullable=True),
+    Column("metadata", "metadata", "json", is_private=True, is_nullable=True),
+    Column("digest", "digest", "text", is_private=True),
+    Column("fence", "fence", "integer"),
+    Column("lease_ms", "leaseMs", "integer"),
+    Column("started_at", "startedAt", "integer"),
+    Column("renewed_at", "renewedAt", "integer"),
+    Column("stop_at", "stopAt", "integer", is_nullable=True),
+    Column("state", "state", "text"),
+    Column("settled_at", "settledAt", "integer", is_nullable=True),
+    _of_last_part("last_part", "lastPart", "integer"),
+    _of_last_part("last_at", "lastAt", "integer"),
+    _of_last_part("bytes", "bytes", "integer"),
+    _of_last_part("blocks", "blocks", "text"),
+)
+
+DRAFT_PART = (
+    Column("part", "part", "integer"),
+    Column("at", "at", "integer"),
+    Column("digest", "digest", "text", is_private=True, is_shown=False),
+    Column("ops", "ops", "json", is_private=True),
+)
+
 JOURNAL = (
     Column("space", "space", "text", is_private=True),
     Column("key", "key", "text", is_private=True),

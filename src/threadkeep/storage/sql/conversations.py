@@ -15,9 +15,17 @@ from msgspec.structs import asdict
 
 from threadkeep.clock import Clock, now
 from threadkeep.conversations import cursors
-from threadkeep.conversations.branches import ACTIVE, check_links_of_new, leaf_stale, link_invalid, links_of
+from threadkeep.conversations.branches import (
+    ACTIVE,
+    check_links_of_new,
+    follows_leaf,
+    leaf_stale,
+    link_invalid,
+    links_of,
+)
 from threadkeep.conversations.changes import Owner, as_change, end_of, follow
 from threadkeep.conversations.content import metadata_too_large
+from threadkeep.conversations.drafts.store import draft_open, drafts_are_busy
 from threadkeep.conversations.filters import as_written, has
 from threadkeep.conversations.forking import (
     FORKED_MESSAGES_MAX,
@@ -42,6 +50,7 @@ from threadkeep.conversations.models import (
     ConversationFields,
     ConversationPage,
     Deleted,
+    DraftChange,
     Erased,
     HitPage,
     Message,
@@ -76,6 +85,13 @@ from threadkeep.storage.sql.arrays import arrays
 from threadkeep.storage.sql.base import decoded, times_of_edit
 from threadkeep.storage.sql.branches import SqlBranches
 from threadkeep.storage.sql.columns import CONVERSATION, MESSAGE
+from threadkeep.storage.sql.drafts import (
+    NOTHING_SETTLED,
+    TRIES_MAX,
+    DraftsInTheWay,
+    DraftsMoved,
+    Settled,
+)
 from threadkeep.storage.sql.executor import Executor, Query, Row, Statement
 from threadkeep.storage.sql.marks import mark_of
 from threadkeep.storage.sql.messages import SqlMessages
@@ -139,6 +155,7 @@ class _ChangeRow(Struct):
     conversation: Conversation | None
     message: Message | None
     removed: Removed | None
+    draft: DraftChange | None
 
 
 class _ChangeRows(_Rows):
@@ -167,6 +184,7 @@ class _AppendedMessage(Receipt):
 class _Appended(Struct, rename="camel"):
     messages: list[_AppendedMessage]
     unknown: list[str]
+    drafts: list[str]
     conversation: Conversation
 
 
@@ -292,7 +310,14 @@ class SqlStore(SqlMessages, SqlBranches):
         if created.digest is None:
             check_links_of_new(record.messages)
         _conversation_in(created, record.id)
-        return _appended(appended, record.id, record.messages, expected)[0], bool(created.is_new)
+        try:
+            return _appended(appended, record.id, record.messages, expected)[0], bool(created.is_new)
+        except DraftsInTheWay:
+            # The conversation was there before: this is an append, and the same rules hold.
+            appended_now, _ = await self.append_messages(
+                record.id, record.messages, expected_message_count=expected_message_count
+            )
+            return appended_now, False
 
     async def get_conversation(self, conversation_id: str) -> Conversation:
         (answers,) = await self._executor.run(self._sql.get_conversation(**self._values(conversation_id)))
@@ -459,17 +484,54 @@ class SqlStore(SqlMessages, SqlBranches):
         *,
         expected_message_count: int | None = None,
         expected_leaf_id: str | None = None,
+        interrupts: bool = False,
     ) -> tuple[Appended, bool]:
+        settled = NOTHING_SETTLED
+        for _ in range(TRIES_MAX):
+            try:
+                appended, is_new = await self._append(
+                    conversation_id,
+                    [*settled.records, *messages],
+                    settled,
+                    expected_message_count=expected_message_count,
+                    expected_leaf_id=expected_leaf_id,
+                )
+            except DraftsInTheWay as drafts:
+                settled = await self._settled_of(drafts.draft_ids, messages)
+                time = self._clock()
+                open_ = [each.id for each, state in settled.drafts if state != "complete" and not each.is_over(time)]
+                if open_ and not interrupts:
+                    raise draft_open(open_) from None
+            except DraftsMoved:
+                settled = NOTHING_SETTLED
+            else:
+                appended.messages = appended.messages[len(settled.records) :]
+                return appended, is_new
+        raise drafts_are_busy()
+
+    async def _append(
+        self,
+        conversation_id: str,
+        messages: list[MessageRecord],
+        settled: Settled,
+        *,
+        expected_message_count: int | None = None,
+        expected_leaf_id: str | None = None,
+    ) -> tuple[Appended, bool]:
+        """Append messages, and settle drafts, in one batch. Raises DraftsInTheWay and DraftsMoved as well."""
         expected = None if expected_message_count is None else min(expected_message_count, _BEYOND)
         values = {
             **self._values(conversation_id),
             "ids": _ids(messages),
             "expected": expected,
             "expected_leaf": expected_leaf_id,
+            "settled": settled.guard,
+            "follows_leaf": follows_leaf(messages),
         }
         inserts = await done(self._inserts(messages, values, None, creates=False))
         *_, answers, _ = await self._executor.run(
             *inserts,
+            *self._ending(settled, values),
             self._sql.appended(**values, links=_text(links_of(messages))),
             self._sql.bump_rev(**values),
         )
@@ -561,6 +623,7 @@ class SqlStore(SqlMessages, SqlBranches):
             cursors.encode(after),
             page.more,
             [row.removed for row in page.rows if row.removed],
+            [row.draft for row in page.rows if row.draft],
         )
 
     async def search(self, query: SearchQuery, *, cursor: str | None = None, limit: int = 20) -> HitPage:
@@ -655,7 +718,7 @@ class SqlStore(SqlMessages, SqlBranches):
         values = {**self._values(""), "until": until}
         *_, deletions, journals, blobs, threads = await self._executor.run(
             self._sql.raise_floor(**values),
-            *(query(**values) for query in self._sql.mark_due),
+            *(query(**values) for query in (*self._sql.mark_due, *self._sql.forget_drafts)),
             self._sql.retire_expired_journals(**values),
             self._sql.retire_expired_blobs(**values),
             self._sql.retire_expired_threads(**values),
@@ -696,7 +759,12 @@ class SqlStore(SqlMessages, SqlBranches):
         *_, answers = await self._executor.run(
             *(
                 query(**values)
-                for query in (*self._sql.unindex_swept, *self._sql.overwrite, *self._sql.remove_branches)
+                for query in (
+                    *self._sql.unindex_swept,
+                    *self._sql.overwrite,
+                    *self._sql.remove_drafts_of_swept,
+                    *self._sql.remove_branches,
+                )
             ),
             self._sql.remove_messages(**values),
             self._sql.settle_cuts(**values),
@@ -809,6 +877,8 @@ class SqlStore(SqlMessages, SqlBranches):
             "links": _text(links_of(record.messages)),
             "expected": expected,
             "expected_leaf": None,
+            "settled": "[]",
+            "follows_leaf": follows_leaf(record.messages),
             "digest": record.digest,
             "title": record.title or DEFAULT_TITLE,
             "title_source": "user" if record.title else "default",
@@ -975,8 +1045,12 @@ def _appended(
         raise link_invalid(messages, answer.unknown)
     if is_new and expected not in (None, before):
         raise count_stale(expected, before)
-    if is_new and not new and expected_leaf_id is not None:
-        raise leaf_stale(expected_leaf_id, answer.conversation.leaf_id)
+    if is_new and not new and expected_leaf_id not in (None, answer.conversation.leaf_id):
+        raise leaf_stale(expected_leaf_id or "", answer.conversation.leaf_id)
+    if is_new and not new and answer.drafts:
+        raise DraftsInTheWay(answer.drafts)
+    if is_new and not new:
+        raise DraftsMoved
     receipts = {row.id: Receipt(row.id, row.seq, row.created_at) for row in answer.messages}
     return Appended([receipts[message.id] for message in messages], answer.conversation), is_new
 

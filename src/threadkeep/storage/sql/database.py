@@ -7,6 +7,7 @@ from threadkeep.conversations.store import UsersToExpire
 from threadkeep.errors import Unavailable
 from threadkeep.signals import Signals
 from threadkeep.storage.sql.conversations import SqlStore, tidy_index, users_to_expire, users_to_purge
+from threadkeep.storage.sql.drafts import users_with_overdue_drafts
 from threadkeep.storage.sql.executor import Executor, KeepsLog, SharedExecutor, read
 
 TRIAL_SECONDS = 5
@@ -29,6 +30,9 @@ class SqlDatabase:
 
     async def users_to_expire(self, before: int, spares: Collection[str], after: str, limit: int) -> UsersToExpire:
         return await users_to_expire(self.executor, before, spares, after, limit)
+
+    async def users_with_overdue_drafts(self, limit: int) -> list[str]:
+        return await users_with_overdue_drafts(self.executor, limit)
 
     async def tidy_index(self) -> bool:
         return await tidy_index(self.executor)

@@ -62,7 +62,7 @@ class Dialect(ABC):
 
     def of(self, column: Column, alias: str) -> str:
         """What readers get of a column from a row."""
-        tables = {name: self.table(name) for name in ("messages", "forks")}
+        tables = {name: self.table(name) for name in ("messages", "forks", "draft_parts")}
         return column.shown_as.format(alias=alias, name=column.name, table=tables)
 
     def parameter(self, column: Column) -> str:

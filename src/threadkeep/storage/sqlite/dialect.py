@@ -20,6 +20,7 @@ from threadkeep.storage.sqlite import first_index
 _MERGED_PAGES = 500
 # On D1 a function takes at most 32 arguments, and an object two for each field.
 _FIELDS_MAX = 16
+_FIELDS_OF_GROUP = 5
 
 
 class SqliteDialect(Dialect):
@@ -56,13 +57,16 @@ class SqliteDialect(Dialect):
         columns = tuple(columns)
         if len(columns) <= _FIELDS_MAX:
             return super().document(columns, alias)
-        text = ""
+        fields = []
         literal = "{"
         for column in columns:
             value = f"coalesce({_as_text(column, self.of(column, alias))}, 'null')"
-            text += f"""'{literal}"{column.field}":' || {value} || """
+            fields.append(f"""'{literal}"{column.field}":' || {value}""")
             literal = ","
-        return f"json({text}'}}')"
+        # In groups, since each `||` is a level of an expression, of which D1 allows 100.
+        starts = range(0, len(fields), _FIELDS_OF_GROUP)
+        groups = (f"({' || '.join(fields[start : start + _FIELDS_OF_GROUP])})" for start in starts)
+        return f"json({' || '.join(groups)} || '}}')"
 
     def list_of(self, value: str) -> str:
         return f"json_group_array({value})"
@@ -147,7 +151,7 @@ class SqliteDialect(Dialect):
         rows = f"coalesce(group_concat({' || '.join(row)}, ','), '')"
         more = f"CASE WHEN {more} THEN 'true' ELSE 'false' END"
         beside = "".join(f"""',"{name}":' || {value} || """ for name, value in others.items())
-        return f"""'{{"rows":[' || {rows} || '],"more":' || {more} || {beside}'}}'"""
+        return f"""('{{"rows":[' || {rows} || ']') || (',"more":' || {more} || {beside}'}}')"""
 
     def indexing(self) -> Sequence[Query]:
         return [

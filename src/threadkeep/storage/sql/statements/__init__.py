@@ -10,6 +10,7 @@ from functools import cached_property
 from threadkeep.storage.sql.executor import Query
 from threadkeep.storage.sql.statements.blobs import Blobs
 from threadkeep.storage.sql.statements.branches import Branches
+from threadkeep.storage.sql.statements.drafts import Drafts
 from threadkeep.storage.sql.statements.erasing import Erasing
 from threadkeep.storage.sql.statements.expiring import Expiring
 from threadkeep.storage.sql.statements.forking import Forking
@@ -27,6 +28,7 @@ from threadkeep.storage.sql.statements.writing import Writing
 class Statements(
     Writing,
     Branches,
+    Drafts,
     Forking,
     Indexing,
     Linking,

@@ -1,6 +1,6 @@
 """What the statements have in common: their dialect, and conditions that several have."""
 
-from threadkeep.storage.sql.columns import FORK_AT, PIECE, Column
+from threadkeep.storage.sql.columns import DRAFT, FORK_AT, PIECE, Column
 from threadkeep.storage.sql.dialect import Dialect
 from threadkeep.storage.sql.executor import Query
 
@@ -20,6 +20,8 @@ class Base:
         self.messages = dialect.table("messages")
         self.forks = dialect.table("forks")
         self.cuts = dialect.table("cuts")
+        self.drafts = dialect.table("drafts")
+        self.draft_parts = dialect.table("draft_parts")
         self.journals = dialect.table("journals")
         self.entries = dialect.table("entries")
         self.blobs = dialect.table("blobs")
@@ -63,6 +65,66 @@ class Base:
       AND leaf.conversation_id = :conversation
       AND leaf.seq = coalesce(c.leaf_seq, c.message_count)
   ))"""
+
+    def last_part(self, column: str, otherwise: str) -> str:
+        """A column of the last part of the draft `d`."""
+        return f"""coalesce((
+    SELECT part.{column}
+    FROM {self.draft_parts} AS part
+    WHERE part.user_id = :user AND part.draft_id = d.id
+    ORDER BY part.part DESC
+    LIMIT 1
+  ), {otherwise})"""
+
+    @property
+    def next_part(self) -> str:
+        """The number of the next part of the draft `d`."""
+        return f"{self.last_part('part', '-1')} + 1"
+
+    @property
+    def is_settling(self) -> str:
+        """Whether all drafts of `:settled`, an array of [id, fence, next, state], are as they were read."""
+        return f"""NOT EXISTS (
+    SELECT 1
+    FROM {self.dialect.each(":settled", "settled")}
+    WHERE NOT EXISTS (
+      SELECT 1
+      FROM {self.drafts} AS d
+      WHERE d.user_id = :user
+        AND d.id = settled.value ->> 0
+        AND d.settled_at IS NULL
+        AND d.fence = {self.dialect.integer("settled.value ->> 1")}
+        AND {self.next_part} = {self.dialect.integer("settled.value ->> 2")}
+    )
+  )"""
+
+    @property
+    def drafts_in_the_way(self) -> str:
+        """Open drafts `d` of the conversation `c`, but for `:settled`: those at its leaf, where `:follows_leaf` is 1,
+        and those that have an id of `:ids`."""
+        return f"""{self.drafts} AS d
+    WHERE d.user_id = :user
+      AND d.conversation_id = c.id
+      AND d.settled_at IS NULL
+      AND (
+        (:follows_leaf = 1 AND d.follows = coalesce(c.leaf_seq, c.message_count))
+        OR d.id IN (SELECT named.value ->> 0 FROM {self.dialect.each(":ids", "named")})
+      )
+      AND NOT EXISTS (
+        SELECT 1 FROM {self.dialect.each(":settled", "settled")} WHERE settled.value ->> 0 = d.id
+      )"""
+
+    @property
+    def open_drafts_of_page(self) -> str:
+        """A common table expression, `open_drafts`, of those of a conversation as JSON, where `:with_drafts` is 1.
+
+        It is joined outside of the page: within, SQLite would add up how deep the one and the other are nested.
+        """
+        return f"""open_drafts AS (
+    SELECT {self.dialect.list_of(self.dialect.document(DRAFT, "d"))} AS drafts
+    FROM {self.drafts} AS d
+    WHERE :with_drafts = 1 AND d.user_id = :user AND d.conversation_id = :conversation AND d.settled_at IS NULL
+  )"""
 
     def insert(self, table: str, values: dict[str, str]) -> str:
         """An INSERT of what a SELECT gives, each column beside its value."""

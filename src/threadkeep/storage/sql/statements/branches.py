@@ -6,7 +6,7 @@ down to the last fork, then on from what that follows. Each step of a recursion 
 
 from functools import cached_property
 
-from threadkeep.storage.sql.columns import CONVERSATION, MESSAGE, Column, shown
+from threadkeep.storage.sql.columns import CONVERSATION, DRAFT, MESSAGE, Column, shown
 from threadkeep.storage.sql.executor import Query
 from threadkeep.storage.sql.statements.base import Base
 
@@ -183,18 +183,13 @@ WHERE c.user_id = :user
             "rev": "o.rev + 1",
             "deleted_at": ":now",
         }
-        top = f"""(
-    SELECT m.seq
-    FROM {self.messages} AS m
-    JOIN {self.conversations} AS c ON c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL
-    WHERE m.user_id = :user AND m.conversation_id = :conversation AND m.id = :message AND {self.is_kept("m.seq")}
-  )"""
-        insert = self.insert(self.cuts, values).replace("\nSELECT", f"\nWITH RECURSIVE {self._below(top)}\nSELECT", 1)
+        below = self._below(self._branch_to_cut)
+        insert = self.insert(self.cuts, values).replace("\nSELECT", f"\nWITH RECURSIVE {below}\nSELECT", 1)
         return self.dialect.write(f"""
 {insert}
 FROM {self.owners} AS o
 CROSS JOIN below AS b
-WHERE o.user_id = :user
+WHERE o.user_id = :user AND NOT EXISTS (SELECT 1 FROM {self._drafts_below})
 """)
 
     @cached_property
@@ -229,6 +224,10 @@ WHERE c.user_id = :user AND c.id = :conversation AND {cut} > 0
             {
                 "deleted": deleted,
                 "isThere": self.dialect.is_true(f"{self._seq_of_message} IS NOT NULL"),
+                "drafts": self.dialect.subquery(
+                    f"WITH RECURSIVE {self._below(self._branch_to_cut)} "
+                    f"SELECT {self.dialect.list_of(self.dialect.document(DRAFT, 'd'))} FROM {self._drafts_below}"
+                ),
                 "conversation": self.dialect.document(shown(CONVERSATION), "c"),
             }
         )
@@ -457,19 +456,21 @@ WHERE k.user_id = :user
     ) AS s
     WHERE {self.is_kept("s.seq")}
   """)
-        return {"children": children, "top": "(SELECT t.seq FROM top AS t)"}
+        return {"children": children, "top": "(SELECT t.seq FROM top AS t)", "drafts": "w.drafts"}
 
     def _page_of_path(self, listed: str) -> Query:
         rows = self.dialect.message_rows(_on_path("l"), "m", "count(*) > :limit", self._about_path)
         return self.dialect.answer(f"""
 WITH RECURSIVE
-  {listed}
+  {listed},
+  {self.open_drafts_of_page}
 SELECT CASE WHEN (SELECT sum(l.bytes) FROM listed AS l) > :page_bytes THEN NULL ELSE (
   SELECT {rows}
   FROM listed AS l
   {self.dialect.look_up("messages", "m", "m.user_id = :user AND m.n = l.n")}
 ) END AS answer
 FROM {self.conversations} AS c
+CROSS JOIN open_drafts AS w
 WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL
 """)
 
@@ -478,6 +479,7 @@ WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL
         return self.dialect.answer(f"""
 WITH RECURSIVE
   {listed},
+  {self.open_drafts_of_page},
   sized AS (
     SELECT l.n, l.follows, row_number() OVER reading AS position, sum(l.bytes) OVER reading AS bytes
     FROM listed AS l
@@ -490,6 +492,7 @@ SELECT (
   WHERE s.position = 1 OR (s.position <= :limit AND s.bytes <= :page_bytes)
 ) AS answer
 FROM {self.conversations} AS c
+CROSS JOIN open_drafts AS w
 WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL
 """)
 
@@ -532,6 +535,23 @@ WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL
   )"""
 
     # Deletions.
+
+    @property
+    def _branch_to_cut(self) -> str:
+        """Where the branch begins that `:message` names; NULL where it is not there."""
+        return f"""(
+    SELECT m.seq
+    FROM {self.messages} AS m
+    JOIN {self.conversations} AS c ON c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL
+    WHERE m.user_id = :user AND m.conversation_id = :conversation AND m.id = :message AND {self.is_kept("m.seq")}
+  )"""
+
+    @property
+    def _drafts_below(self) -> str:
+        """The open drafts `d` that follow a message of the branch `below`."""
+        open_in_branch = "d.settled_at IS NULL AND d.follows >= r.lo AND d.follows <= r.hi"
+        return f"""below AS r
+    JOIN {self.drafts} AS d ON d.user_id = :user AND d.conversation_id = :conversation AND {open_in_branch}"""
 
     def _cut(self, column: str) -> str:
         """What the deletion says in which `:message` went; NULL where it did not."""

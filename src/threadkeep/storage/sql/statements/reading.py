@@ -2,13 +2,16 @@
 
 from functools import cached_property
 
-from threadkeep.storage.sql.columns import CONVERSATION, MESSAGE, Column, shown
+from threadkeep.storage.sql.columns import CONVERSATION, DRAFT, MESSAGE, Column, named, shown
 from threadkeep.storage.sql.executor import Query
 from threadkeep.storage.sql.statements.base import Base
 
 _LISTED = tuple(column.name for column in CONVERSATION if column.is_shown)
 CONVERSATION_BYTES = 20_000
 """As much as a conversation may take in a page, which is counted for each."""
+
+DRAFT_BYTES = 1_000
+_DRAFT_CHANGE = named(DRAFT, "id", "conversation_id", "state", "started_at")
 
 
 class Reading(Base):
@@ -161,7 +164,7 @@ SELECT {page} AS answer
 
     @cached_property
     def changes(self) -> Query:
-        """A page of changes in order of (rev, kind, n), with conversations of kind 0, messages 1, cuts 2.
+        """A page of changes in order of (rev, kind, n), with conversations of kind 0, messages 1, cuts 2, drafts 3.
 
         A cut is told by where it begins: all those of one rev are of one conversation.
         """
@@ -185,6 +188,7 @@ SELECT {page} AS answer
                             "conversation": self.or_null(self.dialect.document(shown(CONVERSATION), "c"), "c"),
                             "message": self.or_null(self.dialect.document(shown(MESSAGE), "m"), "m"),
                             "removed": f"CASE WHEN k.rev IS NULL THEN NULL ELSE {removed} END",
+                            "draft": self.or_null(self.dialect.document(_DRAFT_CHANGE, "d"), "d"),
                         }
                     )
                 ),
@@ -228,12 +232,25 @@ WITH
     ORDER BY k.rev, k.from_seq
     LIMIT :limit + 1
   ),
+  changed_drafts AS (
+    SELECT d.rev, 3 AS kind, d.n, {DRAFT_BYTES} AS bytes, NULL AS cut_in
+    FROM {self.drafts} AS d
+    {self.dialect.look_up("conversations", "c", "c.user_id = :user AND c.id = d.conversation_id")}
+    WHERE d.user_id = :user
+      AND d.rev >= :rev
+      AND (d.rev, 3, d.n) > (:rev, :kind, :n)
+      AND c.deleted_at IS NULL
+    ORDER BY d.rev, d.n
+    LIMIT :limit + 1
+  ),
   changed AS (
     SELECT a.rev, a.kind, a.n, a.bytes, a.cut_in FROM changed_conversations AS a
     UNION ALL
     SELECT b.rev, b.kind, b.n, b.bytes, b.cut_in FROM changed_messages AS b
     UNION ALL
     SELECT d.rev, d.kind, d.n, d.bytes, d.cut_in FROM changed_cuts AS d
+    UNION ALL
+    SELECT e.rev, e.kind, e.n, e.bytes, e.cut_in FROM changed_drafts AS e
   ),
   listed AS (
     SELECT l.rev, l.kind, l.n, l.bytes, l.cut_in
@@ -251,6 +268,7 @@ FROM sized AS s
 LEFT JOIN {self.conversations} AS c ON c.user_id = :user AND c.n = s.n AND s.kind = 0
 LEFT JOIN {self.messages} AS m ON m.user_id = :user AND m.n = s.n AND s.kind = 1
 LEFT JOIN {self.cuts} AS k ON k.user_id = :user AND k.conversation_id = s.cut_in AND k.from_seq = s.n
+LEFT JOIN {self.drafts} AS d ON d.user_id = :user AND d.n = s.n AND s.kind = 3
 WHERE s.position = 1 OR (s.position <= :limit AND s.bytes <= :page_bytes)
 """)
 
@@ -309,6 +327,10 @@ WHERE s.position = 1 OR (s.position <= :limit AND s.bytes <= :page_bytes)
   )"""
 
     @property
+    def _beside_messages(self) -> dict[str, str]:
+        return {"drafts": "w.drafts"}
+
+    @property
     def _on_page(self) -> list[Column]:
         """What readers get of a message of a page: whether the conversation has a fork at all is asked once for all."""
         fork = f"SELECT 1 FROM {self.forks} AS f WHERE f.user_id = :user AND f.conversation_id = :conversation"
@@ -322,13 +344,15 @@ WHERE s.position = 1 OR (s.position <= :limit AND s.bytes <= :page_bytes)
     def _page(self, listed: str) -> Query:
         return self.dialect.answer(f"""
 WITH
-  {listed}
+  {listed},
+  {self.open_drafts_of_page}
 SELECT CASE WHEN (SELECT sum(l.bytes) FROM listed AS l) > :page_bytes THEN NULL ELSE (
-  SELECT {self.dialect.message_rows(self._on_page, "m", "count(*) > :limit")}
+  SELECT {self.dialect.message_rows(self._on_page, "m", "count(*) > :limit", self._beside_messages)}
   FROM listed AS l
   {self.dialect.look_up("messages", "m", "m.user_id = :user AND m.n = l.n")}
 ) END AS answer
 FROM {self.conversations} AS c
+CROSS JOIN open_drafts AS w
 WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL
 """)
 
@@ -338,17 +362,19 @@ WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL
         return self.dialect.answer(f"""
 WITH
   {listed},
+  {self.open_drafts_of_page},
   sized AS (
     SELECT l.n, row_number() OVER reading AS position, sum(l.bytes) OVER reading AS bytes
     FROM listed AS l
     WINDOW reading AS (ORDER BY l.place)
   )
 SELECT (
-  SELECT {self.dialect.message_rows(shown(MESSAGE), "m", more)}
+  SELECT {self.dialect.message_rows(shown(MESSAGE), "m", more, self._beside_messages)}
   FROM sized AS s
   {self.dialect.look_up("messages", "m", "m.user_id = :user AND m.n = s.n")}
   WHERE s.position = 1 OR (s.position <= :limit AND s.bytes <= :page_bytes)
 ) AS answer
 FROM {self.conversations} AS c
+CROSS JOIN open_drafts AS w
 WHERE c.user_id = :user AND c.id = :conversation AND c.deleted_at IS NULL
 """)

@@ -42,6 +42,7 @@ WHERE o.user_id = :user
   AND (
     EXISTS (SELECT 1 FROM {self.conversations} AS c WHERE c.user_id = :user AND c.rev = o.rev + 1)
     OR EXISTS (SELECT 1 FROM {self.messages} AS m WHERE m.user_id = :user AND m.rev = o.rev + 1)
+    OR EXISTS (SELECT 1 FROM {self.drafts} AS d WHERE d.user_id = :user AND d.rev = o.rev + 1)
   )
 """)
 
@@ -116,6 +117,8 @@ WHERE o.user_id = :user
   )
   AND {self.is_expected_leaf}
   AND NOT EXISTS (SELECT 1 FROM {self._unknown_links("link")})
+  AND NOT EXISTS (SELECT 1 FROM {self.drafts_in_the_way})
+  AND {self.is_settling}
   AND (SELECT k.seq FROM {self.messages} AS k WHERE k.user_id = :user AND k.id = new.value ->> 'id') IS NULL
 {self.dialect.order_of_given("new")}
 """)
@@ -204,6 +207,7 @@ WHERE o.user_id = :user
             {
                 "messages": messages,
                 "unknown": unknown,
+                "drafts": self.dialect.subquery(f"SELECT {self.dialect.list_of('d.id')} FROM {self.drafts_in_the_way}"),
                 "conversation": self.dialect.document(shown(CONVERSATION), "c"),
             }
         )
