@@ -9,15 +9,18 @@ import msgspec
 import pytest
 
 from owner_proof.breaking import Broken
+from owner_proof.guards_of_branches import ON_POSTGRES as OF_BRANCHES_ON_POSTGRES
+from owner_proof.guards_of_branches import SUPERFLUOUS as OF_BRANCHES
 from owner_proof.guards_of_threads import SUPERFLUOUS as OF_THREADS
 from owner_proof.kept import OF_AGENTS
 from owner_proof.reading import OF_NO_USER
 from owner_proof.walk.blobs import pieces_called
+from owner_proof.walk.branches import BRANCHES, BUSHES, COMBS, ROOTS
 from owner_proof.walk.conversations import IMPORTS, MORE, OTHERWISE, WALK, create_in_parts
 from owner_proof.walk.indexing import AGAIN, index_before, leave_behind, leave_unlinked
 from owner_proof.walk.recorder import Ran, Recorder, names_of_pieces, store_of
 from owner_proof.walk.steps import walk
-from owner_proof.walk.sweeping import erase, purge, sweep
+from owner_proof.walk.sweeping import erase, sweep
 from owner_proof.walk.whole import DELETED, ERASED, HELD, PURGED, WHOLE_WALK
 from support import stores
 from support.examples import is_night
@@ -39,17 +42,14 @@ LOCK_OWNER = "lock_owner"
 QUERIES = {**statements_of(f'"{BESIDE}"').queries(), LOCK_OWNER: lock_owner_of(f'"{BESIDE}"')}
 USER = "ada"
 NEIGHBOURS = {
-    "ADA": [*OTHERWISE, *HELD, index_before()],
+    "ADA": [*OTHERWISE, *HELD, *ROOTS, index_before()],
     "abe": [*PURGED, index_before(1, 2, 3, 5)],
     "ad": DELETED,
-    "ada ": [*WALK, *AGAIN, *IMPORTS, *MORE, *HELD, index_before(1, 2, 5, 6, 40)],
-    "Ada": [
-        *(*OTHERWISE, purge(), sweep(), *MORE, *HELD, create_in_parts(60, 260, 261, 262, words="parted")),
-        *(leave_behind, leave_unlinked),
-    ],
-    "ann": ERASED,
+    "ada ": [*WALK, *BRANCHES, *AGAIN, *IMPORTS, *MORE, *HELD, index_before(1, 2, 5, 6, 40)],
+    "Ada": [*OTHERWISE, *MORE, *HELD, create_in_parts(60, 260, 261, 262, words="parted"), *COMBS, leave_behind],
+    "ann": [*ERASED, *BUSHES],
     "bob": [*DELETED, index_before(1)],
-    "eve": [*OTHERWISE[:-1], index_before()],
+    "eve": [*OTHERWISE[:-1], index_before(), leave_unlinked],
 }
 # Who has pieces of the names that the user will give, too: only the statements keep them apart, and no chance.
 NAMESAKE = "ADA"
@@ -63,7 +63,7 @@ _WORDS = """
     LEFT JOIN {schema}.conversations AS c ON c.n = -l.n"""
 _ROWS = "SELECT t.* FROM {schema}.{table} AS t"
 ROWS = {
-    **dict.fromkeys(("owners", "conversations", "messages"), _ROWS),
+    **dict.fromkeys(("owners", "conversations", "messages", "forks", "cuts"), _ROWS),
     "words": _WORDS,
     "search_index_2": _WORDS,
     **{table: text.format(schema="{schema}.") for table, text in OF_AGENTS.items()},
@@ -233,6 +233,8 @@ _OF_TASKS = "Tasks are taken by `n` from a list that is guarded, or are guarded 
 _STAMPED = "It goes by the stamp of this batch, which no other one has."
 _EITHER = "What is listed is joined with what it is of by `n`, which names one, and either is tied to the user."
 SUPERFLUOUS = {
+    **OF_BRANCHES,
+    **OF_BRANCHES_ON_POSTGRES,
     **OF_THREADS,
     "lock_owner-o-1": "It would have everybody wait for everybody, and changes nothing.",
     **dict.fromkeys(

@@ -55,7 +55,7 @@ def swept_at_once(conversations: int = 100, messages: int = 500, size: int = 8_0
     )
 
 
-class _Late:
+class Late:
     """An executor that does something else before it runs the first batch that writes."""
 
     bookmark: str | None = None
@@ -82,7 +82,7 @@ def sweep_late(*steps: Step) -> Step:
             answers.append(await take(store, list(steps)))
 
         late = copy.copy(store)
-        late._executor = _Late(store._executor, before)
+        late._executor = Late(store._executor, before)
         return [await late._sweep_marked(), answers]
 
     return step

@@ -1,7 +1,8 @@
 """A walk through everything that a store does, and what everybody around the walker has done."""
 
 from owner_proof.walk.blobs import BLOBS, LATER_BLOBS, blobs_held
-from owner_proof.walk.conversations import IMPORTS, MORE, OTHERWISE, WALK, create, delete, delete_branch
+from owner_proof.walk.branches import BRANCHED, BRANCHES, SWEEPING, WITHERED
+from owner_proof.walk.conversations import IMPORTS, MORE, OTHERWISE, WALK, create, delete
 from owner_proof.walk.erasing import ERASING
 from owner_proof.walk.indexing import AGAIN
 from owner_proof.walk.journals import JOURNALS, JOURNALS_HELD, LATER_JOURNALS
@@ -25,11 +26,8 @@ HELD: list[Step] = [
 ]
 _ALL = (1, 2, 3, 4, 5, 6, 7, 8, 10, 20, 40, 41, 42, 43, 44, 50, 90)
 
-DELETED: list[Step] = [*OTHERWISE, *MORE, *HELD, *(delete(number) for number in _ALL)]
-PURGED: list[Step] = [
-    *(*OTHERWISE, delete_branch(1, 324), *MORE, *HELD, *(delete(number) for number in _ALL)),
-    purge(ago=5),  # and some are deleted and not yet purged
-]
+DELETED: list[Step] = [*OTHERWISE, *MORE, *HELD, *WITHERED, *(delete(number) for number in (*BRANCHED, *_ALL))]
+PURGED: list[Step] = [*DELETED, purge(ago=5)]  # and some are deleted and not yet purged
 ERASED: list[Step] = [
     *OTHERWISE,
     *MORE,
@@ -46,7 +44,7 @@ ERASED: list[Step] = [
 
 
 WHOLE_WALK: list[Step] = [
-    *(*WALK, *JOURNALS, *BLOBS, *TASKS, *THREADS, *AGAIN, *IMPORTS, *ERASING),
+    *(*WALK, *BRANCHES, *JOURNALS, *BLOBS, *TASKS, *THREADS, *AGAIN, *IMPORTS, *SWEEPING, *ERASING),
     *(*LATER_JOURNALS, *LATER_BLOBS, *LATER_TASKS, *LATER_THREADS),
 ]
 """All that the walker does."""

@@ -44,7 +44,7 @@ ON CONFLICT (user_id, id) DO NOTHING
         copied = {column.name: f"m.{column.name}" for column in given(MESSAGE) if column.name != "parent_id"}
         values = {
             "user_id": ":user",
-            "rev": "c.rev",
+            "rev": "o.rev + 1",
             **copied,
             "sent_role": "m.sent_role",
             "id": "given.value ->> 2",
@@ -57,9 +57,10 @@ ON CONFLICT (user_id, id) DO NOTHING
         message = f"m.user_id = :user AND m.conversation_id = :original AND m.seq = {seq}"
         return self.dialect.write(f"""
 {self.insert(self.messages, values)}
-FROM {self.conversations} AS c
+FROM {self.owners} AS o
+JOIN {self.conversations} AS c ON c.user_id = :user AND c.id = :conversation
 CROSS JOIN {self.dialect.each(":copies", "given")}
 {self.dialect.look_up("messages", "m", message)}
-WHERE c.user_id = :user AND c.id = :conversation AND c.rev = {self.next_rev}
+WHERE o.user_id = :user AND c.rev = o.rev + 1
 {self.dialect.order_of_given("given")}
 """)

@@ -77,7 +77,7 @@ WHERE m.user_id = :user
         return self.dialect.write(f"""
 {self.insert(self.forks, values)}
 FROM {self.owners} AS o
-JOIN {self.messages} AS m ON m.user_id = :user AND m.rev > o.rev
+JOIN {self.messages} AS m ON m.user_id = :user AND m.rev = o.rev + 1
 {self.dialect.look_up("messages", "p", "p.user_id = :user AND p.id = m.parent_id")}
 WHERE o.user_id = :user AND {_IS_PARENT} AND {self._has_no_fork}
 """)
