@@ -38,3 +38,8 @@ CREATE TABLE draft_parts (
   ops json NOT NULL,
   PRIMARY KEY (user_id, draft_id, part)
 );
+
+ALTER TABLE drafts ALTER COLUMN user_id SET STATISTICS 0;
+
+ALTER TABLE draft_parts
+  ALTER COLUMN user_id SET STATISTICS 0, ALTER COLUMN draft_id SET STATISTICS 0;

@@ -65,6 +65,18 @@ CROSS JOIN generate_series(3, {MESSAGES}, 3) AS m;
 INSERT INTO cuts (user_id, conversation_id, from_seq, to_seq, rev, deleted_at)
 SELECT 'user' || u, 'c' || c, {MESSAGES} - 1, {MESSAGES}, c, CASE WHEN c < 6 THEN 1 WHEN c < 10 THEN -1 ELSE 99 END
 FROM generate_series(:users) AS u CROSS JOIN generate_series(1, {CONVERSATIONS}) AS c;
+INSERT INTO drafts (
+  user_id, id, conversation_id, follows, role, digest, fence, lease_ms, started_at, renewed_at, state, settled_at, rev
+)
+SELECT
+  'user' || u, 'd' || c, 'c' || c, {MESSAGES} - 2, 'assistant', 'd', 1, 60000, 1, 1,
+  CASE WHEN c <= 400 THEN 'complete' ELSE 'streaming' END, CASE WHEN c <= 400 THEN 1 END, c
+FROM generate_series(:users) AS u CROSS JOIN generate_series(1, {CONVERSATIONS}) AS c;
+INSERT INTO draft_parts (user_id, draft_id, part, at, digest, bytes, blocks, ops)
+SELECT 'user' || u, 'd' || c, p, 1, 'd', 10, 't', '[]'
+FROM generate_series(:users) AS u
+CROSS JOIN generate_series(401, {CONVERSATIONS}) AS c
+CROSS JOIN generate_series(0, {MESSAGES} - 1) AS p;
 WITH kept AS (
   INSERT INTO journals (
     user_id, space, key, incarnation, generation, version, identity, next_seq, epoch, next_producer_seq, status, sort,
@@ -149,7 +161,7 @@ SELECT c.user_id, c.thread, '', c.id, 'task', w, '', 'a', 't', 5, 'data'
 FROM checked AS c CROSS JOIN generate_series(0, 1) AS w
 """
 TABLES = ("owners", "conversations", "messages", "words", "search_index_2", "journals", "entries", "pieces", "blobs")
-TABLES += ("forks", "cuts", "tasks", "lanes", "threads", "checkpoints", "checkpoint_values", "checkpoint_writes")
+TABLES += ("forks", "cuts", "drafts", "draft_parts", "tasks", "lanes", "threads", "checkpoints", "checkpoint_values", "checkpoint_writes")
 VALUES: dict[str, Any] = {
     "conversation": "c5",
     "message": "m5-20",
@@ -312,6 +324,20 @@ VALUES: dict[str, Any] = {
     "updated_before": 9,
     "runs": '[["rt101"], ["rt102"]]',
     **dict.fromkeys(("thread_limit", "checkpoint_limit", "value_limit"), 9),
+    "draft": "d450",
+    "lease_ms": 1,
+    "open_max": 9,
+    "fence": 1,
+    "start": 30,
+    "first": 40,
+    "parts": '[["d", "[]"]]',
+    "letters": "t",
+    "base": "t",
+    "bytes_max": 999,
+    "checks": 1,
+    "settled": '[["d450", 1, 40, "complete"]]',
+    "follows_leaf": 1,
+    "with_drafts": 1,
     "forked_from": None,
     "original": "c5",
     "copies": '[[1, 1, "new", "d"], [2, 2, "newer", "d"]]',
@@ -392,6 +418,8 @@ def values_of(name: str, user: str, places: dict[str, list[int]], word: str = "w
         values["epoch"] = 1  # of a producer, and not of a user's history
     if name in ("insert_journal", "save_journal", "insert_task"):
         values["kind"] = "k"  # of a journal or a task, and not of a change
+    if name == "insert_parts":
+        values |= {"parts": '[{"part": 40, "digest": "d", "ops": "[]"}]', "checks": "[]", "bytes": 9, "base": 1}
     if "path_after" in name:
         values["after"] = 19  # a place in a conversation, and not a user
     if "task" in name:

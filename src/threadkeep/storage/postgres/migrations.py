@@ -455,6 +455,9 @@ WHERE linked_rev < rev""",
   ops json NOT NULL,
   PRIMARY KEY (user_id, draft_id, part)
 )""",
+            """ALTER TABLE drafts ALTER COLUMN user_id SET STATISTICS 0""",
+            """ALTER TABLE draft_parts
+  ALTER COLUMN user_id SET STATISTICS 0, ALTER COLUMN draft_id SET STATISTICS 0""",
         ),
     ),
 )
