@@ -102,6 +102,8 @@ def _texts(value: Any) -> Iterator[str]:
 def _has_no_name(sent: Sent, place: str, most: int) -> bool:
     """Whether something is no name: where it is said to be, or in the address, which may call it something else."""
     texts = [*sent.steps, *sent.query.values()]
+    if sent.query.get(place) == "":
+        return True
     with suppress(ValueError):  # there is no body, or it is no JSON
         texts += _texts(sent.body) if place not in sent.query else []
     with suppress(ValueError):
@@ -216,6 +218,12 @@ def _given(sent: Sent) -> set[str]:
     return {name for name, value in sent.body.items() if value is not None}
 
 
+def _has_float(sent: Sent, place: str) -> bool:
+    """Whether there is a number with a fraction at a place, or under any name that is there."""
+    value = sent.at(place.removesuffix("[...]"))
+    return any(isinstance(each, float) for each in (value.values() if isinstance(value, dict) else [value]))
+
+
 REASONS: dict[str, Callable[[Sent, str], bool]] = {
     **OF_STATE,
     # Something has the right form, and leads nowhere.
@@ -229,6 +237,12 @@ REASONS: dict[str, Callable[[Sent, str], bool]] = {
     # Two fields go together, or do not.
     r"after: Send either `after`": lambda sent, _: {"cursor", "after"} <= set(sent.query),
     r"to: `to` must be later": lambda sent, _: int(sent.query["from"]) >= int(sent.query["to"]),
+    r"createdBefore: `createdBefore` must be later": lambda sent, _: (
+        int(sent.query["createdAfter"]) >= int(sent.query["createdBefore"])
+    ),
+    r"model: Must be one line": lambda sent, _: (
+        not sent.query["model"].strip() or any(category(each) in ("Cc", "Zl", "Zp") for each in sent.query["model"])
+    ),
     r"confirm: This is not your user id": lambda sent, _: sent.query["confirm"] != sent.headers["x-user-id"],
     r"id: This is not the id in the path": lambda sent, _: sent.body["id"] != sent.last_step,
     r"messages\[\d+\]\.id: \S+ is also the id of": lambda sent, _: len(set(_ids(sent))) < len(_ids(sent)),
@@ -237,9 +251,7 @@ REASONS: dict[str, Callable[[Sent, str], bool]] = {
     r"q: A query may have 32 words": lambda sent, _: _words(sent) > 32,
     r"q: A query may have 512 words": lambda sent, _: _words(sent) > 512,
     # To a schema 1.0 is an integer.
-    r"[\w.[\]]+: Must be a whole number.*, not one with a fraction or an exponent": lambda sent, place: isinstance(
-        sent.at(place), float
-    ),
+    r"[\w.[\]]+: Must be a whole number.*, not one with a fraction or an exponent": _has_float,
     r"[\w.[\]]+: The names in metadata must not contain": lambda sent, place: "\0" in "".join(_names(sent.at(place))),
     r"(x-d1-bookmark|if-match|idempotency-key): ": lambda sent, place: place in _malformed(sent),
 }
