@@ -161,7 +161,18 @@ SELECT c.user_id, c.thread, '', c.id, 'task', w, '', 'a', 't', 5, 'data'
 FROM checked AS c CROSS JOIN generate_series(0, 1) AS w
 """
 TABLES = ("owners", "conversations", "messages", "words", "search_index_2", "journals", "entries", "pieces", "blobs")
-TABLES += ("forks", "cuts", "drafts", "draft_parts", "tasks", "lanes", "threads", "checkpoints", "checkpoint_values", "checkpoint_writes")
+TABLES += (
+    "forks",
+    "cuts",
+    "drafts",
+    "draft_parts",
+    "tasks",
+    "lanes",
+    "threads",
+    "checkpoints",
+    "checkpoint_values",
+    "checkpoint_writes",
+)
 VALUES: dict[str, Any] = {
     "conversation": "c5",
     "message": "m5-20",
