@@ -131,7 +131,8 @@ class Devices:
 
 async def _nothing() -> AsyncIterator[str]:
     """No lines."""
-    for line in ():
+    lines: tuple[str, ...] = ()
+    for line in lines:
         yield line
 
 
