@@ -19,6 +19,8 @@ TIERS = {
 _SECONDS_OF_A_TEST = 0.3
 _SECONDS = {
     "tests/clients/test_flue.py": 120,
+    "tests/clients/test_ai_sdk_reload.py": 30,
+    "tests/in_worker/test_following_in_worker.py": 100,
     "tests/in_worker/test_large_bodies.py": 25,
     "tests/in_worker/test_flue_sessions.py": 15,
     "tests/in_worker/test_own_workers.py": 50,
@@ -31,6 +33,7 @@ _SECONDS = {
     "tests/scripts/test_backup.py": 38,
     "tests/scripts/test_migrate.py": 30,
     "tests/scripts/test_move_sessions.py": 25,
+    "tests/server/test_live.py": 60,
     "tests/server/test_load.py": 28,
     "tests/server/test_langgraph_killed.py": 27,
     "tests/scripts/test_setup.py": 25,

@@ -23,9 +23,12 @@ CREATE TABLE drafts (
 
 CREATE INDEX drafts_open ON drafts (user_id, conversation_id, follows) WHERE settled_at IS NULL;
 
-CREATE INDEX drafts_by_conversation ON drafts (user_id, conversation_id);
+CREATE INDEX drafts_ended ON drafts (user_id, conversation_id, settled_at)
+WHERE settled_at IS NOT NULL;
 
 CREATE INDEX drafts_by_rev ON drafts (user_id, rev, n);
+
+CREATE INDEX drafts_settled ON drafts (user_id, settled_at) WHERE settled_at IS NOT NULL;
 
 CREATE TABLE draft_parts (
   user_id TEXT NOT NULL,

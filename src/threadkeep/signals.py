@@ -25,7 +25,14 @@ class Signals:
         """How many there were."""
         self.carry: Callable[[str], None] | None = None
         """Tells other processes of a write, where somebody has undertaken to."""
-        self._is_deaf = False
+        self.hearings = 0
+        """How often other processes have begun to be heard."""
+        self.is_deaf = False
+        """Whether they cannot be heard just now, so that everybody asks now and then."""
+        self.costs = False
+        """Whether it costs something that anybody waits, as in a Durable Object that cannot hibernate meanwhile."""
+        self.is_over = False
+        """Whether whoever follows something is to end at once, since the process does."""
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self._last: dict[str, int] = {}  # the number of the last of each user, oldest first
         self._last_of_others = 0
@@ -59,9 +66,21 @@ class Signals:
         for waiting in [each for of_user in self._waiting.values() for each in of_user]:
             _wake(waiting)
 
-    def set_deaf(self, *, is_deaf: bool) -> None:
-        """Say whether other processes cannot be heard just now, so that everybody asks now and then."""
-        self._is_deaf = is_deaf
+    def begin_to_hear(self) -> None:
+        """Say that other processes are heard from now on: everybody asks once for what was missed until then."""
+        self.hearings += 1
+        self.is_deaf = False
+        self.wake_all()
+
+    def go_deaf(self) -> None:
+        """Say that other processes cannot be heard."""
+        if not self.is_deaf:
+            self.is_deaf = True
+            self.wake_all()
+
+    def end(self) -> None:
+        """Have everybody who follows something end, now and from now on."""
+        self.is_over = True
         self.wake_all()
 
     def last_of(self, user: str) -> int:
@@ -74,13 +93,13 @@ class Signals:
         Without a number, wait for the next one.
         """
         since = self.count if since is None else since
-        if self.last_of(user) > since:
+        if self.is_over or self.last_of(user) > since:
             return True
         import asyncio
 
         waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(user, set()).add(waiting)
-        is_deaf = self._is_deaf
+        is_deaf = self.is_deaf
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(seconds, DEAF_SECONDS) if is_deaf else seconds):
@@ -100,8 +119,18 @@ class Listener:
         self._user = user
         self._heard = signals.count
 
+    @property
+    def costs(self) -> bool:
+        """Whether it costs something to wait."""
+        return self._signals.costs
+
+    @property
+    def is_over(self) -> bool:
+        """Whether to end at once, and ask no more."""
+        return self._signals.is_over
+
     async def wait(self, seconds: float) -> bool:
-        """Wait until it is time to ask the store again; return whether it is."""
+        """Wait until it is time to ask the store again, or to end; return whether it is."""
         is_time = await self._signals.wait(self._user, seconds, self._heard)
         self._heard = self._signals.count
         return is_time

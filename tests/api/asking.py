@@ -14,6 +14,7 @@ from threadkeep.http.problems import OPENAI, STATUS
 from threadkeep.ids import new_id
 
 API = "/api/conversations"
+STREAM = f"{API}/changes/stream"
 JSON = {"Content-Type": "application/json"}
 ANSWER_SECONDS = 60
 MISSING = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
@@ -32,10 +33,27 @@ _MESSAGE_CHARACTERS_MAX = 1_000
 
 
 async def ask(client: httpx.AsyncClient, method: str, path: str, **options: Any) -> httpx.Response:
-    """Send a request. Fails on an answer that no caller should ever get, and where none comes."""
-    response = await client.request(method, path, timeout=ANSWER_SECONDS, **options)
+    """Send a request. Fails on an answer that no caller should ever get, and where none comes.
+
+    Of the changes as they happen, whose answer has no end to wait for, it takes what comes up to the first event.
+    """
+    if path.partition("?")[0] == STREAM and method == "GET":
+        response = await _ask_for_events(client, path, **options)
+    else:
+        response = await client.request(method, path, timeout=ANSWER_SECONDS, **options)
     check(response)
     return response
+
+
+async def _ask_for_events(client: httpx.AsyncClient, path: str, **options: Any) -> httpx.Response:
+    came = ""
+    async with client.stream("GET", path, timeout=ANSWER_SECONDS, **options) as response:
+        async for line in response.aiter_lines():
+            came += f"{line}\n"
+            if line.startswith("data: "):
+                break
+    headers = {name: value for name, value in response.headers.items() if name != "content-encoding"}
+    return httpx.Response(response.status_code, headers=headers, text=came, request=response.request)
 
 
 async def send(client: httpx.AsyncClient, method: str, path: str, body: Any, **headers: str) -> httpx.Response:

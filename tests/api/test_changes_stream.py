@@ -122,10 +122,28 @@ async def test_many_devices_hear_of_an_append_and_one_that_does_not_read_holds_u
 @pytest.mark.front_door
 async def test_what_cannot_be_followed_is_refused(backend: Backend, subtests: pytest.Subtests) -> None:
     client = someone(backend)
-    for nonsense in ("x", "~", "~WyJl", "~WyJqIiwiYSIsImIiXQ", "a" * 5_000):
+    conversation_id = await create(client)
+    await create(client)
+    listed = (await ask(client, "GET", f"{API}?limit=1")).json()["nextCursor"]
+    nonsense_of_all_kinds = ("x", "~", "~WyJl", "~WyJqIiwiYSIsImIiXQ", "a" * 5_000, "1, 2", "\xfc", "null", "-1")
+    for nonsense in (*nonsense_of_all_kinds, listed, conversation_id):
         with subtests.test(nonsense[:20]):
-            headers = {"Last-Event-ID": nonsense}
+            headers = {"Last-Event-ID": nonsense.encode("latin-1")}
             check_refusal(await ask(client, "GET", STREAM, headers=headers), at="last-event-id")
     for query, at in (("since=x", "since"), ("limit=0", "limit"), ("cursor=0", "cursor")):
         with subtests.test(query):
             check_refusal(await ask(client, "GET", f"{STREAM}?{query}"), at=at)
+    with subtests.test("HEAD"):
+        assert (await ask(client, "HEAD", STREAM)).status_code == 200
+    with subtests.test("POST"):
+        check_refusal(await send(client, "POST", STREAM, {}), "method_not_allowed")
+
+
+async def test_an_id_that_came_last_wins_over_where_the_address_begins(running: Backend) -> None:
+    client = someone(running)
+    await create(client)
+    async with asyncio.timeout(PATIENCE_SECONDS), following(client, "?since=0") as events:
+        last = (await anext(events))["id"]
+    async with asyncio.timeout(PATIENCE_SECONDS), following(client, "?since=0", last=last) as events:
+        added = await create(client, "second")
+        assert [row["id"] for row in (await anext(events))["data"]["conversations"]] == [added]

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from asking import API, ask, check_refusal, everything, import_document, message, send
+from asking import API, STREAM, ask, check_refusal, everything, import_document, message, send
 
 from support.backends import Backend
 from support.routes import USER_ROUTES
@@ -127,6 +127,10 @@ QUESTIONS: dict[tuple[str, str], list[Question]] = {
         lambda user, id_, message_id: (f"{API}/changes", None),
         lambda user, id_, message_id: (f"{API}/changes?since=0", None),
         lambda user, id_, message_id: (f"{API}/changes?since=0&limit=500", None),
+    ],
+    ("GET", "/api/conversations/changes/stream"): [
+        lambda user, id_, message_id: (STREAM, None),
+        lambda user, id_, message_id: (f"{STREAM}?since=0&limit=500", None),
     ],
     ("GET", "/api/conversations/{id}"): [lambda user, id_, message_id: (f"{API}/{id_}", None)],
     ("PUT", "/api/conversations/{id}"): [
@@ -394,6 +398,16 @@ async def test_a_cursor_of_the_changes_of_another_user_has_expired(two: Two) -> 
             assert response.status_code == 410
             check_refusal(response, "cursor_expired", says=("since=0",))
             assert [*response.json()] == ["error"]
+
+
+async def test_a_cursor_of_another_user_has_expired_in_a_stream_as_well(two: Two) -> None:
+    for user, other in ((two.alice, two.bob), (two.bob, two.alice)):
+        cursor = (await other.ask("GET", f"{API}/changes?since=0")).json()["next"]
+        told = await user.ask("GET", STREAM, headers={"Last-Event-ID": cursor})
+        assert told.status_code == 200
+        name, id_, data = told.text.splitlines()[-3:]
+        assert (name, id_) == ("event: expired", "id: ")
+        assert json.loads(data.removeprefix("data: "))["code"] == "cursor_expired"
 
 
 async def test_an_export_holds_only_ones_own(two: Two) -> None:

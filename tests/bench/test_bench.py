@@ -24,6 +24,8 @@ from tools.bench.chart import chart
 from tools.bench.conversations import TURN, Writer
 from tools.bench.estimates import estimate, ratio
 from tools.bench.http_client import Request
+from tools.bench.live import OPERATIONS as LIVE_OPERATIONS
+from tools.bench.live_report import live_section
 from tools.bench.load import Load
 from tools.bench.operations import OPERATIONS, Target
 from tools.bench.report import report
@@ -88,6 +90,39 @@ def test_a_part_of_the_stores_of_agent_frameworks_can_be_measured() -> None:
         *(True, True, False, False, False)
     ]
     assert not Options("", only="agents", smoke=True).has_all_of_agents
+
+
+def test_a_small_run_measures_how_long_a_message_takes_to_those_who_follow(tmp_path: Path) -> None:
+    document, file = ROOT / "docs/benchmarks.md", tmp_path / "figures.json"
+    before = document.read_bytes()
+    done = bench("--smoke", "--only", "live-sqlite", "--json", file)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(file.read_text())
+    (row,) = figures["live"]
+    assert (row["store"], row["where"]) == ("sqlite", "a server")
+    assert 0 < row["low"] <= row["median"] <= row["high"]
+    assert "| sqlite | a server | " in done.stdout
+    assert document.read_bytes() == before
+
+
+def test_a_part_of_what_follows_can_be_measured() -> None:
+    assert Options("", only="live-d").live() == ("live-durable-object", "live-d1")
+    assert Options("", store="d1").live() == Options("", only="list").live() == ()
+    assert Options("", only="live").live() == Options("").live() == LIVE_OPERATIONS
+    assert [Options("", only=only).has_all_of_live for only in ("live", "live-d1", "li", None)] == [
+        *(True, False, False, False)
+    ]
+    assert not Options("", only="live", quick=True).has_all_of_live
+
+
+LIVE: dict[str, Any] = {"live": [{"store": "d1", "where": "a Worker", "median": 512.0, "low": 400.0, "high": 600.0}]}
+
+
+def test_the_section_about_live_changes_takes_the_place_of_the_one_before() -> None:
+    section = live_section({"command": "scripts/bench --only live", "date": "2026-11-29", "rounds": 5, **LIVE})
+    assert "| d1    | a Worker | 512 " in section
+    document = "# One\n\n## How it is measured\n\n- so\n"
+    assert with_section(with_section(document, "## Live changes\n\nold\n"), section) == with_section(document, section)
 
 
 @pytest.mark.parametrize(
@@ -325,6 +360,7 @@ def test_the_document_has_every_figure() -> None:
             | {"ratio": 1.17, "low": 1.1, "high": 1.2}
         ],
         **AGENTS,
+        **LIVE,
         "sessions": [{"store": "sqlite", "bytes": 10**8, "server": [7.3, 1.2], "client": [5.1, 4.2]}],
     }
     text = report(figures)

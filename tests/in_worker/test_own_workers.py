@@ -143,6 +143,9 @@ def test_no_request_of_any_kind_imports_anything_not_even_the_first(running: Loc
         ask("GET", f"{own}/export", f"{pattern}/export")
         ask("POST", "/api/import", json=document)
         ask("GET", f"{API}/changes", params={"since": "0"})
+        with client.stream("GET", f"{API}/changes/stream") as following:
+            next(following.iter_raw())
+        asked.add(("GET", f"{API}/changes/stream"))
         ask("GET", API)
         ask("GET", API, params={"archived": "any", "model": "m", "createdAfter": "0", "metadata.a": "1"})
         ask("GET", own, pattern)

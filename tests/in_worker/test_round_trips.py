@@ -20,8 +20,10 @@ from support.routes import USER_ROUTES
 from threadkeep.agents.openai.items import minted
 from threadkeep.ids import new_id
 
-# What works in chunks, since there may be more of it than fits into one: see below.
+# What works in chunks, since there may be more of it than fits into one: see below. Who follows changes asks again
+# and again: see test_following_in_worker.py.
 STREAMS = {
+    ("GET", "/api/conversations/changes/stream"),
     ("GET", "/api/conversations/{id}/export"),
     ("GET", "/api/export"),
     ("POST", "/api/import"),

@@ -29,6 +29,7 @@ _MERGES = "It merges what the index is made of, which changes no row."
 OF_NO_USER = {
     "users_to_purge": "It finds the users for whom there is something to purge, whoever they are.",
     "users_to_expire": "It finds the users who have something that expires, whoever they are.",
+    "users_with_open_drafts": "It finds the users who may have drafts to settle, whoever they are.",
     "index_again_4": "It empties an index of which nothing is listed any more.",
     **dict.fromkeys(("tidying_1", "tidying_2", "tidying_3", "tidying_4"), _MERGES),
 }

@@ -42,6 +42,10 @@ WASTEFUL = {
     ),
     "to_index_again": (["SCAN l"], _FIRST),
     "index_again_4": (["SCAN word_lists"], "It looks whether there is anything at all, and ends at the first."),
+    "users_with_open_drafts": (
+        ["SCAN d USING INDEX drafts_open"],
+        "It is about no user: it reads the drafts that are open, which alone are in this index.",
+    ),
     "users_to_purge": (
         [
             "SCAN c USING COVERING INDEX conversations_by_deletion",
@@ -158,7 +162,20 @@ def test_every_table_is_watched() -> None:
         assert wasteful(f"SELECT t.user_id FROM {table} AS t") != []
 
 
-ARRAYS = {"ids", "messages", "conversations", "words", "titles", "places", "tasks", "threads", "runs"}
+ARRAYS = {
+    "settled",
+    "checks",
+    "parts",
+    "ids",
+    "messages",
+    "conversations",
+    "words",
+    "titles",
+    "places",
+    "tasks",
+    "threads",
+    "runs",
+}
 COUNTS = {"limit", "conversation_limit", "looked", "skip", "thread_limit", "checkpoint_limit", "value_limit"}
 
 

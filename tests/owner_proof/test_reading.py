@@ -230,6 +230,7 @@ def test_no_statement_is_kept_where_the_proof_does_not_look() -> None:
         *("_change", "_removal", "removal", "removal_of_pieces", "_page_of_checkpoints", "_parts_of_large"),
         *("_piece_of_thread", "_burial", "_retirement", "_move_to_grave", "_copy_of_thread", "_of_message"),
         *("_page_of_path", "_page_of_large_path", "_page_of_hits", "_first_deletion", "_of_conversation"),
+        "_changed_draft",
     }
     assert in_statements <= names | of_several
     assert names - in_statements == {
@@ -946,7 +947,17 @@ def test_an_index_and_its_list_are_only_written_by_what_is_tried_here() -> None:
     of_queries = {"unindex_title": (1, 2), "index_again": (2,), "index_messages": (1, 2), "unindex_swept": (1, 2)}
     assert [f"{name}_{place}" for name, places in of_queries.items() for place in places] == UNINDEXING
     tables = {match[1] for text in INSERTS.values() if (match := re.match(r"INSERT (?:OR REPLACE )?INTO (\w+)", text))}
-    assert tables == {"owners", "conversations", "messages", "forks", "cuts", "search_index_2", *OF_AGENTS}
+    assert tables == {
+        "owners",
+        "conversations",
+        "messages",
+        "forks",
+        "cuts",
+        "drafts",
+        "draft_parts",
+        "search_index_2",
+        *OF_AGENTS,
+    }
 
 
 @pytest.mark.parametrize("name", sorted(INDEXING))

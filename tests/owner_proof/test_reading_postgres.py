@@ -34,7 +34,8 @@ def read(text: str, tables: set[str] = TABLES) -> list[str]:
 def test_every_table_has_a_user_and_nothing_else_is_made() -> None:
     of_agents = {"journals", "entries", "pieces", "blobs", "tasks", "lanes"}
     of_agents |= {"threads", "checkpoints", "checkpoint_values", "checkpoint_writes"}
-    assert {"owners", "conversations", "messages", "forks", "cuts", "words", "search_index_2"} | of_agents == TABLES
+    of_conversations = {"conversations", "messages", "forks", "cuts", "drafts", "draft_parts"}
+    assert {"owners", "words", "search_index_2"} | of_conversations | of_agents == TABLES
     for statement in SCHEMA:
         if KEPT.fullmatch(statement):
             continue
@@ -71,7 +72,7 @@ def test_only_the_first_rows_of_the_index_before_are_read_whosever_they_are() ->
 
 def test_two_statements_are_of_no_user() -> None:
     assert {name for name, query in QUERIES.items() if "user" not in query.names} == set(OF_NO_USER) & set(QUERIES)
-    assert set(OF_NO_USER) & set(QUERIES) == {"users_to_purge", "users_to_expire"}
+    assert set(OF_NO_USER) & set(QUERIES) == {"users_to_purge", "users_to_expire", "users_with_open_drafts"}
     assert read(QUERIES["users_to_purge"].text) == [
         f"The table {table} is not tied to the user."
         for table in (

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.anyio
 NAMES = list(statements_of("").queries())
 USERS = 16
 QUEUED = 100  # of as many tasks of each user as there are conversations
+OPEN = 100  # drafts of each user
 CONVERSATIONS, MESSAGES = 500, 40  # 20,000 messages of each user
 PAGE = 90
 # Of whom the statistics know, and who came when they had been made.
@@ -65,6 +66,19 @@ CROSS JOIN generate_series(3, {MESSAGES}, 3) AS m;
 INSERT INTO cuts (user_id, conversation_id, from_seq, to_seq, rev, deleted_at)
 SELECT 'user' || u, 'c' || c, {MESSAGES} - 1, {MESSAGES}, c, CASE WHEN c < 6 THEN 1 WHEN c < 10 THEN -1 ELSE 99 END
 FROM generate_series(:users) AS u CROSS JOIN generate_series(1, {CONVERSATIONS}) AS c;
+INSERT INTO drafts (
+  user_id, id, conversation_id, follows, role, digest, fence, lease_ms, started_at, renewed_at, state, settled_at, rev
+)
+SELECT
+  'user' || u, 'd' || c, 'c' || c, {MESSAGES} - 2, 'assistant', 'd', 1, 60000, 1, 1,
+  CASE WHEN c <= {CONVERSATIONS - OPEN} THEN 'complete' ELSE 'streaming' END,
+  CASE WHEN c <= {CONVERSATIONS - OPEN} THEN c END, c
+FROM generate_series(:users) AS u CROSS JOIN generate_series(1, {CONVERSATIONS}) AS c;
+INSERT INTO draft_parts (user_id, draft_id, part, at, digest, bytes, blocks, ops)
+SELECT 'user' || u, 'd' || c, p, 1, 'd', 10, 't', '[]'
+FROM generate_series(:users) AS u
+CROSS JOIN generate_series({CONVERSATIONS - OPEN} + 1, {CONVERSATIONS}) AS c
+CROSS JOIN generate_series(0, 9) AS p;
 WITH kept AS (
   INSERT INTO journals (
     user_id, space, key, incarnation, generation, version, identity, next_seq, epoch, next_producer_seq, status, sort,
@@ -149,7 +163,18 @@ SELECT c.user_id, c.thread, '', c.id, 'task', w, '', 'a', 't', 5, 'data'
 FROM checked AS c CROSS JOIN generate_series(0, 1) AS w
 """
 TABLES = ("owners", "conversations", "messages", "words", "search_index_2", "journals", "entries", "pieces", "blobs")
-TABLES += ("forks", "cuts", "tasks", "lanes", "threads", "checkpoints", "checkpoint_values", "checkpoint_writes")
+TABLES += (
+    "forks",
+    "cuts",
+    "drafts",
+    "draft_parts",
+    "tasks",
+    "lanes",
+    "threads",
+    "checkpoints",
+    "checkpoint_values",
+    "checkpoint_writes",
+)
 VALUES: dict[str, Any] = {
     "conversation": "c5",
     "message": "m5-20",
@@ -312,6 +337,20 @@ VALUES: dict[str, Any] = {
     "updated_before": 9,
     "runs": '[["rt101"], ["rt102"]]',
     **dict.fromkeys(("thread_limit", "checkpoint_limit", "value_limit"), 9),
+    "draft": "d450",
+    "lease_ms": 1,
+    "open_max": 9,
+    "fence": 1,
+    "start": 5,
+    "first": 10,
+    "parts": '[["d", "[]"]]',
+    "letters": "t",
+    "base": "t",
+    "bytes_max": 999,
+    "checks": 1,
+    "settled": '[["d450", 1, 10, "complete", "message"]]',
+    "follows_leaf": 1,
+    "with_drafts": 1,
     "forked_from": None,
     "original": "c5",
     "copies": '[[1, 1, "new", "d"], [2, 2, "newer", "d"]]',
@@ -360,6 +399,10 @@ def rows_that(name: str) -> int:  # noqa: PLR0911 one for each kind
         return 30 * CONVERSATIONS  # and of each conversation the forks of its path
     if name in SEARCHES:
         return 5 * CONVERSATIONS  # a message of each is found, and that is looked at in each of the tables
+    if name == "all_open_drafts":
+        return 10 * OPEN  # each with its conversation and its last part
+    if name == "users_with_open_drafts":
+        return OPEN * USERS
     if name in ALL_DELETED:
         return 40 * USERS + VALUES["limit"]  # and the first rows of an index, and so few owners it reads one by one
     return 3 * MESSAGES if name in ONE_CONVERSATION else PAGE
@@ -392,6 +435,8 @@ def values_of(name: str, user: str, places: dict[str, list[int]], word: str = "w
         values["epoch"] = 1  # of a producer, and not of a user's history
     if name in ("insert_journal", "save_journal", "insert_task"):
         values["kind"] = "k"  # of a journal or a task, and not of a change
+    if name == "insert_parts":
+        values |= {"parts": '[{"part": 10, "digest": "d", "ops": "[]"}]', "checks": "[]", "bytes": 9, "base": 1}
     if "path_after" in name:
         values["after"] = 19  # a place in a conversation, and not a user
     if "task" in name:

@@ -1,7 +1,7 @@
 """The API without a network: an httpx transport that hands requests to an `Api` in this process."""
 
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
 import httpx
 
@@ -50,8 +50,24 @@ class ApiTransport(httpx.AsyncBaseTransport):
             return await self._open_store(user_id)
 
         answer = await self._api.handle(incoming, open_store)
-        content = answer.body if isinstance(answer.body, bytes) else b"".join([piece async for piece in answer.body])
-        return httpx.Response(answer.status, headers=answer.headers, content=content)
+        if isinstance(answer.body, bytes):
+            return httpx.Response(answer.status, headers=answer.headers, content=answer.body)
+        return httpx.Response(answer.status, headers=answer.headers, stream=_Pieces(answer.body))
+
+
+class _Pieces(httpx.AsyncByteStream):
+    """A body that is made while it is read, and no further once it is closed."""
+
+    def __init__(self, pieces: AsyncIterator[bytes]) -> None:
+        self._pieces = pieces
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self._pieces:
+            yield piece
+
+    async def aclose(self) -> None:
+        if isinstance(self._pieces, AsyncGenerator):
+            await self._pieces.aclose()
 
 
 def over_memory(database: MemoryDatabase) -> ApiTransport:

@@ -38,7 +38,10 @@ class Proxy:
         ends = [writer, *(to for _, to in behind)]
         self.connections |= set(ends)
         try:
-            first = await reader.readexactly(4)
+            try:
+                first = await reader.readexactly(4)
+            except asyncio.IncompleteReadError:  # who connected while nothing came through has given up
+                return
             start = first + await reader.readexactly(int.from_bytes(first) - 4)
             for _, to in behind:
                 to.write(start)

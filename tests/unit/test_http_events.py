@@ -105,6 +105,7 @@ async def test_with_signals_an_answer_ends_when_it_was_quiet_for_long_or_has_las
         return Found([b"x"], has_more=questions == 1)
 
     monkeypatch.setattr(signals, "wait", wait)
+    signals.costs = is_quiet
     sent = [piece async for piece in listening(Found(), ask, Listener(signals, "alice"), lambda: time)]
     assert time == lasts
     if is_quiet:
@@ -113,6 +114,30 @@ async def test_with_signals_an_answer_ends_when_it_was_quiet_for_long_or_has_las
     else:
         assert sent == [b"retry: 1000\n\n", *[b"x"] * 60]
         assert questions == 60
+
+
+async def test_where_it_costs_nothing_to_wait_a_quiet_answer_lasts_as_long_as_any(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    signals, time = Signals(), 0.0
+
+    async def wait(user: str, seconds: float, since: int) -> bool:
+        nonlocal time
+        time += seconds
+        return False
+
+    monkeypatch.setattr(signals, "wait", wait)
+    sent = [piece async for piece in listening(Found(), asking(), Listener(signals, "alice"), lambda: time)]
+    assert time == events.LISTENING_SECONDS_MAX
+    assert sent == [b"retry: 1000\n\n", *[events.HEARTBEAT] * 60]
+
+
+async def test_who_follows_something_that_has_a_deadline_asks_then_without_a_signal() -> None:
+    signals = Signals()
+    ask = asking(Found([b"over"], is_last=True))
+    sent = [piece async for piece in listening(Found([b"1"], seconds=0.01), ask, Listener(signals, "alice"))]
+    assert sent == [b"retry: 1000\n\n", b"1", b"over"]
+    assert not signals.anybody_waits
 
 
 # Journals, in memory

@@ -150,6 +150,7 @@ IN_SNAPSHOT = {
     "threadkeep.worker.durable_object",
     "threadkeep.worker.entrypoint",
     "threadkeep.worker.environment",
+    "threadkeep.worker.following",
     "threadkeep.worker.requests",
     "threadkeep.worker.sdk_patches",
     "threadkeep.worker.turnstile",
@@ -369,7 +370,9 @@ OF_ANY_PRODUCT = {
     *("signals", "tokenizer", "work"),
 }
 """What a product's folder may know."""
-WORKER = {f"worker/{name}" for name in ("durable_object", "entrypoint", "environment", "requests", "sdk_patches")}
+WORKER = {
+    f"worker/{name}" for name in ("durable_object", "entrypoint", "environment", "following", "requests", "sdk_patches")
+}
 # Modules of others that only these may import.
 RESERVED = {
     "apsw": {"storage/sqlite/file"},
@@ -389,7 +392,14 @@ RESERVED = {
     },
     "anyio": {"client/waiting"},
     "urllib": {
-        *("worker/environment", "http/router", "http/messages", "server/asgi", "storage/postgres/url"),
+        *(
+            "worker/environment",
+            "worker/following",
+            "http/router",
+            "http/messages",
+            "server/asgi",
+            "storage/postgres/url",
+        ),
         *(f"client/{kind}" for kind in KINDS_OF_STATE),
         *("client/api/conversations", "client/sync/conversations"),
     },

@@ -76,8 +76,34 @@ async def test_while_others_cannot_be_heard_whoever_waits_asks_now_and_then(monk
     monkeypatch.setattr(module, "DEAF_SECONDS", 0.01)
     signals = Signals()
     (task,) = await waiting(signals, "alice")
-    signals.set_deaf(is_deaf=True)
+    signals.go_deaf()
     assert await task
     assert await Listener(signals, "alice").wait(30)
-    signals.set_deaf(is_deaf=False)
+    signals.begin_to_hear()
     assert not await Listener(signals, "alice").wait(0)
+
+
+async def test_everybody_is_woken_once_when_others_are_heard_no_more_and_once_when_they_are_again() -> None:
+    signals = Signals()
+    for change in (signals.begin_to_hear, signals.go_deaf, signals.begin_to_hear):
+        before = signals.count
+        listeners = [Listener(signals, user) for user in ("alice", "bob")]
+        change()
+        assert [await each.wait(30) for each in listeners] == [True, True]
+        assert signals.count == before + 1
+    signals.go_deaf()
+    before = signals.count
+    signals.go_deaf()
+    assert (signals.count, signals.hearings) == (before, 2)
+
+
+async def test_when_it_is_over_nobody_waits_any_more() -> None:
+    signals = Signals()
+    (task,) = await waiting(signals, "alice")
+    listener = Listener(signals, "bob")
+    assert not listener.is_over
+    signals.end()
+    assert await task
+    assert listener.is_over
+    assert await listener.wait(30)
+    assert await listener.wait(30)

@@ -86,7 +86,8 @@ def _verdict(figures: Row) -> str:
 
 def with_section(document: str, section: str) -> str:
     """The document with this section in the place of what it had; without one, before how everything is measured."""
-    kept = re.sub(rf"^{re.escape(HEADING)}.*?(?=^## )", "", document, flags=re.MULTILINE | re.DOTALL)
+    own = section.partition("\n")[0]
+    kept = re.sub(rf"^{re.escape(own)}\n.*?(?=^## )", "", document, flags=re.MULTILINE | re.DOTALL)
     before, heading, after = kept.partition(_BEFORE)
     if not heading:
         raise Problem(f"docs/benchmarks.md has no section {_BEFORE.strip()!r}, before which this one belongs")

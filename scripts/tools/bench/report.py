@@ -6,6 +6,7 @@ from typing import Any
 
 from tools.bench.agents_report import agents_section
 from tools.bench.contestants import FLOOR
+from tools.bench.live_report import live_section
 from tools.bench.operations import OPERATIONS
 from tools.bench.tables import first_table, growth_table, interval, milliseconds, ratio_table, state_table, table
 
@@ -72,6 +73,7 @@ def report(figures: Row) -> str:
             *_memory(figures),
             *_state(figures),
             agents_section(figures),
+            live_section(figures),
             _METHOD.format(messages=figures["messages"], rounds=figures["rounds"]),
         ]
     )

@@ -16,6 +16,9 @@ from tools.bench.agents_contestants import OPERATIONS as AGENTS_OPERATIONS
 from tools.bench.agents_report import agents_section, agents_table, with_section
 from tools.bench.chart import chart
 from tools.bench.growth import growth
+from tools.bench.live import OPERATIONS as LIVE_OPERATIONS
+from tools.bench.live import live
+from tools.bench.live_report import live_section, live_table
 from tools.bench.load import Load
 from tools.bench.machine import machine, versions
 from tools.bench.matrix import matrix
@@ -42,7 +45,7 @@ WORKER_STORES = ("d1", "durable-object")
 _PARTS = (
     *("ratios", "latencies", "growth", "sizes", "native", "native_ratios"),
     *("proxy", "startup", "first", "imports", "memory", "exports"),
-    *("state", "sessions", "agents", "agents_ratios"),
+    *("state", "sessions", "agents", "agents_ratios", "live"),
 )
 _DOCUMENT = ROOT / "docs/benchmarks.md"
 _PORTS = 2
@@ -78,11 +81,25 @@ class Options:
             and not (self.operations() or self.quick or self.smoke)
         )
 
+    @property
+    def has_all_of_live(self) -> bool:
+        """Whether all that there is about live changes is measured, and that alone, so that its section is written."""
+        return (
+            bool(self.only) and self.live() == LIVE_OPERATIONS and not (self.operations() or self.quick or self.smoke)
+        )
+
     def agents(self) -> tuple[str, ...]:
         """The operations of agent frameworks' stores that were asked for."""
+        return self._beside_the_stores(AGENTS_OPERATIONS)
+
+    def live(self) -> tuple[str, ...]:
+        """What was asked for about live changes."""
+        return self._beside_the_stores(LIVE_OPERATIONS)
+
+    def _beside_the_stores(self, names: tuple[str, ...]) -> tuple[str, ...]:
         if self.store or not (self.only or self.is_full):
             return ()
-        return tuple(name for name in AGENTS_OPERATIONS if name.startswith(self.only or ""))
+        return tuple(name for name in names if name.startswith(self.only or ""))
 
     def operations(self) -> list[Operation]:
         """Those that were asked for. Raises a Problem where there is none."""
@@ -90,7 +107,10 @@ class Options:
         offered = (
             [*NATIVE_OPERATIONS, *STATE_OPERATIONS]
             if self.store == "sqlite"
-            else [*(operation.name for operation in OPERATIONS), *(() if self.store else AGENTS_OPERATIONS)]
+            else [
+                *(operation.name for operation in OPERATIONS),
+                *(() if self.store else (*AGENTS_OPERATIONS, *LIVE_OPERATIONS)),
+            ]
         )
         if not any(name.startswith(self.only or "") for name in offered):
             names = ", ".join(offered)
@@ -136,6 +156,7 @@ def run(node: Node, options: Options, folder: Path) -> int:
         ("native", native_table),
         ("state", state_table),
         ("agents", agents_table),
+        ("live", live_table),
         ("first", first_table),
         ("proxy", proxy_line),
     ):
@@ -148,6 +169,8 @@ def run(node: Node, options: Options, folder: Path) -> int:
         write_figures(_DOCUMENT, report(figures))
     elif options.has_all_of_agents:
         write_figures(_DOCUMENT, with_section(_DOCUMENT.read_text(), agents_section(figures)))
+    elif options.has_all_of_live:
+        write_figures(_DOCUMENT, with_section(_DOCUMENT.read_text(), live_section(figures)))
     if options.file is not None:
         write_figures(options.file, json.dumps(figures, indent=2) + "\n")
     return 0
@@ -167,6 +190,8 @@ def _measure(lab: Lab, node: Node, options: Options, figures: dict[str, Any]) ->
         figures["state"] = state_growth(lab, options.only or "")
     if options.agents():
         figures["agents"], figures["agents_ratios"] = agents(lab, node, options.only or "")
+    if options.live():
+        figures["live"] = live(lab, options.only or "")
     if options.quick and not options.only:
         for store in options.stores():
             figures["first"] += first_requests(lab, store, ["append-one"])

@@ -25,11 +25,14 @@ QUESTIONS_MAX = 45
 RETRY_MILLISECONDS = 1_000
 HEARTBEAT_SECONDS = 15.0
 QUIET_SECONDS = 300.0
-"""How long an answer that waits for signals lasts while nothing comes: a Durable Object is paid for meanwhile."""
+"""How long an answer that waits for signals lasts while nothing comes, where a Durable Object is paid for meanwhile."""
 LISTENING_SECONDS_MAX = 900.0
 """How long it lasts at all: whoever asks shows again who they are."""
 QUIET_RETRY_MILLISECONDS = 60_000
 """How long whoever heard nothing for all that time had better wait before they come again."""
+ELSEWHERE_RETRY_MILLISECONDS = 2_000
+ELSEWHERE_SPREAD_MILLISECONDS = 3_000
+"""How long they had better wait where a server stops: not all the same, or they would all ask the next one at once."""
 HEARTBEAT = b":\n\n"
 """A comment, which nobody reads. Where it cannot be sent any more, whoever asked has gone."""
 
@@ -112,22 +115,29 @@ async def listening(
     """Ask again when there is a signal, until it ends, has been quiet for long, or has lasted long enough."""
     yield b"retry: %d\n\n" % RETRY_MILLISECONDS
     end = clock() + LISTENING_SECONDS_MAX
-    quiet_end = clock() + QUIET_SECONDS
+    quiet_seconds = QUIET_SECONDS if listener.costs else LISTENING_SECONDS_MAX
+    quiet_end = clock() + quiet_seconds
     while True:
         if found.events:
             yield b"".join(found.events)
-            quiet_end = clock() + QUIET_SECONDS
+            quiet_end = clock() + quiet_seconds
         if found.is_last:
             return
         ask_from = clock() + found.seconds
-        while not found.has_more and not await listener.wait(max(0.0, min(HEARTBEAT_SECONDS, ask_from - clock()))):
+        while not (listener.is_over or found.has_more) and not await listener.wait(
+            max(0.0, min(HEARTBEAT_SECONDS, ask_from - clock()))
+        ):
             if clock() >= ask_from:
                 break
             yield HEARTBEAT
             if clock() >= min(end, quiet_end):
                 break
+        if listener.is_over:
+            spread = time.monotonic_ns() // 1_000 % ELSEWHERE_SPREAD_MILLISECONDS
+            yield b"retry: %d\n\n" % (ELSEWHERE_RETRY_MILLISECONDS + spread)
+            return
         if clock() >= min(end, quiet_end):
-            if clock() >= quiet_end:
+            if clock() >= quiet_end and listener.costs:
                 yield b"retry: %d\n\n" % QUIET_RETRY_MILLISECONDS
             return
         found = await ask()

@@ -12,6 +12,8 @@ from msgspec import Struct
 from threadkeep.errors import Invalid
 
 BODY_BYTES_MAX = 8 * 1024 * 1024
+STREAMS_OF_USER_MAX = 50
+"""How many answers a user may be sent at once while they are made, by one process or one Durable Object."""
 
 _QUERY_FIELDS_MAX = 20
 

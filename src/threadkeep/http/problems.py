@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from threadkeep.errors import ThreadkeepError, TooLarge
+from threadkeep.errors import RateLimited, ThreadkeepError, TooLarge
 from threadkeep.http.messages import BODY_BYTES_MAX, Response, json_response
 
 
@@ -95,3 +95,8 @@ def body_too_large() -> TooLarge:
         f"body: The body of a request may have up to {BODY_BYTES_MAX} bytes, and this one has more. Send it in parts.",
         {"path": "body"},
     )
+
+
+def too_many_streams(limit: int) -> RateLimited:
+    """Return the error for one stream more than a user may have open."""
+    return RateLimited(f"You have {limit} streams open, and may have no more. Close one first.")

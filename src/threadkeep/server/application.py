@@ -35,6 +35,11 @@ DRAFTS_SECONDS = 30
 
 _NEXT_PARTS_SECONDS = 1  # where there was more than may be done at once
 _FIRST_PURGE_SECONDS = 30  # when whoever waited for the server to start has been served
+HEAR_AGAIN_SECONDS = 1.0
+"""How long after other processes could not be heard any more that is tried again."""
+END_STREAMS = "threadkeep.end_streams"
+"""What in the state of the lifespan ends the streams that would otherwise go on for minutes, as the server stops."""
+
 _READY_SECONDS = 5
 _GONE_STATUS = 499  # what is logged for a request whose sender has gone; nobody gets it
 _METHODS = {"HEAD", "OPTIONS", *(route.method for route in ROUTES)}
@@ -97,8 +102,14 @@ class Application:
         if self.api.backend.keeps_conversations:
             await self._open_database()
 
+    def end_streams(self) -> None:
+        """End the streams of those who wait for something to happen. They come again, and find the next server."""
+        self._signals.end()
+
     async def close(self) -> None:
-        """Close the back end."""
+        """Close the back end. The next request would open it again."""
+        self.end_streams()
+        self._signals = Signals()
         for task in (self._purging, self._settling, self._hearing):
             if task is not None:
                 task.cancel()
@@ -114,12 +125,13 @@ class Application:
         if scope["type"] == "http":
             await self._answer(Exchange(scope, receive, send, self._load.limits))
         elif scope["type"] == "lifespan":
-            await self._live(receive, send)
+            await self._live(scope, receive, send)
         else:
             await send({"type": "websocket.close", "code": 1000})  # there are none
 
-    async def _live(self, receive: Receive, send: Send) -> None:
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
+        scope.get("state", {})[END_STREAMS] = self.end_streams
         try:
             await self.open()
         except ThreadkeepError as error:
@@ -216,8 +228,22 @@ class Application:
         database = await self.api.backend.connect(ServerPlace(self.api.settings))
         self._purging = asyncio.create_task(self._purge_for_ever(database))
         self._settling = asyncio.create_task(self._settle_for_ever(database))
-        self._hearing = asyncio.create_task(database.hear(self._signals))
+        self._hearing = asyncio.create_task(self._hear_for_ever(database, self._signals))
         return database
+
+    async def _hear_for_ever(self, database: Database, signals: Signals) -> None:
+        """Hear of what other processes write, and begin again whenever that ends; meanwhile, everybody asks."""
+        while True:
+            hearings = signals.hearings
+            try:
+                await database.hear(signals)
+                return  # there is nobody to hear
+            except Exception as error:  # whatever it was: nobody else would see it
+                if not signals.is_deaf:
+                    _log.warning("what other processes write is not heard just now, and is asked for", exc_info=error)
+            if signals.hearings == hearings:
+                signals.go_deaf()
+            await asyncio.sleep(HEAR_AGAIN_SECONDS)
 
     async def _settle_for_ever(self, database: Database) -> None:
         """Settle drafts past their deadline. Several processes may do so at once: a draft is settled once."""

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from typing import Any
 from urllib.parse import quote
 
@@ -55,18 +55,24 @@ class Exchange:
             await self._respond_in_pieces(body)
 
     async def _respond_in_pieces(self, pieces: AsyncIterator[bytes]) -> None:
+        """Send pieces as they are made, and stop wherever that is as soon as whoever asked has gone."""
+        sending = asyncio.create_task(self._send_pieces(pieces))
         gone = asyncio.create_task(self._wait_until_gone())
         try:
-            async with aclosing(pieces) as open_pieces:  # type: ignore[type-var]
-                async for piece in open_pieces:
-                    await self._send({"type": "http.response.body", "body": piece, "more_body": True})
-                    if gone.done():
-                        raise Disconnected
-            await self._send({"type": "http.response.body", "body": b""})
+            await asyncio.wait((sending, gone), return_when=asyncio.FIRST_COMPLETED)
+            if not sending.done():
+                raise Disconnected
+            await sending
         finally:
-            gone.cancel()
-            with suppress(asyncio.CancelledError):
-                await gone
+            for task in (sending, gone):
+                task.cancel()
+            await asyncio.wait((sending, gone))
+
+    async def _send_pieces(self, pieces: AsyncIterator[bytes]) -> None:
+        async with aclosing(pieces) as open_pieces:  # type: ignore[type-var]
+            async for piece in open_pieces:
+                await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+        await self._send({"type": "http.response.body", "body": b""})
 
     async def _wait_until_gone(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":

@@ -104,6 +104,8 @@ class ClientConnection(H11Protocol):
         self._unread = b""
         self._owing_since: float | None = None
         self._is_refused = False
+        self._is_ending = False
+        self._pause_seconds = self.limits.answer_pause_seconds
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request, unless there are too many who do."""
@@ -125,6 +127,8 @@ class ClientConnection(H11Protocol):
         """Begin to wait for the next request."""
         super().on_response_complete()
         self._wait()
+        if self._is_ending:
+            self.loop.call_later(LINGER_SECONDS, self._close_when_idle)
 
     def pause_writing(self) -> None:
         """Write no more until the client has taken what it was sent, and see to it that it does."""
@@ -132,7 +136,10 @@ class ClientConnection(H11Protocol):
         self._watch()
 
     def shutdown(self) -> None:
-        """Let the client go after its next answer, or after a while in which it asks nothing."""
+        """Let the client go after its next answer, or after a while in which it asks nothing or takes nothing."""
+        self._is_ending = True
+        self._pause_seconds = self.limits.last_pause_seconds
+        self._watch()
         if not self._is_answering():
             self.loop.call_later(LINGER_SECONDS, self._close_when_idle)
 
@@ -230,7 +237,7 @@ class ClientConnection(H11Protocol):
         if left >= left_before:
             self.transport.abort()
         elif left:
-            self.loop.call_later(self.limits.answer_pause_seconds, self._watch, left)
+            self.loop.call_later(self._pause_seconds, self._watch, left)
 
 
 def _refusal(error: ThreadkeepError) -> bytes:

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from threadkeep.http.messages import BODY_BYTES_MAX
+from threadkeep.http.messages import BODY_BYTES_MAX, STREAMS_OF_USER_MAX
 
 
 class Limits(Struct, frozen=True):
@@ -22,12 +22,14 @@ class Limits(Struct, frozen=True):
     """The same of a body that is still being made, such as an answer of a model. There is no limit in total."""
     answer_pause_seconds: float = 60
     """How long a client may take nothing of its answer."""
+    last_pause_seconds: float = 5
+    """The same, once the server stops."""
     connections: int = 3_000
     requests: int = 1_000
     """Requests of users that are being answered."""
     streams: int = 1_000
     """Answers that are sent while they are made. They are no longer counted as requests."""
-    streams_of_user: int = 50
+    streams_of_user: int = STREAMS_OF_USER_MAX
     small_body_bytes: int = 64 * 1024
     """A body up to here is not counted: `requests` bounds those."""
     body_bytes: int = 8 * BODY_BYTES_MAX

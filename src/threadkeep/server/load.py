@@ -3,7 +3,8 @@
 import asyncio
 from collections import Counter
 
-from threadkeep.errors import RateLimited, Unavailable
+from threadkeep.errors import Unavailable
+from threadkeep.http.problems import too_many_streams
 from threadkeep.server.limits import Limits
 
 
@@ -59,7 +60,7 @@ class Share:
         """Count this as a stream from now on, and no longer as a request. Raises RateLimited, or Unavailable."""
         streams, limits = self._load.streams, self._load.limits
         if streams[self._user_id] >= limits.streams_of_user:
-            raise RateLimited(f"You have {limits.streams_of_user} streams open, and may have no more. Close one first.")
+            raise too_many_streams(limits.streams_of_user)
         if streams.total() >= limits.streams:
             raise Unavailable("This server has as many streams open as it can. Send this again in a moment.")
         streams[self._user_id] += 1

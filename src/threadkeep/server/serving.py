@@ -23,6 +23,7 @@ from typing import Any
 
 from uvicorn import Config, Server
 
+from threadkeep.server.application import END_STREAMS
 from threadkeep.server.connection import ClientConnection
 
 BACKLOG = 2048
@@ -57,6 +58,9 @@ class GracefulServer(Server):
         loop = asyncio.get_running_loop()
         for accepted in waiting:
             await loop.connect_accepted_socket(self._new_connection, accepted)
+        end_streams = self.lifespan.state.get(END_STREAMS)
+        if end_streams is not None:
+            end_streams()
         await super().shutdown(sockets)
 
     @contextmanager

@@ -75,7 +75,7 @@ class Database(Protocol):
     async def hear(self, signals: "Signals") -> None:
         """Tell `signals` what other processes write, and them what this one does, until canceled; return if none can.
 
-        It hears from the beginning, or says that it is deaf.
+        It tells `signals` when it begins to hear. Raises whatever ends that: whoever called it calls it again.
         """
 
     async def check(self) -> None:

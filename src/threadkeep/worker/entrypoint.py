@@ -14,6 +14,7 @@ from threadkeep.conversations.store import DatabaseStore
 from threadkeep.errors import Invalid, ThreadkeepError, Unavailable
 from threadkeep.http import messages
 from threadkeep.worker.environment import connected, database
+from threadkeep.worker.following import STREAM, follow_changes
 from threadkeep.worker.requests import incoming_request, large_bodies, let_run_by, outgoing_response, raw_request
 from threadkeep.worker.sdk_patches import CalledAsItIs
 
@@ -44,7 +45,10 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]
                 await let_run_by(raw)
                 return outgoing_response(admitted)
             try:
-                return await objects.getByName(admitted).fetch(raw)
+                stub = objects.getByName(admitted)
+                if incoming.path == STREAM:
+                    return await follow_changes(api, incoming, admitted, stub)
+                return await stub.fetch(raw)
             except JsException as error:
                 unavailable = Unavailable("The user's object could not be reached, or failed. Try again.")
                 unavailable.__cause__ = error

@@ -91,6 +91,14 @@ async def let_run_by(raw: Any) -> None:
         await body.pipeTo(js.WritableStream.new())
 
 
+def js_options(**values: Any) -> Any:
+    """An object of JavaScript with these values, which are not converted."""
+    options = js.Object.new()
+    for name, value in values.items():
+        setattr(options, name, value)
+    return options
+
+
 def outgoing_response(response: messages.Response) -> Any:
     """A response as JavaScript has it: the SDK's own takes as long to make as it takes to find out what to answer."""
     if not isinstance(response.body, bytes):
@@ -114,14 +122,19 @@ async def _pump(pieces: AsyncIterator[bytes], writer: Any) -> None:
     """Write a body while it is made. If that fails the stream ends in an error, and not as if it were whole."""
     try:
         async for piece in pieces:
+            if not isinstance(writer.desiredSize, int | float):  # null: whoever asked has gone
+                break  # a write would never end, and keep the object in memory
             await writer.write(to_js(piece))
-        await writer.close()
+        else:
+            await writer.close()
     except ThreadkeepError as error:  # of the store, while the answer was made
         print(f"an answer was cut short: {error.message}")
         await writer.abort("cut short")
-    except JsException:  # whoever asked has gone
-        if isinstance(pieces, AsyncGenerator):
-            await pieces.aclose()
+    except JsException:  # whoever asked has gone just now
+        pass
     except Exception:  # which the platform logs
         await writer.abort("cut short")
         raise
+    finally:
+        if isinstance(pieces, AsyncGenerator):
+            await pieces.aclose()

@@ -439,3 +439,82 @@ async def test_too_many_or_too_large_drafts_are_refused(backend: Backend) -> Non
         await write(store, draft, 1, appends("x" * 8_000_000))
     await settle(store, draft)
     assert (await texts(store, conversation_id))[1] == half
+
+
+async def test_flushes_of_one_character_each_sent_twice_come_to_the_same_text(backend: Backend) -> None:
+    store = await backend.store()
+    draft = await draft_in(store)
+    flushes = 150 if backend.is_worker else 1_800
+    said = [chr(0x1F600 + place % 60) if place % 3 == 0 else chr(97 + place % 26) for place in range(flushes)]
+    await write(store, draft, 0, begins())
+    for part, character in enumerate(said, start=1):
+        for _ in range(2):
+            assert await write(store, draft, part, appends(character)) == part + 1
+    for is_first in (True, False):
+        appended, is_new = await settle(store, draft)
+        assert is_new is is_first
+        assert appended is not None
+    assert await texts(store, draft.conversation_id) == ["What is a monad?", "".join(said)]
+
+
+async def test_a_producer_that_dies_between_any_two_flushes_is_followed_by_another(backend: Backend) -> None:
+    store = await backend.store()
+    said = "abc😀de"
+    for dies_after in range(len(said) + 1):
+        draft = await draft_in(store)
+        await write(store, draft, 0, begins())
+        for part, character in enumerate(said[:dies_after], start=1):
+            await write(store, draft, part, appends(character))
+        taken = await store.take_draft(draft.id)
+        (block,) = await content_of(store, draft)
+        rest = said[len(block["text"]) :]
+        for part, character in enumerate(rest, start=taken.next):
+            await write(store, draft, part, appends(character), fence=taken.fence)
+        # What is still on its way from the first one is not written.
+        with pytest.raises(Stale):
+            await write(store, draft, dies_after + 1, appends("x"))
+        await settle(store, draft, fence=taken.fence)
+        assert await texts(store, draft.conversation_id) == ["What is a monad?", said]
+
+
+async def test_drafts_past_their_lease_are_settled_by_whoever_keeps_up(backend: Backend) -> None:
+    if backend.open_natively is None:
+        return  # in a Worker, its alarm and its cron trigger do so
+    user_id = f"user-{new_id()}"
+    store = await backend.open_natively(user_id)
+    over, open_ = await draft_in(store, lease_seconds=1), await draft_in(store)
+    await write(store, over, 0, begins("a"))
+    await interrupted(store, over)
+    deadline = await store.settle_overdue_drafts()
+    assert deadline == (await store.get_draft(open_.id)).draft.deadline
+    settled = (await store.get_draft(over.id)).draft
+    assert (settled.state, settled.settled_at is not None) == ("interrupted", True)
+    assert await texts(store, over.conversation_id) == ["What is a monad?", "a"]
+    await settle(store, open_)
+    assert await store.settle_overdue_drafts() is None
+
+
+async def test_what_is_left_of_a_draft_goes_with_what_was_deleted_long_ago(backend: Backend) -> None:
+    user_id = f"user-{new_id()}"
+    store = await backend.store(user_id)
+    draft, open_ = await draft_in(store), await draft_in(store)
+    await settle(store, draft)
+    await backend.purge(user_id, 2**52)
+    with pytest.raises(NotFound):
+        await store.get_draft(draft.id)
+    assert (await store.get_draft(open_.id)).draft.state == "streaming"
+
+
+async def test_a_branch_with_a_draft_past_its_lease_is_deleted_with_what_came(backend: Backend) -> None:
+    store = await backend.store()
+    draft = await draft_in(store, lease_seconds=1)
+    question = (await all_messages(store, draft.conversation_id))[0]
+    with pytest.raises(Conflict) as conflict:
+        await store.delete_branch(draft.conversation_id, question.id)
+    assert conflict.value.details == {"reason": "draft_open", "drafts": [draft.id]}
+    await write(store, draft, 0, begins("a"))
+    await interrupted(store, draft)
+    for call in (store.take_draft, store.stop_draft):
+        with pytest.raises(Conflict):
+            await call(draft.id)
+    assert (await store.delete_branch(draft.conversation_id, question.id)).deleted == 2

@@ -10,6 +10,9 @@ many parts at the most. `POST /expire` with `{"user_id": "u", "before": 1000, "s
 expires. `POST /check` with `{"user_id": "u"}` fails where the index that this user is in is not as it
 should be. `POST /rows` counts the rows of the state of this user's agents. `POST /able` tells what the store of this
 user can do, and `POST /alarm` for when the alarm of the user's object is set.
+`POST /quiet` with `{"heartbeat": 1, "quiet": 2}` has streams tell that they are there, and end, after so many seconds
+without anything to tell. `POST /listeners` tells how many follow something of this user in their object, how many in a
+Worker, and since when the object is in memory.
 `GET /imports` tells what was imported since the Worker was started from its snapshot. The object of a user fails where
 a request says so, in `X-Fail`.
 A request may be answered under other variables, those in `X-Variables`, or, in a Worker on Postgres, from another
@@ -36,6 +39,7 @@ from workers import Response  # noqa: E402
 import entry  # noqa: E402
 from threadkeep.conversations.store import DatabaseStore  # noqa: E402
 from threadkeep.errors import Unavailable  # noqa: E402
+from threadkeep.http import events  # noqa: E402
 from threadkeep.storage.base import Database, Place  # noqa: E402
 from threadkeep.storage.postgres import workers_socket  # noqa: E402
 from threadkeep.storage.sql.executor import read, write  # noqa: E402
@@ -44,7 +48,8 @@ from threadkeep.worker import environment, turnstile  # noqa: E402
 from threadkeep.worker.requests import raw_request  # noqa: E402
 
 _in_snapshot = set(sys.modules)
-_ORDERS = ("clock", "patience", "purge", "expire", "check", "able", "alarm", "rows")
+_CHANGES = ("clock", "patience", "quiet")
+_ORDERS = (*_CHANGES, "purge", "expire", "check", "able", "alarm", "rows", "listeners")
 _CHECK = write("INSERT INTO search_index_2 (search_index_2, rank) VALUES ('integrity-check', 1)")
 _STATE = (
     *("journals", "entries", "pieces", "tasks", "lanes", "blobs"),
@@ -79,6 +84,17 @@ def _imported_since() -> Response:
     """What is new in this isolate, whose objects share its modules."""
     since = set(sys.modules) - _in_snapshot
     return Response.json(sorted(name for name in since if not name.startswith("_cloudflare.")))  # the runtime's own
+
+
+def _change(what: str, order: dict[str, Any]) -> None:
+    """Have all of this isolate go on in another way."""
+    if what == "patience":
+        turnstile._WAIT_MILLISECONDS = order["milliseconds"]
+    elif what == "quiet":
+        events.HEARTBEAT_SECONDS, events.QUIET_SECONDS = order["heartbeat"], order["quiet"]
+    else:
+        _offset[0] = order["offset"]
+        _is_broken[0] = order.get("is_broken", False)
 
 
 async def _do(what: str, order: dict[str, Any], store: DatabaseStore, database: Any) -> Response:
@@ -118,12 +134,8 @@ class Default(entry.Default):
                 self._env = js.Object.assign(js.Object.create(self._env), js.JSON.parse(variables))
             return await super().fetch(raw)
         order = json.loads(await raw.text())
-        if what == "patience":
-            turnstile._WAIT_MILLISECONDS = order["milliseconds"]
-            return Response.json(None)
-        if what == "clock":
-            _offset[0] = order["offset"]
-            _is_broken[0] = order.get("is_broken", False)
+        if what in _CHANGES:
+            _change(what, order)
             return Response.json(None)
         api, place = environment.connected(self._env)
         if not api.backend.purges_itself:
@@ -136,6 +148,11 @@ class Default(entry.Default):
 class UserConversations(entry.UserConversations):
     """An object that does as it is told there."""
 
+    def __new__(cls, ctx: Any, env: Any) -> "UserConversations":
+        self: UserConversations = super().__new__(cls, ctx, env)
+        self._since = _machine()
+        return self
+
     async def fetch(self, request: Any) -> Any:
         raw = raw_request(request)
         if _header(raw, "x-fail"):
@@ -145,6 +162,9 @@ class UserConversations(entry.UserConversations):
             return await super().fetch(raw)
         if what == "alarm":
             return Response.json(await self.ctx.storage.getAlarm())
+        if what == "listeners":
+            waiting = self._signals._waiting.get(self._user_id, ())
+            return Response.json([len(waiting), len(self._context.getWebSockets()), self._since])
         store = await self._open_store(None)
         return await _do(what, json.loads(await raw.text()), store, self._database)
 

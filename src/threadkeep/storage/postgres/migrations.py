@@ -442,8 +442,10 @@ WHERE linked_rev < rev""",
   UNIQUE (user_id, id)
 )""",
             """CREATE INDEX drafts_open ON drafts (user_id, conversation_id, follows) WHERE settled_at IS NULL""",
-            """CREATE INDEX drafts_by_conversation ON drafts (user_id, conversation_id)""",
+            """CREATE INDEX drafts_ended ON drafts (user_id, conversation_id, settled_at)
+WHERE settled_at IS NOT NULL""",
             """CREATE INDEX drafts_by_rev ON drafts (user_id, rev, n)""",
+            """CREATE INDEX drafts_settled ON drafts (user_id, settled_at) WHERE settled_at IS NOT NULL""",
             """CREATE TABLE draft_parts (
   user_id text COLLATE "C" NOT NULL,
   draft_id text COLLATE "C" NOT NULL,
@@ -455,6 +457,9 @@ WHERE linked_rev < rev""",
   ops json NOT NULL,
   PRIMARY KEY (user_id, draft_id, part)
 )""",
+            """ALTER TABLE drafts ALTER COLUMN user_id SET STATISTICS 0""",
+            """ALTER TABLE draft_parts
+  ALTER COLUMN user_id SET STATISTICS 0, ALTER COLUMN draft_id SET STATISTICS 0""",
         ),
     ),
 )

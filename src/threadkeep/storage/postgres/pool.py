@@ -22,11 +22,13 @@ from threadkeep.storage.sql.executor import Row
 from threadkeep.storage.sql.migrate import Migration
 
 CLOSE_SECONDS = 10
-HEARD_SECONDS = 30
+HEARD_SECONDS = 10
 """How often it is tried whether the connection that listens is still one."""
-LISTEN_AGAIN_SECONDS = 1.0
 
-_TOLD_SECONDS = 10
+_TOLD_SECONDS = 5
+_UNTOLD_MAX = 10_000
+_EVERYBODY = ""
+"""In the place of a user: of whom was written is no longer known."""
 
 _TELL = "SELECT pg_notify($1, told) FROM unnest($2::text[]) AS told"
 
@@ -86,45 +88,47 @@ class PostgresDatabase(SharedSqlDatabase):
         self._is_due = asyncio.Event()
 
     async def hear(self, signals: Signals) -> None:
-        """Listen, and again when that breaks. Behind a pooler of transactions nobody can."""
-        signals.set_deaf(is_deaf=True)
+        """Listen on a connection, until it is lost. Behind a pooler of transactions nobody can."""
         if self._url.has_pooler:
+            signals.go_deaf()
             return
         signals.carry = self._carry
-        while True:
-            try:
-                await self._listen(signals)
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
-                _log.warning("Postgres tells of no writes just now: whoever follows something asks every second")
-            signals.set_deaf(is_deaf=True)
-            await asyncio.sleep(LISTEN_AGAIN_SECONDS)
-
-    def _carry(self, user: str) -> None:
-        self._untold.add(user)
-        self._is_due.set()
-
-    async def _listen(self, signals: Signals) -> None:
         connection = await asyncpg.connect(**_options(self._url))
-        own = connection.get_server_pid()
         try:
-            await connection.add_listener(
-                self._channel, lambda _, sender, __, user: None if sender == own else signals.wake(user)
-            )
-            connection.add_termination_listener(lambda _: self._is_due.set())
-            signals.set_deaf(is_deaf=False)
-            while True:
-                told, self._untold = self._untold, set()
-                try:
-                    await connection.fetch(_TELL, self._channel, list(told), timeout=_TOLD_SECONDS)
-                except BaseException:
-                    self._untold |= told
-                    raise
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(HEARD_SECONDS):
-                        await self._is_due.wait()
-                self._is_due.clear()
+            await self._listen(connection, signals)
         finally:
             connection.terminate()
+
+    def _carry(self, user: str) -> None:
+        """Have other processes told of a write to a user, as soon as that can be."""
+        self._untold.add(user)
+        if len(self._untold) > _UNTOLD_MAX:
+            self._untold = {_EVERYBODY}
+        self._is_due.set()
+
+    async def _listen(self, connection: Any, signals: Signals) -> None:
+        own = connection.get_server_pid()
+
+        def heard(_: Any, sender: int, __: str, user: str) -> None:
+            if sender != own and user == _EVERYBODY:
+                signals.wake_all()
+            elif sender != own:
+                signals.wake(user)
+
+        await connection.add_listener(self._channel, heard)
+        connection.add_termination_listener(lambda _: self._is_due.set())
+        signals.begin_to_hear()
+        while True:
+            told, self._untold = self._untold, set()
+            try:
+                await connection.fetch(_TELL, self._channel, list(told), timeout=_TOLD_SECONDS)
+            except BaseException:
+                self._untold |= told
+                raise
+            with suppress(TimeoutError):
+                async with asyncio.timeout(HEARD_SECONDS):
+                    await self._is_due.wait()
+            self._is_due.clear()
 
 
 async def connect(place: Place) -> PostgresDatabase:

@@ -262,6 +262,7 @@ class SqliteDatabase(SharedSqlDatabase):
     async def hear(self, signals: Signals) -> None:
         """Look now and then whether another process has written, once for all who wait; of whom, nobody knows."""
         version = await self._file.version()
+        signals.begin_to_hear()
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             if signals.anybody_waits:

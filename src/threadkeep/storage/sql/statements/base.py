@@ -87,15 +87,14 @@ class Base:
         return f"""NOT EXISTS (
     SELECT 1
     FROM {self.dialect.each(":settled", "settled")}
-    WHERE NOT EXISTS (
-      SELECT 1
+    WHERE coalesce((
+      SELECT {self.next_part}
       FROM {self.drafts} AS d
       WHERE d.user_id = :user
         AND d.id = settled.value ->> 0
         AND d.settled_at IS NULL
         AND d.fence = {self.dialect.integer("settled.value ->> 1")}
-        AND {self.next_part} = {self.dialect.integer("settled.value ->> 2")}
-    )
+    ), -1) <> {self.dialect.integer("settled.value ->> 2")}
   )"""
 
     @property

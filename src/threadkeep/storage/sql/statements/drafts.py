@@ -112,7 +112,8 @@ WHERE p.user_id = :user AND p.draft_id = :draft AND p.part >= :first AND p.part 
         """Write those of `:parts` that are not there, if all may be written."""
         number = self.dialect.integer("new.value ->> 'part'")
         blocks, letters = self.last_part("blocks", "''"), self.dialect.text(":letters")
-        here = "{} = {}".format("p.part", self.dialect.integer("given.value ->> 'part'"))
+        here = "p.part = {}".format(self.dialect.integer("given.value ->> 'part'"))
+        kept = f"p.user_id = :user AND p.draft_id = :draft AND {here}"
         place = self.dialect.integer("wanted.value ->> 0")
         letter = f"coalesce(nullif(substr({blocks}, CAST({place} + 1 AS integer), 1), ''), '-')"
         values = {
@@ -145,7 +146,7 @@ WHERE d.user_id = :user
   AND NOT EXISTS (
     SELECT 1
     FROM {self.dialect.each(":parts", "given")}
-    JOIN {self.draft_parts} AS p ON p.user_id = :user AND p.draft_id = :draft AND {here}
+    {self.dialect.look_up("draft_parts", "p", kept)}
     WHERE p.digest <> given.value ->> 'digest'
   )
   AND NOT EXISTS (
@@ -180,7 +181,7 @@ WHERE d.user_id = :user AND d.conversation_id = :conversation AND {_OPEN}
         return self.dialect.answer(f"""
 SELECT {self.dialect.list_of(self.dialect.document(DRAFT, "d"))} AS answer
 FROM {self._live_drafts}
-WHERE d.user_id = :user AND {_OPEN} AND c.deleted_at IS NULL
+WHERE d.user_id = :user AND d.conversation_id > '' AND {_OPEN} AND c.deleted_at IS NULL
 """)
 
     @cached_property
@@ -195,7 +196,7 @@ LIMIT :limit
 
     @cached_property
     def end_drafts(self) -> Query:
-        """End those of `:settled` whose messages this batch has appended, or, of the state `discarded`, that have none.
+        """End those of `:settled` whose messages this batch has appended, or that have none.
 
         It comes before their parts are removed, and before the counter follows.
         """
@@ -213,7 +214,7 @@ SET
   settled_at = :now,
   state = {state}
 WHERE d.user_id = :user
-  AND d.id IN (SELECT settled.value ->> 0 FROM {each})
+  AND {self.dialect.is_among("d.id", f"SELECT settled.value ->> 0 FROM {each}")}
   AND ({appended} OR (
     {self.is_settling}
     AND EXISTS (SELECT 1 FROM {each} WHERE settled.value ->> 0 = d.id AND settled.value ->> 4 = 'nothing')
@@ -229,33 +230,42 @@ WHERE d.user_id = :user
             "draft_parts",
             "p",
             DRAFT_PART,
-            f"""p.draft_id IN (
+            self.dialect.is_among(
+                "p.draft_id",
+                f"""
     SELECT d.id
     FROM {each}
-    JOIN {self.drafts} AS d ON d.user_id = :user AND d.id = settled.value ->> 0
+    {self.dialect.look_up("drafts", "d", "d.user_id = :user AND d.id = settled.value ->> 0")}
     WHERE d.settled_at IS NOT NULL
-  )""",
+  """,
+            ),
         )
 
     @cached_property
     def remove_drafts_of_swept(self) -> tuple[Query, ...]:
         """Overwrite and remove the parts, and then the rows, of drafts whose conversations are being swept."""
-        marked = f"""SELECT d.{{}}
+        # Those that are open and those that have ended are in indexes of their own.
+        marked = "\n    UNION ALL\n    ".join(
+            f"""SELECT d.{{0}}
     FROM {self.conversations} AS c
-    JOIN {self.drafts} AS d ON d.user_id = :user AND d.conversation_id = c.id
+    JOIN {self.drafts} AS d ON d.user_id = :user AND d.conversation_id = c.id AND d.settled_at {is_open}
     WHERE c.user_id = :user AND c.deleted_at <= 0"""
+            for is_open in ("IS NULL", "IS NOT NULL")
+        )
         parts = self._removal("draft_parts", "p", DRAFT_PART, f"p.draft_id IN (\n    {marked.format('id')}\n  )")
-        return (*parts, *self._removal("drafts", "d", DRAFT, f"d.n IN (\n    {marked.format('n')}\n  )"))
+        return (*parts, *self._removal("drafts", "d", DRAFT, f"d.n IN (\n    {marked.format('n')}\n  )", by_key=True))
 
     @cached_property
     def forget_drafts(self) -> tuple[Query, ...]:
         """Overwrite and remove what is left of drafts that ended by then."""
-        return self._removal("drafts", "d", DRAFT, "d.settled_at <= :until")
+        return self._removal("drafts", "d", DRAFT, "d.conversation_id > '' AND d.settled_at <= :until")
 
-    def _removal(self, table: str, alias: str, columns: tuple[Column, ...], condition: str) -> tuple[Query, ...]:
+    def _removal(
+        self, table: str, alias: str, columns: tuple[Column, ...], condition: str, *, by_key: bool = False
+    ) -> tuple[Query, ...]:
         """What overwrites and removes rows of the user."""
         zeros = self.dialect.zeros
-        named = self.dialect.by_key(table, alias) if table == "drafts" else f"{self.dialect.table(table)} AS {alias}"
+        named = self.dialect.by_key(table, alias) if by_key else f"{self.dialect.table(table)} AS {alias}"
         where = f"WHERE {alias}.user_id = :user AND {condition}"
         removing = self.dialect.write(f"\nDELETE FROM {named}\n{where}\n")
         if zeros is None:
@@ -277,7 +287,8 @@ WHERE d.user_id = :user
 
     @property
     def _live_drafts(self) -> str:
-        return f"{self.drafts} AS d\nJOIN {self.conversations} AS c ON c.user_id = :user AND c.id = d.conversation_id"
+        conversation = "c.user_id = :user AND c.id = d.conversation_id"
+        return f"{self.drafts} AS d\n{self.dialect.look_up('conversations', 'c', conversation)}"
 
     @property
     def _deadline_of_draft(self) -> str:

@@ -211,7 +211,6 @@ DELETE FROM {self.dialect.by_key("conversations", "c")}
 WHERE c.user_id = :user
   AND c.n {self.dialect.among(self._swept_conversations("c.n"))}
   AND NOT EXISTS (SELECT 1 FROM {self.messages} AS m WHERE m.user_id = :user AND m.conversation_id = c.id)
-  AND NOT EXISTS (SELECT 1 FROM {self.drafts} AS d WHERE d.user_id = :user AND d.conversation_id = c.id)
 """)
 
     @cached_property

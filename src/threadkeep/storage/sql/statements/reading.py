@@ -248,7 +248,7 @@ WITH
     UNION ALL
     SELECT b.rev, b.kind, b.n, b.bytes, b.cut_in FROM changed_messages AS b
     UNION ALL
-    SELECT d.rev, d.kind, d.n, d.bytes, d.cut_in FROM changed_cuts AS d
+    SELECT g.rev, g.kind, g.n, g.bytes, g.cut_in FROM changed_cuts AS g
     UNION ALL
     SELECT e.rev, e.kind, e.n, e.bytes, e.cut_in FROM changed_drafts AS e
   ),
