@@ -33,6 +33,8 @@ TREE, LINE, WHOLE, SHORT = 30, 31, 32, 33
 """Conversations: of branches, without any, created with branches at once, and one that is short for some."""
 FORKED = 34
 """And made of a path of another."""
+DRAFTED = 38
+"""With drafts on branches."""
 _FIRST = 300
 _UNKNOWN = 29
 """A message that neighbours have, and the user has not."""
@@ -348,6 +350,7 @@ ROOTS: list[Step] = [
     *_roots(WHOLE, (*range(8, 0, -1), _UNKNOWN)),
     begin(SHORT, (1, {})),
     begin(FORKED, (1, {})),
+    begin(DRAFTED, (1, {})),
     count_to(LINKED_AT, SHORT),
     say_all(SHORT, (8, {}), (9, {"parentId": 1})),
 ]

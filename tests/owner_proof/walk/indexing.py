@@ -133,7 +133,7 @@ WHERE c.user_id = ?1 AND c.title_source <> 'default' AND (c.id IN (SELECT value 
 """
 
 # Where the user's counter stands, and that of another, when it is noted what messages follow.
-LINKED_AT = 150
+LINKED_AT = 170
 
 # Of what the version before has indexed, much is found, edited and brought over. No search finds something in either
 # index: which of it is the better hit may depend on everybody else.

@@ -3,6 +3,7 @@
 from owner_proof.walk.blobs import BLOBS, LATER_BLOBS, blobs_held
 from owner_proof.walk.branches import BRANCHED, BRANCHES, SWEEPING, WITHERED
 from owner_proof.walk.conversations import IMPORTS, MORE, OTHERWISE, WALK, create, delete
+from owner_proof.walk.drafts import DRAFTS, DRAFTS_LEFT, SWEPT
 from owner_proof.walk.erasing import ERASING
 from owner_proof.walk.indexing import AGAIN
 from owner_proof.walk.journals import JOURNALS, JOURNALS_HELD, LATER_JOURNALS
@@ -26,7 +27,7 @@ HELD: list[Step] = [
 ]
 _ALL = (1, 2, 3, 4, 5, 6, 7, 8, 10, 20, 40, 41, 42, 43, 44, 50, 90)
 
-DELETED: list[Step] = [*OTHERWISE, *MORE, *HELD, *WITHERED, *(delete(number) for number in (*BRANCHED, *_ALL))]
+DELETED: list[Step] = [*OTHERWISE, *MORE, *HELD, *WITHERED, *DRAFTS_LEFT, *(delete(number) for number in (*BRANCHED, *_ALL))]
 PURGED: list[Step] = [*DELETED, purge(ago=5)]  # and some are deleted and not yet purged
 ERASED: list[Step] = [
     *OTHERWISE,
@@ -44,7 +45,7 @@ ERASED: list[Step] = [
 
 
 WHOLE_WALK: list[Step] = [
-    *(*WALK, *BRANCHES, *JOURNALS, *BLOBS, *TASKS, *THREADS, *AGAIN, *IMPORTS, *SWEEPING, *ERASING),
+    *(*WALK, *BRANCHES, *DRAFTS, *JOURNALS, *BLOBS, *TASKS, *THREADS, *AGAIN, *IMPORTS, *SWEEPING, *SWEPT, *ERASING),
     *(*LATER_JOURNALS, *LATER_BLOBS, *LATER_TASKS, *LATER_THREADS),
 ]
 """All that the walker does."""
