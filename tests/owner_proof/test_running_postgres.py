@@ -47,7 +47,12 @@ NEIGHBOURS = {
     "abe": [*PURGED, index_before(1, 2, 3, 5)],
     "ad": DELETED,
     "ada ": [*WALK, *BRANCHES, *DRAFTS, *AGAIN, *IMPORTS, *MORE, *HELD, index_before(1, 2, 5, 6, 40)],
-    "Ada": [*OTHERWISE, *MORE, *HELD, create_in_parts(60, 260, 261, 262, words="parted"), *COMBS, *DRAFTS_HELD, leave_behind],
+    "Ada": [
+        *(*OTHERWISE, *MORE, *HELD),
+        create_in_parts(60, 260, 261, 262, words="parted"),
+        *(*COMBS, *DRAFTS_HELD),
+        leave_behind,
+    ],
     "ann": [*ERASED, *BUSHES],
     "bob": [*DELETED, index_before(1)],
     "eve": [*OTHERWISE[:-1], index_before(), leave_unlinked],
