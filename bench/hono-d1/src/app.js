@@ -69,7 +69,7 @@ export function createApp(openStore) {
   app.get("/api/conversations/changes", async (c) => {
     const { since, limit } = query(c, schemas.changesQuery);
     const { rows, next, hasMore } = await c.get("store").changes(since, limit);
-    return c.json({ ...changesOf(rows), next, hasMore, removed: [] });
+    return c.json({ ...changesOf(rows), next, hasMore, removed: [], drafts: [] });
   });
 
   app.get("/api/conversations/:id/messages", async (c) => {
@@ -78,7 +78,7 @@ export function createApp(openStore) {
       throw invalid("after: Send `cursor` or `after`, not both.", "after");
     }
     const { rows, nextCursor } = await c.get("store").messages(conversationId(c), fields);
-    return c.json({ messages: rows.map((row) => messageOf(row)), nextCursor, branches: [] });
+    return c.json({ messages: rows.map((row) => messageOf(row)), nextCursor, branches: [], drafts: [] });
   });
 
   app.post("/api/conversations/:id/messages", limited, async (c) => {

@@ -10,6 +10,7 @@ import developerRole from "../../../migrations/sqlite/0007_developer_role.sql";
 import expiry from "../../../migrations/sqlite/0008_expiry.sql";
 import messagesEdited from "../../../migrations/sqlite/0013_messages_edited.sql";
 import branches from "../../../migrations/sqlite/0014_branches.sql";
+import drafts from "../../../migrations/sqlite/0015_drafts.sql";
 import { createApp } from "./app.js";
 import { ApiError } from "./errors.js";
 import { Store } from "./store.js";
@@ -25,6 +26,7 @@ const MIGRATIONS = {
   "0008_expiry.sql": expiry,
   "0013_messages_edited.sql": messagesEdited,
   "0014_branches.sql": branches,
+  "0015_drafts.sql": drafts,
 };
 const METHODS = ["append", "messages", "conversations", "changes", "search", "import"];
 

@@ -18,6 +18,7 @@ export function conversationOf(row, prefix = "") {
     version: row[`${prefix}version`],
     deletedAt: row[`${prefix}deleted_at`],
     leafId: row[`${prefix}leaf_id`],
+    forkedFrom: null,
   };
 }
 
