@@ -137,6 +137,14 @@ def test_no_request_of_any_kind_imports_anything_not_even_the_first(running: Loc
         one = f"{own}/messages/{listed[0]['id']}"
         ask("GET", one, f"{pattern}/messages/{{mid}}")
         ask("PATCH", one, f"{pattern}/messages/{{mid}}", json={"metadata": {"vote": "up"}})
+        sibling = ask("POST", f"{own}/messages", f"{pattern}/messages", json={**said, "siblingOf": listed[0]["id"]})
+        other, of_message = f"{own}/messages/{sibling.json()['messages'][0]['id']}", f"{pattern}/messages/{{mid}}"
+        ask("GET", f"{other}/branches", f"{of_message}/branches")
+        ask("PUT", f"{own}/leaf", f"{pattern}/leaf", json={"messageId": listed[0]["id"]})
+        ask("DELETE", other, of_message)
+        ask("POST", f"{other}/restore", f"{of_message}/restore")
+        ask("POST", f"{own}/fork", f"{pattern}/fork", json={"title": "Fork"})
+        ask("GET", f"{own}/context", f"{pattern}/context", params={"dialect": "anthropic"})
         ask_of_drafts(ask, own, pattern)
         ask("GET", f"{API}/search", params={"q": '"hello" fir'})
         ask("GET", "/api/export")

@@ -24,6 +24,10 @@ from threadkeep.ids import new_id
 # and again: see test_following_in_worker.py.
 STREAMS = {
     ("GET", "/api/conversations/changes/stream"),
+    ("GET", "/api/drafts/{id}/events"),
+    ("POST", "/api/drafts/{id}/stream"),
+    ("PUT", "/api/drafts/{id}"),
+    ("POST", "/api/conversations/{id}/fork"),
     ("GET", "/api/conversations/{id}/export"),
     ("GET", "/api/export"),
     ("POST", "/api/import"),
@@ -40,10 +44,12 @@ EXPECTED = {
     ],
 }
 TURNS = {"d1": 2, "durable-object": 3}
+PARTS = [[{"block": 0, "set": {"type": "text", "text": "Hel"}}], [{"block": 0, "append": "lo"}]]
 OLDER = "WyJjIiwxNzk1MTc2ODE5MTY0LCIwMUtBR1EzVzZaSjhZMFY0TTJUN041QzlYQiJd"
 """A cursor from before they began with `~`, which may be an id, too."""
-# An object looks to its alarm before it deletes anything, in its own storage, and sets it the first time.
-ALARMS = [{"storage.getAlarm": 1, "storage.setAlarm": 1}, {"storage.getAlarm": 1}]
+# An object looks to its alarm before it deletes anything or starts a draft, in its own storage, and sets it where it is
+# not set, or later: for the first deletion, and for the first draft.
+ALARMS = [*[{"storage.getAlarm": 1, "storage.setAlarm": 1}] * 2, *[{"storage.getAlarm": 1}] * 3]
 JOURNAL = "/api/journals/counted/a%2Fb"
 GUARD = {"queue": "counted", "task": "a", "attempt": "a1"}
 THREAD = "/api/threads/counted"
@@ -167,7 +173,7 @@ def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def test_every_request_of_a_user_is_matched_once_and_is_one_round_trip(client: httpx.Client) -> None:
-    conversation, message = new_id(), new_id()
+    conversation, message, draft = new_id(), new_id(), new_id()
     content = [{"type": "text", "text": "Hello"}]
     own = f"/api/conversations/{conversation}"
     large = [{"id": new_id(), "role": "user", "content": [{"type": "text", "text": "x" * 900_000}]} for _ in range(4)]
@@ -201,6 +207,19 @@ def test_every_request_of_a_user_is_matched_once_and_is_one_round_trip(client: h
         ("PATCH", f"{own}/messages/{message}", {"json": {"metadata": None}, "headers": {"If-Match": '"1"'}}),
         ("PATCH", f"{own}/messages/{message}", {"json": {}}),
         ("POST", f"{own}/messages", {"json": {"messages": large}}),
+        ("POST", f"{own}/messages", {"json": {"role": "user", "content": content, "siblingOf": message}}),
+        ("GET", f"{own}/messages", {}),
+        ("GET", f"{own}/messages", {"params": {"branch": message, "limit": 1}}),
+        ("GET", f"{own}/messages/{message}/branches", {}),
+        ("PUT", f"{own}/leaf", {"json": {"messageId": message, "descend": False}}),
+        ("DELETE", f"{own}/messages/{message}", {}),
+        ("POST", f"{own}/messages/{message}/restore", {}),
+        ("POST", f"{own}/drafts", {"json": {"id": draft}}),
+        ("GET", f"{own}/drafts", {}),
+        ("GET", f"/api/drafts/{draft}", {"params": {"folded": "true"}}),
+        ("POST", f"/api/drafts/{draft}/parts", {"json": {"fence": 1, "from": 0, "parts": PARTS}}),
+        ("POST", f"/api/drafts/{draft}/stop", {}),
+        ("POST", f"/api/drafts/{draft}/take", {}),
         ("DELETE", own, {}),
         ("DELETE", "/api/conversations", {"params": {"before": 1, "confirm": "counted"}}),
         ("POST", f"{own}/restore", {}),
@@ -209,7 +228,8 @@ def test_every_request_of_a_user_is_matched_once_and_is_one_round_trip(client: h
     ]
     patterns = {(route.method, route.path) for route in USER_ROUTES if route.needs != "agents"} - STREAMS
     assert patterns == {
-        (method, path.replace(conversation, "{id}").replace(message, "{mid}")) for method, path, _ in requests[:-2]
+        (method, path.replace(conversation, "{id}").replace(message, "{mid}").replace(draft, "{id}"))
+        for method, path, _ in requests[:-2]
     }
     client.get("/api/conversations")  # an object that wakes up applies its migrations first
     client.get("/counts")
@@ -217,7 +237,8 @@ def test_every_request_of_a_user_is_matched_once_and_is_one_round_trip(client: h
     for method, path, options in requests:
         assert client.request(method, path, **options).status_code < 500
         store = client.store  # type: ignore[attr-defined]
-        alarm = next(alarms) if (method, store) == ("DELETE", "durable-object") else {}
+        is_timed = method == "DELETE" or (method == "POST" and path.endswith(("/drafts", "/take")))
+        alarm = next(alarms) if is_timed and store == "durable-object" else {}
         counted = client.get("/counts").json()
         del counted["turns"]
         assert counted in [expected | alarm for expected in EXPECTED[store]], (method, path)
