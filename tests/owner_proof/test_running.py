@@ -58,7 +58,15 @@ NEIGHBOURS = {
     "abe": [*PURGED, index_before(1, 2, 3, 5)],
     "ad": DELETED,
     "ada ": [*WALK, *BRANCHES, *DRAFTS, *AGAIN, *IMPORTS, *MORE, *HELD, index_before(1, 2, 5, 6, 40)],
-    "Ada": [*OTHERWISE, *MORE, *HELD, create_in_parts(60, 260, 261, 262, words="parted"), *COMBS, *DRAFTS_HELD, leave_behind],
+    "Ada": [
+        *OTHERWISE,
+        *MORE,
+        *HELD,
+        create_in_parts(60, 260, 261, 262, words="parted"),
+        *COMBS,
+        *DRAFTS_HELD,
+        leave_behind,
+    ],
     "ann": [*ERASED, *BUSHES],
     "bob": [*DELETED, index_before(1)],
     # Their counter stands where the user's does at an append, and in the end at an edit that gives the same title.

@@ -27,7 +27,14 @@ HELD: list[Step] = [
 ]
 _ALL = (1, 2, 3, 4, 5, 6, 7, 8, 10, 20, 40, 41, 42, 43, 44, 50, 90)
 
-DELETED: list[Step] = [*OTHERWISE, *MORE, *HELD, *WITHERED, *DRAFTS_LEFT, *(delete(number) for number in (*BRANCHED, *_ALL))]
+DELETED: list[Step] = [
+    *OTHERWISE,
+    *MORE,
+    *HELD,
+    *WITHERED,
+    *DRAFTS_LEFT,
+    *(delete(number) for number in (*BRANCHED, *_ALL)),
+]
 PURGED: list[Step] = [*DELETED, purge(ago=5)]  # and some are deleted and not yet purged
 ERASED: list[Step] = [
     *OTHERWISE,
