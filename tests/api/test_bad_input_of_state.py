@@ -225,6 +225,29 @@ async def test_a_producer_is_told_what_is_wrong(backend: Backend) -> None:
     assert (await append(last, 0)).json() == {"first": 0, "last": 0, "version": 5}
 
 
+async def test_a_space_that_nobody_has_written_to_is_empty_and_stays_so(backend: Backend) -> None:
+    client = someone(backend)
+    nowhere = "/api/journals/nowhere"
+    assert (await ask(client, "GET", nowhere)).json() == {"journals": [], "nextCursor": None}
+    assert (await ask(client, "DELETE", f"{nowhere}/none")).status_code == 204
+    for method, step, body in (
+        ("GET", "", None),
+        ("GET", "/entries", None),
+        ("POST", "/pop", None),
+        ("POST", "/entries", {"entries": [{"data": 1}]}),
+        ("POST", "/producer", {"producer": "p"}),
+        ("PATCH", "", {"status": "s"}),
+    ):
+        path = f"{nowhere}/none{step}"
+        refused = await (ask(client, method, path) if body is None else send(client, method, path, body))
+        check_refusal(refused, "not_found", says=("none",))
+    for method in ("GET", "HEAD", "DELETE"):
+        assert (await ask(client, method, "/api/blobs/nowhere/none")).status_code == (
+            204 if method == "DELETE" else 404
+        )
+    assert (await ask(client, "GET", nowhere)).json() == {"journals": [], "nextCursor": None}
+
+
 # JSON that cannot be kept, and JSON that looks as if it could not
 
 

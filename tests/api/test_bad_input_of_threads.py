@@ -187,6 +187,18 @@ async def test_a_name_of_a_claim_that_is_none_is_refused(client: httpx.AsyncClie
         check_refusal(refused, at="idempotency-key", says=("1 to 64 characters",))
 
 
+@pytest.mark.front_door
+async def test_half_of_a_character_and_json_that_is_none_are_refused(client: httpx.AsyncClient) -> None:
+    new = json.dumps(checkpoint())[:-1].encode()
+    for body in (rb', "metadata": {"a": "\ud83d"}}', rb', "metadata": {"\udc00": 1}}', rb', "ns": "\ud83d"}'):
+        check_refusal(await send(client, "POST", CHECKPOINTS, new + body), at="body", says=("half of a character",))
+    for body in (b"", b"{", b"[]", b'"{}"', new + b', "ns": "\xff"}', new + b', "metadata": {"a": NaN}}'):
+        check_refusal(await send(client, "POST", CHECKPOINTS, body), at="body")
+    deep = b', "metadata": {"a": %s}}' % (b"[" * 99 + b"]" * 99)
+    check_refusal(await send(client, "POST", CHECKPOINTS, new + deep), at="body", says=("more than 100 levels",))
+    check_refusal(await ask(client, "POST", CHECKPOINTS, content=b"{}"), "unsupported_media_type", at="content-type")
+
+
 async def test_who_has_not_the_last_claim_is_fenced_and_told_so(client: httpx.AsyncClient) -> None:
     await send(client, "POST", f"{THREADS}/other/checkpoints", checkpoint())
     for epoch in (0, 2, 2**53 - 1):

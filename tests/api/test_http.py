@@ -58,6 +58,7 @@ async def test_a_conversation_is_created_once_however_often_it_is_sent(client: h
         "version": 1,
         "deletedAt": None,
         "leafId": body["messages"][1]["id"],
+        "forkedFrom": None,
     }
     again = await send(client, "POST", API, body)
     assert (again.status_code, again.json(), again.headers["etag"]) == (200, created, '"1"')
@@ -239,7 +240,13 @@ async def test_what_never_was_is_not_found_whatever_is_asked_of_it(client: httpx
             path += "?dialect=anthropic" if route.path.endswith("context") else ""
             body = message() if route.path.endswith("messages") else {}
             body = {"messageId": MISSING} if route.path.endswith("leaf") else body
-            asked = send(client, route.method, path, body) if route.body else ask(client, route.method, path)
+            if "/drafts/" in route.path:
+                body = {"fence": 1, "state": "complete"}
+                body = {"fence": 1, "from": 0, "parts": [[]]} if route.path.endswith("parts") else body
+                path += "?fence=1" if route.path.endswith("stream") else ""
+            headers = {"Content-Type": "application/x-ndjson"} if route.path.endswith("stream") else {}
+            has_body = route.body or headers
+            asked = send(client, route.method, path, body, **headers) if has_body else ask(client, route.method, path)
             check_refusal(await asked, "not_found", says=(MISSING,))
 
 
@@ -382,7 +389,7 @@ async def test_messages_come_in_pages_of_which_the_newest_is_first(client: httpx
     while True:
         query = {"limit": 3} if cursor is None else {"limit": 3, "cursor": cursor}
         page = (await ask(client, "GET", url, params=query)).json()
-        assert ({*page}, page["branches"]) == ({"messages", "nextCursor", "branches"}, [])
+        assert ({*page}, page["branches"], page["drafts"]) == ({"messages", "nextCursor", "branches", "drafts"}, [], [])
         seqs.append([row["seq"] for row in page["messages"]])
         cursor = page["nextCursor"]
         if cursor is None:
@@ -399,6 +406,7 @@ async def test_messages_come_in_pages_of_which_the_newest_is_first(client: httpx
         "messages": [],
         "nextCursor": None,
         "branches": [],
+        "drafts": [],
     }
 
 

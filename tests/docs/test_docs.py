@@ -82,7 +82,7 @@ def test_the_commands_of_the_readme_answer_as_printed(url: str) -> None:
     assert answers == [without_times(json.loads(printed)) for _, printed in steps]
     sent_again = answers_to(steps, url)
     assert sent_again[1:] == answers[1:]
-    assert sent_again[0] == {**answers[0], "messageCount": 2}
+    assert sent_again[0] == {**answers[0], "messageCount": 2, "leafId": "answer"}
 
 
 @pytest.mark.parametrize(

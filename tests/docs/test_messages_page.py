@@ -31,6 +31,7 @@ SAYS = {
     "deleting": "['Where to in May?', 'To Zürich.']\n",
     "forking": "Zürich 3 2\n",
     "another-device": "True\n",
+    "streaming": "Try the lake of Como.\n",
 }
 
 
@@ -56,6 +57,39 @@ def test_strict_mypy_has_nothing_to_say(tmp_path: Path) -> None:
     environment = {**os.environ, "MYPYPATH": str(ROOT / "src")}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_an_answer_is_written_and_read_along_in_javascript(tmp_path: Path) -> None:
+    blocks = dict(re.findall(r"```js ([a-z-]+)\n(.*?)```", PAGE, re.DOTALL))
+    with LocalServer(tmp_path / "server", store="sqlite", service_key="tk_local") as server:
+        (tmp_path / "program.mjs").write_text(f"""
+const api = "{server.url}/api"
+const headers = {{"Authorization": "Bearer tk_local", "X-User-Id": "alice"}}
+{blocks["streaming"]}
+{blocks["resuming"]}
+await call("POST", "/conversations", {{id: "trip", messages: [{{id: "q", role: "user", content: "Where to?"}}]}})
+async function* tokens() {{
+  for (const token of ["To ", "Zürich", " 😀."]) {{
+    yield token
+    await new Promise((resolve) => setTimeout(resolve, 300))
+  }}
+}}
+const writing = writeAnswer("trip", tokens())
+let drafts = []
+const page = async () => (await fetch(api + "/conversations/trip/messages", {{headers}})).json()
+while (drafts.length === 0) drafts = (await page()).drafts
+const shown = []
+const readers = [1, 2].map(() => readAnswer(drafts[0].id, (text) => shown.push(text)))
+const appended = await writing
+console.log(JSON.stringify([await Promise.all(readers), appended.messages[0].id === drafts[0].id]))
+console.log(JSON.stringify((await page()).messages[1].content))
+console.log(shown.length >= 4)
+""")
+        command = [str(install().program), "program.mjs"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    said = [json.loads(line) for line in done.stdout.splitlines()]
+    text = "To Zürich 😀."
+    assert said == [[[text, text], True], [{"type": "text", "text": text}], True], done.stderr
 
 
 def test_the_path_in_javascript_is_the_active_one(tmp_path: Path) -> None:

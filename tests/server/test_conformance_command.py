@@ -43,13 +43,13 @@ def checked(folder: Path, *arguments: str, **variables: str) -> subprocess.Compl
 def test_a_server_of_ours_passes_over_http(tmp_path: Path) -> None:
     keys = {"AUTH_SERVICE_KEYS": VARIABLES["AUTH_SERVICE_KEYS"]}
     with LocalServer(tmp_path, store="sqlite", variables=keys) as running:
-        done = checked(tmp_path, f"--url={running.url}", "--only=repeats", "--only=races", THREADKEEP_KEY=SERVICE_KEY)
+        done = checked(tmp_path, f"--url={running.url}", "--only=repeats", "--only=blobs", THREADKEEP_KEY=SERVICE_KEY)
     assert done.returncode == 0, done.stdout
-    repeats, races = done.stdout.splitlines()[-2:]
+    repeats, blobs = done.stdout.splitlines()[-2:]
     assert repeats.startswith("repeats ")
-    assert races.startswith("races ")
+    assert blobs.startswith("blobs ")
     assert repeats.endswith("passed, so it is complete")
-    assert races.endswith("passed, so it is complete")
+    assert blobs.endswith("passed, so it is complete")
 
 
 def test_a_store_of_ones_own_is_tested_and_what_it_lacks_is_counted(tmp_path: Path) -> None:

@@ -470,6 +470,7 @@ KEYWORDS = {
     "items",
     "maxItems",
     "maxLength",
+    "maxProperties",
     "maximum",
     "minItems",
     "minLength",
@@ -478,6 +479,7 @@ KEYWORDS = {
     "oneOf",
     "pattern",
     "properties",
+    "propertyNames",
     "required",
     "title",
     "type",
@@ -504,7 +506,17 @@ def test_a_type_is_json_schema(name: str) -> None:
         # A field that has a default is one that generated types have everybody send.
         assert "default" not in schema
         # Nothing may stand in an object of which nothing is said, to a generator.
-        assert "properties" in schema or schema.get("type") != "object" or schema["additionalProperties"] is True
+        assert "properties" in schema or schema.get("type") != "object" or schema["additionalProperties"]
+
+
+def test_what_may_stand_under_any_name_is_described() -> None:
+    scalars = SCHEMAS["NoteTask"]["properties"]["if"]["additionalProperties"]["anyOf"]
+    assert [scalar["type"] for scalar in scalars] == ["integer", "string", "boolean", "null"]
+    versions = SCHEMAS["Checkpoint"]["properties"]["stored"]["additionalProperties"]["anyOf"]
+    assert [version["type"] for version in versions] == ["string", "null"]
+    metadata, _ = SCHEMAS["NewOpenAIConversation"]["properties"]["metadata"]["anyOf"]
+    assert metadata["additionalProperties"] == {"type": "string", "maxLength": 512}
+    assert (metadata["propertyNames"], metadata["maxProperties"]) == ({"maxLength": 64}, 16)
 
 
 def test_what_we_say_is_described_and_what_we_take_is_closed() -> None:

@@ -85,8 +85,8 @@ class Devices:
         while True:
             with suppress(httpx.TransportError):  # such as an end in the middle
                 async with self._client.stream("GET", f"{url}{_API}/changes/stream", headers=last) as response:
-                    response.raise_for_status()
-                    async for line in response.aiter_lines():
+                    # As many as may be follow: whoever comes again may find the stream before not ended yet.
+                    async for line in response.aiter_lines() if response.is_success else _nothing():
                         name, _, value = line.partition(": ")
                         if name == "id":
                             self._ready += not last
@@ -127,6 +127,13 @@ class Devices:
             self._heard[message["id"]].append(now)
         async with self._came:
             self._came.notify_all()
+
+
+async def _nothing() -> AsyncIterator[str]:
+    """No lines."""
+    lines: tuple[str, ...] = ()
+    for line in lines:
+        yield line
 
 
 @asynccontextmanager

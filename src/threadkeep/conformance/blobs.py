@@ -1,6 +1,5 @@
 """Blobs: what comes back is what was put, nothing under a key ever changes, and what does not fit is refused."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -19,6 +18,7 @@ METAS = [
     "{}",
     '{"mimeType":"image/png","size":1.10,"big":123456789012345678901234567890,"e":1e400}',
     '{"a":"\\u00e9\\ud83d\\ude00\\u0000\\/","a":"twice","":[[],{}]}',
+    '{"a":' + "[" * 99 + "]" * 99 + "}",
 ]
 
 
@@ -75,7 +75,7 @@ async def test_metadata_comes_back_as_it_was_put_but_for_white_space(backend: Ba
         ('{"a":1} {}', "x-meta: This is not JSON"),
         ('{"a":"é"}', "x-meta: A header is ASCII"),
         ('{"a":"\\ud83d"}', "x-meta: A string holds half of a character"),
-        ('{"a":' + "[" * 101 + "]" * 101 + "}", "x-meta: The JSON is nested more than 100 levels deep"),
+        ('{"a":' + "[" * 100 + "]" * 100 + "}", "x-meta: The JSON is nested more than 100 levels deep"),
     ],
 )
 async def test_what_is_no_json_object_is_refused_as_metadata(backend: Backend, meta: str, said: str) -> None:
@@ -133,7 +133,7 @@ async def test_anything_else_under_the_same_key_is_a_conflict(backend: Backend, 
     assert await store.get_blob(SPACE, KEY) == (kept, b"first")
 
 
-@pytest.mark.parametrize("key", ["a/b", 'it\'s "quoted"', "%2F?#", "é漢😀", "k" * 512, "...", "~"])
+@pytest.mark.parametrize("key", ["a/b", '["it\'s", "quoted"]', "%2F?#", "é漢😀", "k" * 512, "...", "~"])
 async def test_a_key_is_any_text_without_control_characters(backend: Backend, key: str) -> None:
     store = await backend.state()
     await put(store, key.encode(), key)
@@ -168,22 +168,6 @@ async def test_what_was_deleted_is_gone_and_its_key_is_free(backend: Backend) ->
             await call
     assert (await put(store, b"other"))[1]
     assert await content_of(store) == b"other"
-
-
-async def test_of_twenty_who_put_one_blob_at_once_one_is_told_that_it_is_new(backend: Backend) -> None:
-    store = await backend.state()
-    outcomes = await asyncio.gather(*(put(store, EVERY_BYTE) for _ in range(20)))
-    assert [is_new for _, is_new in outcomes].count(True) == 1
-    assert await content_of(store) == EVERY_BYTE
-
-
-async def test_of_twenty_who_put_different_blobs_at_once_one_wins_whole(backend: Backend) -> None:
-    store = await backend.state()
-    contents = [bytes([number]) * 100 for number in range(20)]
-    outcomes = await asyncio.gather(*(put(store, content) for content in contents), return_exceptions=True)
-    (winner,) = (number for number, outcome in enumerate(outcomes) if not isinstance(outcome, BaseException))
-    assert all(isinstance(outcome, Conflict) for number, outcome in enumerate(outcomes) if number != winner)
-    assert await content_of(store) == contents[winner]
 
 
 async def test_another_user_has_other_blobs(backend: Backend) -> None:

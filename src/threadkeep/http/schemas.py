@@ -60,10 +60,10 @@ def schemas_of(types: list[Any]) -> tuple[dict[Any, Schema], dict[str, Schema]]:
     _describe_blocks(components)
     _describe_errors(components)
     for component in components.values():
-        if "metadata" in component.get("properties", {}):
-            metadata = reference("Metadata")
-            is_nullable = component["properties"]["metadata"].get("type") != "object"
-            component["properties"]["metadata"] = _or_null(metadata) if is_nullable else metadata
+        metadata = component.get("properties", {}).get("metadata")
+        if metadata is not None and "propertyNames" not in str(metadata):  # OpenAI's has names and texts of a length
+            is_nullable = metadata.get("type") != "object"
+            component["properties"]["metadata"] = _or_null(_METADATA) if is_nullable else _METADATA
     components["Changes"]["properties"]["conversations"]["items"] = {
         "anyOf": [reference("Conversation"), reference("Tombstone")]
     }
@@ -82,14 +82,14 @@ def natural(schema: Schema) -> Schema:
                 result[keyword] = {field: _field(field, natural(each)) for field, each in value.items()}
             case "anyOf":
                 result[keyword] = [natural(each) for each in value]
-            case "items":
+            case "items" | "additionalProperties" if isinstance(value, dict):
                 result[keyword] = natural(value)
             case "enum" if len(value) == 1:
                 result["const"] = value[0]
             case _:
                 result[keyword] = value
     if result.get("type") == "object" and "properties" not in result:
-        result["additionalProperties"] = True
+        result.setdefault("additionalProperties", True)
     return result
 
 
@@ -107,6 +107,7 @@ def _or_null(schema: Schema) -> Schema:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
+_METADATA = reference("Metadata")
 _OPEN: dict[str, Schema] = {
     "JsonObject": {
         "title": "JsonObject",

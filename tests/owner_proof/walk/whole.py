@@ -28,11 +28,7 @@ HELD: list[Step] = [
 _ALL = (1, 2, 3, 4, 5, 6, 7, 8, 10, 20, 40, 41, 42, 43, 44, 50, 90)
 
 DELETED: list[Step] = [
-    *OTHERWISE,
-    *MORE,
-    *HELD,
-    *WITHERED,
-    *DRAFTS_LEFT,
+    *(*OTHERWISE, *MORE, *HELD, *WITHERED, *DRAFTS_LEFT),
     *(delete(number) for number in (*BRANCHED, *_ALL)),
 ]
 PURGED: list[Step] = [*DELETED, purge(ago=5)]  # and some are deleted and not yet purged

@@ -188,23 +188,27 @@ async def many_take_what_has_expired(store: StateStore) -> None:
 async def a_lane_is_run_in_order_by_many(store: StateStore) -> None:
     """However many workers claim whatever they can, the tasks of a lane run one by one, in order, and each once."""
     ids = [f"t{number}" for number in range(8)]
-    await asyncio.gather(*(tasks.admit(store, id_) for id_ in ids for _ in range(2)))
+    admitted = await asyncio.gather(*(tasks.admit(store, id_) for id_ in ids for _ in range(2)))
+    assert sorted(task.seq for _, task, is_new in admitted if is_new) == [*range(1, len(ids) + 1)]
     ids = await tasks.listed(store)
     done: list[str] = []
     now_running: set[str] = set()
 
     async def work(worker: str) -> None:
-        while runnable := await tasks.listed(store, "open", limit=1):
-            attempt = f"{worker} {runnable[0]}"
-            if not (await tasks.claim(store, runnable[0], attempt, holder=worker)).applied:
-                await asyncio.sleep(0)  # it runs already
+        while waiting := await tasks.listed(store, "open", limit=2):
+            claims = (tasks.claim(store, id_, f"{worker} {id_}", holder=worker) for id_ in waiting)
+            outcomes = zip(waiting, await asyncio.gather(*claims), strict=True)
+            mine = [id_ for id_, claim in outcomes if claim.applied]
+            if not mine:
+                await asyncio.sleep(0)  # the first runs already
                 continue
+            (id_,) = mine
             assert not now_running
-            now_running.add(runnable[0])
+            now_running.add(id_)
             await asyncio.sleep(0)
-            now_running.remove(runnable[0])
-            done.append(runnable[0])
-            assert (await tasks.change(store, runnable[0], "settle", attempt=attempt)).applied
+            now_running.remove(id_)
+            done.append(id_)
+            assert (await tasks.change(store, id_, "settle", attempt=f"{worker} {id_}")).applied
 
     await asyncio.gather(*(work(f"worker {number}") for number in range(4)))
     assert done == ids

@@ -30,7 +30,6 @@ RETRY_COUNT = Header(
     "X-Stainless-Retry-Count",
     {
         "type": "string",
-        "pattern": "^[0-9]{1,9}$",
         "examples": ["0"],
         "description": "How often this has been sent before. OpenAI's clients count it.",
     },

@@ -378,13 +378,17 @@ WHERE k.user_id = :user
         """
         length = "r.taken + r.hi - r.lo + 1"
         place = "m.user_id = :user AND m.conversation_id = :conversation AND m.seq >= r.lo AND m.seq <= r.hi"
+        # What is told has to be an integer: D1 binds numbers as doubles.
         return f"""{self._top},
   {self._runs("t.seq > 0", f"{length} <= :limit", length, by_message=True)},
   parts AS (
     SELECT
       r.hi,
       {self.dialect.greatest("r.lo", "r.hi - (:limit - r.taken)")} AS lo,
-      CASE WHEN r.hi - (:limit - r.taken) <= r.lo THEN r.follows ELSE r.hi - (:limit - r.taken) - 1 END AS follows
+      CASE
+        WHEN r.hi - (:limit - r.taken) <= r.lo THEN r.follows
+        ELSE CAST(r.hi - (:limit - r.taken) - 1 AS bigint)
+      END AS follows
     FROM runs AS r
   ),
   listed AS (
@@ -403,7 +407,7 @@ WHERE k.user_id = :user
     SELECT
       r.hi,
       {self.dialect.greatest("r.lo", ":after + 1")} AS lo,
-      CASE WHEN r.lo > :after THEN r.follows ELSE {self.dialect.integer(":after")} END AS follows
+      CASE WHEN r.lo > :after THEN r.follows ELSE CAST(:after AS bigint) END AS follows
     FROM runs AS r
   ),
   counted AS (
