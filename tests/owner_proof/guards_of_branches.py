@@ -2,6 +2,9 @@
 
 _BY_PLACE = "It takes rows by `n`, which names one, and has `n` from a list that is guarded."
 _IN_LIST = "Whatever this would let into the list of `n`, the rows that are taken by it are guarded as well."
+_EITHER = "What is listed is joined with what it is of by `n`, which names one, and either is tied to the user."
+_ON_PATH = "It looks for what follows a hit that is not on the active path, where all of these are on it."
+_NO_PARTS = "Of a draft that is settled, no parts are left."
 _ASKED_ONCE = "It only spares looking at each message: of whatever it lets in, the same is asked again, and guarded."
 _NEVER_SAID = "A page goes forward from where a path begins to where it ends, and is never told what to go up from."
 SUPERFLUOUS = {
@@ -41,21 +44,36 @@ SUPERFLUOUS = {
         ),
         "Only the first page that goes backward has drafts.",
     ),
-    "cut_verdict-c-6": "It is asked in a conversation of the user's that is not deleted.",
-    "remove_drafts_of_swept_3-d-1": _BY_PLACE,
-    "remove_drafts_of_swept_3-d-2": _IN_LIST,
+    "cut_verdict-c-7": "It is asked in a conversation of the user's that is not deleted.",
     "fork_at_links-fork-5": "A message follows an older one, whoever's it is, and so no sibling is the next one.",
     "restore_verdict-whole-2": "It asks whether there is any deletion of a change, and the user's own is there.",
     "touch_messages_of_cut-whole-3": "It only spares looking at messages before a deletion, which are not in it.",
-    "touch_conversation_of_cut-cut-16": "Where the user has no such deletion, it has no parent either.",
+    "touch_conversation_of_cut-cut-20": "Where the user has no such deletion, it has no parent either.",
 }
 ON_SQLITE = {
     "search_active-m-17": _BY_PLACE,
-    "remove_drafts_of_swept_4-d-1": _BY_PLACE,
-    "remove_drafts_of_swept_4-d-2": _IN_LIST,
+    **dict.fromkeys(("remove_drafts_of_swept_3-d-1", "remove_drafts_of_swept_4-d-1"), _BY_PLACE),
+    **dict.fromkeys(
+        (
+            *("remove_drafts_of_swept_3-d-2", "remove_drafts_of_swept_3-d-4"),
+            *("remove_drafts_of_swept_4-d-2", "remove_drafts_of_swept_4-d-4"),
+        ),
+        _IN_LIST,
+    ),
+    **dict.fromkeys(("remove_drafts_of_swept_1-c-5", "remove_drafts_of_swept_2-c-5"), _NO_PARTS),
     **dict.fromkeys(
         ("search_active-fork-12", "search_active-cut-13", "search_active-cut-14", "search_active-fork-15"),
-        "It looks for what follows a hit that is not on the active path, where all of these are on it.",
+        _ON_PATH,
     ),
 }
-ON_POSTGRES: dict[str, str] = {}
+ON_POSTGRES = {
+    "search_active-m-19": _BY_PLACE,
+    **dict.fromkeys(
+        ("search_active-fork-14", "search_active-cut-15", "search_active-cut-16", "search_active-fork-17"),
+        _ON_PATH,
+    ),
+    **dict.fromkeys(("search_active-w-1", "search_active-w-2", "search_active-m-3", "search_active-c-6"), _EITHER),
+    "remove_drafts_of_swept_2-d-1": _BY_PLACE,
+    **dict.fromkeys(("remove_drafts_of_swept_2-d-2", "remove_drafts_of_swept_2-d-4"), _IN_LIST),
+    "remove_drafts_of_swept_1-c-5": _NO_PARTS,
+}

@@ -209,6 +209,9 @@ DRAFTS: list[Step] = [
 SWEPT: list[Step] = [
     start(7, LINE, 2),
     write(7, 0, "", "1"),
+    start(10, LINE, 2),
+    write(10, 0, ""),
+    start(11, LINE, 2),
     start(8, WHOLE),
     write(8, 0, "", "1"),
     delete(WHOLE),
@@ -217,6 +220,7 @@ SWEPT: list[Step] = [
     take_draft(8),
     start(9, WHOLE),
     purge(),
+    settle(11),
     sweep(),
     get_draft(7),
     get_draft(8),
@@ -233,6 +237,7 @@ DRAFTS_HELD: list[Step] = [
     ),
     begin(DRAFTED, (1, {}), (2, {}), (3, {}), (4, {"parentId": 2}), (5, {"parentId": 3})),
     delete_branch(DRAFTED, 4),
+    delete_branch(DRAFTED, 5),
 ]
 # Of others, that are deleted, or settled.
 DRAFTS_LEFT: list[Step] = [
@@ -243,4 +248,6 @@ DRAFTS_LEFT: list[Step] = [
     start(2, LINE, 12),
     write(2, 0, *_PARTS[:2]),
     settle(2),
+    start(10, WHOLE, 12),
+    settle(10),
 ]
