@@ -117,6 +117,7 @@ def _without_n(rows: list[Row]) -> list[Row]:
     answer = msgspec.json.decode(rows[0]["answer"])
     for part in answer["rows"]:
         del part["n"]
+    answer["rows"].sort(key=repr)  # they may have been in the order of their places
     return [{"answer": answer}]
 
 

@@ -175,6 +175,7 @@ class SqlBranches(SqlDrafts):
                 raise no_message(conversation_id, message_id)
             if not verdict.drafts:
                 return DeletedBranch(verdict.deleted, verdict.conversation)
+            verdict.drafts.sort(key=attrgetter("started_at", "id"))
             open_ = [draft.id for draft in verdict.drafts if not draft.is_over(values["now"])]
             if open_:
                 raise branch_has_drafts(open_)
