@@ -38,6 +38,17 @@ def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         yield started
 
 
+def ask_of_branches(ask: Callable[..., Any], conversation: str, pattern: str, sibling: dict[str, Any]) -> None:
+    """Ask each route of branches."""
+    sent = ask("POST", f"{conversation}/messages", f"{pattern}/messages", json=sibling).json()
+    message, of_message = f"{conversation}/messages/{sent['messages'][0]['id']}", f"{pattern}/messages/{{mid}}"
+    ask("GET", f"{message}/branches", f"{of_message}/branches")
+    ask("PUT", f"{conversation}/leaf", f"{pattern}/leaf", json={"messageId": sibling["siblingOf"]})
+    ask("DELETE", message, of_message)
+    ask("POST", f"{message}/restore", f"{of_message}/restore")
+    ask("POST", f"{conversation}/fork", f"{pattern}/fork", json={"title": "Fork"})
+
+
 def ask_of_drafts(ask: Callable[..., Any], conversation: str, pattern: str) -> None:
     """Ask each route of drafts."""
     headers = {"Content-Type": "application/x-ndjson"}
@@ -137,13 +148,7 @@ def test_no_request_of_any_kind_imports_anything_not_even_the_first(running: Loc
         one = f"{own}/messages/{listed[0]['id']}"
         ask("GET", one, f"{pattern}/messages/{{mid}}")
         ask("PATCH", one, f"{pattern}/messages/{{mid}}", json={"metadata": {"vote": "up"}})
-        sibling = ask("POST", f"{own}/messages", f"{pattern}/messages", json={**said, "siblingOf": listed[0]["id"]})
-        other, of_message = f"{own}/messages/{sibling.json()['messages'][0]['id']}", f"{pattern}/messages/{{mid}}"
-        ask("GET", f"{other}/branches", f"{of_message}/branches")
-        ask("PUT", f"{own}/leaf", f"{pattern}/leaf", json={"messageId": listed[0]["id"]})
-        ask("DELETE", other, of_message)
-        ask("POST", f"{other}/restore", f"{of_message}/restore")
-        ask("POST", f"{own}/fork", f"{pattern}/fork", json={"title": "Fork"})
+        ask_of_branches(ask, own, pattern, {**said, "siblingOf": listed[0]["id"]})
         ask("GET", f"{own}/context", f"{pattern}/context", params={"dialect": "anthropic"})
         ask_of_drafts(ask, own, pattern)
         ask("GET", f"{API}/search", params={"q": '"hello" fir'})

@@ -332,7 +332,8 @@ def test_for_whoever_follows_a_journal_and_has_gone_the_store_is_asked_no_more(c
         pieces = response.iter_raw()
         while b"data: " not in next(pieces):
             pass
-        assert _asked_within(client, 2.5) >= 1
+        asked = _asked_within(client, 2.5)
+        assert asked >= 1 if client.store == "d1" else asked == 0  # type: ignore[attr-defined]
     # By itself the answer would go on for longer than is waited here.
     eventually(lambda: _asked_within(client, 2.5), 0, seconds=25)
 
