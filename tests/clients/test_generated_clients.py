@@ -75,7 +75,7 @@ def package(url: str, python_of_clients: Path, tmp_path_factory: pytest.TempPath
     said = run(generator, "generate", "--url", f"{url}/openapi.json", folder=folder)
     # All that it does not know is newline-delimited JSON; the operations are there all the same.
     assert re.findall(r"WARNING parsing (\S+ \S+)", said) == [
-        *("GET /api/export", "POST /api/import"),
+        *("POST /api/drafts/{id}/stream", "GET /api/export", "POST /api/import"),
         *("GET /api/journals/{space}/rows", "POST /api/journals/{space}/rows"),
     ]
     return folder

@@ -8,6 +8,7 @@ from threadkeep.client.drafts import RemoteDrafts
 from threadkeep.client.transport import CREATED, Transport, if_match, read
 from threadkeep.conversations.models import (
     Appended,
+    BranchList,
     Changes,
     Conversation,
     ConversationChanges,
@@ -30,7 +31,6 @@ from threadkeep.conversations.models import (
     NewMessages,
     PutConversation,
     Removed,
-    Siblings,
     Tombstone,
     fields_of,
 )
@@ -170,9 +170,9 @@ class RemoteStore(RemoteDrafts):
         query = {"branch": branch, "cursor": cursor, "after": after, "limit": limit}
         return read(await self._transport.send("GET", f"{_API}/{conversation_id}/messages", query=query), MessagePage)
 
-    async def list_branches(self, conversation_id: str, message_id: str) -> Siblings:
+    async def list_branches(self, conversation_id: str, message_id: str) -> BranchList:
         path = f"{_API}/{conversation_id}/messages/{message_id}/branches"
-        return read(await self._transport.send("GET", path), Siblings)
+        return read(await self._transport.send("GET", path), BranchList)
 
     async def select_leaf(
         self, conversation_id: str, message_id: str, *, descend: bool = True, expected_leaf_id: str | None = None

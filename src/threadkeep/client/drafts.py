@@ -5,8 +5,8 @@ import msgspec
 from threadkeep.client.transport import CREATED, Remote, read
 from threadkeep.conversations.drafts.models import (
     DraftEnd,
+    DraftList,
     DraftPage,
-    Drafts,
     NewDraft,
     NewParts,
     Ops,
@@ -67,7 +67,7 @@ class RemoteDrafts(Remote):
 
     async def list_drafts(self, conversation_id: str) -> list[Draft]:
         path = f"/api/conversations/{conversation_id}/drafts"
-        return read(await self._transport.send("GET", path), Drafts).drafts
+        return read(await self._transport.send("GET", path), DraftList).drafts
 
 
 def _path(draft_id: str) -> str:

@@ -11,13 +11,13 @@ from threadkeep.conversations.context.parts import Dialect, Repair
 from threadkeep.conversations.export_v1 import ImportReport
 from threadkeep.conversations.models import (
     Branches,
+    BranchList,
     DraftChange,
     ForkedFrom,
     Receipt,
     Removed,
     Role,
     Sibling,
-    Siblings,
     SnippetPart,
     TitleSource,
     Tombstone,
@@ -25,6 +25,7 @@ from threadkeep.conversations.models import (
 
 __all__ = [
     "Appended",
+    "BranchList",
     "Branches",
     "Changes",
     "Context",
@@ -47,7 +48,6 @@ __all__ = [
     "Repair",
     "Role",
     "Sibling",
-    "Siblings",
     "SnippetPart",
     "Tombstone",
 ]

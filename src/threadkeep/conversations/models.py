@@ -451,7 +451,7 @@ class Sibling(Struct, rename="camel"):
     """Whether it is on the active path."""
 
 
-class Siblings(Struct, rename="camel"):
+class BranchList(Struct, rename="camel"):
     """The messages that follow the same one, in order of `seq`: the newest 100, where there are more."""
 
     follows: int

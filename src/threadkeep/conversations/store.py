@@ -25,6 +25,7 @@ from msgspec import Struct
 from threadkeep.conversations.drafts.store import DraftStore
 from threadkeep.conversations.models import (
     Appended,
+    BranchList,
     Changes,
     Conversation,
     ConversationPage,
@@ -34,7 +35,6 @@ from threadkeep.conversations.models import (
     HitPage,
     Message,
     MessagePage,
-    Siblings,
 )
 from threadkeep.conversations.records import (
     ConversationEdit,
@@ -194,7 +194,7 @@ class Store(DraftStore, Protocol):
         id of no message of this conversation.
         """
 
-    async def list_branches(self, conversation_id: str, message_id: str) -> Siblings:
+    async def list_branches(self, conversation_id: str, message_id: str) -> BranchList:
         """The messages that follow what this one follows, itself among them, and what there is below each.
 
         Raises NotFound as `get_conversation` does, and where there is no such message, or it is deleted.

@@ -11,6 +11,7 @@ from threadkeep.client.api.drafts import AsyncDraft
 from threadkeep.client.api.pages import AsyncPages
 from threadkeep.client.models import (
     Appended,
+    BranchList,
     Context,
     ConversationData,
     ConversationEdit,
@@ -24,7 +25,6 @@ from threadkeep.client.models import (
     Receipt,
     Role,
     Sibling,
-    Siblings,
 )
 from threadkeep.client.transport import Transport, if_match, read
 from threadkeep.ids import new_id
@@ -156,7 +156,7 @@ class AsyncConversationCalls:
 
     async def siblings(self, message_id: str) -> list[Sibling]:
         """The versions of a message, itself among them: all that follow what it follows, in order of `seq`."""
-        return read(await self._transport.send("GET", f"{self._message(message_id)}/branches"), Siblings).siblings
+        return read(await self._transport.send("GET", f"{self._message(message_id)}/branches"), BranchList).siblings
 
     async def select(self, message_id: str, *, descend: bool = True, expected_leaf_id: str | None = None) -> None:
         """Have the active path lead through a message, on to what was said last below it.

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from threadkeep.client.models import (
     Appended,
+    BranchList,
     Context,
     ConversationData,
     ConversationEdit,
@@ -23,7 +24,6 @@ from threadkeep.client.models import (
     Receipt,
     Role,
     Sibling,
-    Siblings,
 )
 from threadkeep.client.sync.documents import one_document
 from threadkeep.client.sync.drafts import Draft
@@ -158,7 +158,7 @@ class ConversationCalls:
 
     def siblings(self, message_id: str) -> list[Sibling]:
         """The versions of a message, itself among them: all that follow what it follows, in order of `seq`."""
-        return read(self._transport.send("GET", f"{self._message(message_id)}/branches"), Siblings).siblings
+        return read(self._transport.send("GET", f"{self._message(message_id)}/branches"), BranchList).siblings
 
     def select(self, message_id: str, *, descend: bool = True, expected_leaf_id: str | None = None) -> None:
         """Have the active path lead through a message, on to what was said last below it.

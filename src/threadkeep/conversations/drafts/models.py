@@ -110,7 +110,7 @@ class DraftPage(Struct, rename="camel", kw_only=True):
     """With `folded`: the content that all parts come to."""
 
 
-class Drafts(Struct):
+class DraftList(Struct):
     """The drafts of a conversation that are open, oldest first."""
 
     drafts: list[Draft]

@@ -1,7 +1,7 @@
 """The branches of a conversation: see them, choose one, delete one, restore it, and make a conversation of one."""
 
 from threadkeep.conversations.forking import fork_conversation as fork
-from threadkeep.conversations.models import Conversation, DeletedBranch, LeafChoice, NewFork, Siblings
+from threadkeep.conversations.models import BranchList, Conversation, DeletedBranch, LeafChoice, NewFork
 from threadkeep.http.messages import Response, etag, json_response
 from threadkeep.http.routes.base import Call, Route
 
@@ -9,7 +9,7 @@ from threadkeep.http.routes.base import Call, Route
 @Route(
     "GET",
     "/api/conversations/{id}/messages/{mid}/branches",
-    answers={200: Siblings},
+    answers={200: BranchList},
     fails=("not_found",),
 )
 async def list_branches(call: Call) -> Response:

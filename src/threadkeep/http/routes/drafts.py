@@ -9,9 +9,9 @@ from threadkeep.clock import now
 from threadkeep.conversations.drafts import service
 from threadkeep.conversations.drafts.models import (
     DraftEnd,
+    DraftList,
     DraftPage,
     DraftPart,
-    Drafts,
     NewDraft,
     NewParts,
     Op,
@@ -79,13 +79,13 @@ async def start_draft(call: Call) -> Response:
     return json_response(201 if is_new else 200, draft)
 
 
-@Route("GET", "/api/conversations/{id}/drafts", answers={200: Drafts}, fails=("not_found",))
+@Route("GET", "/api/conversations/{id}/drafts", answers={200: DraftList}, fails=("not_found",))
 async def list_drafts(call: Call) -> Response:
     """List the drafts of a conversation that are open."""
     drafts = await call.store.list_drafts(call.id)
     if await settle_overdue_drafts(call, drafts):
         drafts = await call.store.list_drafts(call.id)
-    return json_response(200, Drafts(drafts))
+    return json_response(200, DraftList(drafts))
 
 
 @Route("GET", "/api/drafts/{id}", answers={200: DraftPage}, fails=("not_found",), query=DraftQuery)

@@ -22,6 +22,7 @@ from threadkeep.conversations.branches import (
 )
 from threadkeep.conversations.models import (
     PAGE_BYTES_MAX,
+    BranchList,
     Conversation,
     DeletedBranch,
     Draft,
@@ -29,7 +30,6 @@ from threadkeep.conversations.models import (
     MessagePage,
     Removed,
     Sibling,
-    Siblings,
 )
 from threadkeep.conversations.records import MessageRecord
 from threadkeep.conversations.store import no_message
@@ -210,7 +210,7 @@ class MemoryBranches:
         cursor = None if next_cursor is None else cursors.encode(next_cursor)
         return MessagePage(messages, cursor, branches_of(messages, children), drafts)
 
-    async def list_branches(self, conversation_id: str, message_id: str) -> Siblings:
+    async def list_branches(self, conversation_id: str, message_id: str) -> BranchList:
         kept = self._find(conversation_id)
         parent = kept.parent_of(self._seq_in(kept, message_id))
         path = set(kept.path(kept.leaf))
@@ -230,7 +230,7 @@ class MemoryBranches:
                     is_current=seq in path,
                 )
             )
-        return Siblings(parent, siblings)
+        return BranchList(parent, siblings)
 
     async def select_leaf(
         self, conversation_id: str, message_id: str, *, descend: bool = True, expected_leaf_id: str | None = None

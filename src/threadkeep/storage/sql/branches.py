@@ -22,11 +22,11 @@ from threadkeep.conversations.drafts.settling import shown_in_order
 from threadkeep.conversations.drafts.store import branch_has_drafts
 from threadkeep.conversations.models import (
     PAGE_BYTES_MAX,
+    BranchList,
     Conversation,
     DeletedBranch,
     Message,
     MessagePage,
-    Siblings,
 )
 from threadkeep.conversations.store import no_conversation, no_message
 from threadkeep.storage.sql.base import BEYOND, answer_in, decoded
@@ -119,7 +119,7 @@ class SqlBranches(SqlDrafts):
             (answers,) = await self._executor.run(self._page_of(reading, is_large=True))
         return _page(decoded(answers, _MessageRows, conversation_id), reading, limit, values["now"])
 
-    async def list_branches(self, conversation_id: str, message_id: str) -> Siblings:
+    async def list_branches(self, conversation_id: str, message_id: str) -> BranchList:
         values = {
             **self._values(conversation_id),
             "message": message_id,
@@ -132,7 +132,7 @@ class SqlBranches(SqlDrafts):
         self._live(conversations, conversation_id)
         if not answers:
             raise no_message(conversation_id, message_id)
-        found = decoded(answers, Siblings, conversation_id)
+        found = decoded(answers, BranchList, conversation_id)
         found.siblings.sort(key=attrgetter("seq"))
         for sibling in found.siblings:
             sibling.preview = preview_of(sibling.preview)
