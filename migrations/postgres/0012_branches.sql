@@ -34,11 +34,13 @@ CREATE INDEX cuts_to_sweep ON cuts (user_id)
 WHERE deleted_at < 0;
 
 -- What most users have little of, some have much of. Without statistics of whose it is, one plan does for all.
-ALTER TABLE forks
-  ALTER COLUMN user_id SET STATISTICS 0, ALTER COLUMN conversation_id SET STATISTICS 0;
+ALTER TABLE forks ALTER COLUMN user_id SET STATISTICS 0;
 
-ALTER TABLE cuts
-  ALTER COLUMN user_id SET STATISTICS 0, ALTER COLUMN conversation_id SET STATISTICS 0;
+ALTER TABLE forks ALTER COLUMN conversation_id SET STATISTICS 0;
+
+ALTER TABLE cuts ALTER COLUMN user_id SET STATISTICS 0;
+
+ALTER TABLE cuts ALTER COLUMN conversation_id SET STATISTICS 0;
 
 -- Whose branches are due, whoever has how many that are not.
 CREATE INDEX cuts_to_purge ON cuts (deleted_at, user_id)

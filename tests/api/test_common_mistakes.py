@@ -293,6 +293,17 @@ GOOD: dict[tuple[str, str], list[Any]] = {
     ("PUT", CONVERSATION): [{"title": "T", "model": "m", "metadata": {"a": 1}, "messages": [message()]}],
     ("PATCH", CONVERSATION): [{"title": "T", "isArchived": True, "model": None, "metadata": {"a": 1}, "editedAt": 1}],
     ("PUT", f"{CONVERSATION}/leaf"): [{"messageId": MISSING, "descend": False, "expectedLeafId": MISSING}],
+    ("POST", f"{CONVERSATION}/fork"): [{"id": MISSING, "messageId": MISSING, "title": "T"}],
+    ("POST", f"{CONVERSATION}/drafts"): [
+        {"id": MISSING, "parentId": MISSING, "role": "tool", "model": "m", "metadata": {"a": 1}, "leaseSeconds": 60}
+    ],
+    ("POST", "/api/drafts/{id}/parts"): [
+        {"fence": 1, "from": 0, "parts": [[{"block": 0, "set": {"type": "text", "text": "a"}}]]},
+        {"fence": 1, "from": 0, "parts": [[{"block": 0, "append": "a"}, {"event": {"a": 1}}]]},
+    ],
+    ("PUT", "/api/drafts/{id}"): [
+        {"fence": 1, "state": "failed", "tokenCount": 1, "usage": {"a": 1}, "error": "why", "content": HELLO["content"]}
+    ],
     ("PATCH", ONE_MESSAGE): [{"metadata": {"a": 1}, "editedAt": 1}],
     ("POST", MESSAGES): [
         {**message(), "tokenCount": 1, "model": "m", "parentId": MISSING, "select": False, "metadata": {"a": 1}},

@@ -582,11 +582,12 @@ async def test_head_answers_as_get_does_without_a_body(backend: Backend, subtest
     await send(client, "PUT", "/api/journals/s/k", {})
     await send(client, "POST", "/api/queues/q/tasks", {"id": "t", "lane": "l", "payload": 1})
     await ask(client, "PUT", "/api/blobs/s/k", content=b"bytes")
+    await send(client, "POST", f"{API}/{created['id']}/drafts", {"id": created["id"]})
     said = {"items": [{"id": "i", "role": "user", "content": "hello"}]}
     names["conversation"] = (await send(client, "POST", "/api/openai/v1/conversations", said)).json()["id"]
     queries = {"search": "?q=hello", "deltas": "?channels=[]", "context": "?dialect=anthropic"}
     for route in ROUTES:
-        if route.method == "GET":
+        if route.method == "GET" and route.path != "/api/drafts/{id}/events":  # which has no end while it is written
             with subtests.test(route.path):
                 path = route.path.format(**names) + queries.get(route.path.rpartition("/")[2], "")
                 got, head = await ask(client, "GET", path), await ask(client, "HEAD", path)

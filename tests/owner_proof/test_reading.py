@@ -242,6 +242,7 @@ def test_no_statement_is_kept_where_the_proof_does_not_look() -> None:
         "unindex_swept",
         *("get_message", "metadata_of_message", "earliest_deletion", "marked"),
         *("list_path_before", "list_path_after", "list_large_path_before", "list_large_path_after"),
+        *("take_draft", "stop_draft", "forget_drafts", "remove_parts_of_ended", "remove_drafts_of_swept"),
         *("cut_verdict", "restore_verdict", "search", "search_active"),
         *("first_entries", "newest_entries", "pieces_of_first", "pieces_of_newest", "remove_entries", "sweep_entries"),
         "sweep_blobs",

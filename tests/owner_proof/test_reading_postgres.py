@@ -16,7 +16,7 @@ TABLES = {name for statement in SCHEMA for name in re.findall(r"^CREATE TABLE (\
 # What may be said of a table that is there: its user stays what it was.
 KEPT = re.compile(
     r'ALTER TABLE \w+\s+(ALTER COLUMN user_id TYPE text COLLATE "C", )?'
-    r"ALTER COLUMN (user_id|journal|thread) SET STATISTICS 0"
+    r"ALTER COLUMN (user_id|journal|thread|conversation_id|draft_id) SET STATISTICS 0"
     r"|ALTER TABLE \w+ ADD COLUMN \w+ (bigint NOT NULL DEFAULT [01]|bigint|text)"
 )
 GUARDS = {

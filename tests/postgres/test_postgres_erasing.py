@@ -1,6 +1,7 @@
 """Erasing on Postgres, which overwrites nothing: whatever a row holds, the row has to go."""
 
 import pytest
+from msgspec import Raw
 
 from support import stores
 from support.postgres import ask, new_schema, server
@@ -9,6 +10,8 @@ from threadkeep.conformance.helpers import blobs, threads
 from threadkeep.conformance.helpers.journals import append, put
 from threadkeep.conformance.helpers.tasks import admit, change_lane
 from threadkeep.conversations import retention
+from threadkeep.conversations.drafts.models import NewDraft, NewParts, Op
+from threadkeep.conversations.drafts.service import start_draft, write_parts
 from threadkeep.conversations.models import Erased
 
 pytestmark = pytest.mark.anyio
@@ -33,6 +36,9 @@ async def test_an_erasure_leaves_no_row_in_any_table() -> None:
     await store.create_conversation(animals)
     await store.append_messages(animals.id, [message("a zebra", siblingOf=sent.id)])
     await store.delete_branch(animals.id, str(sent.id))
+    draft, _ = await start_draft(store, animals.id, NewDraft(id="written"))
+    part = [Op(block=0, set=Raw(b'{"type": "text", "text": "a yak"}'))]
+    await write_parts(store, draft.id, NewParts(fence=1, first=0, parts=[part]))
     await put(store.state)
     await append(store.state, "x" * 1_000_000)
     await blobs.put(store.state)

@@ -30,7 +30,8 @@ pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).parents[2]
 PASSWORD = "p@ss/word?#"
 TABLES = {
-    *("owners", "conversations", "messages", "forks", "cuts", "words", "search_index_2", "threadkeep_migrations"),
+    *("owners", "conversations", "messages", "forks", "cuts", "drafts", "draft_parts"),
+    *("words", "search_index_2", "threadkeep_migrations"),
     *("journals", "entries", "pieces", "blobs", "tasks", "lanes"),
     *("threads", "checkpoints", "checkpoint_values", "checkpoint_writes"),
 }

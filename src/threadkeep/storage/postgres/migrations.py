@@ -403,10 +403,10 @@ WHERE deleted_at > 0""",
 WHERE deleted_at > 0""",
             """CREATE INDEX cuts_to_sweep ON cuts (user_id)
 WHERE deleted_at < 0""",
-            """ALTER TABLE forks
-  ALTER COLUMN user_id SET STATISTICS 0, ALTER COLUMN conversation_id SET STATISTICS 0""",
-            """ALTER TABLE cuts
-  ALTER COLUMN user_id SET STATISTICS 0, ALTER COLUMN conversation_id SET STATISTICS 0""",
+            """ALTER TABLE forks ALTER COLUMN user_id SET STATISTICS 0""",
+            """ALTER TABLE forks ALTER COLUMN conversation_id SET STATISTICS 0""",
+            """ALTER TABLE cuts ALTER COLUMN user_id SET STATISTICS 0""",
+            """ALTER TABLE cuts ALTER COLUMN conversation_id SET STATISTICS 0""",
             """CREATE INDEX cuts_to_purge ON cuts (deleted_at, user_id)
 WHERE deleted_at <> 0""",
             """ALTER TABLE conversations ADD COLUMN leaf_seq bigint""",
@@ -458,8 +458,8 @@ WHERE settled_at IS NOT NULL""",
   PRIMARY KEY (user_id, draft_id, part)
 )""",
             """ALTER TABLE drafts ALTER COLUMN user_id SET STATISTICS 0""",
-            """ALTER TABLE draft_parts
-  ALTER COLUMN user_id SET STATISTICS 0, ALTER COLUMN draft_id SET STATISTICS 0""",
+            """ALTER TABLE draft_parts ALTER COLUMN user_id SET STATISTICS 0""",
+            """ALTER TABLE draft_parts ALTER COLUMN draft_id SET STATISTICS 0""",
         ),
     ),
 )
