@@ -304,27 +304,30 @@ async def test_behind_a_pooler_that_parts_transactions_everything_works_and_no_s
         await executor.close()
 
 
-@pytest.mark.parametrize(("pgbouncer", "more", "prepared"), [("false", 0, 1), ("true", 2, 0)])
+@pytest.mark.parametrize(("pgbouncer", "more"), [("false", 0), ("true", 2)])
 async def test_a_read_is_one_round_trip_a_search_three_and_a_write_a_few_more_than_it_has_statements(
-    pgbouncer: str, more: int, prepared: int
+    pgbouncer: str, more: int
 ) -> None:
     async with proxy() as between:
         executor = await stores.open_postgres(between.url(new_schema(), pgbouncer=pgbouncer, connection_limit=1))
         store = stores.open_sql(executor, "ada")
         created, _ = await store.create_conversation(conversation())
-
-        async def counted(operation: Any) -> int:
-            before = between.round_trips
-            await operation()
-            return between.round_trips - before
-
-        assert await counted(lambda: store.get_conversation(created.id)) == 1 + more
-        assert await counted(lambda: store.search(SearchQuery(text="word"))) == 3
-        assert await counted(lambda: store.list_conversations(cursor=created.id)) == 4
-        assert await counted(lambda: store.create_conversation(conversation(new_message()))) == 9
-        assert await counted(lambda: store.append_messages(created.id, messages(100))) == 9 + prepared
-        assert await counted(lambda: store.update_conversation(created.id, edit(metadata={"a": 1}))) == 8
-        assert await counted(lambda: store.delete_conversation(created.id)) == 6
+        for _ in range(2):  # the first time, the connection learns its statements
+            other, _ = await store.create_conversation(conversation())
+            counts = []
+            for operation in (
+                store.get_conversation(created.id),
+                store.search(SearchQuery(text="word")),
+                store.list_conversations(cursor=created.id),
+                store.create_conversation(conversation(new_message())),
+                store.append_messages(created.id, messages(100)),
+                store.update_conversation(created.id, edit(metadata={"a": 1})),
+                store.delete_conversation(other.id),
+            ):
+                before = between.round_trips
+                await operation
+                counts.append(between.round_trips - before)
+        assert counts == [1 + more, 3, 4, 9, 9, 8, 6]
         await executor.close()
 
 
