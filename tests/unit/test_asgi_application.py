@@ -344,6 +344,23 @@ async def test_whoever_goes_before_all_is_sent_is_not_answered_and_nothing_is_ke
         assert (await client.get(API)).json()["conversations"] == []
 
 
+async def test_a_draft_is_written_from_a_body_that_is_still_being_made(app: Application) -> None:
+    lines = {"Content-Type": "application/x-ndjson"}
+    began = b'{"block": 0, "set": {"type": "text", "text": "A"}}\n'
+    async with client_of(app) as client:
+        sent = [{"role": "user", "content": "Hello"}]
+        await client.post(API, json={"id": "spoken", "messages": sent})
+        settled, over = part(b'{"settle": "complete"}\n', more=False), part(b"", more=False)
+        for id_, last, status in (("whole", settled, [201]), ("cut", GONE, []), ("open", over, [200])):
+            await client.post(f"{API}/spoken/drafts", json={"id": id_})
+            path = f"/api/drafts/{id_}/stream?fence=1"
+            talking = Conversation(app, "POST", path, part(began), part(b""), last, headers=lines)
+            await talking.answering
+            assert [message["status"] for message in talking.sent if "status" in message] == status
+        kept = (await client.get("/api/drafts/cut?folded=true")).json()
+        assert kept["content"] == [{"type": "text", "text": "A"}]
+
+
 @pytest.mark.parametrize("length", [None, str(BODY_BYTES_MAX + 1), "²"])
 async def test_a_body_over_its_limit_is_refused_and_read_no_further(app: Application, length: str | None) -> None:
     parts = [part(b"x" * 1_000_000) for _ in range(20)]

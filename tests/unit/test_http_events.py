@@ -1,5 +1,6 @@
 """Server-Sent Events: what is sent, how often the store is asked, and when an answer ends."""
 
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
@@ -240,3 +241,11 @@ async def test_whoever_follows_is_told_when_there_is_nothing_to_follow(
     assert [each.get("event") for each in parsed(b"".join([piece async for piece in again.body]))] == [None, "expired"]
     anew = await ask_for_events(database, last_event_id="")  # as a browser comes again after that
     assert anew.status == 200
+
+
+async def test_a_deadline_that_passes_while_the_store_was_waited_for_is_heeded_at_once() -> None:
+    clock = itertools.count(step=100)
+    asked = asking(Found([b"2"], is_last=True))
+    listener = Listener(Signals(), "alice")
+    sent = [piece async for piece in listening(Found([b"1"], seconds=5), asked, listener, lambda: next(clock))]
+    assert sent[1:] == [b"1", b"2"]

@@ -124,11 +124,12 @@ async def listening(
         if found.is_last:
             return
         ask_from = clock() + found.seconds
-        while not (listener.is_over or found.has_more) and not await listener.wait(
-            max(0.0, min(HEARTBEAT_SECONDS, ask_from - clock()))
+        while not (
+            listener.is_over
+            or found.has_more
+            or await listener.wait(max(0.0, min(HEARTBEAT_SECONDS, ask_from - clock())))
+            or clock() >= ask_from
         ):
-            if clock() >= ask_from:
-                break
             yield HEARTBEAT
             if clock() >= min(end, quiet_end):
                 break
