@@ -16,13 +16,14 @@ from owner_proof.guards_of_threads import SUPERFLUOUS as OF_THREADS
 from owner_proof.kept import OF_AGENTS
 from owner_proof.reading import OF_NO_USER
 from owner_proof.walk.blobs import pieces_called
-from owner_proof.walk.branches import BRANCHES, BUSHES, COMBS, ROOTS
+from owner_proof.walk.branches import BRANCHES, BUSHES, COMBS, FORKED_AT, ROOTS
 from owner_proof.walk.conversations import (
     IMPORTS,
     MORE,
     OTHERWISE,
     WALK,
     c,
+    count_to,
     create,
     create_in_parts,
     delete,
@@ -68,6 +69,9 @@ NEIGHBOURS = {
     "bob": [*DELETED, index_before(1)],
     # Their counter stands where the user's does at an append, and in the end at an edit that gives the same title.
     "eve": [*OTHERWISE[:-1], index_before(), leave_unlinked],
+    # Their counters stand where the user's does when old conversations are deleted, and when one is forked.
+    "ida": [create(1, 1), count_to(12, 1)],
+    "ivy": [create(1, 1), count_to(FORKED_AT, 1)],
 }
 # Who has pieces of the names that the user will give, too: only the statements keep them apart, and no chance.
 NAMESAKE = "ADA"

@@ -15,8 +15,8 @@ from owner_proof.guards_of_threads import SUPERFLUOUS as OF_THREADS
 from owner_proof.kept import OF_AGENTS
 from owner_proof.reading import OF_NO_USER
 from owner_proof.walk.blobs import pieces_called
-from owner_proof.walk.branches import BRANCHES, BUSHES, COMBS, ROOTS
-from owner_proof.walk.conversations import IMPORTS, MORE, OTHERWISE, WALK, create_in_parts
+from owner_proof.walk.branches import BRANCHES, BUSHES, COMBS, FORKED_AT, ROOTS
+from owner_proof.walk.conversations import IMPORTS, MORE, OTHERWISE, WALK, count_to, create, create_in_parts
 from owner_proof.walk.drafts import DRAFTS, DRAFTS_HELD
 from owner_proof.walk.indexing import AGAIN, index_before, leave_behind, leave_unlinked
 from owner_proof.walk.recorder import Ran, Recorder, names_of_pieces, store_of
@@ -56,6 +56,9 @@ NEIGHBOURS = {
     "ann": [*ERASED, *BUSHES],
     "bob": [*DELETED, index_before(1)],
     "eve": [*OTHERWISE[:-1], index_before(), leave_unlinked],
+    # Their counters stand where the user's does when old conversations are deleted, and when one is forked.
+    "ida": [create(1, 1), count_to(12, 1)],
+    "ivy": [create(1, 1), count_to(FORKED_AT, 1)],
 }
 # Who has pieces of the names that the user will give, too: only the statements keep them apart, and no chance.
 NAMESAKE = "ADA"
