@@ -122,7 +122,7 @@ OF_STORES = {
     "d1": {f"threadkeep/storage/sqlite/{name}" for name in ("d1.py", *OF_SQLITE)},
     "durable-object": {f"threadkeep/storage/sqlite/{name}" for name in ("durable_object.py", *OF_SQLITE)},
     "memory": {
-        "threadkeep/storage/memory/store.py",
+        *(f"threadkeep/storage/memory/{name}.py" for name in ("store", "branches", "drafts")),
         *(name for name in SOURCES if name.startswith("threadkeep/storage/memory/agents/")),
     },
     "postgres": {

@@ -10,12 +10,15 @@ from typing import Any
 from unittest.mock import patch
 
 import apsw
+import msgspec
 from msgspec import Raw
 
 from fakes.cloudflare_api import Database, dump
 from support.backends import over_sql
 from support.records import conversation, edit, message, message_edit, new_message, plain
 from threadkeep.conformance.helpers import blobs, journals, tasks, threads
+from threadkeep.conversations.drafts.models import NewDraft, NewParts, Op
+from threadkeep.conversations.drafts.service import start_draft, write_parts
 from threadkeep.conversations.records import ForkRecord, SearchQuery
 from threadkeep.conversations.search import text_of_content
 from threadkeep.ids import new_id
@@ -183,6 +186,7 @@ async def _fill(executor: SqliteExecutor, large: int) -> None:
     await ada.update_conversation(first.id, edit(metadata={"c": None, "d": 1.50}))
     (two,) = (await ada.list_messages(renamed.id)).messages
     await ada.update_message(renamed.id, two.id, message_edit({"z": ODD}))
+    await _fill_drafts(ada, renamed.id)
     for text, is_purged in (("kept though deleted", False), ("gone for good", True), ("gone and overwritten", True)):
         done, _ = await ada.create_conversation(conversation(new_message(text), title=text))
         await ada.delete_conversation(done.id)
@@ -205,6 +209,16 @@ async def _fill(executor: SqliteExecutor, large: int) -> None:
     executor._connection.execute("UPDATE conversations SET title = ? WHERE title_source = 'default'", (ODD,))
     executor._connection.execute("UPDATE conversations SET model = ? WHERE id = ?", (ODD, titled.id))
     executor._connection.execute("UPDATE messages SET model = ? WHERE model IS NOT NULL AND unicode(model) > 0", (ODD,))
+
+
+async def _fill_drafts(store: SqlStore, conversation_id: str) -> None:
+    """Has a draft kept that is being written."""
+    draft, _ = await start_draft(store, conversation_id, NewDraft(id=new_id(), lease_seconds=3_600))
+    blocks = [
+        [Op(block=0, set=Raw(msgspec.json.encode({"type": "text", "text": ODD})))],
+        [Op(block=0, append="Zürich")],
+    ]
+    await write_parts(store, draft.id, NewParts(fence=1, first=0, parts=blocks))
 
 
 async def _fill_branches(store: SqlStore) -> None:
