@@ -3,7 +3,7 @@
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msgspec import UNSET, Struct
 
@@ -15,9 +15,6 @@ from threadkeep.conversations.models import Appended
 from threadkeep.errors import Invalid, ThreadkeepError, TooLarge
 from threadkeep.validation import BODY, checking, parse, parse_one_of
 from threadkeep.work import done
-
-if TYPE_CHECKING:
-    pass
 
 FLUSH_BYTES = 8_000
 """What has come is kept when it is as much as this, however short the time."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 from dataclasses import replace as replace_row
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Raw
 from msgspec.structs import replace
@@ -143,18 +143,16 @@ class MemoryBranches:
 
     _clock: Callable[[], int]
 
-    @property
-    def _owner(self) -> Any:
-        raise NotImplementedError
+    if TYPE_CHECKING:  # what the class has that this is mixed into
 
-    def _find(self, conversation_id: str, *, even_deleted: bool = False) -> KeptConversation:
-        raise NotImplementedError
+        @property
+        def _owner(self) -> Any: ...
 
-    def _drafts_of(self, conversation_id: str) -> list[Draft]:
-        raise NotImplementedError
+        def _find(self, conversation_id: str, *, even_deleted: bool = False) -> KeptConversation: ...
 
-    async def _settle_below(self, conversation_id: str, seqs: Container[int]) -> None:
-        raise NotImplementedError
+        def _drafts_of(self, conversation_id: str) -> list[Draft]: ...
+
+        async def _settle_below(self, conversation_id: str, seqs: Container[int]) -> None: ...
 
     async def list_messages(
         self,

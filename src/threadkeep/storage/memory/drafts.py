@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Container, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, Raw
 from msgspec.structs import replace
@@ -56,17 +56,28 @@ class MemoryDrafts:
 
     _clock: Callable[[], int]
 
-    @property
-    def _owner(self) -> Any:
-        raise NotImplementedError
+    if TYPE_CHECKING:  # what the class has that this is mixed into
 
-    def _find(self, conversation_id: str, *, even_deleted: bool = False) -> KeptConversation:
-        raise NotImplementedError
+        @property
+        def _owner(self) -> Any: ...
 
-    def _append(
-        self, conversation_id: str, messages: list[MessageRecord], expected: int | None, expected_leaf_id: str | None
-    ) -> tuple[Appended, bool]:
-        raise NotImplementedError
+        def _find(self, conversation_id: str, *, even_deleted: bool = False) -> KeptConversation: ...
+
+        def _append(
+            self,
+            conversation_id: str,
+            messages: list[MessageRecord],
+            expected: int | None,
+            expected_leaf_id: str | None,
+        ) -> tuple[Appended, bool]: ...
+
+        def _check_append(
+            self,
+            conversation_id: str,
+            messages: list[MessageRecord],
+            expected: int | None,
+            expected_leaf_id: str | None,
+        ) -> Any: ...
 
     async def start_draft(self, conversation_id: str, record: DraftRecord) -> tuple[Draft, bool]:
         kept = self._find(conversation_id)
@@ -234,11 +245,6 @@ class MemoryDrafts:
         self._end(at_leaf, "interrupted")
         appended.messages = appended.messages[len(records) :]
         return appended, is_new
-
-    def _check_append(
-        self, conversation_id: str, messages: list[MessageRecord], expected: int | None, expected_leaf_id: str | None
-    ) -> Any:
-        raise NotImplementedError
 
     def _messages_of(self, drafts: Sequence[DraftInMemory]) -> list[MessageRecord]:
         found = [finished(message_of(kept.draft, kept.ops, INTERRUPTED)) for kept in drafts]

@@ -1,7 +1,7 @@
 """Pages of messages, and branches, over SQL."""
 
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct
 
@@ -65,8 +65,9 @@ class _RestoreVerdict(Struct, rename="camel"):
 class SqlBranches(SqlDrafts):
     """What `SqlStore` does with the messages of a conversation, and with its branches."""
 
-    def _values(self, conversation_id: str) -> dict[str, Any]:
-        raise NotImplementedError
+    if TYPE_CHECKING:  # what the class has that this is mixed into
+
+        def _values(self, conversation_id: str) -> dict[str, Any]: ...
 
     async def list_messages(
         self,

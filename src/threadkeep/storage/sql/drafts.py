@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
@@ -92,13 +92,13 @@ NOTHING_SETTLED = Settled([], [])
 class SqlDrafts(SqlOfUser):
     """A `DraftStore` over an executor. See `conversations/drafts/store.py` for what each method promises."""
 
-    def _values(self, conversation_id: str) -> dict[str, Any]:
-        raise NotImplementedError
+    if TYPE_CHECKING:  # what the class has that this is mixed into
 
-    async def _append(
-        self, conversation_id: str, messages: list[MessageRecord], settled: Settled
-    ) -> tuple[Appended, bool]:
-        raise NotImplementedError
+        def _values(self, conversation_id: str) -> dict[str, Any]: ...
+
+        async def _append(
+            self, conversation_id: str, messages: list[MessageRecord], settled: Settled
+        ) -> tuple[Appended, bool]: ...
 
     async def start_draft(self, conversation_id: str, record: DraftRecord) -> tuple[Draft, bool]:
         values = {
