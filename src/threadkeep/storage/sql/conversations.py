@@ -38,7 +38,6 @@ from threadkeep.conversations.forking import (
 from threadkeep.conversations.models import (
     DEFAULT_TITLE,
     DELETED_MAX,
-    INTEGER_MAX,
     LOOKED_AT_MAX,
     MESSAGES_LIMIT_MAX,
     METADATA_BYTES_MAX,
@@ -82,7 +81,7 @@ from threadkeep.errors import ThreadkeepError
 from threadkeep.ids import NewId, new_id
 from threadkeep.storage.sql.agents import SqlStateStore, sweep_state
 from threadkeep.storage.sql.arrays import arrays
-from threadkeep.storage.sql.base import decoded, times_of_edit
+from threadkeep.storage.sql.base import BEYOND, as_json, decoded, times_of_edit
 from threadkeep.storage.sql.branches import SqlBranches
 from threadkeep.storage.sql.columns import CONVERSATION, MESSAGE
 from threadkeep.storage.sql.drafts import (
@@ -100,8 +99,6 @@ from threadkeep.work import Work, done, finished
 
 T = TypeVar("T")
 
-# Beyond every time and seq there can be, and still an integer that D1 lets through.
-_BEYOND = INTEGER_MAX - 1
 # What is swept at once: well within the time that D1 gives a batch.
 _SWEPT_CONVERSATIONS_MAX = 100
 _SWEPT_MESSAGES_MAX = 500
@@ -287,7 +284,7 @@ class SqlStore(SqlMessages, SqlBranches):
     async def put_conversation(
         self, record: ConversationRecord, *, expected_message_count: int | None = None
     ) -> tuple[Appended, bool]:
-        expected = None if expected_message_count is None else min(expected_message_count, _BEYOND)
+        expected = None if expected_message_count is None else min(expected_message_count, BEYOND)
         values = self._creation(record, expected)
         titles = [(record.id, record.title)] if record.title else []
         titles_of_new = await done(self._indexing(values, [], titles))
@@ -337,7 +334,7 @@ class SqlStore(SqlMessages, SqlBranches):
         values: dict[str, Any] = {
             **self._values(cursor or ""),
             "is_archived": is_archived,
-            "updated_at": _BEYOND,
+            "updated_at": BEYOND,
             "before_id": _BEYOND_IDS,
             "limit": limit,
         }
@@ -360,7 +357,7 @@ class SqlStore(SqlMessages, SqlBranches):
         """What a statement lists, from the beginning or from where a cursor says. Raises Invalid for any other text."""
         anchor, place = (None, None) if cursor is None else cursors.start_of_conversations(cursor)
         if place is not None:
-            values = {**values, "updated_at": min(place.updated_at, _BEYOND), "before_id": place.id}
+            values = {**values, "updated_at": min(place.updated_at, BEYOND), "before_id": place.id}
         if anchor is None:
             (answers,) = await self._executor.run(query(**values))
             return answers
@@ -383,8 +380,8 @@ class SqlStore(SqlMessages, SqlBranches):
             **_asked_for(values["is_archived"]),
             "looked": LOOKED_AT_MAX,
             "model": only.model,
-            "created_after": -1 if only.created_after is None else min(only.created_after, _BEYOND),
-            "created_before": _BEYOND if only.created_before is None else min(only.created_before, _BEYOND),
+            "created_after": -1 if only.created_after is None else min(only.created_after, BEYOND),
+            "created_before": BEYOND if only.created_before is None else min(only.created_before, BEYOND),
             "metadata_text": text,
             "metadata_literal": literal,
         }
@@ -430,7 +427,7 @@ class SqlStore(SqlMessages, SqlBranches):
             ]
 
         def writes(metadata: msgspec.Raw) -> list[Statement]:
-            merging = {**values, "metadata": _text(metadata)}
+            merging = {**values, "metadata": as_json(metadata)}
             return [
                 self._sql.edit_verdict(**merging),
                 self._sql.edit_conversation(**merging),
@@ -463,7 +460,7 @@ class SqlStore(SqlMessages, SqlBranches):
 
     async def delete_conversations(self, before: int, *, is_archived: bool | None = False) -> Deleted:
         count = await self._delete_older(
-            **_asked_for(is_archived), before=min(before, _BEYOND), expires_before=_BEYOND, spares_pinned=False
+            **_asked_for(is_archived), before=min(before, BEYOND), expires_before=BEYOND, spares_pinned=False
         )
         return Deleted(count, count < DELETED_MAX)
 
@@ -519,7 +516,7 @@ class SqlStore(SqlMessages, SqlBranches):
         expected_leaf_id: str | None = None,
     ) -> tuple[Appended, bool]:
         """Append messages, and settle drafts, in one batch. Raises DraftsInTheWay and DraftsMoved as well."""
-        expected = None if expected_message_count is None else min(expected_message_count, _BEYOND)
+        expected = None if expected_message_count is None else min(expected_message_count, BEYOND)
         values = {
             **self._values(conversation_id),
             "ids": _ids(messages),
@@ -532,7 +529,7 @@ class SqlStore(SqlMessages, SqlBranches):
         *_, answers, _ = await self._executor.run(
             *inserts,
             *self._ending(settled, values),
-            self._sql.appended(**values, links=_text(links_of(messages))),
+            self._sql.appended(**values, links=as_json(links_of(messages))),
             self._sql.bump_rev(**values),
         )
         return _appended(answers, conversation_id, messages, expected, expected_leaf_id)
@@ -560,8 +557,8 @@ class SqlStore(SqlMessages, SqlBranches):
             "title": title,
             "title_source": title_source,
             "model": original.model,
-            "metadata": _text(original.metadata),
-            "forked_from": _text(forked_from(path[-1], values["now"])),
+            "metadata": as_json(original.metadata),
+            "forked_from": as_json(forked_from(path[-1], values["now"])),
         }
         pairs = enumerate(zip(path, copies, strict=True), start=1)
         listed = arrays((message.seq, seq, copy.id, copy.digest) for seq, (message, copy) in pairs)
@@ -637,8 +634,8 @@ class SqlStore(SqlMessages, SqlBranches):
             **self._values(""),
             **self._sql.dialect.sought(self._user_id, self._mark, terms, parse_query(query.text, first_tokens)),
             "role": query.role,
-            "since": min(query.since or 0, _BEYOND),
-            "until": _BEYOND if query.until is None else min(query.until, _BEYOND),
+            "since": min(query.since or 0, BEYOND),
+            "until": BEYOND if query.until is None else min(query.until, BEYOND),
             "within": query.conversation_id,
             "limit": limit,
             "skip": skip,
@@ -698,7 +695,7 @@ class SqlStore(SqlMessages, SqlBranches):
         return await self._delete_older(**_unspared(spares), before=before, expires_before=before) == DELETED_MAX
 
     async def oldest_append(self, spares: Collection[str] = ()) -> int | None:
-        values = {**self._values(""), **_unspared(spares), "before": _BEYOND, "expires_before": _BEYOND, "limit": 1}
+        values = {**self._values(""), **_unspared(spares), "before": BEYOND, "expires_before": BEYOND, "limit": 1}
         (answers,) = await self._executor.run(self._sql.oldest_append(**values))
         oldest: int | None = answers[0]["value"]
         return oldest
@@ -755,7 +752,7 @@ class SqlStore(SqlMessages, SqlBranches):
         }
         (answers,) = await self._executor.run(self._sql.sweepable(**values))
         swept = decoded(answers, _Swept, "")
-        values |= {"conversations": _text(swept.conversations), "messages": _text(swept.messages)}
+        values |= {"conversations": as_json(swept.conversations), "messages": as_json(swept.messages)}
         *_, answers = await self._executor.run(
             *(
                 query(**values)
@@ -781,7 +778,7 @@ class SqlStore(SqlMessages, SqlBranches):
         part = decoded(answers, _ToIndexAgain, "")
         if not part.places:
             return False
-        values |= {"places": _text(part.places), **await done(self._words_again(part))}
+        values |= {"places": as_json(part.places), **await done(self._words_again(part))}
         await self._executor.run(*(query(**values) for query in self._sql.index_again))
         return True
 
@@ -792,7 +789,7 @@ class SqlStore(SqlMessages, SqlBranches):
             yield len(memoryview(message.content))
             messages.append((message.id, self._indexed(words_of(text_of_content(message.content)))))
         titles = [(each.id, each.title, self._indexed(words_of(each.title))) for each in part.titles]
-        return {"words": _text([each for each in messages if each[-1]]), "titles": _text(titles)}
+        return {"words": as_json([each for each in messages if each[-1]]), "titles": as_json(titles)}
 
     async def _catch_up(self) -> bool:
         """Index a part of what was written when less was searched again; return whether there is more of that."""
@@ -874,7 +871,7 @@ class SqlStore(SqlMessages, SqlBranches):
             **self._values(record.id),
             "epoch": self._new_id(),
             "ids": _ids(record.messages),
-            "links": _text(links_of(record.messages)),
+            "links": as_json(links_of(record.messages)),
             "expected": expected,
             "expected_leaf": None,
             "settled": "[]",
@@ -882,7 +879,7 @@ class SqlStore(SqlMessages, SqlBranches):
             "digest": record.digest,
             "title": record.title or DEFAULT_TITLE,
             "title_source": "user" if record.title else "default",
-            "metadata": _text(record.metadata),
+            "metadata": as_json(record.metadata),
             "forked_from": None,
         }
 
@@ -893,7 +890,7 @@ class SqlStore(SqlMessages, SqlBranches):
         yield sum(message.size for message in messages)
         links = links_of(messages)
         unselected = [message.id for message in messages if not message.select]
-        values = {**values, "links": _text(links), "unselected": _text([[each] for each in unselected])}
+        values = {**values, "links": as_json(links), "unselected": as_json([[each] for each in unselected])}
         given = title or next((message.title for message in messages if message.title), None)
         rows = (self._message_row(message) for message in messages)
         # As many as it takes to keep each value small enough to cross.
@@ -969,7 +966,7 @@ class SqlStore(SqlMessages, SqlBranches):
         row = asdict(record)
         row["message_count"] = len(row.pop("messages"))
         del row["forks"]
-        row["forked_from"] = None if record.forked_from is None else _text(record.forked_from)
+        row["forked_from"] = None if record.forked_from is None else as_json(record.forked_from)
         for name in _JSON_OF_CONVERSATION:
             row[name] = self._sql.dialect.nested(row[name])
         return row
@@ -1087,8 +1084,3 @@ def _cut(rows: list[T]) -> list[T]:
 
 def _ids(messages: list[MessageRecord]) -> str:
     return msgspec.json.encode([(message.id, message.digest) for message in messages]).decode()
-
-
-def _text(value: Any) -> str:
-    """A value as JSON."""
-    return msgspec.json.encode(value).decode()

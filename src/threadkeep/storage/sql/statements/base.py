@@ -49,6 +49,16 @@ class Base:
         """See `FORK_AT`."""
         return FORK_AT.format(forks=self.forks, conversation=conversation, seq=seq)
 
+    def last_fork(self, column: str, seq: str, otherwise: str, conversation: str = ":conversation") -> str:
+        """What the last fork at a place or before it says. Asked for one by one: SQLite would join by reading all."""
+        return f"""coalesce((
+      SELECT fork.{column}
+      FROM {self.forks} AS fork
+      WHERE fork.user_id = :user AND fork.conversation_id = {conversation} AND fork.seq <= {seq}
+      ORDER BY fork.seq DESC
+      LIMIT 1
+    ), {otherwise})"""
+
     def is_kept_on_page(self, seq: str) -> str:
         """The same for many messages of `:conversation`: whether anything is deleted in it is asked once for all."""
         anything = "SELECT 1 FROM {cuts} AS cut WHERE cut.user_id = :user AND cut.conversation_id = :conversation"

@@ -315,16 +315,6 @@ WHERE k.user_id = :user
         # As a value: what is to be joined, Postgres may look for in all that a user has.
         return f"{self.fork_at(seq)} IS NULL"
 
-    def _last_fork(self, column: str, seq: str, otherwise: str) -> str:
-        """What the last fork at a place or before it says. Asked for one by one: SQLite would join by reading all."""
-        return f"""coalesce((
-      SELECT fork.{column}
-      FROM {self.forks} AS fork
-      WHERE fork.user_id = :user AND fork.conversation_id = :conversation AND fork.seq <= {seq}
-      ORDER BY fork.seq DESC
-      LIMIT 1
-    ), {otherwise})"""
-
     # Paths, upward.
 
     def _runs(self, begins: str, goes_on: str, taken: str, *, by_message: bool = False) -> str:
@@ -332,12 +322,12 @@ WHERE k.user_id = :user
         if by_message:
             next_one = ("r.follows", self._parent_of("r.follows"))
         else:
-            next_one = (self._last_fork("seq", "r.follows", "1"), self._last_fork("follows", "r.follows", "0"))
+            next_one = (self.last_fork("seq", "r.follows", "1"), self.last_fork("follows", "r.follows", "0"))
         return f"""runs (hi, lo, follows, taken) AS (
     SELECT
       t.seq,
-      {self._last_fork("seq", "t.seq", "1")},
-      {self._last_fork("follows", "t.seq", "0")},
+      {self.last_fork("seq", "t.seq", "1")},
+      {self.last_fork("follows", "t.seq", "0")},
       {self.dialect.integer("0")}
     FROM top AS t
     WHERE {begins} AND {self.is_kept("t.seq")}

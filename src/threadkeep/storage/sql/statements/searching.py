@@ -123,8 +123,8 @@ HAVING {within} IS NULL OR (
         conversation = "c.user_id = :user AND c.id = h.conversation_id"
         zero = self.dialect.integer("0")
         return f"""paths (conversation_id, hi, lo, follows, above, least) AS (
-    SELECT t.id, t.hi, {self._last_fork_of("t.id", "seq", "t.hi", "1")},
-      {self._last_fork_of("t.id", "follows", "t.hi", "0")}, {zero}, t.least
+    SELECT t.id, t.hi, {self.last_fork("seq", "t.hi", "1", "t.id")},
+      {self.last_fork("follows", "t.hi", "0", "t.id")}, {zero}, t.least
     FROM (
       SELECT c.id, coalesce(c.leaf_seq, c.message_count) AS hi, min(h.seq) AS least
       FROM {hits} AS h
@@ -134,20 +134,11 @@ HAVING {within} IS NULL OR (
     ) AS t
     WHERE t.hi > 0
     UNION ALL
-    SELECT r.conversation_id, r.follows, {self._last_fork_of("r.conversation_id", "seq", "r.follows", "1")},
-      {self._last_fork_of("r.conversation_id", "follows", "r.follows", "0")}, r.lo, r.least
+    SELECT r.conversation_id, r.follows, {self.last_fork("seq", "r.follows", "1", "r.conversation_id")},
+      {self.last_fork("follows", "r.follows", "0", "r.conversation_id")}, r.lo, r.least
     FROM paths AS r
     WHERE r.follows >= r.least
   )"""
-
-    def _last_fork_of(self, conversation: str, column: str, seq: str, otherwise: str) -> str:
-        return f"""coalesce((
-        SELECT fork.{column}
-        FROM {self.forks} AS fork
-        WHERE fork.user_id = :user AND fork.conversation_id = {conversation} AND fork.seq <= {seq}
-        ORDER BY fork.seq DESC
-        LIMIT 1
-      ), {otherwise})"""
 
     @property
     def _next_of_hit(self) -> str:
