@@ -19,7 +19,6 @@ from support.python_client import KINDS, python_client
 from support.records import conversation, message, new_message
 from support.stores import open_sqlite
 from threadkeep.client import RemoteStore
-from threadkeep.clock import now
 from threadkeep.conversations import retention
 from threadkeep.conversations.drafts import reading, service, streaming
 from threadkeep.conversations.drafts.models import DraftEnd, NewDraft, NewParts, Op, PartsWritten
@@ -250,35 +249,24 @@ async def test_drafts_past_their_deadline_are_settled_for_everybody(
 ) -> None:
     executor = await open_sqlite(":memory:")
     database: Any = MemoryDatabase() if product == "memory" else SharedSqlDatabase(executor)
-    for user in ("ada", "bob"):
-        store = database.open_store(user)
+    stores = {user: database.open_store(user) for user in ("ada", "bob")}
+    for user, store in stores.items():
         record = conversation(new_message("question"), id=f"{user}s")
         await store.create_conversation(record)
-        await service.start_draft(store, record.id, NewDraft(id="draft", lease_seconds=5))
+        draft, _ = await service.start_draft(store, record.id, NewDraft(id="draft", lease_seconds=1))
+        await service.write_parts(store, draft.id, part())
+    await asyncio.sleep(1.1)
+    with monkeypatch.context() as broken:
+        broken.setattr(database, "open_store", lambda user: None)
+        with pytest.raises(ExceptionGroup, match="could not be settled"):
+            await retention.settle_drafts(database)
     told: list[str] = []
-    later = now() + 3_600_000
-    monkeypatch.setattr("threadkeep.storage.sql.drafts.now", lambda: later)
-    monkeypatch.setattr(type(database), "users_with_overdue_drafts", _everybody(database, product))
     await retention.settle_drafts(database, told.append)
-    assert told == ["ada", "bob"]
-
-    def fails(user_id: str) -> Any:
-        raise Unavailable("no")
-
-    monkeypatch.setattr(database, "open_store", fails)
-    with pytest.raises(ExceptionGroup, match="could not be settled"):
-        await retention.settle_drafts(database)
+    assert sorted(told) == ["ada", "bob"]
+    for user, store in stores.items():
+        assert (await store.get_message(f"{user}s", "draft")).seq == 2
+        assert await store.list_drafts(f"{user}s") == []
     executor.close()
-
-
-def _everybody(database: Any, product: str) -> Any:
-    find = type(database).users_with_overdue_drafts
-
-    async def users(self: Any, limit: int) -> list[str]:
-        assert isinstance(await find(self, limit), list)
-        return ["ada", "bob"]
-
-    return users
 
 
 async def test_changes_leave_out_drafts_of_a_deleted_conversation() -> None:
